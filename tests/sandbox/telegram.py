@@ -1,0 +1,128 @@
+"""A Bot API stand-in: the answers, errors and limits of the real one, as far as sending goes."""
+
+import json
+import time
+from dataclasses import dataclass
+from email.parser import BytesParser
+from email.policy import HTTP
+from urllib.parse import parse_qsl
+
+from .web import Answer, Request, Web
+
+TOKEN = "123456789:sandbox-AAH4cKzV0Qw9uXyZlmNopQrStUv"
+CAPTION_LIMIT, TEXT_LIMIT, DOCUMENT_LIMIT = 1024, 4096, 50_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A message that a chat received; `text` is the caption where a document came."""
+
+    chat: str
+    text: str
+    file_name: str = ""
+    document: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Upload:
+    name: str
+    content: bytes
+
+
+class BotApi(Web):
+    """One bot that is a member of `chats`; `blocked` chats refuse it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chats: set[str] = set()
+        self.blocked: set[str] = set()
+        self.sent: list[Sent] = []
+        self._files: dict[str, _Upload] = {}
+
+    def reset(self) -> None:
+        """Forget what came in, what was planned, and who is a member."""
+        super().reset()
+        self.sent.clear()
+        self.chats = {"-1001000000001", "42"}
+        self.blocked = set()
+
+    def answer(self, request: Request) -> Answer:
+        """Answer /bot<TOKEN>/<Method> as the real server does."""
+        _, bot, method = request.target.split("/", 2)
+        if bot != f"bot{TOKEN}":
+            return _error(401, "Unauthorized")
+        fields, uploads = _form(request)
+        chat, text = fields.get("chat_id", ""), fields.get("caption", fields.get("text", ""))
+        if method not in ("sendDocument", "sendMessage"):
+            return _error(404, "Not Found")
+        if chat in self.blocked:
+            return _error(403, "Forbidden: bot was blocked by the user")
+        if chat not in self.chats:
+            return _error(400, "Bad Request: chat not found")
+        if method == "sendMessage":
+            return self._take(chat, text, None) if len(text) <= TEXT_LIMIT else _error(400, _TOO_LONG_TEXT)
+        if len(text) > CAPTION_LIMIT:
+            return _error(400, "Bad Request: message caption is too long")
+        upload = self._document(fields, uploads)
+        if upload is None:
+            return _error(400, "Bad Request: there is no document in the request")
+        if len(upload.content) > DOCUMENT_LIMIT:
+            return _error(413, "Request Entity Too Large")
+        return self._take(chat, text, upload)
+
+    def _document(self, fields: dict[str, str], uploads: dict[str, _Upload]) -> _Upload | None:
+        named = fields.get("document", "")
+        return uploads.get(named.removeprefix("attach://") or "document") or self._files.get(named)
+
+    def _take(self, chat: str, text: str, upload: _Upload | None) -> Answer:
+        sent = Sent(chat=chat, text=text)
+        message: dict[str, object] = {
+            "message_id": len(self.requests),
+            "date": int(time.time()),
+            "chat": {"id": 1, "type": "channel"} if chat.startswith("@") else {"id": int(chat), "type": "group"},
+            "from": {"id": int(TOKEN.partition(":")[0]), "is_bot": True, "first_name": "Reports"},
+        }
+        if upload:
+            sent = Sent(chat=chat, text=text, file_name=upload.name, document=upload.content)
+            file_id = f"file-{len(self._files)}"
+            self._files[file_id] = upload
+            message["document"] = {"file_id": file_id, "file_unique_id": file_id, "file_name": upload.name}
+        self.sent.append(sent)
+        return _json(200, {"ok": True, "result": message})
+
+
+_TOO_LONG_TEXT = "Bad Request: message is too long"
+
+
+def _form(request: Request) -> tuple[dict[str, str], dict[str, _Upload]]:
+    kind = request.headers.get("content-type", "")
+    if not kind.startswith("multipart/"):
+        return dict(parse_qsl(request.body.decode())), {}
+    fields, uploads = {}, {}
+    head = f"content-type: {kind}\r\n\r\n".encode()
+    for part in BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts():
+        name = str(part.get_param("name", header="content-disposition"))
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        file_name = part.get_filename()
+        if file_name is None:
+            fields[name] = content.decode()
+        else:
+            uploads[name] = _Upload(name=file_name, content=content)
+    return fields, uploads
+
+
+def refusal(status: int, description: str, **parameters: int) -> Answer:
+    """Write a refusal in the Bot API's form, such as 429 with `retry_after`."""
+    return _error(status, description, **parameters)
+
+
+def _error(status: int, description: str, **parameters: int) -> Answer:
+    content: dict[str, object] = {"ok": False, "error_code": status, "description": description}
+    if parameters:
+        content["parameters"] = parameters
+    return _json(status, content)
+
+
+def _json(status: int, content: object) -> Answer:
+    return Answer(status=status, headers={"content-type": "application/json"}, body=json.dumps(content).encode())

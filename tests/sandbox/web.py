@@ -1,0 +1,125 @@
+"""A small HTTP server in a thread whose next answers can be told to fail."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What came in; `target` is path and query."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What goes out."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One planned failure: wait `delay` seconds, then answer with `answer` in place of the real one, if given.
+
+    `cut` closes the connection: "before" anything is done, or "within" the answer, half of which is sent.
+    """
+
+    answer: Answer | None = None
+    delay: float = 0.0
+    cut: str = ""
+
+
+class Web:
+    """A server on a free port of the loopback; each request uses up one of `faults`, oldest first."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.requests: list[Request] = []
+        self.url = ""
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request) -> Answer:
+        """Do what the real server would do."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forget what came in and what was planned."""
+        self.faults.clear()
+        self.requests.clear()
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve while the block runs."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def take(self, request: Request) -> Fault:
+        """Record `request` and return the fault that is due for it, an empty one if none is."""
+        with self._lock:
+            self.requests.append(request)
+            return self.faults.pop(0) if self.faults else Fault()
+
+
+def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _respond(self) -> None:
+            request = Request(
+                method=self.command,
+                target=self.path,
+                headers={name.lower(): value for name, value in self.headers.items()},
+                body=self._body(),
+            )
+            fault = web.take(request)
+            time.sleep(fault.delay)
+            if fault.cut == "before":
+                self.close_connection = True
+                return
+            self._send(fault.answer or web.answer(request), cut=bool(fault.cut))
+
+        do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = _respond  # noqa: N815 - http.server's names
+
+        def _body(self) -> bytes:
+            if self.headers.get("transfer-encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("content-length") or 0))
+            chunks = []
+            while size := int(self.rfile.readline(), 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
+
+        def _send(self, answer: Answer, *, cut: bool) -> None:
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(answer.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer.body[: len(answer.body) // 2] if cut else answer.body)
+            self.close_connection = self.close_connection or cut
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            pass
+
+    return Handler
