@@ -11,7 +11,7 @@ from .summary import Summary
 from .window import Window
 
 CAPTION_LIMIT = 1024
-"""Characters of a Telegram caption (Bot API, sendDocument)."""
+"""UTF-16 units of a Telegram caption (1,024 characters in the Bot API's sendDocument, its own count being wider)."""
 _STATUSES_SHOWN = 8
 _STATUS_LENGTH = 40
 
@@ -39,9 +39,12 @@ def subject(window: Window) -> str:
 
 
 def caption(window: Window, summary: Summary) -> str:
-    """Write the text under the file in a chat, at most CAPTION_LIMIT characters."""
+    """Write the text under the file in a chat, at most CAPTION_LIMIT long."""
     text = f"{_title(window)} - {window.label()}\n\n{_figures(window, summary)}"
-    return text if len(text) <= CAPTION_LIMIT else text[: CAPTION_LIMIT - 1] + "…"
+    units = text.encode("utf-16-le")
+    if len(units) <= CAPTION_LIMIT * 2:
+        return text
+    return units[: CAPTION_LIMIT * 2 - 2].decode("utf-16-le", "ignore") + "…"
 
 
 def body(window: Window, summary: Summary, attachment: Path) -> str:

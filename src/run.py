@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from . import message
 from .analyses import AnalysesTable, open_table
@@ -17,7 +18,7 @@ from .delivery import deliver
 from .errors import ReportError, RowsMissingError
 from .logs import rows_bar, set_up_logs
 from .message import Report
-from .settings import Settings, load_settings
+from .settings import ENV_FILE, Settings, load_settings
 from .summary import Summary
 from .window import Window, last_full, starting_at, until
 from .workbook import ReportWorkbook
@@ -25,12 +26,12 @@ from .workbook import ReportWorkbook
 logger = logging.getLogger(__name__)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, env_file: Path | None = ENV_FILE) -> int:
     """Make and deliver one report; return the exit code: 0 all delivered, 1 something failed, 2 wrong input."""
     options = _parser().parse_args(arguments)
     set_up_logs()
     try:
-        settings = load_settings()
+        settings = load_settings(env_file)
         window = _window(options, settings)
         return asyncio.run(_run(settings, window))
     except ReportError as error:
@@ -68,7 +69,7 @@ def _window(options: argparse.Namespace, settings: Settings) -> Window:
 
 async def _run(settings: Settings, window: Window) -> int:
     tls = ssl.create_default_context()
-    await _settle(window, timedelta(seconds=settings.report.report_settle))
+    await settle(window, timedelta(seconds=settings.report.report_settle))
     async with open_table(settings.supabase, tls) as table:
         report = await _report(table, window, settings)
     outcomes = await deliver(report, _channels(settings, tls))
@@ -77,10 +78,14 @@ async def _run(settings: Settings, window: Window) -> int:
     return 1 if failed else 0
 
 
-async def _settle(window: Window, settle: timedelta) -> None:
-    """Wait until transactions that were open at the window's end have had their time to commit."""
-    wait = (window.end + settle - _now()).total_seconds()
-    if window.end <= _now() and wait > 0:
+async def settle(window: Window, grace: timedelta) -> None:
+    """Wait until `grace` has passed since the window's end, so that transactions open then can commit.
+
+    A window up to this very moment is not waited for.
+    """
+    now = _now()
+    wait = (window.end + grace - now).total_seconds()
+    if window.end <= now and wait > 0:
         logger.info("Waiting %.0f s for rows that are still being committed", wait)
         await asyncio.sleep(wait)
 
@@ -95,13 +100,13 @@ async def _report(table: AnalysesTable, window: Window, settings: Settings) -> R
 
 
 async def _build(table: AnalysesTable, window: Window, settings: Settings) -> Report:
-    workbook, summary = ReportWorkbook(window), Summary()
-    with rows_bar() as advance:
+    summary = Summary()
+    with ReportWorkbook(window) as workbook, rows_bar() as advance:
         async for page in table.pages(window):
             workbook.add(page.rows)
             summary.add(page.rows)
             advance(len(page.rows), page.counted)
-    attachment = workbook.save(settings.report.report_dir, summary)
+        attachment = workbook.save(settings.report.report_dir, summary)
     logger.info("%s: %d rows in %s", window.label(), summary.rows, attachment)
     return Report(
         window=window,

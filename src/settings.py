@@ -243,6 +243,6 @@ def _lines(group: type[_Group], error: ValidationError) -> list[str]:
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         field = str(detail["loc"][0])
         reason = "is missing" if detail["type"] == "missing" else detail["msg"]
-        reason = reason.removeprefix("Value error, ").replace("Input should", "should").replace("Path does", "does")
+        reason = re.sub(r"^(Value error, |Input (?=should)|Value (?=should)|Path (?=does))", "", reason)
         lines.setdefault(field, f"{field.upper()} {reason}; wanted: {group.model_fields[field].description}")
     return list(lines.values())

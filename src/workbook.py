@@ -5,9 +5,10 @@ and frozen panes set before a sheet's first row).
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from openpyxl import Workbook
@@ -39,7 +40,7 @@ _CENTRED = Alignment(horizontal="center", vertical="center")
 
 
 class ReportWorkbook:
-    """A workbook in the making: `add` pages of rows, then `save` once.
+    """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
 
     `sheet_rows` is how many rows a sheet takes before the next one is begun, behind the Summary.
     """
@@ -52,6 +53,16 @@ class ReportWorkbook:
         self._sheets = [self._book.create_sheet(self._title)]
         self._summary_sheet = self._book.create_sheet("Summary")
         self._filled: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the temporary files behind sheets that were begun and never saved."""
+        for sheet in (*self._sheets, self._summary_sheet):
+            with suppress(OSError, ValueError):  # what went wrong was said before
+                if not sheet.closed:
+                    sheet.close()
 
     def add(self, rows: Sequence[Analysis]) -> None:
         """Write `rows` below those already there; the first ones settle the widths of the columns."""
@@ -127,6 +138,8 @@ def _cell(sheet: _Sheet, value: datetime | Figure, number_format: str) -> Cell:
         return _text(sheet, value)
     cell = WriteOnlyCell(sheet, value)
     cell.number_format = number_format
+    if isinstance(value, datetime):
+        cell.alignment = _CENTRED  # at the right edge it would run into the status beside it
     return cell
 
 
@@ -166,7 +179,7 @@ def _set_up_print(sheet: _Sheet, window: Window) -> None:
 
 def _write_summary(sheet: _Sheet, window: Window, summary: Summary) -> None:
     sheet.column_dimensions["A"].width = 24
-    sheet.column_dimensions["B"].width = 40
+    sheet.column_dimensions["B"].width = 32
     _set_up_print(sheet, window)
     title = WriteOnlyCell(sheet, f"{window.template.title()} Report")
     title.font = Font(name="Calibri", bold=True, size=16)
@@ -198,6 +211,8 @@ def _write_statuses(sheet: _Sheet, summary: Summary) -> None:
     chart.type = "bar"
     chart.title = "Analyses by status"
     chart.legend = None
+    chart.x_axis.scaling.orientation = "maxMin"  # the most frequent on top
+    chart.x_axis.delete = chart.y_axis.delete = False  # Excel hides axes that don't say so
     last = first + len(statuses) - 1
     chart.add_data(Reference(sheet, min_col=2, min_row=first, max_row=last))
     chart.set_categories(Reference(sheet, min_col=1, min_row=first, max_row=last))

@@ -18,6 +18,7 @@ class Sandbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._certificate = folder / "sandbox-ca.pem"
         self.supabase = Supabase()
         self.mailbox = Mailbox()
         self.bot = BotApi()
@@ -56,7 +57,3 @@ class Sandbox:
             "REPORT_SETTLE": "0",
             "SSL_CERT_FILE": str(self._certificate),
         }
-
-    @property
-    def _certificate(self) -> Path:
-        return self.folder / "sandbox-ca.pem"

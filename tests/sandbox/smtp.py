@@ -1,8 +1,10 @@
 """A mail server with TLS and login, on one port from the first byte, on another by STARTTLS."""
 
 import asyncio
+import logging
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,16 +17,18 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+logging.getLogger("mail.log").setLevel(logging.ERROR)  # it warns of its own code at every login
 USER, PASSWORD = "reports", "sandbox-Pa55-w0rd"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A message as the server took it: `recipients` are the envelope's, `raw` the bytes."""
+    """A message as the server took it, `at` by the monotonic clock: the envelope's addresses, and the bytes."""
 
     sender: str
     recipients: tuple[str, ...]
     raw: bytes
+    at: float
 
     @property
     def message(self) -> EmailMessage:
@@ -36,7 +40,7 @@ class Delivery:
         """The plain text that a person reads."""
         part = self.message.get_body(("plain",))
         assert part is not None
-        return str(part.get_content())
+        return str(part.get_content()).replace("\r\n", "\n")
 
     def attachment(self) -> bytes:
         """The one file that came along."""
@@ -59,6 +63,7 @@ class Mailbox:
     def reset(self) -> None:
         """Forget what came in and what was planned."""
         self.deliveries: list[Delivery] = []
+        self.logins: list[str] = []
         self.refused: dict[str, str] = {}
         self.data_reply: str | None = None
         self.delay = 0.0
@@ -81,7 +86,17 @@ class Mailbox:
                 controller.stop()
 
     def _controller(self, port: int, **options: Any) -> Controller:
-        return Controller(self, "127.0.0.1", port, server_hostname="localhost", authenticator=_authenticate, **options)
+        return Controller(
+            self, "127.0.0.1", port, server_hostname="localhost", authenticator=self._authenticate, **options
+        )
+
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
+    ) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        self.logins.append(data.login.decode())
+        right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+        return AuthResult(success=right, handled=False)  # handled=True would leave a refused login without an answer
 
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -110,14 +125,14 @@ class Mailbox:
         assert envelope.mail_from is not None
         assert isinstance(envelope.original_content, bytes)
         self.deliveries.append(
-            Delivery(sender=envelope.mail_from, recipients=tuple(envelope.rcpt_tos), raw=envelope.original_content)
+            Delivery(
+                sender=envelope.mail_from,
+                recipients=tuple(envelope.rcpt_tos),
+                raw=envelope.original_content,
+                at=time.monotonic(),
+            )
         )
         return f"250 2.0.0 queued as {len(self.deliveries)}"
-
-
-def _authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
-    right = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
-    return AuthResult(success=right, handled=False)  # handled=True would leave a refused login without an answer
 
 
 def _free_port() -> int:

@@ -15,10 +15,11 @@ CAPTION_LIMIT, TEXT_LIMIT, DOCUMENT_LIMIT = 1024, 4096, 50_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """A message that a chat received; `text` is the caption where a document came."""
+    """A message that a chat received, `at` by the monotonic clock; `text` is the caption where a document came."""
 
     chat: str
     text: str
+    at: float
     file_name: str = ""
     document: bytes = b""
 
@@ -75,7 +76,6 @@ class BotApi(Web):
         return uploads.get(named.removeprefix("attach://") or "document") or self._files.get(named)
 
     def _take(self, chat: str, text: str, upload: _Upload | None) -> Answer:
-        sent = Sent(chat=chat, text=text)
         message: dict[str, object] = {
             "message_id": len(self.requests),
             "date": int(time.time()),
@@ -83,11 +83,13 @@ class BotApi(Web):
             "from": {"id": int(TOKEN.partition(":")[0]), "is_bot": True, "first_name": "Reports"},
         }
         if upload:
-            sent = Sent(chat=chat, text=text, file_name=upload.name, document=upload.content)
             file_id = f"file-{len(self._files)}"
             self._files[file_id] = upload
             message["document"] = {"file_id": file_id, "file_unique_id": file_id, "file_name": upload.name}
-        self.sent.append(sent)
+        upload = upload or _Upload(name="", content=b"")
+        self.sent.append(
+            Sent(chat=chat, text=text, at=time.monotonic(), file_name=upload.name, document=upload.content)
+        )
         return _json(200, {"ok": True, "result": message})
 
 

@@ -1,0 +1,73 @@
+"""Rows, windows and readers that tests share."""
+
+import io
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from openpyxl import load_workbook
+from python_calamine import CalamineWorkbook
+
+from src.analyses import Analysis
+from src.window import HOUR, Window
+
+START = datetime(2026, 11, 22, 13, tzinfo=UTC)
+"""An hour that is over; tests put their rows into it and ask for it with --start."""
+OPTION = ("--start", "2026-11-22T13")
+Rows = list[dict[str, Any]]
+
+
+def make_window(start: datetime = START, zone: str = "UTC") -> Window:
+    """Make an hourly window."""
+    return Window(template="hourly", start=start, end=start + HOUR, zone=ZoneInfo(zone))
+
+
+def make_analysis(**changes: Any) -> Analysis:
+    """Make an ordinary analysis, with `changes`."""
+    ordinary: dict[str, Any] = {
+        "id": "7d1c6f0e-5f0a-4c5e-9a52-0f3d3c8a1b11",
+        "created_at": START + timedelta(minutes=5),
+        "status": "completed",
+        "duration": 1.25,
+        "records_processed": 200,
+        "records_failed": 3,
+    }
+    return Analysis(**ordinary | changes)
+
+
+def make_rows(count: int, *, start: datetime = START, step: timedelta = timedelta(seconds=1), **changes: Any) -> Rows:
+    """Make rows as the table holds them, in the order in which they should arrive."""
+    return [
+        {
+            "id": str(uuid.UUID(int=(0xABC << 116) + number)),
+            "created_at": (start + number * step).isoformat(),
+            "status": "completed",
+            "duration": 1.5,
+            "records_processed": 10,
+            "records_failed": 1,
+        }
+        | changes
+        for number in range(count)
+    ]
+
+
+def ids(rows: Rows) -> list[Any]:
+    """List the ids of `rows`."""
+    return [row["id"] for row in rows]
+
+
+def opened(content: bytes) -> Any:
+    """Open a workbook as openpyxl reads it; its types know less than it has."""
+    return load_workbook(io.BytesIO(content))
+
+
+def data_rows(content: bytes, sheet: str = "Hourly Report") -> list[tuple[Any, ...]]:
+    """Read the cells below the header, values as openpyxl reads them."""
+    rows = opened(content)[sheet].iter_rows(min_row=2, values_only=True)
+    return [tuple(row) for row in rows]
+
+
+def data_rows_again(content: bytes, sheet: str = "Hourly Report") -> list[list[Any]]:
+    """Read the same cells with the second, independent reader."""
+    return CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name(sheet).to_python()[1:]

@@ -1,0 +1,48 @@
+"""One sandbox for all tests, emptied before each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from src.run import main
+
+from .sandbox import Sandbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run came to: its exit code, and what it wrote to standard error."""
+
+    code: int
+    log: str
+
+
+@pytest.fixture(scope="session")
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"))
+    with sandbox.serving():
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_servers: Sandbox, tmp_path: Path) -> Sandbox:
+    """Everything the tool talks to, empty, with nothing planned to fail."""
+    _servers.reset()
+    _servers.folder = tmp_path
+    return _servers
+
+
+@pytest.fixture
+def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """Run the tool in this process, in the sandbox; keyword arguments change its settings."""
+
+    def start(*arguments: str, **changes: str) -> Run:
+        for name, value in (sandbox.environment | changes).items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        code = main(arguments, env_file=None)
+        return Run(code=code, log=capsys.readouterr().err)
+
+    return start

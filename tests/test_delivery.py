@@ -1,0 +1,83 @@
+"""Channels run side by side; every recipient gets an outcome."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from src.channels import Channel, Outcome
+from src.delivery import deliver
+from src.errors import DeliveryError
+from src.message import Report
+
+from .test_mail import make_report
+
+
+@dataclass
+class Fake:
+    """A channel whose sending waits for `gate` and then fails with `error`, if given; it notes when it is done."""
+
+    name: str
+    recipients: tuple[str, ...] = ("a", "b")
+    error: Exception | None = None
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    opens: asyncio.Event | None = None
+
+    async def send(self, report: Report) -> list[Outcome]:
+        """Wait, fail or deliver."""
+        if self.opens:
+            self.opens.set()
+        else:
+            await asyncio.wait_for(self.gate.wait(), 5)
+        if self.error:
+            raise self.error
+        return [Outcome(channel=self.name, recipient=recipient) for recipient in self.recipients]
+
+
+def test_channels_run_side_by_side(tmp_path: Path) -> None:
+    """The first one ends only once the second has begun."""
+
+    async def both() -> list[Outcome]:
+        waiting = Fake("email")
+        return await deliver(make_report(tmp_path), [waiting, Fake("telegram", opens=waiting.gate)])
+
+    outcomes = asyncio.run(both())
+
+    expected = [("email", "a"), ("email", "b"), ("telegram", "a"), ("telegram", "b")]
+    assert expected == [(outcome.channel, outcome.recipient) for outcome in outcomes if outcome.delivered]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (DeliveryError("The server is out. Try again later."), "The server is out. Try again later."),
+        (ZeroDivisionError("boom"), "email broke down (ZeroDivisionError)"),
+    ],
+    ids=["foreseen", "unforeseen"],
+)
+def test_a_failed_channel_does_not_stop_the_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception, sentence: str
+) -> None:
+    """Its own recipients each have their failure, the others their report."""
+
+    async def both() -> list[Outcome]:
+        broken: Channel = Fake("email", error=error, opens=asyncio.Event())
+        return await deliver(make_report(tmp_path), [broken, Fake("telegram", opens=asyncio.Event())])
+
+    outcomes = asyncio.run(both())
+
+    assert [outcome.delivered for outcome in outcomes] == [False, False, True, True]
+    assert all(sentence in (outcome.failure or "") for outcome in outcomes[:2])
+    lines = [record.getMessage() for record in caplog.records if "NOT delivered" in record.getMessage()]
+    assert [line.partition(":")[0] for line in lines] == ["email to a", "email to b"]
+
+
+def test_each_outcome_is_one_line_of_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who got it is answered by the log."""
+    caplog.set_level("INFO")
+    channel = Fake("email", opens=asyncio.Event())
+
+    asyncio.run(deliver(make_report(tmp_path), [channel]))
+
+    assert caplog.messages == ["email to a: delivered ()", "email to b: delivered ()"]

@@ -1,0 +1,53 @@
+"""The shape of the house holds."""
+
+import ast
+from pathlib import Path
+
+SRC = Path(__file__).parent.parent / "src"
+ORDER = [
+    "errors",
+    "settings",
+    "window",
+    "analyses",
+    "summary",
+    "workbook",
+    "message",
+    "channels",
+    "delivery",
+    "logs",
+    "run",
+]
+
+
+def imported(path: Path) -> set[str]:
+    """List the modules of this project that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+    return names
+
+
+def test_a_module_imports_only_what_stands_before_it() -> None:
+    """One value travels one way."""
+    for place, module in enumerate(ORDER):
+        paths = [SRC / f"{module}.py"] if (SRC / f"{module}.py").exists() else [*(SRC / module).glob("*.py")]
+        assert paths
+        for path in paths:
+            later = imported(path) & set(ORDER[place:])
+            assert not later - {module}, f"{path} imports {later}"
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    """A new one needs one, in the reading order of `src/__init__.py` too."""
+    modules = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert set(ORDER) == modules - {"__init__"}
+    reading_order = (SRC / "__init__.py").read_text()
+    assert " → ".join(ORDER) in reading_order
+
+
+def test_only_run_asks_the_clock() -> None:
+    """Everyone else is given a moment, so that any moment can be tried."""
+    for path in SRC.rglob("*.py"):
+        assert path.name == "run.py" or "now(" not in path.read_text(), path

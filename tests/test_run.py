@@ -1,0 +1,338 @@
+"""The whole path: what people receive, what the operator reads, the exit code."""
+
+import asyncio
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from src.run import settle
+from src.window import HOUR
+
+from .builders import OPTION, START, Rows, data_rows, data_rows_again, ids, make_rows, make_window
+from .conftest import Run
+from .sandbox import CHATS, RECIPIENTS, Sandbox
+from .sandbox.sample import sample_hour
+from .sandbox.telegram import refusal
+from .sandbox.web import Fault
+from .test_analyses import answer
+
+ROOT = Path(__file__).parent.parent
+RunTool = Callable[..., Run]
+
+
+def received(sandbox: Sandbox) -> list[bytes]:
+    """List the workbooks that arrived, by mail and in the chats."""
+    return [delivery.attachment() for delivery in sandbox.mailbox.deliveries] + [
+        sent.document for sent in sandbox.bot.sent
+    ]
+
+
+def assert_everyone_has(sandbox: Sandbox, rows: Rows) -> None:
+    """Check that each recipient got one workbook, with just these rows in this order."""
+    workbooks = received(sandbox)
+    assert [delivery.recipients for delivery in sandbox.mailbox.deliveries] == [RECIPIENTS]
+    assert [*CHATS] == [sent.chat for sent in sandbox.bot.sent]
+    for content in workbooks:
+        assert [str(key) for key in ids(rows)] == [str(row[0]) for row in data_rows(content)]
+
+
+@pytest.mark.parametrize(
+    ("cap", "step"),
+    [pytest.param(1000, timedelta(seconds=1), id="1000"), pytest.param(37, timedelta(0), id="37 at one instant")],
+)
+def test_2500_rows_reach_everyone_once_and_in_order(sandbox: Sandbox, run: RunTool, cap: int, step: timedelta) -> None:
+    """Under Supabase's cap of 1,000 as under one of 37."""
+    rows = make_rows(2500, step=step)
+    sandbox.supabase.insert(rows)
+    sandbox.supabase.page_cap = cap
+
+    result = run(*OPTION)
+
+    assert result.code == 0
+    assert_everyone_has(sandbox, rows)
+    assert "Analyses: 2,500" in sandbox.mailbox.deliveries[0].text
+    assert [row[0] for row in data_rows_again(received(sandbox)[0])] == ids(rows)
+
+
+def test_ids_above_2_to_the_53_arrive_with_every_digit(sandbox: Sandbox, run: RunTool) -> None:
+    """Where the table counts with big numbers."""
+    rows = [row | {"id": 2**53 + number} for number, row in enumerate(make_rows(40))]
+    sandbox.supabase.insert(rows, "analyses_numbered")
+    sandbox.supabase.page_cap = 7
+
+    assert run(*OPTION, SUPABASE_TABLE="analyses_numbered").code == 0
+    assert_everyone_has(sandbox, rows)
+
+
+def test_an_empty_hour_arrives_as_such(sandbox: Sandbox, run: RunTool) -> None:
+    """Silence would be taken for a broken report."""
+    assert run(*OPTION).code == 0
+
+    for content in received(sandbox):
+        assert data_rows(content)[0][0] == "No analyses in 2026-11-22 13:00-14:00 UTC."
+    assert len(received(sandbox)) == 3
+    assert "No analyses in 2026-11-22 13:00-14:00 UTC." in sandbox.mailbox.deliveries[0].text
+    assert all("No analyses" in sent.text for sent in sandbox.bot.sent)
+
+
+def test_a_row_inserted_a_minute_ago_arrives_with_until_now(sandbox: Sandbox, run: RunTool) -> None:
+    """For trials by hand."""
+    rows = make_rows(1, start=datetime.now(UTC) - timedelta(minutes=1))
+    sandbox.supabase.insert(rows)
+
+    assert run("--until-now").code == 0
+    assert_everyone_has(sandbox, rows)
+
+
+def test_without_options_it_is_the_last_full_hour(sandbox: Sandbox, run: RunTool) -> None:
+    """Rows of the hour before and of the one that has begun stay out."""
+    before = datetime.now(UTC)
+    this_hour = before.replace(minute=0, second=0, microsecond=0)
+    hours = {start: make_rows(1, start=start, id=f"{number:08}-0000-4000-8000-000000000000")
+             for number, start in enumerate([this_hour - 2 * HOUR, this_hour - HOUR, this_hour])}  # fmt: skip
+    sandbox.supabase.insert([row for rows in hours.values() for row in rows])
+
+    assert run().code == 0
+
+    # Should the hour have turned meanwhile, the hour that was then the last full one is right.
+    last_full = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOUR
+    stamp = f"report_{last_full:%Y%m%d_%H%M%S}.xlsx"
+    if {sent.file_name for sent in sandbox.bot.sent} != {stamp}:
+        last_full -= HOUR
+    assert_everyone_has(sandbox, hours[last_full])
+
+
+def test_a_daily_report_covers_a_local_day(sandbox: Sandbox, run: RunTool) -> None:
+    """All 25 hours of it where the clocks go back."""
+    start = datetime(2025, 10, 25, 22, tzinfo=UTC)
+    rows = make_rows(25, start=start, step=HOUR)
+    sandbox.supabase.insert([*rows, make_rows(26, start=start, step=HOUR)[25]])
+
+    result = run("--start", "2025-10-26", REPORT_TEMPLATE="daily", REPORT_TIMEZONE="Europe/Berlin")
+
+    assert result.code == 0
+    assert sandbox.mailbox.deliveries[0].message["Subject"] == "Digital Twin Daily Report - 2025-10-26 Europe/Berlin"
+    workbooks = received(sandbox)
+    assert ids(rows) == [row[0] for row in data_rows(workbooks[0], "Daily Report")]
+    assert {"report_daily_20251026.xlsx"} == {sent.file_name for sent in sandbox.bot.sent}
+
+
+def test_what_people_receive_bears_the_names_of_the_contract(sandbox: Sandbox, run: RunTool) -> None:
+    """Filters and rules in mailboxes hang on them."""
+    run(*OPTION)
+
+    message = sandbox.mailbox.deliveries[0].message
+    assert message["Subject"].startswith("Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC")
+    assert all(sent.text.startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC") for sent in sandbox.bot.sent)
+    assert {"report_20261122_130000.xlsx"} == {sent.file_name for sent in sandbox.bot.sent}
+    assert (sandbox.folder / "report_20261122_130000.xlsx").read_bytes() == received(sandbox)[0]
+
+
+def test_the_same_window_has_the_same_message_id_and_another_one_another(sandbox: Sandbox, run: RunTool) -> None:
+    """A mail client drops what it has, and nothing else."""
+    run(*OPTION)
+    run(*OPTION)
+    run("--start", "2026-11-22T14")
+    run(*OPTION, SUPABASE_TABLE="analyses_named")
+
+    first, again, other_hour, other_table = (d.message["Message-ID"] for d in sandbox.mailbox.deliveries)
+    assert first == again
+    assert len({first, other_hour, other_table}) == 3
+
+
+def test_a_short_reading_is_read_once_more_and_then_whole(sandbox: Sandbox, run: RunTool) -> None:
+    """A hiccup costs a second reading, not the report."""
+    rows = make_rows(3)
+    sandbox.supabase.insert(rows)
+    sandbox.supabase.faults += [answer(rows[:2], counted=3), answer([], counted=0)]
+
+    result = run(*OPTION)
+
+    assert result.code == 0
+    assert "Only 2 of 3 rows" in result.log
+    assert_everyone_has(sandbox, rows)
+
+
+def test_two_short_readings_fail_the_run_with_both_numbers(sandbox: Sandbox, run: RunTool) -> None:
+    """Nobody gets a report that is short."""
+    sandbox.supabase.faults += [answer(make_rows(2), counted=3), answer([], counted=0)] * 2
+
+    result = run(*OPTION)
+
+    assert result.code == 1
+    assert "Only 2 of 3 rows of analyses arrived" in result.log.splitlines()[-1]
+    assert received(sandbox) == []
+
+
+def test_rows_being_deleted_meanwhile_are_no_reason_to_fail(sandbox: Sandbox, run: RunTool) -> None:
+    """The second count is of what is there then."""
+    rows = make_rows(2)
+    sandbox.supabase.insert(rows)
+    sandbox.supabase.faults += [answer(rows, counted=5), answer([], counted=0)]
+
+    assert run(*OPTION).code == 0
+    assert_everyone_has(sandbox, rows)
+
+
+def test_a_slow_mail_server_does_not_delay_telegram(sandbox: Sandbox, run: RunTool) -> None:
+    """Nor the other way round."""
+    sandbox.mailbox.delay = 0.8
+    assert run(*OPTION).code == 0
+    assert max(sent.at for sent in sandbox.bot.sent) < sandbox.mailbox.deliveries[0].at
+
+    sandbox.reset()
+    sandbox.bot.faults.append(Fault(delay=0.8))
+    assert run(*OPTION).code == 0
+    assert sandbox.mailbox.deliveries[0].at < min(sent.at for sent in sandbox.bot.sent)
+
+
+def test_a_failed_email_does_not_stop_telegram(sandbox: Sandbox, run: RunTool) -> None:
+    """And the exit code is 1."""
+    result = run(*OPTION, SMTP_PASSWORD="wrong")
+
+    assert result.code == 1
+    assert [*CHATS] == [sent.chat for sent in sandbox.bot.sent]
+    assert "delivered to 2 of 4 recipients" in result.log
+    for recipient in RECIPIENTS:
+        assert f"email to {recipient}: NOT delivered" in result.log
+
+
+def test_a_failed_telegram_does_not_stop_email(sandbox: Sandbox, run: RunTool) -> None:
+    """And the exit code is 1."""
+    sandbox.bot.faults += [Fault(answer=refusal(403, "Forbidden: bot was kicked from the group chat"))] * 2
+
+    result = run(*OPTION)
+
+    assert result.code == 1
+    assert [delivery.recipients for delivery in sandbox.mailbox.deliveries] == [RECIPIENTS]
+    for chat in CHATS:
+        assert f"telegram to {chat}: NOT delivered" in result.log
+
+
+@pytest.mark.parametrize(
+    ("channels", "mails", "messages"), [("email", 1, 0), ("telegram", 0, 2), ("telegram,email", 1, 2)]
+)
+def test_only_the_chosen_channels_deliver(
+    sandbox: Sandbox, run: RunTool, channels: str, mails: int, messages: int
+) -> None:
+    """REPORT_CHANNELS decides."""
+    assert run(*OPTION, REPORT_CHANNELS=channels).code == 0
+
+    assert (mails, messages) == (len(sandbox.mailbox.deliveries), len(sandbox.bot.sent))
+
+
+@pytest.mark.parametrize("start", ["2026-11-22T13:30", "2999-01-01T00", "now"])
+def test_a_wrong_start_is_a_usage_error_before_anything_is_contacted(
+    sandbox: Sandbox, run: RunTool, start: str
+) -> None:
+    """Exit 2, and not one request."""
+    result = run("--start", start)
+
+    assert result.code == 2
+    assert f"--start {start}" in result.log
+    assert (sandbox.supabase.requests, received(sandbox)) == ([], [])
+
+
+def test_wrong_settings_are_found_before_anything_is_contacted(sandbox: Sandbox, run: RunTool) -> None:
+    """Exit 2, all of them named."""
+    result = run(*OPTION, SMTP_PORT="many", REPORT_TEMPLATE="weekly")
+
+    assert result.code == 2
+    assert "SMTP_PORT" in result.log
+    assert "REPORT_TEMPLATE" in result.log
+    assert sandbox.supabase.requests == []
+
+
+def test_rows_still_being_committed_at_the_turn_of_the_hour_are_waited_for() -> None:
+    """Until REPORT_SETTLE seconds after the window's end, and not for a window long over."""
+    window = make_window(datetime.now(UTC) - HOUR)
+
+    asyncio.run(settle(window, timedelta(seconds=0.5)))
+
+    assert datetime.now(UTC) >= window.end + timedelta(seconds=0.5)
+    asyncio.run(asyncio.wait_for(settle(make_window(START), timedelta(seconds=600)), timeout=5))
+
+
+def start_process(*command: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the entry as people do."""
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_in_an_empty_environment_it_lists_what_is_missing_from_any_folder(tmp_path: Path) -> None:
+    """Exit 2; a bare copy of the entry and src is enough."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT / "src", checkout / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "reports_generator.py", checkout)
+
+    done = start_process(str(checkout / "reports_generator.py"), cwd=tmp_path, env={})
+
+    assert done.returncode == 2
+    assert "9 settings are missing or wrong" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_as_a_process_it_delivers_and_exits_0_without_a_bar_in_the_log(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As the CronJob starts it."""
+    rows = sample_hour(START, rows=1200)
+    sandbox.supabase.insert(rows)
+
+    done = start_process(str(ROOT / "reports_generator.py"), *OPTION, cwd=tmp_path, env=sandbox.environment)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(received(sandbox)) == 3
+    assert "1200 rows in" in done.stderr
+    assert "Reading" not in done.stderr
+    assert "\r" not in done.stderr
+
+
+def test_a_watching_person_sees_a_bar_of_rows(sandbox: Sandbox, tmp_path: Path) -> None:
+    """On a terminal, with how many there are in all."""
+    sandbox.supabase.insert(make_rows(2500))
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    command = [sys.executable, str(ROOT / "reports_generator.py"), *OPTION]
+
+    with subprocess.Popen(command, env=sandbox.environment, stdout=theirs, stderr=theirs, cwd=tmp_path) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+    os.close(ours)
+
+    assert process.returncode == 0
+    assert b"Reading" in shown
+    assert b"/2500 [" in shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # a terminal whose other side is gone
+        return b""
+
+
+def test_help_names_every_option_and_exits_0(tmp_path: Path) -> None:
+    """Without any setting."""
+    done = start_process(str(ROOT / "reports_generator.py"), "--help", cwd=tmp_path, env={})
+
+    assert done.returncode == 0
+    assert "--start" in done.stdout
+    assert "--until-now" in done.stdout
+
+
+def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
+    """Exit 2, and it is named."""
+    done = start_process(str(ROOT / "reports_generator.py"), "--untilnow", cwd=tmp_path, env={})
+
+    assert done.returncode == 2
+    assert "--untilnow" in done.stderr

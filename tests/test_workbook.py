@@ -1,0 +1,186 @@
+"""What was built is opened again, with two readers."""
+
+import io
+import zipfile
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from openpyxl.utils import get_column_letter
+
+from src.analyses import Analysis
+from src.errors import WorkbookError
+from src.summary import Summary
+from src.window import Window, day_of
+from src.workbook import HEADER, SHEET_ROWS, ReportWorkbook
+
+from .builders import START, data_rows, data_rows_again, make_analysis, make_window, opened
+
+
+def build(folder: Path, *rows: Analysis, window: Window | None = None, sheet_rows: int = SHEET_ROWS) -> bytes:
+    """Build a workbook of `rows` and return its bytes."""
+    summary = Summary()
+    summary.add(rows)
+    with ReportWorkbook(window or make_window(), sheet_rows=sheet_rows) as workbook:
+        workbook.add(rows)
+        return workbook.save(folder, summary).read_bytes()
+
+
+def test_the_header_is_the_customers_in_white_bold_on_blue_frozen_and_filterable(tmp_path: Path) -> None:
+    """As the task sheet wants it."""
+    sheet = opened(build(tmp_path, make_analysis()))["Hourly Report"]
+
+    cells = sheet[1]
+    expected = "ID, Timestamp, Status, Duration (s), Records Processed, Records Failed, Success Rate"
+    assert expected == ", ".join(str(cell.value) for cell in cells)
+    for cell in cells:
+        assert (cell.font.bold, cell.font.color.rgb, cell.fill.start_color.rgb) == (True, "00FFFFFF", "004472C4")
+        assert cell.alignment.horizontal == "center"
+    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:G2")
+
+
+def test_dates_counts_and_rates_are_real_ones(tmp_path: Path) -> None:
+    """A reader can sort, sum and average."""
+    content = build(tmp_path, make_analysis(created_at=START, records_processed=200, records_failed=3))
+
+    cells = opened(content)["Hourly Report"][2]
+    assert [START.replace(tzinfo=None), "completed", 1.25, 200, 3, 0.985] == [cell.value for cell in cells][1:]
+    assert [cells[1].number_format, cells[6].number_format] == ["yyyy-mm-dd hh:mm:ss", "0.0%"]
+    assert [[make_analysis().id, START.replace(tzinfo=None), "completed", 1.25, 200, 3, 0.985]] == data_rows_again(
+        content
+    )
+
+
+@pytest.mark.parametrize(
+    ("processed", "failed", "rate"), [(0, 0, 1.0), (200, 0, 1.0), (200, 200, 0.0), (None, 3, None), (200, None, None)]
+)
+def test_the_rate_is_whole_without_records_and_blank_without_figures(
+    tmp_path: Path, processed: int | None, failed: int | None, rate: float | None
+) -> None:
+    """Nothing processed means nothing failed; a missing figure isn't guessed."""
+    content = build(tmp_path, make_analysis(records_processed=processed, records_failed=failed))
+
+    assert (processed, failed, rate) == data_rows(content)[0][4:]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "#N/A", "+7", "-1", "@x", "1e5", "TRUE"])
+def test_a_text_that_looks_like_a_formula_stays_that_text(tmp_path: Path, text: str) -> None:
+    """Nothing of the table is ever computed in a manager's Excel."""
+    content = build(tmp_path, make_analysis(id=text, status=text))
+
+    cells = opened(content)["Hourly Report"][2]
+    assert [(text, "s")] * 2 == [(cell.value, cell.data_type) for cell in (cells[0], cells[2])]
+    assert [text, text] == [data_rows_again(content)[0][place] for place in (0, 2)]
+
+
+def test_a_number_keeps_every_digit(tmp_path: Path) -> None:
+    """Excel has 15 digits; longer ids are written as text."""
+    numbers = [7, 10**15 - 1, 10**15, 2**53 + 1, 2**63 - 1]
+    content = build(tmp_path, *(make_analysis(id=number) for number in numbers))
+
+    assert numbers == [int(row[0]) for row in data_rows(content)]
+    assert [isinstance(row[0], str) for row in data_rows(content)] == [False, False, True, True, True]
+    assert numbers == [int(row[0]) for row in data_rows_again(content)]
+
+
+def test_columns_are_as_wide_as_what_stands_in_them(tmp_path: Path) -> None:
+    """No `####` and no cut id, no column as wide as the screen either."""
+    row = make_analysis(status="s" * 300)
+    sheet = opened(build(tmp_path, row))["Hourly Report"]
+
+    widths = [sheet.column_dimensions[get_column_letter(place)].width for place in range(1, 8)]
+    assert widths[0] >= len(str(row.id))
+    assert widths[1] >= len("2026-11-22 13:00:00")
+    assert widths[2] <= 60
+    assert all(width > len(title) for width, title in zip(widths, HEADER, strict=True))
+
+
+def test_every_sheet_prints_on_the_width_of_a_page_with_its_header_repeated(tmp_path: Path) -> None:
+    """Paper is still read in meetings."""
+    book = opened(build(tmp_path, make_analysis()))
+
+    for sheet in book:
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage
+        assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (1, 0)
+        assert "2026-11-22 13:00-14:00 UTC" in sheet.oddHeader.left.text
+    assert book["Hourly Report"].print_title_rows == "$1:$1"
+
+
+def test_an_empty_window_is_said_so(tmp_path: Path) -> None:
+    """An empty sheet could be a fault; a sentence can't."""
+    content = build(tmp_path)
+
+    assert data_rows(content)[0][0] == "No analyses in 2026-11-22 13:00-14:00 UTC."
+    assert data_rows_again(content)[0][0] == "No analyses in 2026-11-22 13:00-14:00 UTC."
+
+
+def test_a_full_sheet_goes_on_behind_the_summary(tmp_path: Path) -> None:
+    """Rows beyond Excel's 1,048,576 are not lost; here a sheet takes three."""
+    assert SHEET_ROWS == 1_048_576 - 1
+    rows = [make_analysis(id=number) for number in range(6)]
+
+    book = opened(content := build(tmp_path, *rows, make_analysis(id=6), sheet_rows=3))
+
+    assert book.sheetnames == ["Hourly Report", "Summary", "Hourly Report (2)", "Hourly Report (3)"]
+    sheets = [data_rows(content, name) for name in book.sheetnames if name != "Summary"]
+    assert [[row[0] for row in sheet] for sheet in sheets] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [book[n].auto_filter.ref for n in book.sheetnames if n != "Summary"] == ["A1:G4", "A1:G4", "A1:G2"]
+    full = opened(build(tmp_path, *rows, sheet_rows=3))
+    assert full.sheetnames == ["Hourly Report", "Summary", "Hourly Report (2)"]
+
+
+def test_the_summary_is_second_and_has_window_figures_and_a_chart(tmp_path: Path) -> None:
+    """The first look for who wants no rows."""
+    rows = [make_analysis(), make_analysis(status="failed", records_failed=100), make_analysis(status=None)]
+
+    book = opened(build(tmp_path, *rows))
+
+    sheet = book["Summary"]
+    said = {row[0]: row[1] for row in sheet.iter_rows(values_only=True, max_col=2) if row[0]}
+    assert book.sheetnames == ["Hourly Report", "Summary"]
+    assert said["Window"] == "2026-11-22 13:00-14:00 UTC"
+    assert (said["Analyses"], said["Records processed"], said["Records failed"]) == (3, 600, 106)
+    assert said["Success rate"] == pytest.approx(494 / 600)
+    assert (said["completed"], said["failed"], said["(no status)"]) == (1, 1, 1)
+    assert len(sheet._charts) == 1  # noqa: SLF001 - openpyxl shows charts nowhere else
+
+
+def test_times_in_the_sheet_are_the_reports_zone(tmp_path: Path) -> None:
+    """Its people read their own clock; which one stands in the page's head."""
+    window = make_window(zone="Europe/Moscow")
+    sheet = opened(build(tmp_path, make_analysis(created_at=START), window=window))["Hourly Report"]
+
+    assert START.replace(tzinfo=None, hour=16) == sheet["B2"].value
+    assert "times in UTC+3" in sheet.oddHeader.left.text
+
+
+def test_the_file_is_named_by_the_windows_start(tmp_path: Path) -> None:
+    """In UTC for an hour, by the local date for a day."""
+    day = day_of(START.date(), ZoneInfo("Asia/Tokyo"))
+    for window, name, sheet in (
+        (make_window(zone="Asia/Tokyo"), "report_20261122_130000.xlsx", "Hourly Report"),
+        (day, "report_daily_20261122.xlsx", "Daily Report"),
+    ):
+        with ReportWorkbook(window) as workbook:
+            path = workbook.save(tmp_path, Summary())
+        assert name == path.name
+        assert sheet == opened(path.read_bytes()).sheetnames[0]
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    """The operator learns which folder, and what to do."""
+    gone = tmp_path / "gone"
+
+    sentence = "gone/report_20261122_130000.xlsx could not be written"
+    with ReportWorkbook(make_window()) as workbook, pytest.raises(WorkbookError, match=sentence) as caught:
+        workbook.save(gone, Summary())
+
+    assert "REPORT_DIR" in str(caught.value)
+
+
+def test_the_bytes_are_a_plain_workbook(tmp_path: Path) -> None:
+    """pandas, LibreOffice and phones open it without repair: one content type, no macros."""
+    names = zipfile.ZipFile(io.BytesIO(build(tmp_path, make_analysis()))).namelist()
+
+    assert {"[Content_Types].xml", "xl/workbook.xml", "xl/styles.xml"} <= {*names}
+    assert len(names) == len({*names})
