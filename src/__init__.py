@@ -2,7 +2,8 @@
 
 Read in the order in which a report travels:
 
-    errors → settings → window → analyses → summary → workbook → message → channels → delivery → logs → run
+    errors → network → forms → settings → window → analysis → rest → analyses → summary → cells → files
+    → summary_sheet → workbook → message → channels → delivery → logs → options → run
 
 A module imports only what stands before it in that line.
 """

@@ -1,13 +1,17 @@
 """What can go wrong, as one tree; each branch knows the exit code it leads to.
 
-    ReportError                 1   something failed, whatever a server refused included
-    ├── InputError              2   found before anything was contacted
-    │   ├── SettingsError           variables that are missing or wrong, all of them at once
-    │   └── OptionError             an option that cannot be meant as it stands
-    ├── SourceError             1   the rows could not be read
-    │   └── RowsMissingError        fewer rows arrived than the server counted
-    ├── WorkbookError           1   the workbook could not be written
-    └── DeliveryError           1   a recipient did not get the report
+    ReportError                     1   something failed, whatever a server refused included
+    ├── InputError                  2   found before anything was contacted
+    │   ├── SettingsError               variables that are missing or wrong, all of them at once
+    │   └── OptionError                 an option that cannot be meant as it stands
+    ├── SourceError                 1   the rows could not be read
+    │   ├── SourceUnreachableError      Supabase can't be reached, is too slow, or is out of order
+    │   ├── SourceRefusedError          the key, the table or a column is not what it should be
+    │   ├── BadAnswerError              what came is not a list of the window's rows
+    │   ├── HiddenRowsError             row-level security may hide rows from this key
+    │   └── RowsMissingError            fewer rows arrived than the server counted
+    ├── WorkbookError               1   the workbook could not be written
+    └── DeliveryError               1   a recipient, or a whole channel, did not get the report or an alert
 
 Each message is a whole sentence for the operator and ends in what to do.
 Adapters translate foreign exceptions into these at their own edge, nowhere else.
@@ -17,15 +21,20 @@ from typing import ClassVar
 
 
 class ReportError(Exception):
-    """Something that an operator has to know; `str()` of it is the sentence to show."""
+    """Something that an operator has to know; `str()` of it is the sentence to show.
+
+    `stage` says in an alert what failed.
+    """
 
     exit_code: ClassVar[int] = 1
+    stage: ClassVar[str] = "the run"
 
 
 class InputError(ReportError):
     """Settings or options are wrong; nothing was contacted."""
 
     exit_code = 2
+    stage = "the settings"
 
 
 class SettingsError(InputError):
@@ -47,6 +56,36 @@ class OptionError(InputError):
 class SourceError(ReportError):
     """The rows could not be read."""
 
+    stage = "reading the rows"
+
+
+class SourceUnreachableError(SourceError):
+    """Supabase can't be reached, is too slow, or is out of order; it may be well again later."""
+
+
+class SourceRefusedError(SourceError):
+    """The key, the table or a column is not what it should be; asking again won't help."""
+
+
+class BadAnswerError(SourceError):
+    """An answer that is not a list of the window's rows: `came` says what it is instead."""
+
+    def __init__(self, *, table: str, came: str) -> None:
+        super().__init__(
+            f"Supabase's answer for the table {table} is not a list of its rows: {came}. "
+            "Check SUPABASE_URL, SUPABASE_TABLE and any proxy between, then run this window again."
+        )
+
+
+class HiddenRowsError(SourceError):
+    """No row at all is visible, and row-level security may be why."""
+
+    def __init__(self, *, table: str) -> None:
+        super().__init__(
+            f"SUPABASE_KEY sees no row at all in the table {table}, so this hour can't be told from a hidden one. "
+            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select."
+        )
+
 
 class RowsMissingError(SourceError):
     """Fewer rows arrived than the server had counted."""
@@ -56,13 +95,15 @@ class RowsMissingError(SourceError):
             f"Only {arrived:,} of {counted:,} rows of {table} arrived. "
             "Run this window again; if it stays so, look for rows being deleted while they are read."
         )
-        self.arrived = arrived
-        self.counted = counted
 
 
 class WorkbookError(ReportError):
     """The workbook could not be written."""
 
+    stage = "writing the workbook"
+
 
 class DeliveryError(ReportError):
-    """A recipient, or a whole channel, did not get the report."""
+    """A recipient, or a whole channel, did not get the report or an alert."""
+
+    stage = "delivery"

@@ -1,26 +1,75 @@
-"""The form of the log, third parties kept quiet, and the bar that a watching person sees."""
+"""The form of the log, third parties kept quiet, secrets kept out, and the bar that a watching person sees."""
 
+import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from tqdm import tqdm
 
 QUIET = ("httpx", "httpcore", "telegram", "asyncio", "openpyxl")
-"""Loggers that say too much at INFO, the bot's token included."""
+"""Loggers that say too much below WARNING, the bot's token included."""
+HIDDEN = "[hidden]"
 
 
-def set_up_logs() -> None:
-    """Log to standard error, one line an event, times in UTC."""
+class Redaction:
+    """Replaces secrets in texts, in the forms in which they turn up; `hide` tells it which."""
+
+    def __init__(self) -> None:
+        self._secrets: list[str] = []
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Add `secrets` to what is replaced."""
+        for secret in secrets:
+            self._secrets += {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+        self._secrets.sort(key=len, reverse=True)  # one secret may be the beginning of another
+
+    def __call__(self, text: str) -> str:
+        """Return `text` without secrets."""
+        for secret in self._secrets:
+            text = _without(secret, text)
+        return text
+
+
+def _without(secret: str, text: str) -> str:
+    """Replace `secret` in `text`, also where it was cut off; a short one is replaced as a whole only."""
+    known = secret[: max(8, len(secret) // 3)] if len(secret) >= 16 else secret
+    before, *pieces = text.split(known)
+    rest = secret[len(known) :]
+    return HIDDEN.join([before, *(piece[_in_common(rest, piece) :] for piece in pieces)])
+
+
+def _in_common(one: str, other: str) -> int:
+    """Count the characters with which both begin."""
+    return next(
+        (place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
+        min(len(one), len(other)),
+    )
+
+
+class _Formatter(logging.Formatter):
+    """Writes a record, traceback included, without secrets; times in UTC."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
+        self._redaction = redaction
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redaction(super().format(record))
+
+
+def set_up_logs(redaction: Redaction, level: int = logging.INFO) -> None:
+    """Log to standard error, one line an event, whatever anyone logs or warns of passing `redaction`."""
     handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(_Formatter(redaction))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level)
+    logging.captureWarnings(capture=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

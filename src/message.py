@@ -1,8 +1,9 @@
-"""The words: subject, text and caption of a report.
+"""The words: subject, text and caption of a report, and the alert when something failed.
 
 Every text is plain; nothing of the table stands in a subject.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from .window import Window
 
 CAPTION_LIMIT = 1024
 """UTF-16 units of a Telegram caption (1,024 characters in the Bot API's sendDocument, its own count being wider)."""
+ALERT = "⚠️ ERROR in Reports Generator:"
 _STATUSES_SHOWN = 8
 _STATUS_LENGTH = 40
 
@@ -54,6 +56,27 @@ def body(window: Window, summary: Summary, attachment: Path) -> str:
         f"{_figures(window, summary)}\n\n"
         f"Every analysis is in the attached workbook, {attachment.name}.\n"
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """What failed, and why: `why` is a sentence that ends in what to do."""
+
+    what: str
+    why: str
+
+
+def alert(window: Window | None, failures: Sequence[Failure], *, owed: Sequence[str], command: str | None) -> str:
+    """Write the alert: the window, what failed and why, who is still owed the report, what makes it good."""
+    lines = [ALERT]
+    if window:
+        lines.append(f"Window: {window.template} report, {window.label()}")
+    for failure in failures:
+        lines += ["", f"Failed: {failure.what}", failure.why]
+    lines += ["", f"Still owed: {', '.join(owed)}"]
+    if command:
+        lines += ["", "To make it good, mend the cause, then run:", command]
+    return "\n".join(lines)
 
 
 def rate(value: float | None) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .analyses import Analysis
+from .analysis import Analysis
 
 NO_STATUS = "(no status)"
 

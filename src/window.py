@@ -73,13 +73,12 @@ def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime) ->
         raise OptionError(f"--start {text} lies outside the calendar. Write it like 2026-11-23T13.") from None
     if window.start != moment:
         raise OptionError(
-            f"--start {text} is not the start of {_a_window(template, zone)}. "
-            f"Did you mean --start {_as_option(window)}?"
+            f"--start {text} is not the start of {_a_window(template, zone)}. Did you mean --start {as_option(window)}?"
         )
     if window.end > now:
         raise OptionError(
             f"--start {text} names a window that is not over before {window.end:%Y-%m-%dT%H:%M} UTC. "
-            f"Did you mean the last full one, --start {_as_option(last_full(template, zone, now))}, or --until-now?"
+            f"Did you mean the last full one, --start {as_option(last_full(template, zone, now))}, or --until-now?"
         )
     return window
 
@@ -114,7 +113,8 @@ def _a_window(template: Template, zone: ZoneInfo) -> str:
     return f"a day in {zone.key}" if template == "daily" else "a full hour in UTC"
 
 
-def _as_option(window: Window) -> str:
+def as_option(window: Window) -> str:
+    """Write the window as --start takes it."""
     if window.template == "daily":
         return f"{window.start.astimezone(window.zone):%Y-%m-%d}"
     return f"{window.start:%Y-%m-%dT%H}"

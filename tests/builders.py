@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from openpyxl import load_workbook
 from python_calamine import CalamineWorkbook
 
-from src.analyses import Analysis
+from src.analysis import Analysis
 from src.window import HOUR, Window
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)

@@ -3,16 +3,20 @@
 import asyncio
 import gc
 import json
-import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
-from src.analyses import COLUMNS, PAGE_ROWS, Analysis, Page, open_table
-from src.errors import RowsMissingError, SourceError
+from src.analyses import PAGE_ROWS, AnalysesTable, Page
+from src.analysis import COLUMNS, Analysis
+from src.errors import BadAnswerError, RowsMissingError
+from src.network import tls_context
+from src.rest import open_rest
 from src.settings import SupabaseSettings
 from src.window import HOUR, Window
 
@@ -23,29 +27,30 @@ from .sandbox.web import Answer, Fault
 ONE_INSTANT = timedelta(0)
 
 
-def read(sandbox: Sandbox, table: str = "analyses", window: Window | None = None) -> list[Analysis]:
+def read(sandbox: Sandbox, table: str = "analyses", **changes: Any) -> list[Analysis]:
     """Read a window's rows from the sandbox."""
-    return [row for page in read_pages(sandbox, table, window) for row in page.rows]
+    return [row for page in read_pages(sandbox, table, **changes) for row in page.rows]
 
 
-def read_pages(sandbox: Sandbox, table: str = "analyses", window: Window | None = None) -> list[Page]:
+def read_pages(sandbox: Sandbox, table: str = "analyses", window: Window | None = None, **changes: Any) -> list[Page]:
     """Read a window's pages from the sandbox."""
 
     async def all_pages() -> list[Page]:
-        async with open_table(settings(sandbox, table), ssl.create_default_context()) as source:
+        async with opened_table(sandbox, table, **changes) as source:
             return [page async for page in source.pages(window or make_window())]
 
     return asyncio.run(all_pages())
 
 
-def settings(sandbox: Sandbox, table: str = "analyses") -> SupabaseSettings:
-    """Make the settings that lead to the sandbox."""
-    values = {
-        "SUPABASE_URL": sandbox.supabase.url,
-        "SUPABASE_KEY": sandbox.supabase.secret_key,
-        "SUPABASE_TABLE": table,
-    }
-    return SupabaseSettings.model_validate({name.lower(): value for name, value in values.items()})
+@asynccontextmanager
+async def opened_table(
+    sandbox: Sandbox, table: str = "analyses", *, wait: float = 5, deadline: float = 10, **changes: str
+) -> AsyncIterator[AnalysesTable]:
+    """Open a table of the sandbox, with changed settings."""
+    values = {"supabase_url": sandbox.supabase.url, "supabase_key": sandbox.supabase.secret_key}
+    settings = SupabaseSettings.model_validate(values | changes)
+    async with open_rest(settings, tls_context(), wait=httpx.Timeout(wait), deadline=deadline) as rest:
+        yield AnalysesTable(rest, table)
 
 
 def answer(rows: Sequence[dict[str, Any]], counted: int) -> Fault:
@@ -143,7 +148,7 @@ def test_rows_that_come_while_it_is_read_arrive_too(sandbox: Sandbox) -> None:
 
     async def read_while_inserting() -> list[Any]:
         arrived: list[Any] = []
-        async with open_table(settings(sandbox), ssl.create_default_context()) as table:
+        async with opened_table(sandbox) as table:
             async for page in table.pages(make_window()):
                 if not arrived:
                     sandbox.supabase.insert(rows[20:])
@@ -165,7 +170,7 @@ def test_a_server_that_does_not_count_is_an_error(sandbox: Sandbox) -> None:
     """Without a count nobody can tell whether all rows came."""
     sandbox.supabase.faults.append(Fault(answer=Answer(body=json.dumps(make_rows(2)).encode())))
 
-    with pytest.raises(SourceError, match="did not say how many rows"):
+    with pytest.raises(BadAnswerError, match="rows without their count"):
         read(sandbox)
 
 
@@ -173,7 +178,7 @@ def test_a_server_that_gives_the_same_page_again_is_an_error(sandbox: Sandbox) -
     """A proxy that drops the filters can't keep a run going for ever."""
     sandbox.supabase.faults += [answer(make_rows(2), counted=4)] * 2
 
-    with pytest.raises(SourceError, match="gave the same page of analyses twice"):
+    with pytest.raises(BadAnswerError, match="the same page twice"):
         read(sandbox)
 
 
@@ -199,7 +204,7 @@ def test_rows_are_never_all_in_memory(sandbox: Sandbox) -> None:
 
     async def most_alive() -> int:
         most = 0
-        async with open_table(settings(sandbox), ssl.create_default_context()) as table:
+        async with opened_table(sandbox) as table:
             async for _page in table.pages(make_window()):
                 most = max(most, sum(isinstance(thing, Analysis) for thing in gc.get_objects()))
         return most

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ class Fake:
     error: Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     opens: asyncio.Event | None = None
+    alerts: list[str] = field(default_factory=list)
 
     async def send(self, report: Report) -> list[Outcome]:
         """Wait, fail or deliver."""
@@ -33,6 +35,12 @@ class Fake:
         if self.error:
             raise self.error
         return [Outcome(channel=self.name, recipient=recipient) for recipient in self.recipients]
+
+    async def alert(self, text: str, at: datetime) -> None:
+        """Take the alert, or fail."""
+        if self.error:
+            raise self.error
+        self.alerts.append(text)
 
 
 def test_channels_run_side_by_side(tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ def readme_section(title: str) -> str:
 def as_written(name: str) -> str:
     """Write a field's default as the documents do."""
     default = FIELDS[name].default
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
     return ",".join(default) if isinstance(default, tuple) else str(getattr(default, "key", default))
 
 
@@ -36,7 +40,7 @@ def test_the_readmes_settings_table_is_the_settings() -> None:
         elif name == "REPORT_DIR":
             assert default == "the system's temporary folder"
         else:
-            assert default == f"`{as_written(name)}`", name
+            assert default == (f"`{as_written(name)}`" if as_written(name) else "none"), name
 
 
 def test_the_example_env_file_is_the_settings() -> None:

@@ -100,7 +100,7 @@ def test_a_server_nobody_vouches_for_gets_neither_password_nor_report(sandbox: S
     """The certificate is verified, and nothing is sent if it doesn't hold."""
     port = sandbox.mailbox.tls_port if security == "tls" else sandbox.mailbox.starttls_port
 
-    with pytest.raises(DeliveryError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(DeliveryError, match=r"its certificate is not trusted .*SSL_CERT_FILE"):
         send(sandbox, trusted=trustme.CA(), smtp_security=security, smtp_port=str(port))
 
     assert sandbox.mailbox.logins == []
@@ -108,7 +108,7 @@ def test_a_server_nobody_vouches_for_gets_neither_password_nor_report(sandbox: S
 
 def test_a_server_of_another_name_gets_nothing(sandbox: Sandbox) -> None:
     """The sandbox's certificate is for localhost."""
-    with pytest.raises(DeliveryError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(DeliveryError, match=r"its certificate is not trusted .*SSL_CERT_FILE"):
         send(sandbox, smtp_host="127.0.0.1")
 
     assert sandbox.mailbox.logins == []
@@ -135,7 +135,7 @@ def test_all_refused_is_an_outcome_for_each(sandbox: Sandbox) -> None:
 
 def test_a_refused_login_is_said_with_the_servers_words(sandbox: Sandbox) -> None:
     """Without the password."""
-    with pytest.raises(DeliveryError, match=r"535 .*Check the SMTP_ settings") as caught:
+    with pytest.raises(DeliveryError, match=r"does not accept SMTP_USER .*\(535 .*Correct them") as caught:
         send(sandbox, smtp_password="wrong-Pa55")
 
     assert "wrong-Pa55" not in str(caught.value)

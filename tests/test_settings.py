@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from src.errors import SettingsError
-from src.settings import load_settings
+from src.settings import Settings, read_settings
 
 WHOLE = {
     "SUPABASE_URL": "https://abcdefgh.supabase.co",
@@ -20,6 +20,11 @@ WHOLE = {
     "TELEGRAM_BOT_TOKEN": "123456:AAHqwertyuiopasdfghjklzxcvbnm",
     "TELEGRAM_CHAT_ID": "-1001234567890",
 }
+
+
+def load_settings(env_file: Path | None) -> Settings:
+    """Read and check the settings."""
+    return read_settings(env_file).checked()
 
 
 @pytest.fixture
@@ -75,6 +80,12 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("REPORT_TIMEZONE", "../etc/passwd", "is not a known time zone"),
         ("REPORT_DIR", "/no/such/folder", "does not point to a directory"),
         ("REPORT_SETTLE", "-1", "should be greater than or equal to 0"),
+        ("SMTP_PASSWORD", "pässword", "holds signs beyond ASCII"),
+        ("TELEGRAM_ALERT_CHAT_ID", "operators", "is not a chat id"),
+        ("REPORT_ALLOW_HTTP", "perhaps", "should be a valid boolean"),
+        ("SUPABASE_URL", "http://rest.example.com", "is http:// to another machine"),
+        ("SUPABASE_URL", "http://10.0.0.7:8000", "is http:// to another machine"),
+        ("TELEGRAM_API_URL", "http://bot-api:8081", "is http:// to another machine"),
         ("SMTP_USER", "your-email@gmail.com", "is still the placeholder"),
         ("SMTP_PASSWORD", "your-app-password", "is still the placeholder"),
         ("SUPABASE_KEY", "change-me", "is still the placeholder"),
@@ -170,6 +181,25 @@ def test_the_project_address_may_end_in_the_rest_path(environment: pytest.Monkey
     environment.setenv("SUPABASE_URL", WHOLE["SUPABASE_URL"] + ending)
 
     assert load_settings(None).supabase.supabase_url == WHOLE["SUPABASE_URL"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:54321", "http://localhost:54321", "http://[::1]:54321"])
+def test_http_to_this_very_machine_is_fine(environment: pytest.MonkeyPatch, url: str) -> None:
+    """Nobody listens between."""
+    environment.setenv("SUPABASE_URL", url)
+
+    assert load_settings(None).supabase.supabase_url == url
+
+
+def test_http_to_a_service_inside_the_cluster_can_be_allowed(environment: pytest.MonkeyPatch) -> None:
+    """By saying so."""
+    environment.setenv("TELEGRAM_API_URL", "http://bot-api:8081")
+    environment.setenv("REPORT_ALLOW_HTTP", "true")
+
+    settings = load_settings(None)
+
+    assert settings.telegram is not None
+    assert settings.telegram.telegram_api_url == "http://bot-api:8081"
 
 
 def test_the_env_file_fills_in_and_the_environment_wins(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

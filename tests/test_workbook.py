@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from openpyxl.utils import get_column_letter
 
-from src.analyses import Analysis
+from src.analysis import Analysis
 from src.errors import WorkbookError
 from src.summary import Summary
 from src.window import Window, day_of

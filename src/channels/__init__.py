@@ -1,6 +1,7 @@
 """A channel takes a report to its recipients and says of each one what became of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ..message import Report
@@ -39,4 +40,10 @@ class Channel(Protocol):
         """Send `report` to every recipient; return one outcome each, failures included.
 
         Raise DeliveryError where the channel as a whole fails.
+        """
+
+    async def alert(self, text: str, at: datetime) -> None:
+        """Send `text`, written at `at` (aware), to those who look after the tool.
+
+        Raise DeliveryError if it was not taken.
         """

@@ -1,21 +1,27 @@
 """Telegram: the workbook as a document to each chat, by the Bot API."""
 
 import ssl
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 
-from telegram import Bot, Message
-from telegram.error import TelegramError
+from telegram import Bot
+from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
+from ..errors import DeliveryError
 from ..message import Report
+from ..network import trouble
 from ..settings import TelegramSettings
 from . import Outcome
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds for the answer, which comes after the server has taken in the whole upload."""
-UPLOAD_TIMEOUT = timedelta(minutes=5).total_seconds()
+UPLOAD_TIMEOUT = 300.0
 """Seconds without a byte leaving: 50 MB, the Bot API's largest upload, over a slow line."""
+TEXT_LIMIT = 4096
+"""Characters of a message (Bot API, sendMessage)."""
 
 
 class TelegramChannel:
@@ -23,9 +29,10 @@ class TelegramChannel:
 
     name = "telegram"
 
-    def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext) -> None:
+    def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext, read_timeout: float = READ_TIMEOUT) -> None:
         self._settings = settings
         self._tls = tls
+        self._read_timeout = read_timeout
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -34,39 +41,69 @@ class TelegramChannel:
 
     async def send(self, report: Report) -> list[Outcome]:
         """Send the document to every chat; a chat that fails does not stop the next."""
+        async with self._bot() as bot:
+            return [await self._send_to(chat, bot, report) for chat in self.recipients]
+
+    async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002 - Telegram dates its messages itself
+        """Send `text`, shortened to TEXT_LIMIT, to the alert chat; raise DeliveryError if it was not taken."""
+        chat = self._settings.alert_chat
+        if len(text) > TEXT_LIMIT:
+            text = text[: TEXT_LIMIT - 1] + "…"
+        async with self._bot() as bot:
+            with _translated(chat):
+                await bot.send_message(chat, text)
+
+    @asynccontextmanager
+    async def _bot(self) -> AsyncIterator[Bot]:
         # Owned here and shared with the bot's second slot, so that there is one pool, and it is closed.
         request = HTTPXRequest(
             connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
+            read_timeout=self._read_timeout,
             write_timeout=READ_TIMEOUT,
             media_write_timeout=UPLOAD_TIMEOUT,
             pool_timeout=CONNECT_TIMEOUT,
             httpx_kwargs={"verify": self._tls},
         )
         token = self._settings.telegram_bot_token.get_secret_value()
-        bot = Bot(
-            token,
-            base_url=f"{self._settings.telegram_api_url}/bot",
-            request=request,
-            get_updates_request=request,
-        )
+        base_url = f"{self._settings.telegram_api_url}/bot"
         try:
-            return [await self._send_to(chat, bot, report) for chat in self.recipients]
+            yield Bot(token, base_url=base_url, request=request, get_updates_request=request)
         finally:
             await request.shutdown()
 
     async def _send_to(self, chat: str, bot: Bot, report: Report) -> Outcome:
         try:
-            message = await self._upload(chat, bot, report)
-        except TelegramError as error:
-            return Outcome(
-                channel=self.name,
-                recipient=chat,
-                failure=f"Telegram did not take the report for chat {chat} ({error.message}). "
-                "Check TELEGRAM_BOT_TOKEN, TELEGRAM_CHAT_ID and that the bot is a member, then run this window again.",
-            )
-        return Outcome(channel=self.name, recipient=chat, receipt=f"message {message.message_id}")
+            with _translated(chat), report.attachment.open("rb") as document:
+                sent = await bot.send_document(chat, document, filename=report.attachment.name, caption=report.caption)
+        except DeliveryError as error:
+            return Outcome(channel=self.name, recipient=chat, failure=str(error))
+        return Outcome(channel=self.name, recipient=chat, receipt=f"message {sent.message_id}")
 
-    async def _upload(self, chat: str, bot: Bot, report: Report) -> Message:
-        with report.attachment.open("rb") as document:
-            return await bot.send_document(chat, document, filename=report.attachment.name, caption=report.caption)
+
+@contextmanager
+def _translated(chat: str) -> Iterator[None]:
+    """Turn whatever python-telegram-bot raises into DeliveryError."""
+    try:
+        yield
+    except TelegramError as error:
+        raise DeliveryError(f"Telegram {_why(error, chat)}, then run this window again.") from error
+
+
+def _why(error: TelegramError, chat: str) -> str:
+    """Complete "Telegram …" with what it did and what to do about it."""
+    said = f"({error.message})"
+    match error:
+        case InvalidToken():
+            return f"does not accept TELEGRAM_BOT_TOKEN {said}. Copy it anew from @BotFather"
+        case Forbidden():
+            return f"does not let the bot write to chat {chat} {said}. Have the bot unblocked or added there again"
+        case ChatMigrated():
+            return f"moved chat {chat} to {error.new_chat_id}. Set TELEGRAM_CHAT_ID to the new one"
+        case RetryAfter():
+            return f"is asked too often for chat {chat} {said}. Wait that long"
+        case BadRequest() if "chat not found" in error.message.lower():
+            return f"does not know chat {chat} {said}. Correct TELEGRAM_CHAT_ID and make the bot a member there"
+        case NetworkError() if error.__cause__ is not None and not isinstance(error, BadRequest):
+            found = trouble(error)
+            return f"did not take the report for chat {chat}: {found.what}. {found.mend} (TELEGRAM_API_URL)"
+    return f"refused the report for chat {chat} {said}. Look at its words"

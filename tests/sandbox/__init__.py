@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from . import smtp, telegram
-from .smtp import Mailbox
+from .smtp import Delivery, Mailbox
 from .supabase import Supabase
-from .telegram import BotApi
+from .telegram import BotApi, Sent
 
 RECIPIENTS = ("manager@example.com", "team@example.com")
 CHATS = ("-1001000000001", "42")
@@ -39,6 +39,22 @@ class Sandbox:
             server.reset()
 
     @property
+    def mails(self) -> list[Delivery]:
+        """The reports that came by mail."""
+        return [delivery for delivery in self.mailbox.deliveries if not _is_alert(delivery)]
+
+    @property
+    def messages(self) -> list[Sent]:
+        """The reports that came by Telegram."""
+        return [sent for sent in self.bot.sent if sent.document]
+
+    @property
+    def alerts(self) -> list[str]:
+        """The alerts, by mail and by Telegram."""
+        by_mail = [delivery.text for delivery in self.mailbox.deliveries if _is_alert(delivery)]
+        return by_mail + [sent.text for sent in self.bot.sent if not sent.document]
+
+    @property
     def environment(self) -> dict[str, str]:
         """The settings that lead the tool here, complete."""
         return {
@@ -57,3 +73,7 @@ class Sandbox:
             "REPORT_SETTLE": "0",
             "SSL_CERT_FILE": str(self._certificate),
         }
+
+
+def _is_alert(delivery: Delivery) -> bool:
+    return "ERROR" in delivery.message["Subject"]

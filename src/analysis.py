@@ -1,0 +1,114 @@
+"""One analysis: what a row of the table may hold, and how it is read from an answer of the server."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .errors import BadAnswerError
+
+COLUMNS = ("id", "created_at", "status", "duration", "records_processed", "records_failed")
+_NUMBER = re.compile(r"(-?[0-9]{1,100})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
+_LARGEST = 10**100
+"""Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
+_EXCERPT = 80
+
+Figure = int | float | str | None
+"""A figure as the table holds it; text is something that is not a number and is shown as it stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """One row; `created_at` is aware UTC, `duration` in seconds, None where the table has no value."""
+
+    id: int | str
+    created_at: datetime
+    status: str | None
+    duration: Figure
+    records_processed: Figure
+    records_failed: Figure
+
+    @property
+    def success_rate(self) -> float | None:
+        """The share of records that did not fail: 1.0 when nothing was processed, None without both figures.
+
+        It is below zero where more failed than were processed.
+        """
+        processed, failed = self.records_processed, self.records_failed
+        if not isinstance(processed, int | float) or not isinstance(failed, int | float):
+            return None
+        return (processed - failed) / processed if processed else 1.0
+
+
+def read_rows(body: bytes, table: str) -> list[dict[str, Any]]:
+    """Read an answer's body as rows that have all COLUMNS; raise BadAnswerError for anything else."""
+    try:
+        rows = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadAnswerError(table=table, came=_kind_of_text(body)) from None
+    if not isinstance(rows, list):
+        raise BadAnswerError(table=table, came=f"a single {type(rows).__name__}, {excerpt(body)}")
+    for row in rows:
+        if not isinstance(row, dict):
+            raise BadAnswerError(table=table, came=f"a list that holds a {type(row).__name__}, {excerpt(body)}")
+        if missing := [column for column in COLUMNS if column not in row]:
+            raise BadAnswerError(table=table, came=f"a row without {', '.join(missing)}")
+    return rows
+
+
+def read_analysis(row: dict[str, Any], table: str) -> Analysis:
+    """Read one row; raise BadAnswerError if its id or its moment is none."""
+    row_id = row["id"]
+    if not isinstance(row_id, int | str) or isinstance(row_id, bool):
+        raise BadAnswerError(table=table, came=f"a row whose id is a {type(row_id).__name__}")
+    return Analysis(
+        id=row_id,
+        created_at=_moment(row["created_at"], table),
+        status=_text(row["status"]),
+        duration=_figure(row["duration"]),
+        records_processed=_figure(row["records_processed"]),
+        records_failed=_figure(row["records_failed"]),
+    )
+
+
+def excerpt(body: bytes) -> str:
+    """Quote the beginning of an answer in one line."""
+    line = " ".join(body[: _EXCERPT * 8].decode("utf-8", "replace").split())
+    return f"“{line[:_EXCERPT]}…”" if len(line) > _EXCERPT else f"“{line}”"
+
+
+def _kind_of_text(body: bytes) -> str:
+    if not body.strip():
+        return "nothing"
+    kind = "a web page" if body.lstrip().startswith(b"<") else "a text that is no whole JSON"
+    return f"{kind}, {excerpt(body)}"
+
+
+def _moment(value: object, table: str) -> datetime:
+    """Read a timestamp as PostgreSQL or PostgREST writes it; one without an offset is UTC."""
+    try:
+        moment = datetime.fromisoformat(value)  # type: ignore[arg-type] # anything but text is a TypeError
+    except (TypeError, ValueError):
+        shown = excerpt(str(value).encode("utf-8", "replace"))
+        raise BadAnswerError(table=table, came=f"a row whose created_at is no moment, {shown}") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _figure(value: object) -> Figure:
+    """Read a number, also one that comes as text, as PostgreSQL's `numeric` may; NaN is text."""
+    if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
+        whole = match[2] is None and match[3] is None
+        value = int(value) if whole else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _text(value)
+    if not math.isfinite(value) or abs(value) >= _LARGEST:
+        return json.dumps(value)
+    return value

@@ -1,0 +1,80 @@
+"""A value → a cell of a sheet: what Excel would take for something else stays what it is.
+
+Excel's own limits are those of "Excel specifications and limits" and of ECMA-376.
+"""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from openpyxl.cell import Cell, WriteOnlyCell
+from openpyxl.styles import Alignment, Font, PatternFill
+
+EXACT_DIGITS = 10**15
+"""Excel keeps 15 digits of a number; whole numbers from here on are written as text, to keep every digit."""
+TEXT_UNITS = 32_767
+"""UTF-16 units that a cell holds."""
+SHORTENED = "… [shortened]"
+
+Value = datetime | int | float | str | None
+Sheet = Any  # types-openpyxl knows the write-only sheet only in part
+_CENTRED = Alignment(horizontal="center", vertical="center")
+_HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
+_HEADER_FILL = PatternFill("solid", start_color="4472C4", end_color="4472C4")
+# What XML 1.0 can't hold, or nobody can see: controls but tab and line feed, lone surrogates, U+FFFE and U+FFFF.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# ECMA-376 22.9.2.19: readers take _xHHHH_ for the character of that number.
+_ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
+
+
+def cell(sheet: Sheet, value: Value, number_format: str) -> Cell:
+    """Make a cell of `value` shown in `number_format`; text is shown as it stands, None as nothing."""
+    if isinstance(value, int) and abs(value) >= EXACT_DIGITS:
+        value = str(value)
+    if isinstance(value, str):
+        return text_cell(sheet, value)
+    made = WriteOnlyCell(sheet, value)
+    made.number_format = number_format
+    if isinstance(value, datetime):
+        made.alignment = _CENTRED  # at the right edge it would run into the status beside it
+    return made
+
+
+def text_cell(sheet: Sheet, text: str) -> Cell:
+    """Make a cell that shows `text` as that text, whatever it begins with."""
+    made = WriteOnlyCell(sheet, _ESCAPE.sub("_x005F_", shortened(visible(text))))
+    made.data_type = "s"  # openpyxl takes text that begins with = for a formula and #N/A for an error
+    return made
+
+
+def header_cell(sheet: Sheet, text: str) -> Cell:
+    """Make a cell of a header: white, bold, centred on blue."""
+    made = text_cell(sheet, text)
+    made.font, made.fill, made.alignment = _HEADER_FONT, _HEADER_FILL, _CENTRED
+    return made
+
+
+def visible(text: str) -> str:
+    r"""Show the characters that a sheet can't: `␀` to `␟` and `␡` for controls, `\x85` or `\ud800` for others."""
+    return _UNSEEN.sub(_picture, text)
+
+
+def shortened(text: str) -> str:
+    """Cut `text` to what a cell holds, between characters, and mark it."""
+    if len(text) * 2 <= TEXT_UNITS or _units(text) <= TEXT_UNITS:
+        return text
+    kept = text.encode("utf-16-le")[: (TEXT_UNITS - _units(SHORTENED)) * 2]
+    return kept.decode("utf-16-le", "ignore") + SHORTENED
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)  # the block Control Pictures
+    if code == 0x7F:
+        return "␡"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

@@ -1,0 +1,123 @@
+"""The forms of values: address, chat, URL, zone and the like, as types that check themselves.
+
+A check raises ValueError with a reason that completes the variable's name, and never repeats the value.
+"""
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+_PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
+# RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
+_ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
+_ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
+_TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+def is_placeholder(value: str) -> bool:
+    """Tell whether `value`, or an entry of it, still is what the manifests and .env.example put there."""
+    return any(_PLACEHOLDER.fullmatch(part.strip()) for part in value.split(","))
+
+
+def is_plain_http(url: str) -> bool:
+    """Tell whether `url` would carry secrets in the clear to another machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+def entries(value: object) -> object:
+    """Split a comma list; an entry given twice counts once, so that nobody gets a report twice."""
+    if not isinstance(value, str):
+        return value
+    parts = (part.strip() for part in value.split(","))
+    return tuple({part.casefold(): part for part in parts if part}.values())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch(pattern, value):
+            raise ValueError(reason)
+        return value
+
+    return check
+
+
+def _each(pattern: re.Pattern[str], kind: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    def check(parts: tuple[str, ...]) -> tuple[str, ...]:
+        if not parts:
+            raise ValueError("is empty")
+        wrong = [str(place) for place, part in enumerate(parts, 1) if not pattern.fullmatch(part)]
+        if wrong:
+            raise ValueError(f"entry {', '.join(wrong)} of {len(parts)} is not {kind}")
+        return parts
+
+    return check
+
+
+def _is_host(value: str) -> bool:
+    try:
+        ip_address(value)
+    except ValueError:
+        return bool(_HOST.fullmatch(value))
+    return True
+
+
+def _host(value: str) -> str:
+    if not _is_host(value):
+        raise ValueError("is not a plain host name")
+    return value
+
+
+def _url(value: str) -> str:
+    """Check an HTTP address and return it without trailing slashes."""
+    try:
+        parts = urlsplit(value)
+        whole = bool(parts.hostname and _is_host(parts.hostname)) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or parts.scheme not in ("http", "https"):
+        raise ValueError("is not a whole https:// address")
+    if parts.username or parts.query or parts.fragment:
+        raise ValueError("carries more than an address (a login, a query or a fragment)")
+    return value.rstrip("/")
+
+
+def _zone(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a known time zone") from None
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Host = Annotated[str, AfterValidator(_host)]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]
+Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "holds blanks or odd signs"))]
+Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
+# The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.
+LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "holds signs beyond ASCII"))]
+LoginPassword = Annotated[SecretStr, BeforeValidator(_matches(r"[ -~]+", "holds signs beyond ASCII"))]
+Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
+Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
+Addresses = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_ADDRESS, "an e-mail address"))
+]
+Chats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_CHAT, "a chat id"))]

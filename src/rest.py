@@ -1,0 +1,115 @@
+"""One question to Supabase's REST interface: sent once, timed, and its failures put into words."""
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from postgrest import AsyncPostgrestClient, AsyncRequestBuilder, AsyncSelectRequestBuilder
+
+from .analysis import COLUMNS, excerpt
+from .errors import SourceError, SourceRefusedError, SourceUnreachableError
+from .network import trouble
+from .settings import SupabaseSettings
+
+WAIT = httpx.Timeout(60, connect=10)
+"""Seconds for one wait on the server; a count of an unindexed table takes its time."""
+DEADLINE = 120.0
+"""Seconds for one whole answer; a server that drips bytes never outlasts WAIT."""
+
+
+class Rest:
+    """A Supabase project's REST address; `sees_all` tells whether no row is hidden from the key."""
+
+    def __init__(self, client: AsyncPostgrestClient, *, sees_all: bool, deadline: float) -> None:
+        self._client = client
+        self.sees_all = sees_all
+        self._deadline = deadline
+
+    def table(self, name: str) -> AsyncRequestBuilder:
+        """Begin a query."""
+        return self._client.from_(name)
+
+    async def answer(self, query: AsyncSelectRequestBuilder, table: str) -> httpx.Response:
+        """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
+        try:
+            # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
+            async with asyncio.timeout(self._deadline):
+                response = await query.request.send(httpx.Headers())
+        except (httpx.HTTPError, TimeoutError) as error:
+            found = trouble(error)
+            raise SourceUnreachableError(
+                f"Supabase could not be asked for the table {table}: {found.what}. "
+                f"{found.mend}; SUPABASE_URL says where it is asked."
+            ) from error
+        if not response.is_success:
+            raise refusal(response, table)
+        return response
+
+
+@asynccontextmanager
+async def open_rest(
+    settings: SupabaseSettings, tls: ssl.SSLContext, *, wait: httpx.Timeout = WAIT, deadline: float = DEADLINE
+) -> AsyncIterator[Rest]:
+    """Open the project that `settings` names; its connections end with the block."""
+    key = settings.supabase_key.get_secret_value()
+    # A redirect is not followed: it would carry the key to another host.
+    async with httpx.AsyncClient(verify=tls, timeout=wait, follow_redirects=False) as session:
+        client = AsyncPostgrestClient(
+            f"{settings.supabase_url}/rest/v1",
+            headers={"apikey": key, "Authorization": f"Bearer {key}"},
+            http_client=session,
+        )
+        yield Rest(client, sees_all=sees_all_rows(key), deadline=deadline)
+
+
+def sees_all_rows(key: str) -> bool:
+    """Tell whether row-level security never hides rows from `key`: a secret key, or a JWT of service_role."""
+    if key.startswith("sb_secret_"):
+        return True
+    try:
+        payload = key.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return False
+    return isinstance(claims, dict) and claims.get("role") == "service_role"
+
+
+def refusal(response: httpx.Response, table: str) -> SourceError:
+    """Say what a status beyond 2xx means, by PostgREST's and PostgreSQL's error codes where they are given."""
+    code, words = _code_and_words(response)
+    said = f"HTTP {response.status_code}, {words}"
+    if code == "42501":  # insufficient_privilege; before 401, which PostgREST answers for it too
+        return SourceRefusedError(
+            f"SUPABASE_KEY may not read the table {table} ({said}). Grant its role select on it, or use a secret key."
+        )
+    if response.status_code == 401 or code.startswith("PGRST30"):
+        return SourceRefusedError(
+            f"Supabase does not accept SUPABASE_KEY ({said}). Copy a secret key from the project's API settings."
+        )
+    if code == "42703":  # undefined_column
+        return SourceRefusedError(
+            f"The table {table} lacks a column ({said}). It needs {', '.join(COLUMNS)}; check SUPABASE_TABLE."
+        )
+    if code in ("42P01", "PGRST205") or response.status_code == 404:
+        return SourceRefusedError(
+            f"There is no table {table} ({said}). Check SUPABASE_TABLE, SUPABASE_URL and the exposed schemas."
+        )
+    if response.is_redirect:
+        return SourceRefusedError(
+            f"SUPABASE_URL leads elsewhere ({said}). Set it to the address it redirects to, if you know that one."
+        )
+    return SourceUnreachableError(
+        f"Supabase is out of order ({said}). Look at the project's status page and logs, then run this window again."
+    )
+
+
+def _code_and_words(response: httpx.Response) -> tuple[str, str]:
+    try:
+        content = response.json()
+        return str(content["code"]), str(content["message"])
+    except (ValueError, LookupError, TypeError):
+        return "", excerpt(response.content)
