@@ -10,7 +10,8 @@ from typing import Any
 from .errors import BadAnswerError
 
 COLUMNS = ("id", "created_at", "status", "duration", "records_processed", "records_failed")
-_NUMBER = re.compile(r"(-?[0-9]{1,100})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
+"""A number as JSON and PostgreSQL write it: 007 is none."""
 _LARGEST = 10**100
 """Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
 _EXCERPT = 80
@@ -105,7 +106,7 @@ def _text(value: object) -> str | None:
 def _figure(value: object) -> Figure:
     """Read a number, also one that comes as text, as PostgreSQL's `numeric` may; NaN is text."""
     if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
-        whole = match[2] is None and match[3] is None
+        whole = match[1] is None and match[2] is None
         value = int(value) if whole else float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _text(value)

@@ -53,7 +53,7 @@ class Supabase(Web):
         """Empty the tables and forget what came in and what was planned."""
         super().reset()
         self.page_cap = None
-        self.sql("truncate analyses, analyses_numbered, analyses_named")
+        self.sql("truncate analyses, analyses_numbered, analyses_named, analyses_guarded, analyses_loose")
 
     def sql(self, sql: str, *parameters: str) -> list[dict[str, Any]]:
         """Run one statement as the database's owner and return its rows."""

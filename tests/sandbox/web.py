@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -32,11 +32,13 @@ class Fault:
     """One planned failure: wait `delay` seconds, then answer with `answer` in place of the real one, if given.
 
     `cut` closes the connection: "before" anything is done, or "within" the answer, half of which is sent.
+    `drip` sends the answer byte by byte, with that many seconds between.
     """
 
     answer: Answer | None = None
     delay: float = 0.0
     cut: str = ""
+    drip: float = 0.0
 
 
 class Web:
@@ -95,7 +97,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             if fault.cut == "before":
                 self.close_connection = True
                 return
-            self._send(fault.answer or web.answer(request), cut=bool(fault.cut))
+            self._send(fault.answer or web.answer(request), fault)
 
         do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = _respond  # noqa: N815 - http.server's names
 
@@ -109,15 +111,21 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             self.rfile.readline()
             return b"".join(chunks)
 
-        def _send(self, answer: Answer, *, cut: bool) -> None:
+        def _send(self, answer: Answer, fault: Fault) -> None:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(answer.body)))
             self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body[: len(answer.body) // 2] if cut else answer.body)
-            self.close_connection = self.close_connection or cut
+            self.close_connection = self.close_connection or bool(fault.cut)
+            body = b"" if self.command == "HEAD" else answer.body[: len(answer.body) // 2 if fault.cut else None]
+            with suppress(ConnectionError):  # a client that has given up
+                if not fault.drip:
+                    self.wfile.write(body)
+                    return
+                for place in range(len(body)):
+                    self.wfile.write(body[place : place + 1])
+                    time.sleep(fault.drip)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             pass

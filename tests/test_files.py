@@ -1,0 +1,61 @@
+"""Files are for their owner only, and whole or not there at all."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from src.files import written_beside
+
+
+def test_a_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Whatever the umask: reports are nobody else's business on a shared machine."""
+    before = os.umask(0)
+    try:
+        with written_beside(tmp_path / "report.xlsx") as file:
+            file.write(b"rows")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / "report.xlsx").stat().st_mode) == 0o600
+
+
+def test_a_half_file_never_bears_the_name(tmp_path: Path) -> None:
+    """It has it at once when it is whole; after a failure nothing is left."""
+    path = tmp_path / "report.xlsx"
+
+    def write_half() -> None:
+        with written_beside(path) as file:
+            file.write(b"half")
+            assert not path.exists()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_symbolic_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    """Nobody can aim the report at another file by a link in /tmp."""
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    path = tmp_path / "report.xlsx"
+    path.symlink_to(target)
+
+    with written_beside(path) as file:
+        file.write(b"rows")
+
+    assert target.read_text() == "precious"
+    assert not path.is_symlink()
+    assert path.read_bytes() == b"rows"
+
+
+def test_a_report_made_again_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """The same window, the same name."""
+    for content in (b"first", b"second"):
+        with written_beside(tmp_path / "report.xlsx") as file:
+            file.write(content)
+
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"second"]

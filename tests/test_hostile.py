@@ -1,0 +1,104 @@
+"""Whatever stands in the table: two readers find the same values in the workbook, none lost, none changed."""
+
+import json
+import math
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from src.analysis import read_analysis, read_rows
+from src.cells import shortened, visible
+
+from .builders import START, data_rows, data_rows_again, make_window
+from .test_cells import unescaped
+from .test_workbook import build
+
+NASTY = ["=1+1", "#N/A", "+7", "-2", "@x", "\x00", "\r\n", "\ud800", "_x0041_", " a ", "<&>\"'", "]]>", "🙂" * 17_000]
+TEXT = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(NASTY)
+NUMBER = st.integers(-(10**30), 10**30) | st.floats(allow_nan=True, allow_infinity=True)
+FIGURE = st.none() | NUMBER | NUMBER.map(str) | TEXT | st.booleans()
+MOMENT = st.integers(0, 3_599_999_999).map(lambda microseconds: START + timedelta(microseconds=microseconds))
+ROW = st.fixed_dictionaries(
+    {
+        "id": st.integers(-(2**63), 2**63) | TEXT.filter(bool),
+        "created_at": MOMENT.map(datetime.isoformat),
+        "status": st.none() | TEXT | st.integers() | st.booleans(),
+        "duration": FIGURE,
+        "records_processed": FIGURE,
+        "records_failed": FIGURE,
+    }
+)
+
+
+def expected_cell(value: Any) -> Any:
+    """Tell what a reader should find for a value of the table, None for an empty cell."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= 10**15:
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if isinstance(value, float) and abs(value) >= 1e100:
+        return json.dumps(value)
+    return shortened(visible(value)) or None if isinstance(value, str) else value
+
+
+def as_number(value: Any) -> Any:
+    """Read a number that comes as text, where JSON would read one."""
+    try:
+        return json.loads(value) if isinstance(value, str) and value[:1] in [*"-0123456789"] else value
+    except ValueError:
+        return value
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Compare as a reader would: text by its characters, a number by its value, an empty cell as nothing."""
+    if isinstance(wanted, str):
+        return isinstance(found, str) and found == wanted
+    if wanted is None:
+        return found in (None, "")
+    return isinstance(found, int | float) and math.isclose(found, wanted, rel_tol=1e-14, abs_tol=1e-300)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(rows=st.lists(ROW, min_size=1, max_size=6))
+def test_two_readers_find_what_stands_in_the_table(rows: list[dict[str, Any]]) -> None:
+    """From the wire to the cell, for random hostile rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        wire = json.dumps(rows).encode()
+        analyses = [read_analysis(row, "analyses") for row in read_rows(wire, "analyses")]
+        content = build(Path(folder), *analyses)
+
+    one, other = data_rows(content), data_rows_again(content)
+    assert len(one) == len(rows)
+    assert len(other) == len(rows)
+    for row, first, second in zip(rows, one, other, strict=True):
+        status = row["status"] if row["status"] is None or isinstance(row["status"], str) else json.dumps(row["status"])
+        figures = [as_number(row[name]) for name in ("duration", "records_processed", "records_failed")]
+        for place, value in ((0, row["id"]), (2, status), *zip((3, 4, 5), figures, strict=True)):
+            wanted = expected_cell(value)
+            assert same(unescaped(first[place]) if isinstance(first[place], str) else first[place], wanted)
+            assert same(second[place], wanted)
+        moment = datetime.fromisoformat(row["created_at"]).replace(tzinfo=None)
+        assert abs(first[1] - moment) < timedelta(milliseconds=1)
+        assert abs(second[1] - moment) < timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns"])
+def test_moments_are_the_same_to_the_millisecond_in_any_zone(tmp_path: Path, zone: str) -> None:
+    """Excel counts days in a double; a millisecond is well within it."""
+    window = make_window(zone=zone)
+    moment = datetime(2026, 11, 22, 13, 59, 59, 999_000, tzinfo=UTC)
+    row = {"id": 1, "created_at": moment.isoformat(), "status": None, "duration": 0}
+    analysis = read_analysis(row | {"records_processed": 0, "records_failed": 0}, "analyses")
+
+    content = build(tmp_path, analysis, window=window)
+
+    local = moment.astimezone(window.zone).replace(tzinfo=None)
+    assert abs(data_rows(content)[0][1] - local) <= timedelta(milliseconds=1)
+    assert abs(data_rows_again(content)[0][1] - local) <= timedelta(milliseconds=1)
