@@ -13,7 +13,7 @@ demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mail
 	$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py
 
 test: lint types $(SANDBOX)  ## lint, types, tests: the gate
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-fail-under=95 --cov-report=term
 
 lint: $(READY)  ## ruff, rules and form
 	$(BIN)/ruff check .

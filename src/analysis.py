@@ -91,10 +91,10 @@ def _moment(value: object, table: str) -> datetime:
     """Read a timestamp as PostgreSQL or PostgREST writes it; one without an offset is UTC."""
     try:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type] # anything but text is a TypeError
-    except (TypeError, ValueError):
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         shown = excerpt(str(value).encode("utf-8", "replace"))
         raise BadAnswerError(table=table, came=f"a row whose created_at is no moment, {shown}") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _text(value: object) -> str | None:

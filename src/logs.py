@@ -10,8 +10,11 @@ from urllib.parse import quote
 
 from tqdm import tqdm
 
-QUIET = ("httpx", "httpcore", "telegram", "asyncio", "openpyxl")
-"""Loggers that say too much below WARNING, the bot's token included."""
+QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "telegram": "CRITICAL"}
+"""From which level on third parties are heard; below they say too much, the bot's token included.
+
+What telegram logs as an error it raises too, and there it is put into words.
+"""
 HIDDEN = "[hidden]"
 
 
@@ -70,8 +73,8 @@ def set_up_logs(redaction: Redaction, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(capture=True)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, heard_from in QUIET.items():
+        logging.getLogger(name).setLevel(heard_from)
 
 
 @contextmanager

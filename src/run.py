@@ -90,6 +90,8 @@ class _Run:
         command, owed = None, ["everyone"]
         if outcomes:
             owed = [f"{outcome.channel} to {outcome.recipient}" for outcome in outcomes if not outcome.delivered]
+        elif not self._draft.problems:
+            owed = [f"{channel.name} to {recipient}" for channel in self._channels for recipient in channel.recipients]
         if self._draft.report and not self._window:
             with suppress(ReportError):  # of what is alerted about
                 self._window = choose_window(self._options, self._draft.report, _now())

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from .errors import OptionError
 
 Template = Literal["hourly", "daily"]
+EARLIEST, LATEST = datetime(1970, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 - compared without zones
+"""Beyond these a moment can't be told in every zone, nor written into a sheet."""
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -66,11 +68,8 @@ def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime) ->
     For `daily` a bare date is that day of `zone`.
     Raise OptionError if no window starts there, or if it is not over at `now`; the error names the likely one.
     """
-    try:
-        moment = _moment(text, template, zone)
-        window = _around(moment, template, zone)
-    except OverflowError:
-        raise OptionError(f"--start {text} lies outside the calendar. Write it like 2026-11-23T13.") from None
+    moment = _moment(text, template, zone)
+    window = _around(moment, template, zone)
     if window.start != moment:
         raise OptionError(
             f"--start {text} is not the start of {_a_window(template, zone)}. Did you mean --start {as_option(window)}?"
@@ -92,10 +91,13 @@ def day_of(day: date, zone: ZoneInfo) -> Window:
 def _moment(text: str, template: Template, zone: ZoneInfo) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
+        possible = EARLIEST < moment.replace(tzinfo=None) < LATEST
     except ValueError:
+        possible = False
+    if not possible:
         raise OptionError(
-            f"--start {text} is not a date and time. Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00."
-        ) from None
+            f"--start {text} is no moment of this age. Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00."
+        )
     if moment.tzinfo is None:
         bare_date = len(text) <= len("2026-11-23")
         moment = moment.replace(tzinfo=zone if template == "daily" and bare_date else UTC)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from src.channels import Channel, Outcome
-from src.delivery import deliver
+from src.delivery import deliver, raise_alert
 from src.errors import DeliveryError
 from src.message import Report
 
+from .builders import START
 from .test_mail import make_report
 
 
@@ -89,3 +90,13 @@ def test_each_outcome_is_one_line_of_the_log(tmp_path: Path, caplog: pytest.LogC
     asyncio.run(deliver(make_report(tmp_path), [channel]))
 
     assert caplog.messages == ["email to a: delivered ()", "email to b: delivered ()"]
+
+
+def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Even where a channel breaks in a way nobody foresaw."""
+    broken, whole, spare = Fake("telegram", error=ZeroDivisionError("boom")), Fake("email"), Fake("other")
+
+    asyncio.run(raise_alert("text", START, [broken, whole, spare]))
+
+    assert (whole.alerts, spare.alerts) == (["text"], [])
+    assert "The alert could not be sent by telegram" in caplog.text

@@ -148,3 +148,45 @@ def test_a_server_that_does_not_answer_is_given_up(sandbox: Sandbox) -> None:
 
     with pytest.raises(DeliveryError, match="did not take the report"):
         send(sandbox, timeout=0.3)
+
+
+def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
+    """The commonest mistake with port 587."""
+    with pytest.raises(DeliveryError, match=r"does not speak TLS there\. Set SMTP_SECURITY=starttls"):
+        send(sandbox, smtp_port=str(sandbox.mailbox.starttls_port))
+
+
+def test_starttls_spoken_to_a_tls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
+    """The commonest mistake with port 465: both wait for the other to speak."""
+    with pytest.raises(DeliveryError, match=r"did not answer in time\. Set SMTP_SECURITY=tls if this port is 465"):
+        send(sandbox, timeout=0.5, smtp_security="starttls")
+
+
+def test_an_unknown_mail_server_is_said(sandbox: Sandbox) -> None:
+    """A typing error in SMTP_HOST."""
+    with pytest.raises(DeliveryError, match=r"no-such-host.invalid:.* its host name is not known\. Check the name"):
+        send(sandbox, smtp_host="no-such-host.invalid")
+
+
+@pytest.mark.parametrize(
+    ("hook", "reply", "sentence"),
+    [
+        ("sender_reply", "553 5.7.1 Not your address", r"refused the sender \(553 5.7.1 Not your .*Set SMTP_FROM"),
+        ("data_reply", "552 5.3.4 Too big", r"refused the message \(552 5.3.4 Too big\)"),
+        ("helo_reply", "554 5.7.1 Blocked", r"turned the connection away \(554 5.7.1 Blocked\)"),
+    ],
+)
+def test_a_refusal_on_the_way_says_what_was_refused(sandbox: Sandbox, hook: str, reply: str, sentence: str) -> None:
+    """With the server's words."""
+    setattr(sandbox.mailbox, hook, reply)
+
+    with pytest.raises(DeliveryError, match=sentence):
+        send(sandbox)
+
+
+def test_a_server_without_login_is_said(sandbox: Sandbox) -> None:
+    """One that offers none, such as a relay."""
+    sandbox.mailbox.offers_login = False
+
+    with pytest.raises(DeliveryError, match="offers no STARTTLS or no login"):
+        send(sandbox)

@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from typing import Any
+
+import pytest
 
 from src.channels import Outcome
 from src.channels.telegram import TelegramChannel
@@ -10,14 +11,15 @@ from src.settings import TelegramSettings
 
 from .sandbox import CHATS, Sandbox
 from .sandbox.telegram import refusal
-from .sandbox.web import Fault
+from .sandbox.web import Answer, Fault
 from .test_mail import make_report
 
 
-def send(sandbox: Sandbox, **changes: Any) -> list[Outcome]:
+def send(sandbox: Sandbox, *, read_timeout: float = 5, **changes: str) -> list[Outcome]:
     """Send a report through the sandbox's Bot API."""
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
-    channel = TelegramChannel(TelegramSettings.model_validate(values | changes), ssl.create_default_context())
+    settings = TelegramSettings.model_validate(values | changes)
+    channel = TelegramChannel(settings, ssl.create_default_context(), read_timeout=read_timeout)
     return asyncio.run(channel.send(make_report(sandbox.folder)))
 
 
@@ -78,3 +80,53 @@ def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) ->
     sandbox.bot.faults += [Fault(answer=refusal(502, "Bad Gateway"))]
 
     assert [outcome.delivered for outcome in send(sandbox)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (refusal(401, "Unauthorized"), "does not accept TELEGRAM_BOT_TOKEN (Unauthorized). Copy it anew"),
+        (refusal(404, "Not Found"), "does not accept TELEGRAM_BOT_TOKEN (Not Found). Copy it anew"),
+        (refusal(403, "Forbidden: bot was blocked by the user"), "does not let the bot write to chat 42"),
+        (
+            refusal(400, "Bad Request: chat not found"),
+            "does not know chat 42 (Chat not found). Correct",
+        ),
+        (refusal(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-100777), "moved chat 42 to -100777"),
+        (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "is asked too often for chat 42"),
+        (refusal(413, "Request Entity Too Large"), "refused the report for chat 42 (Request Entity Too Large)"),
+        (refusal(400, "Bad Request: something new"), "refused the report for chat 42 (Something new)"),
+        (Answer(status=502, body=b"<html>Bad Gateway</html>"), "Bad Gateway (502)"),
+        (Answer(status=200, body=b"<html>Hello</html>"), "Invalid server response"),
+    ],
+)
+def test_every_refusal_says_what_to_mend(sandbox: Sandbox, answer: Answer, sentence: str) -> None:
+    """In the words of an operator."""
+    sandbox.bot.faults.append(Fault(answer=answer))
+
+    (outcome,) = send(sandbox, telegram_chat_id="42")
+
+    assert sentence in (outcome.failure or "")
+    assert (outcome.failure or "").endswith(", then run this window again.")
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [(Fault(cut="before"), "the connection broke off"), (Fault(delay=0.8), "it did not answer in time")],
+)
+def test_a_broken_connection_is_said_and_the_next_chat_tried(sandbox: Sandbox, fault: Fault, what: str) -> None:
+    """The one chat's bad luck is its own."""
+    sandbox.bot.faults.append(fault)
+
+    first, second = send(sandbox, read_timeout=0.4)
+
+    assert what in (first.failure or "")
+    assert second.delivered
+
+
+def test_a_bot_api_that_is_not_there_is_said(sandbox: Sandbox) -> None:
+    """With the variable that says where it is looked for."""
+    outcomes = send(sandbox, telegram_api_url="http://no-such-host.invalid")
+
+    assert all("its host name is not known" in (outcome.failure or "") for outcome in outcomes)
+    assert all("TELEGRAM_API_URL" in (outcome.failure or "") for outcome in outcomes)

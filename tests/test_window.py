@@ -101,6 +101,7 @@ def test_a_daily_start_is_a_date_of_the_reports_zone() -> None:
         ("hourly", "yesterday", "Write it like 2026-11-23T13"),
         ("hourly", "9999-12-31T23", "Write it like 2026-11-23T13"),
         ("daily", "0001-01-01", "Write it like 2026-11-23T13"),
+        ("hourly", "1969-12-31T23", "Write it like 2026-11-23T13"),
     ],
 )
 def test_a_start_that_cannot_be_meant_says_which_was_probably_meant(template: Template, text: str, hint: str) -> None:

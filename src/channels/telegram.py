@@ -1,10 +1,12 @@
 """Telegram: the workbook as a document to each chat, by the Bot API."""
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
+import httpx
 from telegram import Bot
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
@@ -15,6 +17,7 @@ from ..network import trouble
 from ..settings import TelegramSettings
 from . import Outcome
 
+os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds for the answer, which comes after the server has taken in the whole upload."""
@@ -22,6 +25,7 @@ UPLOAD_TIMEOUT = 300.0
 """Seconds without a byte leaving: 50 MB, the Bot API's largest upload, over a slow line."""
 TEXT_LIMIT = 4096
 """Characters of a message (Bot API, sendMessage)."""
+_WORDS = 200
 
 
 class TelegramChannel:
@@ -91,7 +95,8 @@ def _translated(chat: str) -> Iterator[None]:
 
 def _why(error: TelegramError, chat: str) -> str:
     """Complete "Telegram …" with what it did and what to do about it."""
-    said = f"({error.message})"
+    words = " ".join(error.message.split())
+    said = f"({words[:_WORDS]}…)" if len(words) > _WORDS else f"({words})"
     match error:
         case InvalidToken():
             return f"does not accept TELEGRAM_BOT_TOKEN {said}. Copy it anew from @BotFather"
@@ -103,7 +108,7 @@ def _why(error: TelegramError, chat: str) -> str:
             return f"is asked too often for chat {chat} {said}. Wait that long"
         case BadRequest() if "chat not found" in error.message.lower():
             return f"does not know chat {chat} {said}. Correct TELEGRAM_CHAT_ID and make the bot a member there"
-        case NetworkError() if error.__cause__ is not None and not isinstance(error, BadRequest):
+        case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
             found = trouble(error)
             return f"did not take the report for chat {chat}: {found.what}. {found.mend} (TELEGRAM_API_URL)"
     return f"refused the report for chat {chat} {said}. Look at its words"

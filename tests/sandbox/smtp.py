@@ -51,7 +51,8 @@ class Delivery:
 class Mailbox:
     """Takes mail for everyone but those in `refused`, which maps an address to the server's reply.
 
-    `data_reply` is said after DATA in place of taking the message; `delay` is waited before that.
+    `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
+    `delay` is waited before the last; `offers_login` tells whether there is AUTH.
     """
 
     def __init__(self) -> None:
@@ -65,7 +66,10 @@ class Mailbox:
         self.deliveries: list[Delivery] = []
         self.logins: list[str] = []
         self.refused: dict[str, str] = {}
+        self.helo_reply: str | None = None
+        self.sender_reply: str | None = None
         self.data_reply: str | None = None
+        self.offers_login = True
         self.delay = 0.0
 
     @contextmanager
@@ -98,12 +102,27 @@ class Mailbox:
         right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
         return AuthResult(success=right, handled=False)  # handled=True would leave a refused login without an answer
 
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Say what there is."""
+        if self.helo_reply:
+            return [self.helo_reply]
+        session.host_name = hostname
+        return [line for line in responses if self.offers_login or "AUTH" not in line]
+
+    async def handle_HELO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str) -> str:
+        """Say the same as to EHLO, which a client tries first."""
+        return self.helo_reply or "250 sandbox"
+
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Want a login first."""
         if not session.authenticated:
             return "530 5.7.0 Authentication required"
+        if self.sender_reply:
+            return self.sender_reply
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"

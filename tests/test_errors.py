@@ -1,0 +1,132 @@
+"""The tree of errors is as drawn, and each sentence ends in what to do."""
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from src import errors
+from src.channels.mail import MailChannel
+from src.channels.telegram import TelegramChannel
+from src.errors import (
+    BadAnswerError,
+    DeliveryError,
+    HiddenRowsError,
+    InputError,
+    OptionError,
+    ReportError,
+    RowsMissingError,
+    SettingsError,
+    SourceError,
+    SourceRefusedError,
+    SourceUnreachableError,
+    WorkbookError,
+)
+from src.network import tls_context
+from src.rest import refusal
+from src.settings import MailSettings, TelegramSettings
+from src.summary import Summary
+from src.window import HOUR, starting_at
+from src.workbook import ReportWorkbook
+
+from .builders import START, make_window
+
+CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, ReportError)]
+NEXT_STEP = re.compile(r"(Set|Check|Use|Run|run|Correct|Copy|Grant|Look|Write|Did you mean|It needs|give) ")
+
+
+def drawn() -> dict[str, tuple[str, int]]:
+    """Read the drawing: each class with its parent and its exit code."""
+    tree: dict[str, tuple[str, int]] = {}
+    line_of_parents: list[tuple[int, str, int]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r"^( {4}[ │├└─]*)(\w+Error|ReportError)\b\s*(\d)?", line)
+        if match:
+            depth = len(match[1])
+            line_of_parents = [parent for parent in line_of_parents if parent[0] < depth]
+            parent, inherited = line_of_parents[-1][1:] if line_of_parents else ("Exception", 1)
+            code = int(match[3]) if match[3] else inherited
+            tree[match[2]] = (parent, code)
+            line_of_parents.append((depth, match[2], code))
+    return tree
+
+
+def test_the_drawn_tree_is_the_real_one() -> None:
+    """Parents and exit codes."""
+    real = {cls.__name__: (cls.__mro__[1].__name__, cls.exit_code) for cls in CLASSES}
+
+    assert drawn() == real
+
+
+def raised_by(action: Callable[[], object]) -> ReportError:
+    """Return the error that `action` raises."""
+    with pytest.raises(ReportError) as caught:
+        action()
+    return caught.value
+
+
+def answered(status: int, body: bytes = b"") -> ReportError:
+    """Return the error that an answer of Supabase leads to."""
+    return refusal(httpx.Response(status, content=body), "analyses")
+
+
+def unsaved() -> None:
+    """Save a workbook into a folder that is not there."""
+    with ReportWorkbook(make_window()) as workbook:
+        workbook.save(Path("/no/such/folder"), Summary())
+
+
+def unsent(channel: MailChannel | TelegramChannel) -> None:
+    """Send an alert where nothing listens."""
+    asyncio.run(channel.alert("text", START))
+
+
+NOWHERE = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_user": "u", "smtp_password": "p"}
+MAIL = MailSettings.model_validate(NOWHERE | {"smtp_from": "a@b.c", "smtp_to": "a@b.c"})
+TELEGRAM = TelegramSettings.model_validate(
+    {
+        "telegram_bot_token": "123456:AAHqwertyuiopasdfghjklzxcvbnm",
+        "telegram_chat_id": "1",
+        "telegram_api_url": "http://127.0.0.1:1",
+    }
+)
+NOW = START + 30 * HOUR
+EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
+    SettingsError: [lambda: SettingsError(["SMTP_PORT is missing; wanted: a port"])],
+    OptionError: [
+        lambda: raised_by(lambda: starting_at("soon", "hourly", make_window().zone, NOW)),
+        lambda: raised_by(lambda: starting_at("2026-11-22T13:30", "hourly", make_window().zone, NOW)),
+        lambda: raised_by(lambda: starting_at("2099-11-22T13", "hourly", make_window().zone, NOW)),
+    ],
+    SourceRefusedError: [
+        lambda: answered(401),
+        lambda: answered(404),
+        lambda: answered(302),
+        lambda: answered(400, b'{"code": "42703", "message": "no such column"}'),
+        lambda: answered(403, b'{"code": "42501", "message": "permission denied"}'),
+    ],
+    SourceUnreachableError: [lambda: answered(503)],
+    BadAnswerError: [lambda: BadAnswerError(table="analyses", came="nothing")],
+    HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
+    RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
+    WorkbookError: [lambda: raised_by(unsaved)],
+    DeliveryError: [
+        lambda: raised_by(lambda: unsent(MailChannel(MAIL, tls_context(), timeout=1))),
+        lambda: raised_by(lambda: unsent(TelegramChannel(TELEGRAM, tls_context(), read_timeout=1))),
+    ],
+}
+BRANCHES = {ReportError, InputError, SourceError}
+
+
+@pytest.mark.parametrize("cls", [cls for cls in CLASSES if cls not in BRANCHES], ids=lambda cls: cls.__name__)
+def test_the_text_of_every_error_ends_in_a_next_step(cls: type[ReportError]) -> None:
+    """One that an operator can take."""
+    for example in EXAMPLES[cls]:
+        error = example()
+        assert type(error) is cls
+        assert NEXT_STEP.search(re.split(r"[.?] |\n", str(error))[-1]), str(error)
+        assert str(error).endswith((".", "?"))

@@ -1,0 +1,175 @@
+"""No secret reaches a log, an alert, a traceback or a process list."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from src.logs import HIDDEN, Redaction, set_up_logs
+
+from .builders import OPTION, make_rows
+from .conftest import Run
+from .sandbox import Sandbox, smtp, telegram
+from .sandbox.telegram import refusal
+from .sandbox.web import Answer, Fault
+
+RunTool = Callable[..., Run]
+ROOT = Path(__file__).parent.parent
+SECRETS = {
+    "key": "sb_secret_Wm8xQ2-7hUfZt0Kc_9LrYvB3nE5dAoPs",
+    "jwt": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0." + "q7Zk1x" * 40,
+    "token": "123456789:AAH4cKzV0Qw9uXyZlmNopQrStUvWx",
+    "password": 'p"a\\s%s w/ö+rd',
+    "short": "hunter2",
+}
+
+
+@pytest.fixture
+def _root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def log_of(capsys: pytest.CaptureFixture[str], log: Callable[[], None]) -> str:
+    """Return what `log` writes, with all secrets known."""
+    redaction = Redaction()
+    redaction.hide(SECRETS.values())
+    set_up_logs(redaction, logging.DEBUG)
+    log()
+    return capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_root_logger")
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error", "critical"])
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+def test_an_error_text_that_holds_a_secret_is_logged_without_it(
+    capsys: pytest.CaptureFixture[str], level: str, secret: str
+) -> None:
+    """At any level, as an argument, in an URL, in a repr, in JSON and in a traceback."""
+
+    def log() -> None:
+        write = getattr(logging.getLogger("anyone"), level)
+        try:
+            int(f"Illegal header value {secret!r} {secret}")
+        except ValueError as error:
+            write("asked https://x/bot%s/m?k=%s", secret, quote(secret, safe=""), exc_info=error)
+            write(f"{json.dumps({'key': secret})} {error!r}")
+
+    shown = log_of(capsys, log)
+
+    assert HIDDEN in shown
+    assert "Traceback" in shown
+    for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+        assert form not in shown
+        assert form[: len(form) // 2] not in shown or len(form) < 16
+
+
+@pytest.mark.usefixtures("_root_logger")
+def test_a_warning_goes_through_the_same_filter(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python prints it to standard error otherwise."""
+    shown = log_of(capsys, lambda: logging.getLogger("py.warnings").warning("%s", SECRETS["token"]))
+
+    assert SECRETS["token"] not in shown
+
+
+@pytest.mark.parametrize("name", ["key", "jwt", "token"])
+def test_a_secret_that_was_cut_off_is_hidden_as_far_as_it_goes(name: str) -> None:
+    """An excerpt of an answer may end within it."""
+    redaction = Redaction()
+    redaction.hide([SECRETS[name]])
+    for kept in range(len(SECRETS[name]) // 3, len(SECRETS[name]) + 1):
+        assert redaction(f"said: {SECRETS[name][:kept]}…") == f"said: {HIDDEN}…"
+
+
+def test_every_occurrence_is_hidden_and_the_rest_left_alone() -> None:
+    """Side by side, one within the other, at the ends."""
+    redaction = Redaction()
+    redaction.hide(["hunter2", "hunter2-and-a-very-long-tail"])
+
+    assert redaction("hunter2hunter2 x hunter2-and-a-very-long-tail hunter") == f"{HIDDEN * 2} x {HIDDEN} hunter"
+    assert redaction("nothing here") == "nothing here"
+
+
+def all_that_was_written(sandbox: Sandbox, log: str) -> str:
+    """Gather logs and everything that people received in words."""
+    return log + "".join(sandbox.alerts) + "".join(mail.text for mail in sandbox.mails) + repr(sandbox.messages)
+
+
+def plan(failure: str, sandbox: Sandbox) -> dict[str, str]:
+    """Let something fail with a text that holds a secret; return changed settings."""
+    match failure:
+        case "source":
+            answer = Answer(status=500, body=f"apikey was {sandbox.supabase.secret_key}".encode())
+            sandbox.supabase.faults.append(Fault(answer=answer))
+        case "chats":
+            sandbox.bot.faults += [Fault(answer=refusal(400, f"Bad Request: {telegram.TOKEN}"))] * 2
+        case "gateway":
+            sandbox.bot.faults.append(Fault(answer=Answer(status=502, body=telegram.TOKEN.encode())))
+        case "mail":
+            sandbox.mailbox.data_reply = f"554 no mail for {smtp.PASSWORD}"
+        case "unreachable":
+            return {"TELEGRAM_API_URL": "https://no-such-host.invalid"}
+        case "settings":
+            return {"SMTP_PORT": "many"}
+    return {}
+
+
+@pytest.mark.parametrize("failure", ["none", "source", "chats", "gateway", "mail", "unreachable", "settings"])
+def test_no_run_writes_a_secret_whatever_fails(sandbox: Sandbox, run: RunTool, failure: str) -> None:
+    """Neither to the log nor to people."""
+    sandbox.supabase.insert(make_rows(3))
+
+    result = run(*OPTION, **plan(failure, sandbox))
+
+    written = all_that_was_written(sandbox, result.log)
+    assert result.code == {"none": 0, "settings": 2}.get(failure, 1)
+    for secret in (sandbox.supabase.secret_key, telegram.TOKEN, smtp.PASSWORD):
+        assert secret not in written
+        assert secret[: len(secret) // 2] not in written
+
+
+def test_third_parties_are_quiet_even_at_debug_level(
+    sandbox: Sandbox, run: RunTool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """httpx logs each URL at INFO, and the token is part of Telegram's."""
+    caplog.set_level(logging.DEBUG)
+
+    result = run(*OPTION)
+
+    assert result.code == 0
+    assert [
+        record.name for record in caplog.records if record.name.split(".")[0] in ("httpx", "httpcore", "telegram")
+    ] == []
+
+
+def process_list_entry(pid: int) -> bytes:
+    """Return what every user of this machine can read of a process."""
+    entry = Path(f"/proc/{pid}/cmdline")
+    if entry.exists():
+        return entry.read_bytes()
+    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, check=True).stdout
+
+
+def test_the_process_list_shows_no_secret(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Secrets come by the environment; the command line has none."""
+    sandbox.supabase.faults.append(Fault(delay=2))
+    command = [sys.executable, str(ROOT / "reports_generator.py"), *OPTION]
+
+    with subprocess.Popen(command, env=sandbox.environment, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        while not sandbox.supabase.requests:
+            assert process.poll() is None
+        listed = process_list_entry(process.pid)
+        process.wait(timeout=30)
+
+    for secret in (sandbox.supabase.secret_key, telegram.TOKEN, smtp.PASSWORD):
+        assert secret.encode() not in listed
+    assert b"reports_generator.py" in listed
