@@ -2,8 +2,9 @@
 
 Read in the order in which a report travels:
 
-    errors → network → forms → settings → window → analysis → rest → analyses → summary → cells → files
-    → summary_sheet → workbook → message → channels → delivery → logs → options → run
+    errors → network → retry → forms → settings → window → analysis → rest → analyses → summary → cells → files
+    → summary_sheet → workbook → message → channels → ledger → ledger_folder → ledger_table → delivery → alarm
+    → logs → options → produce → catch_up → run
 
 A module imports only what stands before it in that line.
 """

@@ -7,13 +7,16 @@ Reading ends at the first empty page; a page that is merely shorter than asked f
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import httpx
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
 from .analysis import COLUMNS, Analysis, read_analysis, read_rows
 from .errors import BadAnswerError, HiddenRowsError, RowsMissingError
 from .rest import Rest
+from .retry import Patience, again
 from .window import Window
 
 PAGE_ROWS = 5000
@@ -31,9 +34,10 @@ class Page:
 class AnalysesTable:
     """The table of analyses in a Supabase project."""
 
-    def __init__(self, rest: Rest, name: str) -> None:
+    def __init__(self, rest: Rest, name: str, patience: Patience) -> None:
         self._rest = rest
         self._name = name
+        self._patience = patience
 
     async def pages(self, window: Window, page_rows: int = PAGE_ROWS) -> AsyncIterator[Page]:
         """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
@@ -64,26 +68,45 @@ class AnalysesTable:
         return rows
 
     async def _first(self, window: Window, page_rows: int) -> tuple[list[dict[str, Any]], int]:
-        response = await self._rest.answer(self._query(window, page_rows, CountMethod.exact), self._name)
-        rows = read_rows(response.content, self._name)
-        total = response.headers.get("content-range", "").rpartition("/")[2]
-        if not total.isdecimal():
-            raise BadAnswerError(table=self._name, came="rows without their count (no total in Content-Range)")
-        return rows, int(total)
+        query = self._query(window, page_rows, CountMethod.exact)
+        response, rows = await self._ask(query)
+        return rows, self._total(response)
 
     async def _behind(self, last: dict[str, Any], window: Window, page_rows: int) -> list[dict[str, Any]]:
         at, row_id = _quoted(last["created_at"]), _quoted(last["id"])
         query = self._query(window, page_rows).or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
-        rows = read_rows((await self._rest.answer(query, self._name)).content, self._name)
+        _, rows = await self._ask(query)
         if rows and rows[-1]["id"] == last["id"]:
             raise BadAnswerError(table=self._name, came="the same page twice")
         return rows
 
     async def _look_for_any_row(self) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
-        response = await self._rest.answer(self._rest.table(self._name).select(*COLUMNS).limit(1), self._name)
-        if not read_rows(response.content, self._name):
+        _, rows = await self._ask(self._rest.table(self._name).select(*COLUMNS).limit(1))
+        if not rows:
             raise HiddenRowsError(table=self._name)
+
+    async def count(self, start: datetime, end: datetime) -> int:
+        """Count the rows of [start, end), both aware, without fetching any."""
+        query = self._rest.table(self._name).select("id", count=CountMethod.exact)
+        query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
+        response = await again(lambda: self._rest.answer(query, self._name), self._patience)
+        return self._total(response)
+
+    async def _ask(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[dict[str, Any]]]:
+        """Ask until rows come, or patience ends: a page that fails is asked for again from its cursor."""
+
+        async def once() -> tuple[httpx.Response, list[dict[str, Any]]]:
+            response = await self._rest.answer(query, self._name)
+            return response, read_rows(response.content, self._name)
+
+        return await again(once, self._patience)
+
+    def _total(self, response: httpx.Response) -> int:
+        total = response.headers.get("content-range", "").rpartition("/")[2]
+        if not total.isdecimal():
+            raise BadAnswerError(table=self._name, came="rows without their count (no total in Content-Range)")
+        return int(total)
 
     def _query(self, window: Window, page_rows: int, count: CountMethod | None = None) -> AsyncSelectRequestBuilder:
         return (

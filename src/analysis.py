@@ -45,17 +45,25 @@ class Analysis:
 
 def read_rows(body: bytes, table: str) -> list[dict[str, Any]]:
     """Read an answer's body as rows that have all COLUMNS; raise BadAnswerError for anything else."""
+    rows = read_json(body, table)
+    for row in rows:
+        if missing := [column for column in COLUMNS if column not in row]:
+            raise BadAnswerError(table=table, came=f"a row without {', '.join(missing)}")
+    return rows
+
+
+def read_json(body: bytes, table: str) -> list[dict[str, Any]]:
+    """Read an answer's body as a list of objects; raise BadAnswerError for anything else."""
     try:
         rows = json.loads(body)
     except (ValueError, RecursionError):
-        raise BadAnswerError(table=table, came=_kind_of_text(body)) from None
+        # A gateway's page, or a body cut short: not what the server behind it will say every time.
+        raise BadAnswerError(table=table, came=_kind_of_text(body), transient=True) from None
     if not isinstance(rows, list):
         raise BadAnswerError(table=table, came=f"a single {type(rows).__name__}, {excerpt(body)}")
     for row in rows:
         if not isinstance(row, dict):
             raise BadAnswerError(table=table, came=f"a list that holds a {type(row).__name__}, {excerpt(body)}")
-        if missing := [column for column in COLUMNS if column not in row]:
-            raise BadAnswerError(table=table, came=f"a row without {', '.join(missing)}")
     return rows
 
 

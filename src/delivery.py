@@ -5,29 +5,87 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from .channels import Channel, Outcome
+from .channels import Channel, Outcome, not_delivered
 from .errors import DeliveryError
+from .ledger import Book
 from .message import Report
+from .retry import Patience
 
 logger = logging.getLogger(__name__)
+SEND_LIMIT = 360.0
+"""Seconds for one sending; the ledger's lease is longer."""
+ALERT_LIMIT = 20.0
+"""Seconds for an alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
 
 
-async def deliver(report: Report, channels: Sequence[Channel]) -> list[Outcome]:
-    """Send `report` through all channels side by side; return the outcome of every recipient.
+async def deliver(
+    report: Report, channels: Sequence[Channel], book: Book, patience: Patience, *, refused_too: bool = True
+) -> list[Outcome]:
+    """Send `report` to all who are owed it, channels side by side; return the outcome of each of them.
 
     A channel that fails, even in a way nobody foresaw, neither stops nor delays another.
+    Raise LedgerError if `book` can't be written; what was sent then may be sent again.
     """
-    by_channel = await asyncio.gather(*(_through(channel, report) for channel in channels))
-    return [outcome for outcomes in by_channel for outcome in outcomes]
+    jobs = [_through(channel, report, book, patience, refused_too=refused_too) for channel in channels]
+    by_channel = await asyncio.gather(*jobs, return_exceptions=True)
+    for failed in by_channel:
+        if isinstance(failed, BaseException):  # the ledger's; the other channels have come to their end
+            raise failed
+    return [outcome for outcomes in by_channel if isinstance(outcomes, list) for outcome in outcomes]
+
+
+async def _through(
+    channel: Channel, report: Report, book: Book, patience: Patience, *, refused_too: bool
+) -> list[Outcome]:
+    """Send by one channel, and again to those for whom it failed, as long as patience allows."""
+    owed = book.owed(channel, refused_too=refused_too)
+    repeats = book.unseen(channel.name)
+    final: list[Outcome] = []
+    for attempt, wait in enumerate(patience.waits(), 1):
+        if not owed:
+            break
+        await book.sending(channel.name, owed)
+        outcomes = await _attempt(channel, report, owed, repeats, patience)
+        await book.note(outcomes)
+        repeats |= {outcome.recipient for outcome in outcomes if outcome.ambiguous}
+        failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+        wait = max([wait, *(outcome.retry_after for outcome in failed)])
+        if not patience.allows(wait):
+            failed = []
+        owed = tuple(outcome.recipient for outcome in failed)
+        final += [outcome for outcome in outcomes if outcome.recipient not in owed]
+        if owed:
+            logger.warning("%s, attempt %d: %s Trying again in %.1f s.", channel.name, attempt, failed[0].failure, wait)
+            await asyncio.sleep(wait)
+    for outcome in final:
+        _log(outcome)
+    return final
+
+
+async def _attempt(
+    channel: Channel, report: Report, recipients: Sequence[str], repeats: frozenset[str], patience: Patience
+) -> list[Outcome]:
+    left = patience.deadline - asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(max(0.0, min(SEND_LIMIT, left))):
+            return await channel.send(report, recipients, repeats)
+    except TimeoutError:
+        why = f"{channel.name} did not come to an end in time. Look at its server, then run this window again."
+        return not_delivered(channel.name, recipients, DeliveryError(why, transient=True, ambiguous=True))
+    except Exception as error:  # the other channels' recipients must still get theirs
+        logger.exception("%s broke down", channel.name)
+        why = f"{channel.name} broke down ({type(error).__name__}). Read the log, then run this window again."
+        return not_delivered(channel.name, recipients, DeliveryError(why, ambiguous=True))
 
 
 async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> None:
     """Send `text`, written at `at`, through the first channel that takes it; log where none does, and never raise."""
     for channel in channels:
         try:
-            await channel.alert(text, at)
-        except DeliveryError as error:
-            logger.error("The alert could not be sent by %s: %s", channel.name, error)
+            async with asyncio.timeout(ALERT_LIMIT):
+                await channel.alert(text, at)
+        except (DeliveryError, TimeoutError) as error:
+            logger.error("The alert could not be sent by %s: %s", channel.name, error or "it took too long")
         except Exception:  # what the alert is about matters more
             logger.exception("The alert could not be sent by %s", channel.name)
         else:
@@ -42,26 +100,10 @@ def healthiest_first(channels: Sequence[Channel], outcomes: Sequence[Outcome] = 
     return sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))
 
 
-async def _through(channel: Channel, report: Report) -> list[Outcome]:
-    try:
-        outcomes = await channel.send(report)
-    except DeliveryError as error:
-        outcomes = _all_failed(channel, str(error))
-    except Exception as error:  # the other channels' recipients must still get theirs
-        logger.exception("%s broke down", channel.name)
-        why = f"{channel.name} broke down ({type(error).__name__}). Read the log, then run this window again."
-        outcomes = _all_failed(channel, why)
-    for outcome in outcomes:
-        _log(outcome)
-    return outcomes
-
-
-def _all_failed(channel: Channel, why: str) -> list[Outcome]:
-    return [Outcome(channel=channel.name, recipient=recipient, failure=why) for recipient in channel.recipients]
-
-
 def _log(outcome: Outcome) -> None:
     if outcome.delivered:
         logger.info("%s to %s: delivered (%s)", outcome.channel, outcome.recipient, outcome.receipt)
     else:
         logger.error("%s to %s: NOT delivered. %s", outcome.channel, outcome.recipient, outcome.failure)
+    if outcome.notice:
+        logger.warning("%s", outcome.notice)

@@ -11,8 +11,11 @@
     │   ├── HiddenRowsError             row-level security may hide rows from this key
     │   └── RowsMissingError            fewer rows arrived than the server counted
     ├── WorkbookError               1   the workbook could not be written
+    ├── LedgerError                 1   what has been delivered to whom can't be read, written or claimed
+    ├── TimeLimitError              1   the run took longer than REPORT_TIME_LIMIT
     └── DeliveryError               1   a recipient, or a whole channel, did not get the report or an alert
 
+`transient` errors may be gone at the next attempt; `retry_after` is how many seconds the server wants to be left alone.
 Each message is a whole sentence for the operator and ends in what to do.
 Adapters translate foreign exceptions into these at their own edge, nowhere else.
 """
@@ -28,6 +31,8 @@ class ReportError(Exception):
 
     exit_code: ClassVar[int] = 1
     stage: ClassVar[str] = "the run"
+    transient: bool = False
+    retry_after: float = 0.0
 
 
 class InputError(ReportError):
@@ -62,6 +67,11 @@ class SourceError(ReportError):
 class SourceUnreachableError(SourceError):
     """Supabase can't be reached, is too slow, or is out of order; it may be well again later."""
 
+    def __init__(self, message: str, *, transient: bool = True, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.retry_after = retry_after
+
 
 class SourceRefusedError(SourceError):
     """The key, the table or a column is not what it should be; asking again won't help."""
@@ -70,7 +80,8 @@ class SourceRefusedError(SourceError):
 class BadAnswerError(SourceError):
     """An answer that is not a list of the window's rows: `came` says what it is instead."""
 
-    def __init__(self, *, table: str, came: str) -> None:
+    def __init__(self, *, table: str, came: str, transient: bool = False) -> None:
+        self.transient = transient
         super().__init__(
             f"Supabase's answer for the table {table} is not a list of its rows: {came}. "
             "Check SUPABASE_URL, SUPABASE_TABLE and any proxy between, then run this window again."
@@ -103,7 +114,39 @@ class WorkbookError(ReportError):
     stage = "writing the workbook"
 
 
+class LedgerError(ReportError):
+    """What has been delivered to whom can't be read, written or claimed."""
+
+    stage = "the ledger"
+
+    def __init__(self, message: str, *, transient: bool = False, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.retry_after = retry_after
+
+
+class TimeLimitError(ReportError):
+    """The run took longer than REPORT_TIME_LIMIT."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"The run was stopped at its limit of {seconds} s. "
+            "Look in the log at what took so long; REPORT_TIME_LIMIT sets the limit."
+        )
+
+
 class DeliveryError(ReportError):
-    """A recipient, or a whole channel, did not get the report or an alert."""
+    """A recipient, or a whole channel, did not get the report or an alert.
+
+    `ambiguous` means that it may have arrived all the same.
+    """
 
     stage = "delivery"
+
+    def __init__(
+        self, message: str, *, transient: bool = False, ambiguous: bool = False, retry_after: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.ambiguous = ambiguous
+        self.retry_after = retry_after

@@ -13,6 +13,8 @@ from .window import Window
 
 CAPTION_LIMIT = 1024
 """UTF-16 units of a Telegram caption (1,024 characters in the Bot API's sendDocument, its own count being wider)."""
+LATE = " (late)"
+ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
 _STATUSES_SHOWN = 8
 _STATUS_LENGTH = 40
@@ -22,7 +24,8 @@ _STATUS_LENGTH = 40
 class Report:
     """One window's report, ready for every recipient.
 
-    `identity` names this delivery: the same for every attempt at it, another for any other report.
+    `identity` names this delivery: the same for every attempt at it, another for any other report;
+    `repeats` is the identity of the delivery that this one repeats on purpose, if it does.
     `created` is aware UTC.
     """
 
@@ -33,29 +36,42 @@ class Report:
     subject: str
     text: str
     caption: str
+    repeats: str = ""
 
 
-def subject(window: Window) -> str:
+def subject(window: Window, *, late: bool = False) -> str:
     """Write the subject of the mail: `Digital Twin Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
-    return f"Digital Twin {_title(window)} - {window.label()}"
+    return f"Digital Twin {_title(window)} - {window.label()}{LATE if late else ''}"
 
 
-def caption(window: Window, summary: Summary) -> str:
+def caption(window: Window, summary: Summary, *, late: bool = False, remarks: Sequence[str] = ()) -> str:
     """Write the text under the file in a chat, at most CAPTION_LIMIT long."""
-    text = f"{_title(window)} - {window.label()}\n\n{_figures(window, summary)}"
-    units = text.encode("utf-16-le")
-    if len(units) <= CAPTION_LIMIT * 2:
-        return text
-    return units[: CAPTION_LIMIT * 2 - 2].decode("utf-16-le", "ignore") + "…"
+    head = f"{_title(window)} - {window.label()}{LATE if late else ''}"
+    text = "\n\n".join([head, _figures(window, summary), *remarks])
+    return _fitted(text, CAPTION_LIMIT)
 
 
-def body(window: Window, summary: Summary, attachment: Path) -> str:
-    """Write the mail's plain text: the window, the main figures, what is attached."""
-    return (
-        f"{_title(window)} for Digital Twin\n{window.label()}\n\n"
-        f"{_figures(window, summary)}\n\n"
-        f"Every analysis is in the attached workbook, {attachment.name}.\n"
-    )
+def marked_as_repeat(text: str) -> str:
+    """Add to a caption that its message may be there already; the caption stays within its limit."""
+    note = "\n\nThis may be a repeat: the answer to the first attempt got lost."
+    return _fitted(text, CAPTION_LIMIT - len(note)) + note
+
+
+def body(window: Window, summary: Summary, attachment: Path, *, late: bool = False, remarks: Sequence[str] = ()) -> str:
+    """Write the mail's plain text: the window, the main figures, remarks, what is attached."""
+    parts = [
+        f"{_title(window)} for Digital Twin{LATE if late else ''}\n{window.label()}",
+        _figures(window, summary),
+        *remarks,
+        f"Every analysis is in the attached workbook, {attachment.name}.\n",
+    ]
+    return "\n\n".join(parts)
+
+
+def late_rows(window: Window, more: int) -> str:
+    """Write the remark that rows came after a window's report was sent."""
+    rows = "1 row has" if more == 1 else f"{more:,} rows have"
+    return f"{rows} come late for {window.label()}, after its report was sent."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,18 +81,38 @@ class Failure:
     what: str
     why: str
 
+    @property
+    def cause(self) -> str:
+        """What stays the same when it fails again: without the server's words, which stand in brackets."""
+        return f"{self.what}: {self.why.partition('(')[0].strip()}"
 
-def alert(window: Window | None, failures: Sequence[Failure], *, owed: Sequence[str], command: str | None) -> str:
+
+def alert(
+    window: Window | None,
+    failures: Sequence[Failure],
+    *,
+    owed: Sequence[str] = (),
+    outlook: str = "",
+    command: str | None = None,
+) -> str:
     """Write the alert: the window, what failed and why, who is still owed the report, what makes it good."""
     lines = [ALERT]
     if window:
         lines.append(f"Window: {window.template} report, {window.label()}")
     for failure in failures:
         lines += ["", f"Failed: {failure.what}", failure.why]
-    lines += ["", f"Still owed: {', '.join(owed)}"]
+    if owed:
+        lines += ["", f"Still owed: {', '.join(owed)}"]
+    if outlook:
+        lines.append(outlook)
     if command:
         lines += ["", "To make it good, mend the cause, then run:", command]
     return "\n".join(lines)
+
+
+def all_clear(window: Window) -> str:
+    """Write that a window somebody was alerted of has reached everyone."""
+    return f"{ALL_CLEAR} the {window.template} report of {window.label()} has now been delivered to everyone."
 
 
 def rate(value: float | None) -> str:
@@ -107,3 +143,9 @@ def _figures(window: Window, summary: Summary) -> str:
 def _shortened(status: str) -> str:
     line = " ".join(status.split())
     return line if len(line) <= _STATUS_LENGTH else line[: _STATUS_LENGTH - 1] + "…"
+
+
+def _fitted(text: str, limit: int) -> str:
+    """Cut `text` to `limit` UTF-16 units, with a mark."""
+    units = text.encode("utf-16-le")
+    return text if len(units) <= limit * 2 else units[: limit * 2 - 2].decode("utf-16-le", "ignore") + "…"

@@ -10,10 +10,14 @@ import httpx
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trouble:
-    """A failed connection: `what` completes "the server … because", `mend` is a sentence."""
+    """A failed connection: `what` completes "the server … because", `mend` is a sentence.
+
+    `transient` tells whether it may be gone at the next attempt.
+    """
 
     what: str
     mend: str
+    transient: bool = True
 
 
 _TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
@@ -23,7 +27,9 @@ _TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
     ),
     (
         (ssl.SSLError,),
-        Trouble(what="it does not speak TLS there", mend="Check the port, and that the address is right"),
+        Trouble(
+            what="it does not speak TLS there", mend="Check the port, and that the address is right", transient=False
+        ),
     ),
     (
         (ConnectionRefusedError,),
@@ -50,6 +56,7 @@ def trouble(error: BaseException) -> Trouble:
             return Trouble(
                 what=f"its certificate is not trusted ({cause.verify_message.rstrip('.')})",
                 mend="Correct the host name, or set SSL_CERT_FILE to the authority that signed it",
+                transient=False,
             )
     for types, found in _TROUBLES:
         if any(isinstance(cause, types) for cause in causes):
@@ -64,3 +71,18 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             for part in error.exceptions:
                 yield from _causes(part)
         error = error.__cause__ or error.__context__
+
+
+AGAIN = (408, 425, 429)
+"""HTTP statuses below 500 that mean "later": time-out, too early, too many (RFC 9110, 8470, 6585)."""
+
+
+def is_transient(status: int) -> bool:
+    """Tell whether an HTTP status may be another one at the next attempt."""
+    return status in AGAIN or status >= 500
+
+
+def retry_after(headers: httpx.Headers) -> float:
+    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3); 0 without them, or for a date."""
+    value = headers.get("retry-after", "").strip()
+    return float(value) if value.isdecimal() and value.isascii() else 0.0

@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from postgrest import AsyncPostgrestClient, AsyncRequestBuilder, AsyncSelectRequestBuilder
+from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
 from .analysis import COLUMNS, excerpt
 from .errors import SourceError, SourceRefusedError, SourceUnreachableError
-from .network import trouble
+from .network import is_transient, retry_after, trouble
 from .settings import SupabaseSettings
 
-WAIT = httpx.Timeout(60, connect=10)
+CONNECT = 10.0
+WAIT = 60.0
 """Seconds for one wait on the server; a count of an unindexed table takes its time."""
 DEADLINE = 120.0
 """Seconds for one whole answer; a server that drips bytes never outlasts WAIT."""
@@ -33,7 +34,7 @@ class Rest:
         """Begin a query."""
         return self._client.from_(name)
 
-    async def answer(self, query: AsyncSelectRequestBuilder, table: str) -> httpx.Response:
+    async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
         """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
@@ -43,7 +44,8 @@ class Rest:
             found = trouble(error)
             raise SourceUnreachableError(
                 f"Supabase could not be asked for the table {table}: {found.what}. "
-                f"{found.mend}; SUPABASE_URL says where it is asked."
+                f"{found.mend}; SUPABASE_URL says where it is asked.",
+                transient=found.transient,
             ) from error
         if not response.is_success:
             raise refusal(response, table)
@@ -52,12 +54,13 @@ class Rest:
 
 @asynccontextmanager
 async def open_rest(
-    settings: SupabaseSettings, tls: ssl.SSLContext, *, wait: httpx.Timeout = WAIT, deadline: float = DEADLINE
+    settings: SupabaseSettings, tls: ssl.SSLContext, *, wait: float = WAIT, deadline: float = DEADLINE
 ) -> AsyncIterator[Rest]:
     """Open the project that `settings` names; its connections end with the block."""
     key = settings.supabase_key.get_secret_value()
     # A redirect is not followed: it would carry the key to another host.
-    async with httpx.AsyncClient(verify=tls, timeout=wait, follow_redirects=False) as session:
+    timeout = httpx.Timeout(wait, connect=min(CONNECT, wait))
+    async with httpx.AsyncClient(verify=tls, timeout=timeout, follow_redirects=False) as session:
         client = AsyncPostgrestClient(
             f"{settings.supabase_url}/rest/v1",
             headers={"apikey": key, "Authorization": f"Bearer {key}"},
@@ -103,7 +106,9 @@ def refusal(response: httpx.Response, table: str) -> SourceError:
             f"SUPABASE_URL leads elsewhere ({said}). Set it to the address it redirects to, if you know that one."
         )
     return SourceUnreachableError(
-        f"Supabase is out of order ({said}). Look at the project's status page and logs, then run this window again."
+        f"Supabase is out of order ({said}). Look at the project's status page and logs, then run this window again.",
+        transient=is_transient(response.status_code),
+        retry_after=retry_after(response.headers),
     )
 
 

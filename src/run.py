@@ -2,103 +2,176 @@
 
 import argparse
 import asyncio
-import hashlib
 import logging
-import ssl
+import os
+import signal
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from . import message
+from . import rest
+from .alarm import Alarm
 from .analyses import AnalysesTable
-from .channels import Channel, Outcome
+from .catch_up import produce_with_catch_up
+from .channels import Channel, mail, telegram
 from .channels.mail import MailChannel
 from .channels.telegram import TelegramChannel
-from .delivery import deliver, healthiest_first, raise_alert
-from .errors import OptionError, ReportError, RowsMissingError
-from .logs import Redaction, rows_bar, set_up_logs
-from .message import Failure, Report
+from .errors import OptionError, ReportError
+from .ledger import Ledger, NoLedger
+from .ledger_folder import FolderLedger
+from .ledger_table import TableLedger
+from .logs import Redaction, set_up_logs
+from .message import Failure
 from .network import tls_context
 from .options import choose_window, command_again, make_parser
-from .rest import open_rest
+from .produce import Producer
+from .rest import Rest, open_rest
+from .retry import Patience
 from .settings import ENV_FILE, Draft, Settings, read_settings
-from .summary import Summary
 from .window import Window
-from .workbook import ReportWorkbook
 
 logger = logging.getLogger(__name__)
+STOPPED = 128 + signal.SIGTERM
 
 
-def main(arguments: Sequence[str] | None = None, *, env_file: Path | None = ENV_FILE) -> int:
-    """Make and deliver one report; return the exit code: 0 all delivered, 1 something failed, 2 wrong input."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timing:
+    """All waits and time-outs of a run, in seconds."""
+
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    supabase: float = rest.WAIT
+    supabase_deadline: float = rest.DEADLINE
+    smtp: float = mail.TIMEOUT
+    telegram: float = telegram.READ_TIMEOUT
+    limit: float | None = None
+    """In place of REPORT_TIME_LIMIT."""
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, env_file: Path | None = ENV_FILE, timing: Timing | None = None
+) -> int:
+    """Make and deliver the report; return the exit code: 0 all delivered, 1 something failed, 2 wrong input."""
     options = make_parser().parse_args(arguments)
     redaction = Redaction()
     set_up_logs(redaction)
     draft = read_settings(env_file)
     redaction.hide(draft.secrets())
     try:
-        return asyncio.run(_Run(options, draft, redaction).guarded())
+        return asyncio.run(_Run(options, draft, redaction, timing or Timing()).guarded())
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
 
 
 class _Run:
-    """One run, and what is known of it so far, for the alert."""
+    """One run, composed of what the settings ask for."""
 
-    def __init__(self, options: argparse.Namespace, draft: Draft, redaction: Redaction) -> None:
+    def __init__(self, options: argparse.Namespace, draft: Draft, redaction: Redaction, timing: Timing) -> None:
         self._options = options
         self._draft = draft
         self._redaction = redaction
+        self._timing = timing
         self._tls = tls_context()
-        self._channels = _channels(draft, self._tls)
-        self._window: Window | None = None
+        self._channels = self._make_channels()
 
     async def guarded(self) -> int:
-        """Report; log and alert whatever goes wrong."""
+        """Report; log and alert whatever goes wrong before a window is in hand."""
+        task = asyncio.current_task()
+        if task:
+            with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             return await self._report()
+        except asyncio.CancelledError:
+            return STOPPED
         except OptionError as error:  # somebody is sitting there
             logger.error("%s", error)
             return error.exit_code
         except ReportError as error:
             logger.error("%s", error)
-            await self._alert([Failure(what=error.stage, why=str(error))])
+            await self._alarm(None).raise_for(self._likely_window(), [Failure(what=error.stage, why=str(error))])
             return error.exit_code
         except Exception as error:
             logger.exception("The run broke down")
             why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
-            await self._alert([Failure(what="the run", why=why)])
+            await self._alarm(None).raise_for(self._likely_window(), [Failure(what="the run", why=why)])
             return 1
 
     async def _report(self) -> int:
         settings = self._draft.checked()
-        window = self._window = choose_window(self._options, settings.report, _now())
+        window = choose_window(self._options, settings.report, now())
+        patience = self._patience(settings)
         await settle(window, timedelta(seconds=settings.report.report_settle))
-        async with open_rest(settings.supabase, self._tls) as rest:
-            table = AnalysesTable(rest, settings.supabase.supabase_table)
-            report = await _build_whole(table, window, settings)
-        outcomes = await deliver(report, self._channels)
-        failed = [outcome for outcome in outcomes if not outcome.delivered]
-        delivered = len(outcomes) - len(failed)
-        logger.info("%s: delivered to %d of %d recipients", window.label(), delivered, len(outcomes))
-        if failed:
-            await self._alert(_failures(failed), outcomes)
-        return 1 if failed else 0
+        waits, deadline = self._timing.supabase, self._timing.supabase_deadline
+        async with open_rest(settings.supabase, self._tls, wait=waits, deadline=deadline) as api:
+            table = AnalysesTable(api, settings.supabase.supabase_table, patience)
+            producer = Producer(
+                settings=settings,
+                table=table,
+                ledger=self._ledger(settings, api, patience),
+                channels=self._channels,
+                alarm=self._alarm(settings),
+                patience=patience,
+                clock=now,
+                again=lambda asked: command_again(asked, settings.report, resend=True),
+            )
+            resend = self._options.resend or settings.report.report_resend
+            if self._options.until_now or self._options.start or settings.report.report_start:
+                return (await producer.produce(window, resend=resend)).code
+            return await produce_with_catch_up(producer, window, resend=resend)
 
-    async def _alert(self, failures: Sequence[Failure], outcomes: Sequence[Outcome] = ()) -> None:
-        command, owed = None, ["everyone"]
-        if outcomes:
-            owed = [f"{outcome.channel} to {outcome.recipient}" for outcome in outcomes if not outcome.delivered]
-        elif not self._draft.problems:
-            owed = [f"{channel.name} to {recipient}" for channel in self._channels for recipient in channel.recipients]
-        if self._draft.report and not self._window:
-            with suppress(ReportError):  # of what is alerted about
-                self._window = choose_window(self._options, self._draft.report, _now())
-        if self._draft.report and self._window:
-            command = command_again(self._window, self._draft.report, until_now=self._options.until_now)
-        text = message.alert(self._window, failures, owed=owed, command=command)
-        await raise_alert(self._redaction(text), _now(), healthiest_first(self._channels, outcomes))
+    def _patience(self, settings: Settings) -> Patience:
+        limit = self._timing.limit or settings.report.report_time_limit
+        return Patience(
+            deadline=asyncio.get_running_loop().time() + limit,
+            first_wait=self._timing.first_wait,
+            longest_wait=self._timing.longest_wait,
+        )
+
+    def _ledger(self, settings: Settings, api: Rest, patience: Patience) -> Ledger:
+        report = settings.report
+        holder = report.pod_name or f"{socket.gethostname()}.{os.getpid()}"
+        if self._options.until_now:
+            return NoLedger(now)
+        if report.report_ledger == "supabase":
+            return TableLedger(api, now, holder, patience)
+        return FolderLedger(report.report_dir, now, holder, patience)
+
+    def _alarm(self, settings: Settings | None) -> Alarm:
+        outlook = ""
+        if settings and settings.report.report_ledger == "directory":
+            outlook = "Restarts of this very Job apart, it will not be made good by itself."
+        elif settings:
+            outlook = f"The next runs make it good by themselves, up to {settings.report.report_catch_up} windows back."
+        everyone = [f"{channel.name} to {recipient}" for channel in self._channels for recipient in channel.recipients]
+        return Alarm(
+            self._channels,
+            redact=self._redaction,
+            command=self._command,
+            outlook=outlook,
+            everyone=["everyone"] if self._draft.problems else everyone,
+            clock=now,
+        )
+
+    def _command(self, window: Window) -> str:
+        until_now = self._options.until_now
+        return command_again(window, self._draft.report, until_now=until_now) if self._draft.report else ""
+
+    def _likely_window(self) -> Window | None:
+        with suppress(ReportError):  # of what is alerted about
+            return choose_window(self._options, self._draft.report, now()) if self._draft.report else None
+        return None
+
+    def _make_channels(self) -> list[Channel]:
+        channels: list[Channel] = []
+        if self._draft.mail:
+            channels.append(MailChannel(self._draft.mail, self._tls, self._timing.smtp))
+        if self._draft.telegram:
+            channels.append(TelegramChannel(self._draft.telegram, self._tls, self._timing.telegram))
+        return channels
 
 
 async def settle(window: Window, grace: timedelta) -> None:
@@ -106,65 +179,13 @@ async def settle(window: Window, grace: timedelta) -> None:
 
     A window up to this very moment is not waited for.
     """
-    now = _now()
-    wait = (window.end + grace - now).total_seconds()
-    if window.end <= now and wait > 0:
+    moment = now()
+    wait = (window.end + grace - moment).total_seconds()
+    if window.end <= moment and wait > 0:
         logger.info("Waiting %.0f s for rows that are still being committed", wait)
         await asyncio.sleep(wait)
 
 
-async def _build_whole(table: AnalysesTable, window: Window, settings: Settings) -> Report:
-    """Read the window into a workbook; where rows were missing, count and read once more."""
-    try:
-        return await _build(table, window, settings)
-    except RowsMissingError as error:
-        logger.warning("%s Reading it once more.", error)
-        return await _build(table, window, settings)
-
-
-async def _build(table: AnalysesTable, window: Window, settings: Settings) -> Report:
-    summary = Summary()
-    with ReportWorkbook(window) as workbook, rows_bar() as advance:
-        async for page in table.pages(window):
-            workbook.add(page.rows)
-            summary.add(page.rows)
-            advance(len(page.rows), page.counted)
-        attachment = workbook.save(settings.report.report_dir, summary)
-    logger.info("%s: %d rows in %s", window.label(), summary.rows, attachment)
-    return Report(
-        window=window,
-        identity=_identity(window, settings),
-        created=_now(),
-        attachment=attachment,
-        subject=message.subject(window),
-        text=message.body(window, summary, attachment),
-        caption=message.caption(window, summary),
-    )
-
-
-def _identity(window: Window, settings: Settings) -> str:
-    """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
-    source = f"{settings.supabase.supabase_url} {settings.supabase.supabase_table} {window.end.isoformat()}"
-    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-    return f"report.{window.template}.{window.start:%Y%m%dT%H%M%SZ}.{digest}"
-
-
-def _failures(failed: Sequence[Outcome]) -> list[Failure]:
-    """Gather failed outcomes by their reason, so that a dead server is told of once."""
-    by_reason: dict[str, list[str]] = {}
-    for outcome in failed:
-        by_reason.setdefault(outcome.failure or "", []).append(f"{outcome.channel} to {outcome.recipient}")
-    return [Failure(what=", ".join(recipients), why=why) for why, recipients in by_reason.items()]
-
-
-def _channels(draft: Draft, tls: ssl.SSLContext) -> list[Channel]:
-    channels: list[Channel] = []
-    if draft.mail:
-        channels.append(MailChannel(draft.mail, tls))
-    if draft.telegram:
-        channels.append(TelegramChannel(draft.telegram, tls))
-    return channels
-
-
-def _now() -> datetime:
+def now() -> datetime:
+    """Return this moment, aware UTC."""
     return datetime.now(UTC)

@@ -110,9 +110,14 @@ class ReportSettings(_Group):
         default_factory=lambda: Path(tempfile.gettempdir()), description="a folder that is there, like /tmp"
     )
     report_settle: int = Field(30, ge=0, le=600, description="seconds from 0 to 600, like 30")
+    report_ledger: Literal["directory", "supabase"] = Field("directory", description="directory or supabase")
+    report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
+    report_time_limit: int = Field(800, ge=30, le=86_400, description="seconds from 30 to 86400, like 800")
     report_start: str | None = Field(None, description="a window's start, like 2026-11-23T13")
+    report_resend: bool = Field(False, description="true or false")
     report_allow_http: bool = Field(False, description="true or false")
     job_name: str | None = Field(None, description="the Job's name, set by the manifest")
+    pod_name: str | None = Field(None, description="the pod's name, set by the manifest")
 
 
 @dataclass(frozen=True, kw_only=True)

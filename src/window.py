@@ -56,6 +56,11 @@ def last_full(template: Template, zone: ZoneInfo, now: datetime) -> Window:
     return Window(template=template, start=end - HOUR, end=end, zone=zone)
 
 
+def before(window: Window) -> Window:
+    """Return the window that ends where `window` starts."""
+    return last_full(window.template, window.zone, window.start)
+
+
 def until(template: Template, zone: ZoneInfo, now: datetime) -> Window:
     """Return the sixty minutes, or 24 hours, up to an aware `now`."""
     end = now.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)

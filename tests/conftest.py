@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.run import main
+from src.run import Timing, main
 
 from .sandbox import Sandbox
 
@@ -36,13 +36,17 @@ def sandbox(_servers: Sandbox, tmp_path: Path) -> Sandbox:
 
 @pytest.fixture
 def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
-    """Run the tool in this process, in the sandbox; keyword arguments change its settings."""
+    """Run the tool in this process, in the sandbox, with waits of hardly any length.
 
-    def start(*arguments: str, **changes: str) -> Run:
+    `limit` is the run's time limit in seconds; other keyword arguments change its settings.
+    """
+
+    def start(*arguments: str, limit: float = 5, timing: Timing | None = None, **changes: str) -> Run:
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)
         capsys.readouterr()
-        code = main(arguments, env_file=None)
+        timing = timing or Timing(first_wait=0.01, longest_wait=0.05, limit=limit)
+        code = main(arguments, env_file=None, timing=timing)
         return Run(code=code, log=capsys.readouterr().err)
 
     return start

@@ -10,6 +10,7 @@ from .conftest import Run
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.telegram import TEXT_LIMIT, refusal
 from .sandbox.web import Fault
+from .test_run import forget
 
 RunTool = Callable[..., Run]
 BEGINNING = "⚠️ ERROR in Reports Generator:\n"
@@ -62,6 +63,7 @@ def test_report_start_means_what_the_option_means(sandbox: Sandbox, run: RunTool
     sandbox.supabase.insert(make_rows(5))
 
     assert run(REPORT_START="2026-11-22T13").code == 0
+    forget(sandbox)
     assert run(*OPTION, REPORT_START="2026-11-21T13").code == 0
     assert ["Analyses: 5" in mail.text for mail in sandbox.mails] == [True, True]
 

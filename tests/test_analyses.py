@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from src.analyses import PAGE_ROWS, AnalysesTable, Page
@@ -17,6 +16,7 @@ from src.analysis import COLUMNS, Analysis
 from src.errors import BadAnswerError, RowsMissingError
 from src.network import tls_context
 from src.rest import open_rest
+from src.retry import Patience
 from src.settings import SupabaseSettings
 from src.window import HOUR, Window
 
@@ -44,13 +44,20 @@ def read_pages(sandbox: Sandbox, table: str = "analyses", window: Window | None 
 
 @asynccontextmanager
 async def opened_table(
-    sandbox: Sandbox, table: str = "analyses", *, wait: float = 5, deadline: float = 10, **changes: str
+    sandbox: Sandbox,
+    table: str = "analyses",
+    *,
+    wait: float = 5,
+    deadline: float = 10,
+    patience: float = 0,
+    **changes: str,
 ) -> AsyncIterator[AnalysesTable]:
-    """Open a table of the sandbox, with changed settings."""
+    """Open a table of the sandbox, with changed settings, and `patience` seconds for further attempts."""
     values = {"supabase_url": sandbox.supabase.url, "supabase_key": sandbox.supabase.secret_key}
     settings = SupabaseSettings.model_validate(values | changes)
-    async with open_rest(settings, tls_context(), wait=httpx.Timeout(wait), deadline=deadline) as rest:
-        yield AnalysesTable(rest, table)
+    async with open_rest(settings, tls_context(), wait=wait, deadline=deadline) as rest:
+        end = asyncio.get_running_loop().time() + patience
+        yield AnalysesTable(rest, table, Patience(deadline=end, first_wait=0.01, longest_wait=0.05))
 
 
 def answer(rows: Sequence[dict[str, Any]], counted: int) -> Fault:

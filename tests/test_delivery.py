@@ -1,18 +1,21 @@
 """Channels run side by side; every recipient gets an outcome."""
 
 import asyncio
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from src.channels import Channel, Outcome
+from src.channels import Channel, Outcome, not_delivered
 from src.delivery import deliver, raise_alert
 from src.errors import DeliveryError
+from src.ledger import NoLedger
 from src.message import Report
+from src.retry import Patience
 
-from .builders import START
+from .builders import START, make_window
 from .test_mail import make_report
 
 
@@ -27,15 +30,17 @@ class Fake:
     opens: asyncio.Event | None = None
     alerts: list[str] = field(default_factory=list)
 
-    async def send(self, report: Report) -> list[Outcome]:
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:
         """Wait, fail or deliver."""
         if self.opens:
             self.opens.set()
         else:
             await asyncio.wait_for(self.gate.wait(), 5)
+        if isinstance(self.error, DeliveryError):
+            return not_delivered(self.name, recipients, self.error)
         if self.error:
             raise self.error
-        return [Outcome(channel=self.name, recipient=recipient) for recipient in self.recipients]
+        return [Outcome(channel=self.name, recipient=recipient, state="delivered") for recipient in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:
         """Take the alert, or fail."""
@@ -44,12 +49,20 @@ class Fake:
         self.alerts.append(text)
 
 
+async def delivered(folder: Path, channels: Sequence[Channel]) -> list[Outcome]:
+    """Deliver a report with no ledger and no patience."""
+    async with NoLedger(lambda: START).claim(make_window()) as book:
+        await book.open_for(channels, resend=False)
+        patience = Patience(deadline=asyncio.get_running_loop().time() + 5, first_wait=10)
+        return await deliver(make_report(folder), channels, book, patience)
+
+
 def test_channels_run_side_by_side(tmp_path: Path) -> None:
     """The first one ends only once the second has begun."""
 
     async def both() -> list[Outcome]:
         waiting = Fake("email")
-        return await deliver(make_report(tmp_path), [waiting, Fake("telegram", opens=waiting.gate)])
+        return await delivered(tmp_path, [waiting, Fake("telegram", opens=waiting.gate)])
 
     outcomes = asyncio.run(both())
 
@@ -72,12 +85,12 @@ def test_a_failed_channel_does_not_stop_the_other(
 
     async def both() -> list[Outcome]:
         broken: Channel = Fake("email", error=error, opens=asyncio.Event())
-        return await deliver(make_report(tmp_path), [broken, Fake("telegram", opens=asyncio.Event())])
+        return await delivered(tmp_path, [broken, Fake("telegram", opens=asyncio.Event())])
 
     outcomes = asyncio.run(both())
 
     assert [outcome.delivered for outcome in outcomes] == [False, False, True, True]
-    assert all(sentence in (outcome.failure or "") for outcome in outcomes[:2])
+    assert all(sentence in outcome.failure for outcome in outcomes[:2])
     lines = [record.getMessage() for record in caplog.records if "NOT delivered" in record.getMessage()]
     assert [line.partition(":")[0] for line in lines] == ["email to a", "email to b"]
 
@@ -87,7 +100,7 @@ def test_each_outcome_is_one_line_of_the_log(tmp_path: Path, caplog: pytest.LogC
     caplog.set_level("INFO")
     channel = Fake("email", opens=asyncio.Event())
 
-    asyncio.run(deliver(make_report(tmp_path), [channel]))
+    asyncio.run(delivered(tmp_path, [channel]))
 
     assert caplog.messages == ["email to a: delivered ()", "email to b: delivered ()"]
 

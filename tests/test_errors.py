@@ -17,6 +17,7 @@ from src.errors import (
     DeliveryError,
     HiddenRowsError,
     InputError,
+    LedgerError,
     OptionError,
     ReportError,
     RowsMissingError,
@@ -24,8 +25,11 @@ from src.errors import (
     SourceError,
     SourceRefusedError,
     SourceUnreachableError,
+    TimeLimitError,
     WorkbookError,
 )
+from src.ledger import read_record
+from src.ledger_folder import held_by_another
 from src.network import tls_context
 from src.rest import refusal
 from src.settings import MailSettings, TelegramSettings
@@ -36,7 +40,7 @@ from src.workbook import ReportWorkbook
 from .builders import START, make_window
 
 CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, ReportError)]
-NEXT_STEP = re.compile(r"(Set|Check|Use|Run|run|Correct|Copy|Grant|Look|Write|Did you mean|It needs|give) ")
+NEXT_STEP = re.compile(r"(Set|Check|Use|Run|run|Correct|Copy|Grant|Look|Write|Did you mean|It needs|give|Look in|REPORT_TIME_LIMIT sets) ")
 
 
 def drawn() -> dict[str, tuple[str, int]]:
@@ -113,6 +117,8 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     BadAnswerError: [lambda: BadAnswerError(table="analyses", came="nothing")],
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
+    LedgerError: [lambda: raised_by(lambda: read_record({})), lambda: held_by_another(make_window(), "another run")],
+    TimeLimitError: [lambda: TimeLimitError(800)],
     WorkbookError: [lambda: raised_by(unsaved)],
     DeliveryError: [
         lambda: raised_by(lambda: unsent(MailChannel(MAIL, tls_context(), timeout=1))),

@@ -1,18 +1,18 @@
 """The report by email: one message, taken by a real server over TLS with login."""
 
 import asyncio
-import smtplib
+import re
 import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
 from src.channels import Outcome
 from src.channels.mail import MailChannel
-from src.errors import DeliveryError
 from src.message import Report
 from src.settings import MailSettings
 
@@ -44,7 +44,15 @@ def send(sandbox: Sandbox, *, trusted: trustme.CA | None = None, timeout: float 
     (trusted or sandbox.mailbox.certificates).configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
     channel = MailChannel(MailSettings.model_validate(values | changes), tls, timeout=timeout)
-    return asyncio.run(channel.send(make_report(sandbox.folder)))
+    return asyncio.run(channel.send(make_report(sandbox.folder), channel.recipients, frozenset()))
+
+
+def failure(sandbox: Sandbox, **changes: Any) -> str:
+    """Send a report that nobody gets, and return why."""
+    outcomes = send(sandbox, **changes)
+    assert [False] * len(outcomes) == [outcome.delivered for outcome in outcomes]
+    assert sandbox.mails == []
+    return outcomes[0].failure
 
 
 def test_one_message_reaches_all_recipients(sandbox: Sandbox) -> None:
@@ -100,16 +108,19 @@ def test_a_server_nobody_vouches_for_gets_neither_password_nor_report(sandbox: S
     """The certificate is verified, and nothing is sent if it doesn't hold."""
     port = sandbox.mailbox.tls_port if security == "tls" else sandbox.mailbox.starttls_port
 
-    with pytest.raises(DeliveryError, match=r"its certificate is not trusted .*SSL_CERT_FILE"):
-        send(sandbox, trusted=trustme.CA(), smtp_security=security, smtp_port=str(port))
+    assert re.search(
+        r"its certificate is not trusted .*SSL_CERT_FILE",
+        failure(sandbox, trusted=trustme.CA(), smtp_security=security, smtp_port=str(port)),
+    )
 
     assert sandbox.mailbox.logins == []
 
 
 def test_a_server_of_another_name_gets_nothing(sandbox: Sandbox) -> None:
     """The sandbox's certificate is for localhost."""
-    with pytest.raises(DeliveryError, match=r"its certificate is not trusted .*SSL_CERT_FILE"):
-        send(sandbox, smtp_host="127.0.0.1")
+    why = failure(sandbox, smtp_host="127.0.0.1")
+
+    assert re.search(r"its certificate is not trusted .*SSL_CERT_FILE", why)
 
     assert sandbox.mailbox.logins == []
 
@@ -123,7 +134,7 @@ def test_a_refused_recipient_is_told_apart_from_the_others(sandbox: Sandbox) -> 
 
     assert outcomes[served].delivered
     assert sandbox.mailbox.deliveries[0].recipients == (served,)
-    assert f"refused {refused} (550 5.1.1 No such user here)" in (outcomes[refused].failure or "")
+    assert f"refused {refused} (550 5.1.1 No such user here)" in outcomes[refused].failure
 
 
 def test_all_refused_is_an_outcome_for_each(sandbox: Sandbox) -> None:
@@ -135,37 +146,43 @@ def test_all_refused_is_an_outcome_for_each(sandbox: Sandbox) -> None:
 
 def test_a_refused_login_is_said_with_the_servers_words(sandbox: Sandbox) -> None:
     """Without the password."""
-    with pytest.raises(DeliveryError, match=r"does not accept SMTP_USER .*\(535 .*Correct them") as caught:
-        send(sandbox, smtp_password="wrong-Pa55")
+    why = failure(sandbox, smtp_password="wrong-Pa55")
 
-    assert "wrong-Pa55" not in str(caught.value)
-    assert isinstance(caught.value.__cause__, smtplib.SMTPAuthenticationError)
+    assert re.search(r"does not accept SMTP_USER .*\(535 .*Correct them", why)
+    assert "wrong-Pa55" not in failure(sandbox, smtp_password="wrong-Pa55")
 
 
 def test_a_server_that_does_not_answer_is_given_up(sandbox: Sandbox) -> None:
     """A hanging server is an error within the time-out."""
     sandbox.mailbox.delay = 0.6
 
-    with pytest.raises(DeliveryError, match="did not take the report"):
-        send(sandbox, timeout=0.3)
+    why = failure(sandbox, timeout=0.3)
+
+    assert re.search("did not take the report", why)
 
 
 def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
     """The commonest mistake with port 587."""
-    with pytest.raises(DeliveryError, match=r"does not speak TLS there\. Set SMTP_SECURITY=starttls"):
-        send(sandbox, smtp_port=str(sandbox.mailbox.starttls_port))
+    assert re.search(
+        r"does not speak TLS there\. Set SMTP_SECURITY=starttls",
+        failure(sandbox, smtp_port=str(sandbox.mailbox.starttls_port)),
+    )
 
 
 def test_starttls_spoken_to_a_tls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
     """The commonest mistake with port 465: both wait for the other to speak."""
-    with pytest.raises(DeliveryError, match=r"did not answer in time\. Set SMTP_SECURITY=tls if this port is 465"):
-        send(sandbox, timeout=0.5, smtp_security="starttls")
+    assert re.search(
+        r"did not answer in time\. Set SMTP_SECURITY=tls if this port is 465",
+        failure(sandbox, timeout=0.5, smtp_security="starttls"),
+    )
 
 
 def test_an_unknown_mail_server_is_said(sandbox: Sandbox) -> None:
     """A typing error in SMTP_HOST."""
-    with pytest.raises(DeliveryError, match=r"no-such-host.invalid:.* its host name is not known\. Check the name"):
-        send(sandbox, smtp_host="no-such-host.invalid")
+    assert re.search(
+        r"no-such-host.invalid:.* its host name is not known\. Check the name",
+        failure(sandbox, smtp_host="no-such-host.invalid"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,13 +197,15 @@ def test_a_refusal_on_the_way_says_what_was_refused(sandbox: Sandbox, hook: str,
     """With the server's words."""
     setattr(sandbox.mailbox, hook, reply)
 
-    with pytest.raises(DeliveryError, match=sentence):
-        send(sandbox)
+    why = failure(sandbox)
+
+    assert re.search(sentence, why)
 
 
 def test_a_server_without_login_is_said(sandbox: Sandbox) -> None:
     """One that offers none, such as a relay."""
     sandbox.mailbox.offers_login = False
 
-    with pytest.raises(DeliveryError, match="offers no STARTTLS or no login"):
-        send(sandbox)
+    why = failure(sandbox)
+
+    assert re.search("offers no STARTTLS or no login", why)

@@ -20,7 +20,7 @@ def send(sandbox: Sandbox, *, read_timeout: float = 5, **changes: str) -> list[O
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
     settings = TelegramSettings.model_validate(values | changes)
     channel = TelegramChannel(settings, ssl.create_default_context(), read_timeout=read_timeout)
-    return asyncio.run(channel.send(make_report(sandbox.folder)))
+    return asyncio.run(channel.send(make_report(sandbox.folder), channel.recipients, frozenset()))
 
 
 def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -> None:
@@ -92,9 +92,8 @@ def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) ->
             refusal(400, "Bad Request: chat not found"),
             "does not know chat 42 (Chat not found). Correct",
         ),
-        (refusal(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-100777), "moved chat 42 to -100777"),
         (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "is asked too often for chat 42"),
-        (refusal(413, "Request Entity Too Large"), "refused the report for chat 42 (Request Entity Too Large)"),
+        (refusal(413, "Request Entity Too Large"), "did not take the report for chat 42 (Request Entity Too Large)"),
         (refusal(400, "Bad Request: something new"), "refused the report for chat 42 (Something new)"),
         (Answer(status=502, body=b"<html>Bad Gateway</html>"), "Bad Gateway (502)"),
         (Answer(status=200, body=b"<html>Hello</html>"), "Invalid server response"),

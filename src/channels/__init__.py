@@ -1,28 +1,39 @@
 """A channel takes a report to its recipients and says of each one what became of it."""
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
+from ..errors import DeliveryError
 from ..message import Report
+
+State = Literal["delivered", "refused", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What became of a report for one recipient.
 
-    `receipt` is the server's own word for a delivery; `failure` is a sentence for the operator, None if delivered.
+    `delivered`: `receipt` is the server's own word for it.
+    `refused`: asking again won't help; `failed`: it may; `failure` is a sentence for the operator.
+    `ambiguous`: it may have arrived all the same. `retry_after`: seconds the server wants to be left alone.
+    `notice` is a sentence for the operator about a delivery that needs his hand for the next one.
     """
 
     channel: str
     recipient: str
+    state: State
     receipt: str = ""
-    failure: str | None = None
+    failure: str = ""
+    notice: str = ""
+    ambiguous: bool = False
+    retry_after: float = 0.0
 
     @property
     def delivered(self) -> bool:
         """Whether the server took the report for this recipient."""
-        return self.failure is None
+        return self.state == "delivered"
 
 
 class Channel(Protocol):
@@ -36,10 +47,10 @@ class Channel(Protocol):
     def recipients(self) -> tuple[str, ...]:
         """Addresses or chats, each once."""
 
-    async def send(self, report: Report) -> list[Outcome]:
-        """Send `report` to every recipient; return one outcome each, failures included.
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:
+        """Send `report` once to `recipients`; return one outcome each.
 
-        Raise DeliveryError where the channel as a whole fails.
+        Those in `repeats` may have it already, from an attempt whose end was not seen.
         """
 
     async def alert(self, text: str, at: datetime) -> None:
@@ -47,3 +58,18 @@ class Channel(Protocol):
 
         Raise DeliveryError if it was not taken.
         """
+
+
+def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError) -> list[Outcome]:
+    """Make the outcome of `error` for each of `recipients`."""
+    return [
+        Outcome(
+            channel=channel,
+            recipient=recipient,
+            state="failed" if error.transient else "refused",
+            failure=str(error),
+            ambiguous=error.ambiguous,
+            retry_after=error.retry_after,
+        )
+        for recipient in recipients
+    ]

@@ -1,25 +1,37 @@
 """Email: one message to all recipients over SMTP, with TLS and login."""
 
 import asyncio
-import smtplib
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from email.message import EmailMessage
+from email.policy import SMTP as SMTP_LINES
 from email.utils import format_datetime, make_msgid
+
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
 
 from ..errors import DeliveryError
 from ..message import ALERT, Report
 from ..network import trouble
 from ..settings import MailSettings
-from . import Outcome
+from . import Outcome, not_delivered
 
 TIMEOUT = 60.0
 """Seconds for one wait on the mail server; RFC 5321 4.5.3.2 allows it minutes, an hourly run does not."""
 _XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-
-Refused = dict[str, tuple[int, bytes]]
+_MEND_ADDRESS = "Correct or remove it in SMTP_TO, or have its mailbox mended, then run this window again."
 
 
 class MailChannel:
@@ -37,11 +49,14 @@ class MailChannel:
         """The addresses of SMTP_TO."""
         return self._settings.smtp_to
 
-    async def send(self, report: Report) -> list[Outcome]:
-        """Send one message to all addresses; raise DeliveryError if the server does not take it."""
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
+        """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
         message = compose(report, self._settings.smtp_from, self.recipients)
-        refused = await asyncio.to_thread(self._transmit, message)
-        return [self._outcome(address, refused, message["Message-ID"]) for address in self.recipients]
+        try:
+            refused, reply = await self._transmit(message, recipients)
+        except DeliveryError as error:
+            return not_delivered(self.name, recipients, error)
+        return [self._outcome(address, refused.get(address), reply) for address in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:
         """Send `text` to all addresses; raise DeliveryError if the server takes it for none."""
@@ -49,41 +64,58 @@ class MailChannel:
         message["Date"] = format_datetime(at)
         message["Message-ID"] = make_msgid("alert", _domain(self._settings.smtp_from))
         message.set_content(text)
-        refused = await asyncio.to_thread(self._transmit, message)
+        refused, _ = await self._transmit(message, self.recipients)
         if len(refused) == len(self.recipients):
             raise DeliveryError(f"The mail server refused every address of SMTP_TO. {_MEND_ADDRESS}")
 
-    def _transmit(self, message: EmailMessage) -> Refused:
-        with _translated(self._settings), self._connect() as server:
-            server.login(self._settings.smtp_user, self._settings.smtp_password.get_secret_value())
-            try:
-                return server.send_message(message, self._settings.smtp_from, self.recipients)
-            except smtplib.SMTPRecipientsRefused as error:  # raised only if all are
-                return error.recipients
+    async def _transmit(
+        self, message: EmailMessage, recipients: Sequence[str]
+    ) -> tuple[dict[str, SMTPRecipientRefused], str]:
+        """Send `message`; return those refused and the server's last words."""
+        with _translated(self._settings):
+            async with self._connection() as server:
+                try:
+                    lines = message.as_bytes(policy=SMTP_LINES)
+                    errors, reply = await server.sendmail(self._settings.smtp_from, recipients, lines)
+                except SMTPRecipientsRefused as error:  # raised only if all are
+                    return {refused.recipient: refused for refused in error.recipients}, ""
+        return {
+            address: SMTPRecipientRefused(said.code, said.message, address) for address, said in errors.items()
+        }, reply
 
-    def _connect(self) -> smtplib.SMTP:
-        host, port = self._settings.smtp_host, self._settings.smtp_port
-        # HELO with the sender's domain: a pod's own name is none that a mail server could look up.
-        domain = _domain(self._settings.smtp_from)
-        if self._settings.smtp_security == "tls":
-            return smtplib.SMTP_SSL(host, port, domain, timeout=self._timeout, context=self._tls)
-        server = smtplib.SMTP(host, port, domain, timeout=self._timeout)
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[SMTP]:
+        settings = self._settings
+        server = SMTP(
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            use_tls=settings.smtp_security == "tls",
+            start_tls=settings.smtp_security == "starttls",
+            tls_context=self._tls,
+            # HELO with the sender's domain: a pod's own name is none that a mail server could look up.
+            local_hostname=_domain(settings.smtp_from),
+            timeout=self._timeout,
+        )
+        transport = None
         try:
-            server.starttls(context=self._tls)
-        except BaseException:
+            await server.connect()
+            transport = server.transport
+            await server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
+            yield server
+            with suppress(SMTPException):  # the message is taken; how the server says goodbye changes nothing
+                await server.quit()
+        finally:
             server.close()
-            raise
-        return server
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()  # not waiting for the other side's goodbye, which may never come
+            await asyncio.sleep(0)  # the loop closes the socket at its next turn
 
-    def _outcome(self, address: str, refused: Refused, message_id: str) -> Outcome:
-        if address not in refused:
-            return Outcome(channel=self.name, recipient=address, receipt=message_id)
-        code, reply = refused[address]
-        why = f"The mail server refused {address} ({code} {_text(reply)}). {_MEND_ADDRESS}"
-        return Outcome(channel=self.name, recipient=address, failure=why)
-
-
-_MEND_ADDRESS = "Correct or remove it in SMTP_TO, or have its mailbox mended, then run this window again."
+    def _outcome(self, address: str, refused: SMTPRecipientRefused | None, reply: str) -> Outcome:
+        if refused is None:
+            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=_line(reply))
+        why = f"The mail server refused {address} ({refused.code} {_line(refused.message)}). {_MEND_ADDRESS}"
+        (outcome,) = not_delivered(self.name, [address], DeliveryError(why, transient=_is_transient(refused)))
+        return outcome
 
 
 def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
@@ -91,6 +123,8 @@ def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> EmailMe
     message = _addressed(sender, recipients, report.subject)
     message["Date"] = format_datetime(report.created)
     message["Message-ID"] = f"<{report.identity}@{_domain(sender)}>"
+    if report.repeats:
+        message["References"] = f"<{report.repeats}@{_domain(sender)}>"
     message.set_content(report.text)
     maintype, subtype = _XLSX
     message.add_attachment(
@@ -110,41 +144,52 @@ def _addressed(sender: str, recipients: tuple[str, ...], subject: str) -> EmailM
 
 @contextmanager
 def _translated(settings: MailSettings) -> Iterator[None]:
-    """Turn whatever smtplib raises into DeliveryError."""
+    """Turn whatever aiosmtplib raises into DeliveryError."""
     try:
         yield
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, SMTPException) as error:
         server = f"The mail server {settings.smtp_host}:{settings.smtp_port}"
-        raise DeliveryError(f"{server} {_why(error, settings)}, then run this window again.") from error
+        why, transient = _why(error, settings)
+        ambiguous = isinstance(error, SMTPServerDisconnected | SMTPTimeoutError)
+        sentence = f"{server} {why}, then run this window again."
+        raise DeliveryError(sentence, transient=transient, ambiguous=ambiguous) from error
 
 
-def _why(error: Exception, settings: MailSettings) -> str:
-    """Complete "The mail server …" with what it did and what to do about it."""
-    said = f"({error.smtp_code} {_text(error.smtp_error)})" if isinstance(error, smtplib.SMTPResponseException) else ""
-    match error:
-        case smtplib.SMTPAuthenticationError():
-            return f"does not accept SMTP_USER with SMTP_PASSWORD {said}. Correct them (Gmail wants an app password)"
-        case smtplib.SMTPSenderRefused():
-            return f"refused the sender {said}. Set SMTP_FROM to an address that SMTP_USER may send from"
-        case smtplib.SMTPDataError():
-            return f"refused the message {said}. Look at its words and at the provider's limits"
-        case smtplib.SMTPResponseException():
-            return f"turned the connection away {said}. Look at its words and at the provider's limits"
-        case smtplib.SMTPNotSupportedError():
-            return f"offers no STARTTLS or no login ({error}). Try SMTP_SECURITY=tls with port 465"
+def _why(error: Exception, settings: MailSettings) -> tuple[str, bool]:
+    """Complete "The mail server …" with what it did and what to do; tell whether to try again."""
+    if isinstance(error, SMTPResponseException):
+        return _refusal(error), _is_transient(error)
+    if isinstance(error, SMTPException) and not isinstance(error, OSError):
+        return f"offers no STARTTLS or no login ({_line(error.message)}). Try SMTP_SECURITY=tls with port 465", False
     found = trouble(error)
     mend = found.mend
     if "TLS" in found.what:
         mend = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
     elif "in time" in found.what and settings.smtp_security == "starttls":
         mend = "Set SMTP_SECURITY=tls if this port is 465; else look at the network between"
-    return f"did not take the report: {found.what}. {mend}"
+    return f"did not take the report: {found.what}. {mend}", found.transient
+
+
+def _refusal(error: SMTPResponseException) -> str:
+    said = f"({error.code} {_line(error.message)})"
+    match error:
+        case SMTPAuthenticationError():
+            return f"does not accept SMTP_USER with SMTP_PASSWORD {said}. Correct them (Gmail wants an app password)"
+        case SMTPSenderRefused():
+            return f"refused the sender {said}. Set SMTP_FROM to an address that SMTP_USER may send from"
+        case SMTPDataError():
+            return f"refused the message {said}. Look at its words and at the provider's limits"
+    return f"turned the connection away {said}. Look at its words and at the provider's limits"
+
+
+def _is_transient(error: SMTPResponseException) -> bool:
+    """Tell whether a reply is of the class "not now" (RFC 5321 4.2.1)."""
+    return 400 <= error.code < 500
 
 
 def _domain(address: str) -> str:
     return address.rpartition("@")[2]
 
 
-def _text(reply: bytes | str) -> str:
-    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    return " ".join(text.split())
+def _line(reply: str) -> str:
+    return " ".join(reply.split())

@@ -2,20 +2,21 @@
 
 import os
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
-from telegram import Bot
+from telegram import Bot, Message
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
 from ..errors import DeliveryError
-from ..message import Report
+from ..message import Report, marked_as_repeat
 from ..network import trouble
 from ..settings import TelegramSettings
-from . import Outcome
+from . import Outcome, not_delivered
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 CONNECT_TIMEOUT = 10.0
@@ -43,10 +44,10 @@ class TelegramChannel:
         """The chats of TELEGRAM_CHAT_ID."""
         return self._settings.telegram_chat_id
 
-    async def send(self, report: Report) -> list[Outcome]:
-        """Send the document to every chat; a chat that fails does not stop the next."""
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:
+        """Send the document to each chat; a chat that fails does not stop the next."""
         async with self._bot() as bot:
-            return [await self._send_to(chat, bot, report) for chat in self.recipients]
+            return [await self._send_to(chat, bot, report, repeat=chat in repeats) for chat in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002 - Telegram dates its messages itself
         """Send `text`, shortened to TEXT_LIMIT, to the alert chat; raise DeliveryError if it was not taken."""
@@ -75,13 +76,26 @@ class TelegramChannel:
         finally:
             await request.shutdown()
 
-    async def _send_to(self, chat: str, bot: Bot, report: Report) -> Outcome:
+    async def _send_to(self, chat: str, bot: Bot, report: Report, *, repeat: bool) -> Outcome:
+        caption = marked_as_repeat(report.caption) if repeat else report.caption
         try:
-            with _translated(chat), report.attachment.open("rb") as document:
-                sent = await bot.send_document(chat, document, filename=report.attachment.name, caption=report.caption)
+            with _translated(chat):
+                try:
+                    sent, moved_to = await _upload(chat, bot, report.attachment, caption), None
+                except ChatMigrated as error:  # nothing was taken yet, so that it can go to the new one at once
+                    moved_to = error.new_chat_id
+                    sent = await _upload(str(moved_to), bot, report.attachment, caption)
         except DeliveryError as error:
-            return Outcome(channel=self.name, recipient=chat, failure=str(error))
-        return Outcome(channel=self.name, recipient=chat, receipt=f"message {sent.message_id}")
+            (outcome,) = not_delivered(self.name, [chat], error)
+            return outcome
+        notice = f"Chat {chat} has become {moved_to}. Set TELEGRAM_CHAT_ID to the new one." if moved_to else ""
+        receipt = f"message {sent.message_id}"
+        return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
+
+
+async def _upload(chat: str, bot: Bot, attachment: Path, caption: str) -> Message:
+    with attachment.open("rb") as document:
+        return await bot.send_document(chat, document, filename=attachment.name, caption=caption)
 
 
 @contextmanager
@@ -90,25 +104,45 @@ def _translated(chat: str) -> Iterator[None]:
     try:
         yield
     except TelegramError as error:
-        raise DeliveryError(f"Telegram {_why(error, chat)}, then run this window again.") from error
+        why, transient = _why(error, chat)
+        raise DeliveryError(
+            f"Telegram {why}, then run this window again.",
+            transient=transient,
+            ambiguous=_is_ambiguous(error),
+            retry_after=_seconds(error.retry_after) if isinstance(error, RetryAfter) else 0.0,
+        ) from error
 
 
-def _why(error: TelegramError, chat: str) -> str:
-    """Complete "Telegram …" with what it did and what to do about it."""
+def _why(error: TelegramError, chat: str) -> tuple[str, bool]:
+    """Complete "Telegram …" with what it did and what to do about it; tell whether to try again."""
     words = " ".join(error.message.split())
     said = f"({words[:_WORDS]}…)" if len(words) > _WORDS else f"({words})"
     match error:
         case InvalidToken():
-            return f"does not accept TELEGRAM_BOT_TOKEN {said}. Copy it anew from @BotFather"
+            return f"does not accept TELEGRAM_BOT_TOKEN {said}. Copy it anew from @BotFather", False
         case Forbidden():
-            return f"does not let the bot write to chat {chat} {said}. Have the bot unblocked or added there again"
+            return f"does not let the bot write to chat {chat} {said}. Have it unblocked or added there again", False
         case ChatMigrated():
-            return f"moved chat {chat} to {error.new_chat_id}. Set TELEGRAM_CHAT_ID to the new one"
+            return f"moved chat {chat} to {error.new_chat_id}. Set TELEGRAM_CHAT_ID to the new one", False
         case RetryAfter():
-            return f"is asked too often for chat {chat} {said}. Wait that long"
+            return f"is asked too often for chat {chat} {said}. Wait that long", True
         case BadRequest() if "chat not found" in error.message.lower():
-            return f"does not know chat {chat} {said}. Correct TELEGRAM_CHAT_ID and make the bot a member there"
+            return f"does not know chat {chat} {said}. Correct TELEGRAM_CHAT_ID and make the bot a member there", False
         case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
             found = trouble(error)
-            return f"did not take the report for chat {chat}: {found.what}. {found.mend} (TELEGRAM_API_URL)"
-    return f"refused the report for chat {chat} {said}. Look at its words"
+            where = f"{found.mend} (TELEGRAM_API_URL)"
+            return f"did not take the report for chat {chat}: {found.what}. {where}", found.transient
+        case BadRequest():
+            return f"refused the report for chat {chat} {said}. Look at its words", False
+    # What is left is a status of 5xx, a gateway's page, or 413, which no repeating makes smaller.
+    return f"did not take the report for chat {chat} {said}. Look at its words", "too large" not in words.lower()
+
+
+def _is_ambiguous(error: TelegramError) -> bool:
+    """Tell whether the message may have been taken: the connection was there, and its end was not seen."""
+    cause = error.__cause__
+    return isinstance(cause, httpx.TransportError) and not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout)
+
+
+def _seconds(wait: int | timedelta) -> float:
+    return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)

@@ -1,0 +1,176 @@
+"""The windows before this one: which were missed, which have had rows since, which nobody makes good any more."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import message
+from .analyses import AnalysesTable
+from .errors import LedgerError, ReportError, SourceError
+from .ledger import Ledger, Record
+from .message import Failure
+from .options import command_again
+from .produce import Producer
+from .window import Window, before
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LateRows:
+    """A window that has `more` rows now than its report had."""
+
+    window: Window
+    more: int
+
+    @property
+    def remark(self) -> str:
+        """The sentence for the next message."""
+        return message.late_rows(self.window, self.more)
+
+
+def windows_before(window: Window, count: int) -> list[Window]:
+    """Return the `count` windows that come before `window`, oldest first."""
+    found: list[Window] = []
+    for _ in range(count):
+        window = before(window)
+        found.append(window)
+    return found[::-1]
+
+
+class History:
+    """What the ledger remembers of the windows before `window`, as far back as `reach` windows twice over."""
+
+    def __init__(self, window: Window, reach: int, records: Sequence[Record], begins: Window | None) -> None:
+        self._records = {record.start: record for record in records}
+        known = [other for other in windows_before(window, 2 * reach) if begins and other.start >= begins.start]
+        in_reach = {other.start for other in windows_before(window, reach)}
+        self._reached = [other for other in known if other.start in in_reach]
+        self._beyond = [other for other in known if other.start not in in_reach]
+
+    def missed(self) -> list[Window]:
+        """Return the windows in reach that somebody is still owed, oldest first."""
+        return [window for window in self._reached if not self._is_settled(window)]
+
+    def given_up(self) -> list[Window]:
+        """Return the windows out of reach that were never delivered, and of which nobody was told."""
+        return [window for window in self._beyond if not self._is_settled(window)]
+
+    def delivered(self) -> list[tuple[Window, Record]]:
+        """Return the windows in reach whose delivered report had its rows counted."""
+        found = [(window, self._records.get(window.start.isoformat())) for window in self._reached]
+        return [(window, record) for window, record in found if record and record.rows is not None]
+
+    def covers(self) -> bool:
+        """Tell whether every window in reach is among the delivered ones."""
+        return len(self.delivered()) == len(self._reached)
+
+    def _is_settled(self, window: Window) -> bool:
+        record = self._records.get(window.start.isoformat())
+        return record is not None and (record.is_settled or record.given_up)
+
+
+async def read_history(ledger: Ledger, window: Window, reach: int) -> History | None:
+    """Read what `ledger` remembers; None if it remembers nothing, or nothing before `window`."""
+    if not ledger.remembers or not reach:
+        return None
+    begun = await ledger.begun(window.template)
+    if begun is None or begun >= window.start:
+        return None
+    oldest = windows_before(window, 2 * reach)[0]
+    records = await ledger.records(window.template, oldest.start, window.start)
+    begins = Window(template=window.template, start=begun, end=begun, zone=window.zone)
+    return History(window, reach, records, begins)
+
+
+async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:
+    """Find delivered windows that have more rows now and of which nobody was told; quietly none if it can't be told.
+
+    One counted query answers for all; only where it differs is each window counted.
+    """
+    delivered = history.delivered()
+    if not delivered or not history.covers():
+        return []
+    try:
+        total = await table.count(delivered[0][0].start, delivered[-1][0].end)
+        if total == sum((record.rows or 0) + record.late_rows for _, record in delivered):
+            return []
+        return await _each_counted(delivered, table)
+    except SourceError as error:
+        logger.info("Rows that came late were not looked for: %s", error)
+        return []
+
+
+async def _each_counted(delivered: Sequence[tuple[Window, Record]], table: AnalysesTable) -> list[LateRows]:
+    found = []
+    for window, record in delivered:
+        more = await table.count(window.start, window.end) - (record.rows or 0)
+        if more < 0:
+            logger.info("%s has %d rows fewer than its report had", window.label(), -more)
+        elif more not in (0, record.late_rows):
+            found.append(LateRows(window=window, more=more))
+    return found
+
+
+async def produce_with_catch_up(producer: Producer, window: Window, *, resend: bool) -> int:
+    """Report the present window first, then make good what was missed, oldest first, while time lasts.
+
+    Return the exit code: a missed window that fails again for a cause told before doesn't change it.
+    """
+    history = await _history_or_none(producer, window)
+    late = await find_late_rows(history, producer.table) if history else []
+    for one in late:
+        logger.warning("%s To send it again: %s", one.remark, producer.again(one.window))
+    code = (await producer.produce(window, resend=resend, remarks=[one.remark for one in late])).code
+    if history is None:
+        return code
+    if code == 0:
+        await note_late_rows(producer.ledger, late)
+    for missed in history.missed():
+        if not producer.patience.allows(0):
+            logger.warning("No time is left for %s; the next run makes it good", missed.label())
+            break
+        made_good = await producer.produce(missed, late=True)
+        code = code if made_good.known else max(code, made_good.code)
+    await _give_up(producer, history.given_up())
+    return code
+
+
+async def _history_or_none(producer: Producer, window: Window) -> History | None:
+    try:
+        return await read_history(producer.ledger, window, producer.settings.report.report_catch_up)
+    except ReportError as error:
+        logger.warning("What was missed before can't be told: %s", error)
+        return None
+
+
+async def _give_up(producer: Producer, windows: Sequence[Window]) -> None:
+    if not windows:
+        return
+    commands = "\n".join(command_again(window, producer.settings.report) for window in windows)
+    names = ", ".join(window.label() for window in windows)
+    why = f"They are too far back to be made good by the next runs. To make them good, run:\n{commands}"
+    await producer.alarm.raise_for(None, [Failure(what=f"the reports of {names}", why=why)])
+    await note_given_up(producer.ledger, windows)
+
+
+async def note_late_rows(ledger: Ledger, late: Sequence[LateRows]) -> None:
+    """Remember what was told, so that it is told once a change."""
+    for one in late:
+        try:
+            async with ledger.claim(one.window) as book:
+                book.record.late_rows = one.more
+                await book.save()
+        except LedgerError as error:
+            logger.warning("%s", error)
+
+
+async def note_given_up(ledger: Ledger, windows: Sequence[Window]) -> None:
+    """Remember that somebody was told of windows that are out of reach."""
+    for window in windows:
+        try:
+            async with ledger.claim(window) as book:
+                book.record.given_up = True
+                await book.save()
+        except LedgerError as error:
+            logger.warning("%s", error)

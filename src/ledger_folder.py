@@ -1,0 +1,110 @@
+"""The ledger in a folder: protects restarts in one pod and runs on one machine."""
+
+import asyncio
+import fcntl
+import json
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from .errors import LedgerError
+from .files import written_beside
+from .ledger import Book, Record, new_record, read_record
+from .retry import Patience
+from .window import Template, Window
+
+FOLDER = "report_ledger"
+_POLL = 0.2
+
+
+class FolderLedger:
+    """One small file a window, in a folder of its own that only its owner may enter.
+
+    An operating-system lock, which dies with its process, keeps two runs from one window at a time.
+    """
+
+    remembers = False
+
+    def __init__(self, parent: Path, clock: Callable[[], datetime], holder: str, patience: Patience) -> None:
+        self._folder = parent / FOLDER
+        self._clock = clock
+        self._holder = holder
+        self._patience = patience
+
+    @asynccontextmanager
+    async def claim(self, window: Window) -> AsyncIterator[Book]:
+        """Claim the window's record for the block; wait for another run that holds it, to the end of patience."""
+        with _translated(self._folder):
+            self._enter()
+            path = self._folder / f"{window.template}-{window.start:%Y%m%dT%H%M%SZ}.json"
+            descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            await self._lock(descriptor, window)
+            with _translated(self._folder):
+                record = _read(path) if path.exists() else new_record(window)
+
+            async def save(changed: Record) -> None:
+                with _translated(self._folder), written_beside(path, durable=True) as file:
+                    file.write(json.dumps(changed.content()).encode())
+
+            yield Book(record, save, self._clock, self._holder)
+        finally:
+            os.close(descriptor)
+
+    async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:  # noqa: ARG002
+        """Return none: what an emptyDir remembers is no base for catching up."""
+        return []
+
+    async def begun(self, template: Template) -> datetime | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    def _enter(self) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        found = self._folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise LedgerError(
+                f"{self._folder} is not a folder of this user's own, with mode 0700. "
+                "Look at who made it, and remove it or set REPORT_DIR elsewhere."
+            )
+
+    async def _lock(self, descriptor: int, window: Window) -> None:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not self._patience.allows(_POLL):
+                    raise held_by_another(window, "another run on this machine") from None
+                await asyncio.sleep(_POLL)
+            else:
+                return
+
+
+def held_by_another(window: Window, holder: str) -> LedgerError:
+    """Say that a window is in another run's hands."""
+    return LedgerError(
+        f"{window.label()} is being delivered by {holder}, and that did not end in time. "
+        "Look at that run; if it failed, run this window again."
+    )
+
+
+def _read(path: Path) -> Record:
+    try:
+        return read_record(json.loads(path.read_bytes()))
+    except ValueError:
+        return read_record(None)
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    """Turn a failure of the disk into LedgerError."""
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger in {folder} can't be used ({error.strerror or type(error).__name__}). "
+            "Check that REPORT_DIR has room and may be written to, then run this window again."
+        ) from error

@@ -1,0 +1,95 @@
+"""The ledger in Supabase: for overlapping and replaced pods too."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from postgrest import AsyncQueryRequestBuilder, ReturnMethod
+
+from .analysis import read_json
+from .errors import LedgerError, SourceError
+from .ledger import Book, Record, new_record, read_record
+from .ledger_folder import held_by_another
+from .rest import Rest
+from .retry import Patience, again
+from .window import Template, Window
+
+TABLE = "report_deliveries"
+LEASE = 420
+"""Seconds that a claim lives without a sign of its holder: longer than the longest sending (delivery.SEND_LIMIT)."""
+_POLL = 2.0
+
+
+class TableLedger:
+    """One row a window. A claim is a conditional write that names its holder; each save renews it."""
+
+    remembers = True
+
+    def __init__(self, rest: Rest, clock: Callable[[], datetime], holder: str, patience: Patience) -> None:
+        self._rest = rest
+        self._clock = clock
+        self._holder = holder
+        self._patience = patience
+
+    @asynccontextmanager
+    async def claim(self, window: Window) -> AsyncIterator[Book]:
+        """Claim the window's record for the block; wait for a live foreign claim, to the end of patience."""
+        await self._insert(new_record(window))
+        while not (rows := await self._update(window, {"holder": self._holder}, free=True)):
+            if not self._patience.allows(_POLL):
+                raise held_by_another(window, "another run")
+            await asyncio.sleep(_POLL)
+
+        async def save(changed: Record) -> None:
+            if not await self._update(window, {"holder": self._holder, "record": changed.content()}, free=False):
+                raise LedgerError(
+                    f"{window.label()} was taken over by another run, because this one was silent for {LEASE} s. "
+                    "Look at what kept it; the other run delivers what is owed."
+                )
+
+        book = Book(read_record(rows[0]["record"]), save, self._clock, self._holder)
+        try:
+            yield book
+        finally:
+            await self._update(window, {"holder": None}, free=False)
+
+    async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:
+        """Return the records of windows that start in [start, end), oldest first."""
+        query = self._rest.table(TABLE).select("record").eq("template", template).order("window_start")
+        query = query.gte("window_start", start.isoformat()).lt("window_start", end.isoformat())
+        return [read_record(row["record"]) for row in await self._ask(query)]
+
+    async def begun(self, template: Template) -> datetime | None:
+        """Return the start of the first window ever recorded, None if there is none."""
+        query = self._rest.table(TABLE).select("window_start").eq("template", template).order("window_start").limit(1)
+        rows = await self._ask(query)
+        return datetime.fromisoformat(rows[0]["window_start"]).astimezone(UTC) if rows else None
+
+    async def _insert(self, record: Record) -> None:
+        """Put `record` there unless there is one."""
+        row = {"template": record.template, "window_start": record.start, "record": record.content()}
+        table = self._rest.table(TABLE)
+        await self._ask(table.upsert(row, ignore_duplicates=True, on_conflict="template,window_start"))
+
+    async def _update(self, window: Window, change: dict[str, Any], *, free: bool) -> list[dict[str, Any]]:
+        """Change the window's row if it is this holder's, or with `free` nobody's; return it if it was."""
+        table = self._rest.table(TABLE)
+        query = table.update(change | {"lease_seconds": LEASE}, returning=ReturnMethod.representation)
+        query = query.eq("template", window.template).eq("window_start", window.start.isoformat())
+        mine = f'holder.eq."{self._holder}"'
+        # "now" is read by the database, so that its clock decides.
+        query = query.or_(f"holder.is.null,{mine},lease_until.lt.now" if free else mine)
+        return await self._ask(query)
+
+    async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, Any]]:
+        async def once() -> list[dict[str, Any]]:
+            try:
+                answer = await self._rest.answer(query, TABLE)
+                return read_json(answer.content, TABLE) if answer.content else []
+            except SourceError as error:
+                sentence = f"The ledger can't be used. {error} Its SQL is src/sql/report_deliveries.sql."
+                raise LedgerError(sentence, transient=error.transient, retry_after=error.retry_after) from error
+
+        return await again(once, self._patience)

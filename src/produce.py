@@ -1,0 +1,170 @@
+"""One window, from its claim in the ledger to the outcome of every recipient."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from . import message
+from .alarm import Alarm
+from .analyses import AnalysesTable
+from .channels import Channel, Outcome
+from .delivery import deliver
+from .errors import LedgerError, ReportError, RowsMissingError, TimeLimitError
+from .ledger import Book, Ledger
+from .logs import rows_bar
+from .message import Failure, Report
+from .retry import Patience
+from .settings import Settings
+from .summary import Summary
+from .window import Window
+from .workbook import ReportWorkbook
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """How one window went: its exit code, and whether it failed in a way that somebody was told of before."""
+
+    code: int
+    known: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Producer:
+    """Makes and delivers the reports of a run, with what the run was composed of."""
+
+    settings: Settings
+    table: AnalysesTable
+    ledger: Ledger
+    channels: Sequence[Channel]
+    alarm: Alarm
+    patience: Patience
+    clock: Callable[[], datetime]
+    again: Callable[[Window], str]
+
+    async def produce(
+        self, window: Window, *, late: bool = False, resend: bool = False, remarks: Sequence[str] = ()
+    ) -> Result:
+        """Report `window` to all who are owed it; whatever fails is logged and alerted here.
+
+        A `late` one is made good without being asked for: those refused for good are left alone.
+        """
+        try:
+            async with self.ledger.claim(window) as book:
+                try:
+                    return await self._claimed(window, book, late=late, resend=resend, remarks=remarks)
+                except asyncio.CancelledError:
+                    await self._stopped(window, book)
+                    raise
+                except LedgerError:
+                    raise
+                except ReportError as error:
+                    return await self._failed(window, error.stage, str(error), book)
+                except Exception as error:
+                    logger.exception("The run broke down")
+                    why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
+                    return await self._failed(window, "the run", why, book)
+        except LedgerError as error:
+            return await self._failed(window, error.stage, str(error), None)
+
+    async def _claimed(self, window: Window, book: Book, *, late: bool, resend: bool, remarks: Sequence[str]) -> Result:
+        await book.open_for(self.channels, resend=resend)
+        if not any(book.owed(channel, refused_too=not late) for channel in self.channels):
+            self._log_delivered_before(window, book)
+            return Result(code=0)
+        report, summary = await self._within_limit(window, book, late=late, remarks=remarks)
+        outcomes = await deliver(report, self.channels, book, self.patience, refused_too=not late)
+        book.record.rows = summary.rows
+        await book.save()
+        return await self._conclude(window, book, outcomes)
+
+    async def _within_limit(
+        self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]
+    ) -> tuple[Report, Summary]:
+        try:
+            async with asyncio.timeout_at(self.patience.deadline):
+                return await self._build_whole(window, book, late=late, remarks=remarks)
+        except TimeoutError:
+            raise TimeLimitError(self.settings.report.report_time_limit) from None
+
+    async def _build_whole(
+        self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]
+    ) -> tuple[Report, Summary]:
+        """Read the window into a workbook; where rows were missing, count and read once more."""
+        try:
+            return await self._build(window, book, late=late, remarks=remarks)
+        except RowsMissingError as error:
+            logger.warning("%s Reading it once more.", error)
+            return await self._build(window, book, late=late, remarks=remarks)
+
+    async def _build(self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]) -> tuple[Report, Summary]:
+        summary = Summary()
+        with ReportWorkbook(window) as workbook, rows_bar() as advance:
+            async for page in self.table.pages(window):
+                workbook.add(page.rows)
+                summary.add(page.rows)
+                advance(len(page.rows), page.counted)
+            attachment = workbook.save(self.settings.report.report_dir, summary)
+        logger.info("%s: %d rows in %s", window.label(), summary.rows, attachment)
+        identity = self._identity(window)
+        resent = book.record.resent
+        report = Report(
+            window=window,
+            identity=f"{identity}.resend.{resent}" if resent else identity,
+            repeats=identity if resent else "",
+            created=self.clock(),
+            attachment=attachment,
+            subject=message.subject(window, late=late),
+            text=message.body(window, summary, attachment, late=late, remarks=remarks),
+            caption=message.caption(window, summary, late=late, remarks=remarks),
+        )
+        return report, summary
+
+    def _identity(self, window: Window) -> str:
+        """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
+        supabase = self.settings.supabase
+        source = f"{supabase.supabase_url} {supabase.supabase_table} {window.end.isoformat()}"
+        digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+        return f"report.{window.template}.{window.start:%Y%m%dT%H%M%SZ}.{digest}"
+
+    async def _conclude(self, window: Window, book: Book, outcomes: Sequence[Outcome]) -> Result:
+        failed = [outcome for outcome in outcomes if not outcome.delivered]
+        logger.info("%s: delivered to %d of %d", window.label(), len(outcomes) - len(failed), len(outcomes))
+        notices = [Failure(what="nothing yet", why=outcome.notice) for outcome in outcomes if outcome.notice]
+        if notices:
+            await self.alarm.raise_for(None, notices, book=book)
+        if failed:
+            first = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
+            return Result(code=1, known=not first)
+        if book.record.is_delivered and await book.first_all_clear():
+            await self.alarm.say(message.all_clear(window))
+        return Result(code=0)
+
+    async def _failed(self, window: Window, stage: str, why: str, book: Book | None) -> Result:
+        logger.error("%s", why)
+        first = await self.alarm.raise_for(window, [Failure(what=stage, why=why)], book=book)
+        return Result(code=1, known=not first)
+
+    async def _stopped(self, window: Window, book: Book) -> None:
+        """Tell of a run that was stopped from outside, unless its window was told of already."""
+        logger.error("Stopped before %s was delivered", window.label())
+        if not book.record.alerted or book.record.cleared:
+            why = "It was stopped by SIGTERM (a deadline, or its node was drained). Run this window again."
+            await self.alarm.raise_for(window, [Failure(what="the run", why=why)], book=book)
+
+    def _log_delivered_before(self, window: Window, book: Book) -> None:
+        logger.info("%s was delivered before. To send it again: %s", window.label(), self.again(window))
+        for entry in book.record.entries:
+            logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at)
+
+
+def _failures(failed: Sequence[Outcome]) -> list[Failure]:
+    """Gather failed outcomes by their reason, so that a dead server is told of once."""
+    by_reason: dict[str, list[str]] = {}
+    for outcome in failed:
+        by_reason.setdefault(outcome.failure, []).append(f"{outcome.channel} to {outcome.recipient}")
+    return [Failure(what=", ".join(recipients), why=why) for why, recipients in by_reason.items()]

@@ -1,0 +1,50 @@
+"""How long, and how often, a failure is put up with.
+
+The only layer of retries: postgrest's own is not used, and the others have none.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .errors import ReportError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end."""
+
+    deadline: float
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+
+    def waits(self) -> Iterator[float]:
+        """Yield exponentially longer waits, each with jitter, so that runs do not come in step."""
+        wait = self.first_wait
+        while True:
+            yield wait * random.uniform(0.5, 1)  # noqa: S311 - no secret hangs on it
+            wait = min(wait * 2, self.longest_wait)
+
+    def allows(self, wait: float) -> bool:
+        """Tell whether there is time for `wait` and something after it."""
+        return asyncio.get_running_loop().time() + wait < self.deadline
+
+
+async def again(action: Callable[[], Awaitable[T]], patience: Patience) -> T:
+    """Do `action` until it succeeds; raise its error if that is not transient, or patience is at its end."""
+    for wait in patience.waits():
+        try:
+            return await action()
+        except ReportError as error:
+            wait = max(wait, error.retry_after)
+            if not error.transient or not patience.allows(wait):
+                raise
+            logger.warning("%s Trying again in %.1f s.", error, wait)
+        await asyncio.sleep(wait)
+    raise AssertionError("waits never end")
