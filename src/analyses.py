@@ -5,6 +5,7 @@ so it is the same whatever cap the server puts on a page, and a row is never rep
 Reading ends at the first empty page; a page that is merely shorter than asked for says nothing.
 """
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,6 +75,8 @@ class AnalysesTable:
 
     async def _behind(self, last: dict[str, Any], window: Window, page_rows: int) -> list[dict[str, Any]]:
         at, row_id = _quoted(last["created_at"]), _quoted(last["id"])
+        if not row_id.isprintable() and re.search("[\ud800-\udfff]", row_id):
+            raise BadAnswerError(table=self._name, came="a row whose id is no text (a lone surrogate)")
         query = self._query(window, page_rows).or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
         _, rows = await self._ask(query)
         if rows and rows[-1]["id"] == last["id"]:

@@ -35,12 +35,13 @@ class Analysis:
     def success_rate(self) -> float | None:
         """The share of records that did not fail: 1.0 when nothing was processed, None without both figures.
 
-        It is below zero where more failed than were processed.
+        It is below zero where more failed than were processed, and None where no number could hold it.
         """
         processed, failed = self.records_processed, self.records_failed
         if not isinstance(processed, int | float) or not isinstance(failed, int | float):
             return None
-        return (processed - failed) / processed if processed else 1.0
+        rate = (processed - failed) / processed if processed else 1.0
+        return rate if math.isfinite(rate) else None
 
 
 def read_rows(body: bytes, table: str) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def cell(sheet: Sheet, value: Value, number_format: str) -> Cell:
 
 def text_cell(sheet: Sheet, text: str) -> Cell:
     """Make a cell that shows `text` as that text, whatever it begins with."""
-    made = WriteOnlyCell(sheet, _ESCAPE.sub("_x005F_", shortened(visible(text))))
+    made = WriteOnlyCell(sheet, _escaped(visible(text)))
     made.data_type = "s"  # openpyxl takes text that begins with = for a formula and #N/A for an error
     return made
 
@@ -59,12 +59,19 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(_picture, text)
 
 
-def shortened(text: str) -> str:
-    """Cut `text` to what a cell holds, between characters, and mark it."""
-    if len(text) * 2 <= TEXT_UNITS or _units(text) <= TEXT_UNITS:
+def shortened(text: str, limit: int = TEXT_UNITS) -> str:
+    """Cut `text` to `limit` UTF-16 units, what a cell holds, between characters, and mark it."""
+    if len(text) * 2 <= limit or _units(text) <= limit:
         return text
-    kept = text.encode("utf-16-le")[: (TEXT_UNITS - _units(SHORTENED)) * 2]
+    kept = text.encode("utf-16-le")[: (limit - _units(SHORTENED)) * 2]
     return kept.decode("utf-16-le", "ignore") + SHORTENED
+
+
+def _escaped(text: str) -> str:
+    """Shorten `text` so that its escapes fit into the cell too."""
+    text = shortened(text)
+    grown_by = len(_ESCAPE.findall(text)) * (len("_x005F_") - 1)
+    return _ESCAPE.sub("_x005F_", shortened(text, TEXT_UNITS - grown_by)) if grown_by else text
 
 
 def _picture(match: re.Match[str]) -> str:

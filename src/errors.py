@@ -102,6 +102,8 @@ class RowsMissingError(SourceError):
     """Fewer rows arrived than the server had counted."""
 
     def __init__(self, *, arrived: int, counted: int, table: str) -> None:
+        self.arrived = arrived
+        self.counted = counted
         super().__init__(
             f"Only {arrived:,} of {counted:,} rows of {table} arrived. "
             "Run this window again; if it stays so, look for rows being deleted while they are read."

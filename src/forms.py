@@ -5,6 +5,7 @@ A check raises ValueError with a reason that completes the variable's name, and 
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -19,7 +20,8 @@ _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
 _TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
 def is_placeholder(value: str) -> bool:
@@ -106,6 +108,15 @@ def _zone(value: object) -> object:
         raise ValueError("is not a known time zone") from None
 
 
+def _moment(value: str) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is not a date and time") from None
+    return value
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
 Url = Annotated[str, AfterValidator(_url)]
 Host = Annotated[str, AfterValidator(_host)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
@@ -114,7 +125,9 @@ Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "holds blanks or 
 Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
 # The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.
 LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "holds signs beyond ASCII"))]
-LoginPassword = Annotated[SecretStr, BeforeValidator(_matches(r"[ -~]+", "holds signs beyond ASCII"))]
+LoginPassword = Annotated[
+    SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 signs or holds some beyond ASCII"))
+]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[

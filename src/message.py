@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from .cells import visible
 from .summary import Summary
 from .window import Window
 
@@ -16,6 +17,9 @@ CAPTION_LIMIT = 1024
 LATE = " (late)"
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
+ALERT_LIMIT = 4096
+"""UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
+_OWED_NAMED = 10
 _STATUSES_SHOWN = 8
 _STATUS_LENGTH = 40
 
@@ -96,23 +100,30 @@ def alert(
     command: str | None = None,
 ) -> str:
     """Write the alert: the window, what failed and why, who is still owed the report, what makes it good."""
-    lines = [ALERT]
+    head, tail = [ALERT], []
     if window:
-        lines.append(f"Window: {window.template} report, {window.label()}")
-    for failure in failures:
-        lines += ["", f"Failed: {failure.what}", failure.why]
+        head.append(f"Window: {window.template} report, {window.label()}")
+    told = [line for failure in failures for line in ("", f"Failed: {failure.what}", failure.why)]
     if owed:
-        lines += ["", f"Still owed: {', '.join(owed)}"]
+        more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
+        tail += ["", f"Still owed: {', '.join(owed[:_OWED_NAMED])}{more}"]
     if outlook:
-        lines.append(outlook)
+        tail.append(outlook)
     if command:
-        lines += ["", "To make it good, mend the cause, then run:", command]
-    return "\n".join(lines)
+        tail += ["", "To make it good, mend the cause, then run:", command]
+    first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
+    # What is told of the failures gives way, never the window, the owed or the command.
+    return first + _fitted("\n".join(told), ALERT_LIMIT - len(first) - len(last)) + last
 
 
 def all_clear(window: Window) -> str:
     """Write that a window somebody was alerted of has reached everyone."""
     return f"{ALL_CLEAR} the {window.template} report of {window.label()} has now been delivered to everyone."
+
+
+def number(value: int | float) -> str:
+    """Write a sum for people: `1,234`, and of fractions at most six digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{round(value, 6):,}".removesuffix(".0")
 
 
 def rate(value: float | None) -> str:
@@ -133,15 +144,15 @@ def _figures(window: Window, summary: Summary) -> str:
     if rest := statuses[_STATUSES_SHOWN:]:
         lines.append(f"  {len(rest):,} other statuses: {sum(count for _, count in rest):,}")
     lines += [
-        f"Records processed: {summary.processed:,}",
-        f"Records failed: {summary.failed:,}",
+        f"Records processed: {number(summary.processed)}",
+        f"Records failed: {number(summary.failed)}",
         f"Success rate: {rate(summary.success_rate)}",
     ]
     return "\n".join(lines)
 
 
 def _shortened(status: str) -> str:
-    line = " ".join(status.split())
+    line = " ".join(visible(status).split())
     return line if len(line) <= _STATUS_LENGTH else line[: _STATUS_LENGTH - 1] + "…"
 
 

@@ -98,7 +98,7 @@ class Producer:
         try:
             return await self._build(window, book, late=late, remarks=remarks)
         except RowsMissingError as error:
-            logger.warning("%s Reading it once more.", error)
+            logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted)
             return await self._build(window, book, late=late, remarks=remarks)
 
     async def _build(self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]) -> tuple[Report, Summary]:

@@ -105,6 +105,15 @@ def refusal(response: httpx.Response, table: str) -> SourceError:
         return SourceRefusedError(
             f"SUPABASE_URL leads elsewhere ({said}). Set it to the address it redirects to, if you know that one."
         )
+    if code == "57014":  # query_canceled
+        return SourceUnreachableError(
+            f"Supabase stopped the query for {table} because it took too long ({said}). "
+            "Create the index of src/sql/analyses_index.sql, then run this window again."
+        )
+    if response.status_code < 500 and not is_transient(response.status_code):
+        return SourceRefusedError(
+            f"Supabase refuses the question for {table} ({said}). Look at its words and at SUPABASE_URL."
+        )
     return SourceUnreachableError(
         f"Supabase is out of order ({said}). Look at the project's status page and logs, then run this window again.",
         transient=is_transient(response.status_code),

@@ -113,11 +113,14 @@ class ReportSettings(_Group):
     report_ledger: Literal["directory", "supabase"] = Field("directory", description="directory or supabase")
     report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
     report_time_limit: int = Field(800, ge=30, le=86_400, description="seconds from 30 to 86400, like 800")
-    report_start: str | None = Field(None, description="a window's start, like 2026-11-23T13")
+    report_start: forms.Moment | None = Field(None, description="a window's start, like 2026-11-23T13")
     report_resend: bool = Field(False, description="true or false")
     report_allow_http: bool = Field(False, description="true or false")
     job_name: str | None = Field(None, description="the Job's name, set by the manifest")
     pod_name: str | None = Field(None, description="the pod's name, set by the manifest")
+
+
+GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +167,10 @@ def read_settings(env_file: Path | None = ENV_FILE) -> Draft:
             return group(_env_file=env_file)  # type: ignore[call-arg] # BaseSettings takes it at run time
         except ValidationError as error:
             draft.problems += _lines(group, error)
-            return None
+        except (OSError, UnicodeError) as error:
+            problem = f"{env_file} can't be read ({type(error).__name__}); wanted: a readable text file in UTF-8"
+            draft.problems += [problem] if problem not in draft.problems else []
+        return None
 
     draft.supabase = read(SupabaseSettings)
     choice = read(ChannelChoice)
@@ -177,10 +183,9 @@ def read_settings(env_file: Path | None = ENV_FILE) -> Draft:
 
 
 def _refuse_plain_http(draft: Draft) -> None:
-    if draft.report is None or draft.report.report_allow_http:
+    if draft.report and draft.report.report_allow_http:
         return
-    wanted = "is http:// to another machine, where secrets can be read on the way; wanted: https://, or "
-    wanted += "REPORT_ALLOW_HTTP=true for a service inside the cluster"
+    wanted = "is http:// to another machine; wanted: https://, or REPORT_ALLOW_HTTP=true inside a cluster"
     if draft.supabase and forms.is_plain_http(draft.supabase.supabase_url):
         draft.problems.append(f"SUPABASE_URL {wanted}")
     if draft.telegram and forms.is_plain_http(draft.telegram.telegram_api_url):

@@ -9,6 +9,9 @@ from .cells import Sheet, Value, cell, header_cell, text_cell
 from .summary import Summary
 from .window import Window, offset_name
 
+STATUSES_SHOWN = 15
+"""As many bars as the chart can name."""
+
 
 def set_up_print(sheet: Sheet, window: Window) -> None:
     """Fit a sheet to the width of a landscape page, and name window and zone at its head."""
@@ -17,7 +20,7 @@ def set_up_print(sheet: Sheet, window: Window) -> None:
     sheet.page_setup.fitToWidth = 1
     sheet.page_setup.fitToHeight = 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    zone = offset_name(window.start.astimezone(window.zone))
+    zone = window.zone.key if window.template == "daily" else offset_name(window.start.astimezone(window.zone))
     sheet.oddHeader.left.text = f"{window.label()} (times in {zone})"
     sheet.oddFooter.right.text = "&P / &N"
 
@@ -48,6 +51,8 @@ def _write_statuses(sheet: Sheet, summary: Summary) -> None:
     statuses = summary.statuses()
     if not statuses:
         return
+    if rest := statuses[STATUSES_SHOWN:]:
+        statuses = [*statuses[:STATUSES_SHOWN], (f"{len(rest):,} other statuses", sum(count for _, count in rest))]
     sheet.append([])
     sheet.append([header_cell(sheet, "Status"), header_cell(sheet, "Analyses")])
     first = 9  # title, window, four figures, a blank row and the header stand above

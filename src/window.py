@@ -36,7 +36,8 @@ class Window:
             return f"{start:%Y-%m-%d} {self.zone.key}"
         dash = "-" if start.utcoffset() == end.utcoffset() else f" {offset_name(start)} - "
         end_date = "" if self.end - self.start < DAY else f"{end:%Y-%m-%d} "
-        return f"{start:%Y-%m-%d %H:%M}{dash}{end_date}{end:%H:%M} {offset_name(end)}"
+        clock = "%H:%M:%S" if start.second else "%H:%M"
+        return f"{start:%Y-%m-%d} {start.strftime(clock)}{dash}{end_date}{end.strftime(clock)} {offset_name(end)}"
 
 
 def offset_name(moment: datetime) -> str:

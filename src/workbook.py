@@ -4,7 +4,6 @@ The rows are written as they come and are never all in memory (openpyxl's write-
 and frozen panes set before a sheet's first row).
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from .errors import WorkbookError
 from .files import written_beside
 from .summary import Summary
 from .summary_sheet import set_up_print, write_summary
-from .window import Window
+from .window import Window, day_of
 
 SHEET_ROWS = 1_048_575
 """Rows below the header that fit in one sheet: Excel's 1,048,576 less one ("Excel specifications and limits")."""
@@ -62,7 +61,7 @@ class ReportWorkbook:
 
         Raise WorkbookError if there is no room for them.
         """
-        with _translated(Path(tempfile.gettempdir())):
+        with _translated(Path("A temporary file")):
             self._add(rows)
 
     def _add(self, rows: Sequence[Analysis]) -> None:
@@ -81,14 +80,15 @@ class ReportWorkbook:
 
         Raise WorkbookError if the file cannot be written.
         """
-        if self._filled is None:
-            self._begin_sheet(())
-            self._sheets[-1].append([text_cell(self._sheets[-1], f"No analyses in {self._window.label()}.")])
-        self._end_sheet()
-        write_summary(self._summary_sheet, self._window, summary)
         path = folder / file_name(self._window)
-        with _translated(path), written_beside(path) as file:
-            self._book.save(file)
+        with _translated(path):
+            if self._filled is None:
+                self._begin_sheet(())
+                self._sheets[-1].append([text_cell(self._sheets[-1], f"No analyses in {self._window.label()}.")])
+            self._end_sheet()
+            write_summary(self._summary_sheet, self._window, summary)
+            with written_beside(path) as file:
+                self._book.save(file)
         return path
 
     def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
@@ -107,8 +107,8 @@ class ReportWorkbook:
 
 
 def file_name(window: Window) -> str:
-    """Name the file by the window's start: in UTC for an hour, by the local date for a day."""
-    if window.template == "daily":
+    """Name the file by the window's start: in UTC for an hour or a trial, by the local date for a day."""
+    if window.template == "daily" and window == day_of(window.start.astimezone(window.zone).date(), window.zone):
         return f"report_daily_{window.start.astimezone(window.zone):%Y%m%d}.xlsx"
     return f"report_{window.start:%Y%m%d_%H%M%S}.xlsx"
 

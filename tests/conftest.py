@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from src.run import Timing, main
+from src.settings import GROUPS
 
 from .sandbox import Sandbox
 
@@ -41,12 +42,16 @@ def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     `limit` is the run's time limit in seconds; other keyword arguments change its settings.
     """
 
-    def start(*arguments: str, limit: float = 5, timing: Timing | None = None, **changes: str) -> Run:
+    def start(
+        *arguments: str, limit: float = 5, timing: Timing | None = None, env_file: Path | None = None, **changes: str
+    ) -> Run:
+        for name in {name.upper() for group in GROUPS for name in group.model_fields}:
+            monkeypatch.delenv(name, raising=False)
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)
         capsys.readouterr()
         timing = timing or Timing(first_wait=0.01, longest_wait=0.05, limit=limit)
-        code = main(arguments, env_file=None, timing=timing)
+        code = main(arguments, env_file=env_file, timing=timing)
         return Run(code=code, log=capsys.readouterr().err)
 
     return start

@@ -1,6 +1,7 @@
 """Whatever fails, somebody is told, once: the window, what failed, why, what is owed, and the command for it."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -53,9 +54,18 @@ def test_in_a_cluster_the_command_is_for_kubectl(sandbox: Sandbox, run: RunTool)
     run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME="reports-generator-29924384")
 
     assert only_alert(sandbox).splitlines()[-1] == (
-        "kubectl create job again --from=cronjob/reports-generator -n production --dry-run=client -o yaml "
-        "| kubectl set env --local -f - REPORT_START=2026-11-22T13 -o yaml | kubectl create -f -"
+        "kubectl create job reports-generator-again-$(date +%s) --from=cronjob/reports-generator -n production "
+        "--dry-run=client -o yaml | kubectl set env --local -f - REPORT_START=2026-11-22T13 -o yaml "
+        "| kubectl create -f -"
     )
+
+
+@pytest.mark.parametrize("name", ["reports-generator-again-1795435200", "test-report", "reports-generator-29924384"])
+def test_the_command_names_the_cronjob_whatever_the_job_is_called(sandbox: Sandbox, run: RunTool, name: str) -> None:
+    """Also in a Job that such a command made, and in one made by hand."""
+    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME=name)
+
+    assert "--from=cronjob/reports-generator -n production " in only_alert(sandbox)
 
 
 def test_report_start_means_what_the_option_means(sandbox: Sandbox, run: RunTool) -> None:
@@ -74,6 +84,25 @@ def test_a_wrong_report_start_is_alerted(sandbox: Sandbox, run: RunTool) -> None
 
     assert result.code == 2
     assert "REPORT_START=2026-11-22T13:30 is not the start of a full hour" in only_alert(sandbox)
+
+
+def test_an_alert_chat_that_is_wrong_is_named_by_its_own_variable(sandbox: Sandbox, run: RunTool) -> None:
+    """Not by that of the report's chats."""
+    result = run(*OPTION, SUPABASE_KEY="sb_secret_wrong", TELEGRAM_ALERT_CHAT_ID="777")
+
+    assert "does not know chat 777 (Chat not found). Correct TELEGRAM_ALERT_CHAT_ID" in result.log
+
+
+def test_an_env_file_that_cannot_be_read_is_a_settings_error(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
+    """A letter in the wrong encoding is no reason for a traceback."""
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"SMTP_USER=\xe9\n")
+
+    result = run(*OPTION, env_file=env_file)
+
+    assert result.code == 2
+    assert ".env can't be read (UnicodeDecodeError)" in result.log
+    assert "Traceback" not in result.log
 
 
 def test_a_wrong_option_is_not_alerted(sandbox: Sandbox, run: RunTool) -> None:
@@ -220,5 +249,5 @@ def test_a_long_alert_is_shortened_to_what_telegram_takes(sandbox: Sandbox, run:
 
     run(*OPTION, SMTP_TO=",".join(addresses))
 
-    assert len(only_alert(sandbox)) == TEXT_LIMIT
-    assert only_alert(sandbox).endswith("…")
+    assert len(only_alert(sandbox)) <= TEXT_LIMIT
+    assert only_alert(sandbox).endswith("python reports_generator.py --start 2026-11-22T13")

@@ -55,6 +55,17 @@ def test_a_long_text_is_shortened_with_a_mark_to_what_excel_accepts(tmp_path: Pa
     assert data_rows_again(content)[0][2] == arrived
 
 
+@pytest.mark.parametrize("text", ["_x0041_" * 6000, "_x0041_" * 4000, "ab_x0041_" * 3000 + "🙂" * 9000])
+def test_a_long_text_of_escapes_is_shortened_with_a_mark_and_no_escape_is_torn(tmp_path: Path, text: str) -> None:
+    """Escapes make the text longer in the file than in the cell."""
+    content = build(tmp_path, make_analysis(status=text))
+
+    arrived = data_rows_again(content)[0][2]
+    assert arrived.endswith(SHORTENED)
+    assert text.startswith(arrived.removesuffix(SHORTENED))
+    assert unescaped(data_rows(content)[0][2]) == arrived
+
+
 @pytest.mark.parametrize("text", ["x" * TEXT_UNITS, "🙂" * (TEXT_UNITS // 2)])
 def test_a_text_that_just_fits_is_left_alone(text: str) -> None:
     """To the last character."""

@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from src.settings import ChannelChoice, MailSettings, ReportSettings, SupabaseSettings, TelegramSettings
+from src.settings import GROUPS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings)
 FIELDS: dict[str, Any] = {name.upper(): field for group in GROUPS for name, field in group.model_fields.items()}
 
 

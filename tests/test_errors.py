@@ -40,7 +40,9 @@ from src.workbook import ReportWorkbook
 from .builders import START, make_window
 
 CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, ReportError)]
-NEXT_STEP = re.compile(r"(Set|Check|Use|Run|run|Correct|Copy|Grant|Look|Write|Did you mean|It needs|give|Look in|REPORT_TIME_LIMIT sets) ")
+NEXT_STEP = re.compile(
+    r"(Set|Check|Use|Run|run|Correct|Copy|Grant|Look|Write|Did you mean|It needs|give|Look in|REPORT_TIME_LIMIT sets) "
+)
 
 
 def drawn() -> dict[str, tuple[str, int]]:
@@ -89,7 +91,7 @@ def unsent(channel: MailChannel | TelegramChannel) -> None:
     asyncio.run(channel.alert("text", START))
 
 
-NOWHERE = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_user": "u", "smtp_password": "p"}
+NOWHERE = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_user": "u", "smtp_password": "pass"}
 MAIL = MailSettings.model_validate(NOWHERE | {"smtp_from": "a@b.c", "smtp_to": "a@b.c"})
 TELEGRAM = TelegramSettings.model_validate(
     {

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.message import CAPTION_LIMIT, body, caption, subject
+from src.message import ALERT_LIMIT, CAPTION_LIMIT, Failure, alert, body, caption, number, subject
 from src.summary import Summary
 from src.window import day_of
 
@@ -44,6 +44,36 @@ def test_text_and_caption_give_the_main_figures() -> None:
             assert line in text
     assert "report.xlsx" in body(make_window(), summary, Path("report.xlsx"))
     assert caption(make_window(), summary).startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC")
+
+
+def test_what_nobody_could_see_is_shown_in_texts_too() -> None:
+    """A control character or a lone surrogate of the table neither hides nor breaks a message."""
+    text = caption(make_window(), make_summary("a\x07b\x00", "\ud800"))
+
+    assert "a␇b␀: 1" in text
+    assert "\\ud800: 1" in text
+    text.encode()
+
+
+@pytest.mark.parametrize(
+    ("sums", "shown"),
+    [((10.0,) * 3, "30"), ((0.1,) * 300, "30"), ((1000, 234), "1,234"), ((0.25, 1), "1.25"), ((2**60,), f"{2**60:,}")],
+)
+def test_sums_are_written_for_people(sums: tuple[float, ...], shown: str) -> None:
+    """Without the dust of binary fractions."""
+    assert number(sum(sums)) == shown
+
+
+def test_a_long_alert_keeps_window_owed_and_command() -> None:
+    """What is told of the failures gives way."""
+    failures = [Failure(what=f"email to {number}", why="x" * 300) for number in range(100)]
+
+    text = alert(make_window(), failures, owed=[f"email to {number}" for number in range(100)], command="run me")
+
+    assert len(text.encode("utf-16-le")) // 2 <= ALERT_LIMIT
+    assert "Window: hourly report, 2026-11-22 13:00-14:00 UTC" in text
+    assert "email to 9 and 90 more" in text
+    assert text.endswith("run:\nrun me")
 
 
 def test_an_empty_window_is_said_so() -> None:

@@ -80,7 +80,10 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("REPORT_TIMEZONE", "../etc/passwd", "is not a known time zone"),
         ("REPORT_DIR", "/no/such/folder", "does not point to a directory"),
         ("REPORT_SETTLE", "-1", "should be greater than or equal to 0"),
-        ("SMTP_PASSWORD", "pässword", "holds signs beyond ASCII"),
+        ("SMTP_PASSWORD", "pässword", "is shorter than 4 signs or holds some beyond ASCII"),
+        ("SMTP_PASSWORD", "abc", "is shorter than 4 signs or holds some beyond ASCII"),
+        ("SMTP_HOST", "smtp..example.com", "is not a plain host name"),
+        ("REPORT_START", "yesterday", "is not a date and time"),
         ("TELEGRAM_ALERT_CHAT_ID", "operators", "is not a chat id"),
         ("REPORT_ALLOW_HTTP", "perhaps", "should be a valid boolean"),
         ("SUPABASE_URL", "http://rest.example.com", "is http:// to another machine"),
@@ -118,6 +121,17 @@ def test_no_error_repeats_a_value_not_even_in_its_traceback(environment: pytest.
     assert caught.value.__context__ is None
     assert name in shown
     assert "hunter2" not in shown
+
+
+def test_a_wrong_report_setting_does_not_open_the_way_for_plain_http(environment: pytest.MonkeyPatch) -> None:
+    """Both are told, and no alert carries the token that way."""
+    environment.setenv("REPORT_TEMPLATE", "weekly")
+    environment.setenv("TELEGRAM_API_URL", "http://10.0.0.7")
+
+    draft = read_settings(None)
+
+    assert [line.split()[0] for line in draft.problems] == ["REPORT_TEMPLATE", "TELEGRAM_API_URL"]
+    assert draft.telegram is None
 
 
 def test_the_settings_themselves_show_no_secret(environment: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """The figures agree with the rows."""
 
-from src.summary import Summary
+from src.summary import OTHER_STATUSES, STATUS_LENGTH, STATUSES, Summary
 
 from .builders import make_analysis
 
@@ -28,12 +28,23 @@ def test_a_row_without_both_figures_does_not_bend_the_rate() -> None:
     assert (summary.processed, summary.failed, summary.success_rate) == (400, 100, 0.5)
 
 
-def test_without_records_there_is_no_rate() -> None:
-    """Neither 0 % nor 100 % would be true."""
-    summary = Summary()
-    summary.add([make_analysis(records_processed=0, records_failed=0)])
+def test_the_rate_is_whole_when_nothing_was_processed_and_none_without_figures() -> None:
+    """As in the rows: nothing processed means nothing failed, a missing figure isn't guessed."""
+    nothing, unknown = Summary(), Summary()
+    nothing.add([make_analysis(records_processed=0, records_failed=0)])
+    unknown.add([make_analysis(records_processed=None)])
 
-    assert summary.success_rate is None
+    assert (nothing.success_rate, unknown.success_rate, Summary().success_rate) == (1.0, None, None)
+
+
+def test_no_number_of_odd_statuses_fills_the_memory() -> None:
+    """Beyond a thousand they are counted together."""
+    summary = Summary()
+    summary.add(make_analysis(status=f"{number} {'x' * 5000}") for number in range(STATUSES + 50))
+
+    assert len(summary.by_status) == STATUSES + 1
+    assert summary.by_status[OTHER_STATUSES] == 50
+    assert max(map(len, summary.by_status)) <= STATUS_LENGTH
 
 
 def test_statuses_come_most_frequent_first_and_none_is_named() -> None:

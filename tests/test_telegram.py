@@ -93,8 +93,8 @@ def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) ->
             "does not know chat 42 (Chat not found). Correct",
         ),
         (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "is asked too often for chat 42"),
-        (refusal(413, "Request Entity Too Large"), "did not take the report for chat 42 (Request Entity Too Large)"),
-        (refusal(400, "Bad Request: something new"), "refused the report for chat 42 (Something new)"),
+        (refusal(413, "Request Entity Too Large"), "did not take it for chat 42 (Request Entity Too Large)"),
+        (refusal(400, "Bad Request: something new"), "refused it for chat 42 (Something new)"),
         (Answer(status=502, body=b"<html>Bad Gateway</html>"), "Bad Gateway (502)"),
         (Answer(status=200, body=b"<html>Hello</html>"), "Invalid server response"),
     ],
@@ -121,6 +121,16 @@ def test_a_broken_connection_is_said_and_the_next_chat_tried(sandbox: Sandbox, f
 
     assert what in (first.failure or "")
     assert second.delivered
+
+
+@pytest.mark.parametrize("body", [b'{"ok": true, "result": {}}', b'{"ok": true}', b'{"ok": true, "result": []}'])
+def test_an_answer_that_cannot_be_understood_is_one_chats_own(sandbox: Sandbox, body: bytes) -> None:
+    """The next chat gets its report."""
+    sandbox.bot.faults.append(Fault(answer=Answer(body=body)))
+
+    first, second = send(sandbox)
+
+    assert (first.delivered, first.ambiguous, second.delivered) == (False, True, True)
 
 
 def test_a_bot_api_that_is_not_there_is_said(sandbox: Sandbox) -> None:

@@ -167,7 +167,7 @@ def _why(error: Exception, settings: MailSettings) -> tuple[str, bool]:
         mend = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
     elif "in time" in found.what and settings.smtp_security == "starttls":
         mend = "Set SMTP_SECURITY=tls if this port is 465; else look at the network between"
-    return f"did not take the report: {found.what}. {mend}", found.transient
+    return f"did not take it: {found.what}. {mend}", found.transient
 
 
 def _refusal(error: SMTPResponseException) -> str:

@@ -1,5 +1,6 @@
 """Telegram: the workbook as a document to each chat, by the Bot API."""
 
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence, Set
@@ -19,14 +20,14 @@ from ..settings import TelegramSettings
 from . import Outcome, not_delivered
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
+logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds for the answer, which comes after the server has taken in the whole upload."""
 UPLOAD_TIMEOUT = 300.0
 """Seconds without a byte leaving: 50 MB, the Bot API's largest upload, over a slow line."""
-TEXT_LIMIT = 4096
-"""Characters of a message (Bot API, sendMessage)."""
 _WORDS = 200
+_CHATS = "TELEGRAM_CHAT_ID"
 
 
 class TelegramChannel:
@@ -50,12 +51,10 @@ class TelegramChannel:
             return [await self._send_to(chat, bot, report, repeat=chat in repeats) for chat in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002 - Telegram dates its messages itself
-        """Send `text`, shortened to TEXT_LIMIT, to the alert chat; raise DeliveryError if it was not taken."""
+        """Send `text` to the alert chat; raise DeliveryError if it was not taken."""
         chat = self._settings.alert_chat
-        if len(text) > TEXT_LIMIT:
-            text = text[: TEXT_LIMIT - 1] + "…"
         async with self._bot() as bot:
-            with _translated(chat):
+            with _translated(chat, "TELEGRAM_ALERT_CHAT_ID" if self._settings.telegram_alert_chat_id else _CHATS):
                 await bot.send_message(chat, text)
 
     @asynccontextmanager
@@ -88,6 +87,11 @@ class TelegramChannel:
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
+        except Exception as error:  # an answer that the library can't read; the next chat must still get its report
+            logger.exception("Telegram's answer for chat %s could not be understood", chat)
+            why = f"Telegram answered oddly for chat {chat} ({type(error).__name__}). Read the log, and look there."
+            (outcome,) = not_delivered(self.name, [chat], DeliveryError(why, ambiguous=True))
+            return outcome
         notice = f"Chat {chat} has become {moved_to}. Set TELEGRAM_CHAT_ID to the new one." if moved_to else ""
         receipt = f"message {sent.message_id}"
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
@@ -99,12 +103,12 @@ async def _upload(chat: str, bot: Bot, attachment: Path, caption: str) -> Messag
 
 
 @contextmanager
-def _translated(chat: str) -> Iterator[None]:
+def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
     """Turn whatever python-telegram-bot raises into DeliveryError."""
     try:
         yield
     except TelegramError as error:
-        why, transient = _why(error, chat)
+        why, transient = _why(error, chat, variable)
         raise DeliveryError(
             f"Telegram {why}, then run this window again.",
             transient=transient,
@@ -113,7 +117,7 @@ def _translated(chat: str) -> Iterator[None]:
         ) from error
 
 
-def _why(error: TelegramError, chat: str) -> tuple[str, bool]:
+def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
     """Complete "Telegram …" with what it did and what to do about it; tell whether to try again."""
     words = " ".join(error.message.split())
     said = f"({words[:_WORDS]}…)" if len(words) > _WORDS else f"({words})"
@@ -123,19 +127,19 @@ def _why(error: TelegramError, chat: str) -> tuple[str, bool]:
         case Forbidden():
             return f"does not let the bot write to chat {chat} {said}. Have it unblocked or added there again", False
         case ChatMigrated():
-            return f"moved chat {chat} to {error.new_chat_id}. Set TELEGRAM_CHAT_ID to the new one", False
+            return f"moved chat {chat} to {error.new_chat_id}. Set {variable} to the new one", False
         case RetryAfter():
             return f"is asked too often for chat {chat} {said}. Wait that long", True
         case BadRequest() if "chat not found" in error.message.lower():
-            return f"does not know chat {chat} {said}. Correct TELEGRAM_CHAT_ID and make the bot a member there", False
+            return f"does not know chat {chat} {said}. Correct {variable} and make the bot a member there", False
         case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
             found = trouble(error)
             where = f"{found.mend} (TELEGRAM_API_URL)"
-            return f"did not take the report for chat {chat}: {found.what}. {where}", found.transient
+            return f"did not take it for chat {chat}: {found.what}. {where}", found.transient
         case BadRequest():
-            return f"refused the report for chat {chat} {said}. Look at its words", False
+            return f"refused it for chat {chat} {said}. Look at its words", False
     # What is left is a status of 5xx, a gateway's page, or 413, which no repeating makes smaller.
-    return f"did not take the report for chat {chat} {said}. Look at its words", "too large" not in words.lower()
+    return f"did not take it for chat {chat} {said}. Look at its words", "too large" not in words.lower()
 
 
 def _is_ambiguous(error: TelegramError) -> bool:

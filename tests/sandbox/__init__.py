@@ -56,19 +56,30 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that lead the tool here, complete."""
+        """The settings that lead the tool here, complete, so that no .env of a developer's joins in."""
         return {
             "SUPABASE_URL": self.supabase.url,
             "SUPABASE_KEY": self.supabase.secret_key,
+            "SUPABASE_TABLE": "analyses",
+            "REPORT_CHANNELS": "email,telegram",
             "SMTP_HOST": "localhost",
             "SMTP_PORT": str(self.mailbox.tls_port),
+            "SMTP_SECURITY": "tls",
             "SMTP_USER": smtp.USER,
             "SMTP_PASSWORD": smtp.PASSWORD,
             "SMTP_FROM": "reports@example.com",
             "SMTP_TO": ",".join(RECIPIENTS),
             "TELEGRAM_BOT_TOKEN": telegram.TOKEN,
             "TELEGRAM_CHAT_ID": ",".join(CHATS),
+            "TELEGRAM_ALERT_CHAT_ID": CHATS[0],
             "TELEGRAM_API_URL": self.bot.url,
+            "REPORT_TEMPLATE": "hourly",
+            "REPORT_TIMEZONE": "UTC",
+            "REPORT_LEDGER": "directory",
+            "REPORT_CATCH_UP": "24",
+            "REPORT_TIME_LIMIT": "800",
+            "REPORT_RESEND": "false",
+            "REPORT_ALLOW_HTTP": "false",
             "REPORT_DIR": str(self.folder),
             "REPORT_SETTLE": "0",
             "SSL_CERT_FILE": str(self._certificate),

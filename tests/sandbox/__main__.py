@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import Sandbox
 from .sample import ROWS, sample_hour
+from .telegram import refusal
 from .web import Answer, Fault
 
 FOLDER = Path(".sandbox")
@@ -53,7 +54,7 @@ def _prepare(sandbox: Sandbox, options: argparse.Namespace) -> None:
     if options.supabase_status:
         sandbox.supabase.faults.append(Fault(answer=Answer(status=options.supabase_status)))
     if options.telegram_status:
-        sandbox.bot.faults.append(Fault(answer=Answer(status=options.telegram_status)))
+        sandbox.bot.faults.append(Fault(answer=refusal(options.telegram_status, "as planned")))
 
 
 def _show(sandbox: Sandbox) -> None:
