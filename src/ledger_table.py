@@ -1,6 +1,7 @@
 """The ledger in Supabase: for overlapping and replaced pods too."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from .rest import Rest
 from .retry import Patience, again
 from .window import Template, Window
 
+logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"
 LEASE = 420
 """Seconds that a claim lives without a sign of its holder: longer than the longest sending (delivery.SEND_LIMIT)."""
@@ -53,7 +55,10 @@ class TableLedger:
         try:
             yield book
         finally:
-            await self._update(window, {"holder": None}, free=False)
+            try:
+                await self._update(window, {"holder": None}, free=False)
+            except LedgerError as error:  # the lease ends by itself
+                logger.warning("%s", error)
 
     async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:
         """Return the records of windows that start in [start, end), oldest first."""

@@ -136,7 +136,7 @@ class Producer:
         logger.info("%s: delivered to %d of %d", window.label(), len(outcomes) - len(failed), len(outcomes))
         notices = [Failure(what="nothing yet", why=outcome.notice) for outcome in outcomes if outcome.notice]
         if notices:
-            await self.alarm.raise_for(None, notices, book=book)
+            await self.alarm.raise_for(None, notices)
         if failed:
             first = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
             return Result(code=1, known=not first)

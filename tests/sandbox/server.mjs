@@ -17,7 +17,9 @@ const moment = (text) => text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
 const parsers = { 20: number, 700: number, 701: number, 1700: number, 1114: moment, 1184: moment };
 
 const connection = await createPgliteConnection({ pgliteOptions: { parsers } });
-await connection.driver.exec(readFileSync(new URL("schema.sql", import.meta.url), "utf8"));
+for (const file of ["schema.sql", "../../src/sql/report_deliveries.sql"]) {
+  await connection.driver.exec(readFileSync(new URL(file, import.meta.url), "utf8"));
+}
 const app = new App({
   connection,
   api: { max_rows: 1000 },

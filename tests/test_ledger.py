@@ -1,0 +1,476 @@
+"""Nothing lost, nothing twice: restarts, overlapping runs, recipients that come, go and are refused."""
+
+import json
+import re
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from src.catch_up import windows_before
+from src.options import scheduled_time
+from src.window import HOUR, day_of
+
+from .builders import OPTION, Rows, data_rows, ids, make_rows
+from .conftest import Run
+from .faults import copies
+from .sandbox import CHATS, RECIPIENTS, Sandbox
+from .sandbox.telegram import refusal
+from .sandbox.web import Answer, Fault
+from .test_run import ROOT, forget
+
+RunTool = Callable[..., Run]
+ONCE = ((1, 1), (1, 1))
+LEDGERS = pytest.mark.parametrize("ledger", ["directory", "supabase"])
+
+
+@contextmanager
+def started(sandbox: Sandbox, *arguments: str, **changes: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run the tool as a process of its own."""
+    command = [sys.executable, str(ROOT / "reports_generator.py"), *arguments]
+    environment = sandbox.environment | changes
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+def killed_when(sandbox: Sandbox, moment: Callable[[], object], **changes: str) -> None:
+    """Start a run and kill it (-9) at a moment."""
+    with started(sandbox, *OPTION, **changes) as process:
+        while not moment():
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.01)
+        time.sleep(0.4)  # what was answered by then has been noted
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=10)
+
+
+def everyone_has(sandbox: Sandbox, rows: Rows) -> bool:
+    """Tell whether every report that arrived has just these rows."""
+    contents = [mail.attachment() for mail in sandbox.mails] + [sent.document for sent in sandbox.messages]
+    return all([line[0] for line in data_rows(content)] == ids(rows) for content in contents)
+
+
+@LEDGERS
+def test_a_second_run_of_a_delivered_window_sends_nothing_and_says_so(
+    sandbox: Sandbox, run: RunTool, ledger: str
+) -> None:
+    """To whom, when, and how to send it again; exit 0."""
+    run(*OPTION, REPORT_LEDGER=ledger)
+
+    again = run(*OPTION, REPORT_LEDGER=ledger)
+
+    assert (again.code, copies(sandbox)) == (0, ONCE)
+    assert "2026-11-22 13:00-14:00 UTC was delivered before" in again.log
+    assert "python reports_generator.py --start 2026-11-22T13 --resend" in again.log
+    for recipient in (*RECIPIENTS, *CHATS):
+        assert re.search(rf"{recipient}: delivered at \d{{4}}-\d\d-\d\dT", again.log)
+
+
+@LEDGERS
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_a_resend_reaches_everyone_again_as_an_answer_to_the_first(
+    sandbox: Sandbox, run: RunTool, ledger: str, how: str
+) -> None:
+    """A new Message-ID, so that no mailbox drops it, and References to the first."""
+    run(*OPTION, REPORT_LEDGER=ledger)
+
+    options, changes = (["--resend"], {}) if how == "option" else ([], {"REPORT_RESEND": "true"})
+    again = run(*OPTION, *options, REPORT_LEDGER=ledger, **changes)
+    run(*OPTION, REPORT_LEDGER=ledger)
+
+    first, second = (mail.message for mail in sandbox.mails)
+    assert (again.code, copies(sandbox)) == (0, ((2, 2), (2, 2)))
+    assert first["Message-ID"] != second["Message-ID"]
+    assert first["References"] is None
+    assert second["References"] == first["Message-ID"]
+
+
+def test_a_trial_up_to_now_is_kept_in_no_ledger(sandbox: Sandbox, run: RunTool) -> None:
+    """It can be tried as often as one likes."""
+    assert [run("--until-now").code, run("--until-now").code] == [0, 0]
+    assert copies(sandbox) == ((2, 2), (2, 2))
+    assert not (sandbox.folder / "report_ledger").exists()
+
+
+def test_the_ledgers_folder_and_files_are_for_their_owner_only(sandbox: Sandbox, run: RunTool) -> None:
+    """Addresses stand in them."""
+    run(*OPTION)
+
+    folder = sandbox.folder / "report_ledger"
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert (stat.S_IMODE(folder.stat().st_mode), modes) == (0o700, {0o600})
+
+
+@LEDGERS
+def test_killed_before_it_fetched(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
+    """The second run delivers all, once."""
+    rows = make_rows(5)
+    sandbox.supabase.insert(rows)
+    sandbox.supabase.faults.append(Fault(delay=1, match="/analyses"))
+    pod = {"REPORT_LEDGER": ledger, "POD_NAME": "reports-generator-1"}
+
+    killed_when(sandbox, lambda: any("/analyses" in r.target for r in sandbox.supabase.requests), **pod)
+
+    assert run(*OPTION, **pod).code == 0
+    assert copies(sandbox) == ONCE
+    assert everyone_has(sandbox, rows)
+
+
+def test_killed_in_mid_page(sandbox: Sandbox, run: RunTool) -> None:
+    """No half workbook bears the report's name."""
+    rows = make_rows(30)
+    sandbox.supabase.insert(rows)
+    sandbox.supabase.page_cap = 10
+    sandbox.supabase.faults += [Fault(), Fault(drip=0.01)]
+
+    killed_when(sandbox, lambda: len(sandbox.supabase.requests) == 2)
+
+    assert [*sandbox.folder.glob("report_2*")] == []
+    assert run(*OPTION).code == 0
+    assert copies(sandbox) == ONCE
+    assert everyone_has(sandbox, rows)
+
+
+@LEDGERS
+def test_killed_in_mid_upload_to_telegram(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
+    """The chat gets it, with a word that it may be a repeat; everyone else gets it once."""
+    sandbox.bot.faults.append(Fault(delay=1.5))
+    pod = {"REPORT_LEDGER": ledger, "POD_NAME": "reports-generator-1"}
+
+    killed_when(sandbox, lambda: sandbox.bot.requests and sandbox.mailbox.deliveries, **pod)
+    assert run(*OPTION, **pod).code == 0
+
+    mails, (first, second) = copies(sandbox)
+    assert (mails, first in (1, 2), second) == ((1, 1), True, 1)
+    assert "may be a repeat" in [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]][-1]
+
+
+def test_killed_between_telegrams_taking_it_and_the_ledgers_write(sandbox: Sandbox, run: RunTool) -> None:
+    """At least once beats lost; the repeat says that it may be one."""
+    sandbox.bot.faults.append(Fault(hold=1.5))
+
+    killed_when(sandbox, lambda: sandbox.bot.sent and sandbox.mailbox.quits)
+    assert run(*OPTION).code == 0
+
+    assert copies(sandbox) == ((1, 1), (2, 1))
+    first, second = (sent.text for sent in sandbox.messages if sent.chat == CHATS[0])
+    assert "may be a repeat" not in first
+    assert "may be a repeat" in second
+
+
+def test_killed_between_the_mail_servers_taking_it_and_the_ledgers_write(sandbox: Sandbox, run: RunTool) -> None:
+    """The second mail has the Message-ID of the first."""
+    sandbox.mailbox.data_faults.append("taken, silent")
+    sandbox.mailbox.hold = 1.5
+
+    killed_when(sandbox, lambda: sandbox.mailbox.deliveries and len(sandbox.messages) == 2)
+    assert run(*OPTION).code == 0
+
+    first, second = (mail.message["Message-ID"] for mail in sandbox.mails)
+    assert first == second
+    assert copies(sandbox) == ((2, 2), (1, 1))
+
+
+@pytest.mark.parametrize("ledger", ["directory", "supabase"])
+def test_two_runs_of_one_hour_at_once_send_it_once(sandbox: Sandbox, tmp_path: Path, ledger: str) -> None:
+    """In one folder, and in two with the ledger in Supabase; both end with 0."""
+    folders = [tmp_path / "one", tmp_path / ("one" if ledger == "directory" else "two")]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    sandbox.bot.faults.append(Fault(delay=0.7))
+    changes = [{"REPORT_DIR": str(folder), "REPORT_LEDGER": ledger} for folder in folders]
+
+    with started(sandbox, *OPTION, **changes[0]) as one, started(sandbox, *OPTION, **changes[1]) as other:
+        codes = [one.wait(timeout=60), other.wait(timeout=60)]
+
+    assert codes == [0, 0]
+    assert copies(sandbox) == ONCE
+
+
+def test_one_of_three_refused_and_accepted_on_the_second_run(sandbox: Sandbox, run: RunTool) -> None:
+    """Only that one gets the second mail; one alert, one all-clear."""
+    three = ("a@example.com", "b@example.com", "c@example.com")
+    sandbox.mailbox.refused = {three[1]: "550 5.1.1 No such user"}
+    first = run(*OPTION, SMTP_TO=",".join(three))
+    sandbox.mailbox.refused = {}
+
+    second = run(*OPTION, SMTP_TO=",".join(three))
+    third = run(*OPTION, SMTP_TO=",".join(three))
+
+    assert [first.code, second.code, third.code] == [1, 0, 0]
+    assert [(three[0], three[2]), (three[1],)] == [mail.recipients for mail in sandbox.mails]
+    alert, all_clear = sandbox.alerts
+    assert "Still owed: email to b@example.com\n" in alert
+    assert all_clear.startswith("✅ All clear: the hourly report of 2026-11-22 13:00-14:00 UTC")
+
+
+def test_an_address_refused_for_good_is_alerted_once_a_window(sandbox: Sandbox, run: RunTool) -> None:
+    """Three windows, three alerts; a second run of a window tries again and tells nobody twice."""
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+
+    codes = [run("--start", f"2026-11-22T{hour}").code for hour in (13, 14, 15)]
+    again = run(*OPTION)
+
+    assert [*codes, again.code] == [1, 1, 1, 1]
+    assert len(sandbox.alerts) == 3
+    assert copies(sandbox) == ((0, 3), (3, 3))
+    assert "Alerted of this before" in again.log
+
+
+def test_an_address_added_later_is_owed_nothing_earlier(sandbox: Sandbox, run: RunTool) -> None:
+    """A window's recipients are fixed when it is first opened."""
+    sandbox.bot.faults.append(Fault(answer=refusal(403, "Forbidden: bot was blocked by the user")))
+    run(*OPTION)
+
+    run(*OPTION, SMTP_TO=",".join((*RECIPIENTS, "new@example.com")))
+    run("--start", "2026-11-22T14", SMTP_TO=",".join((*RECIPIENTS, "new@example.com")))
+
+    assert [RECIPIENTS, (*RECIPIENTS, "new@example.com")] == [mail.recipients for mail in sandbox.mails]
+
+
+def test_a_recipient_removed_meanwhile_is_owed_nothing_more(sandbox: Sandbox, run: RunTool) -> None:
+    """Taking an address out of SMTP_TO is the cure that an alert names."""
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+    run(*OPTION)
+
+    assert run(*OPTION, SMTP_TO=RECIPIENTS[1]).code == 0
+
+
+def test_a_failure_that_lasts_is_alerted_once_and_cleared_once(sandbox: Sandbox, run: RunTool) -> None:
+    """One for a window and a cause, then one all-clear."""
+    codes = [run(*OPTION, SUPABASE_KEY="sb_secret_wrong").code for _ in range(3)]
+    codes += [run(*OPTION).code, run(*OPTION).code]
+
+    assert codes == [1, 1, 1, 0, 0]
+    alert, all_clear = sandbox.alerts
+    assert "does not accept SUPABASE_KEY" in alert
+    assert "Restarts of this very Job apart, it will not be made good by itself." in alert
+    assert all_clear.startswith("✅ All clear")
+
+
+@LEDGERS
+def test_a_day_over_a_clock_change_is_delivered_once(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
+    """All 25 hours of it, and known again by a second run."""
+    rows = make_rows(25, start=datetime(2025, 10, 25, 22, tzinfo=UTC), step=HOUR)
+    sandbox.supabase.insert(rows)
+    daily = {"REPORT_TEMPLATE": "daily", "REPORT_TIMEZONE": "Europe/Berlin", "REPORT_LEDGER": ledger}
+
+    codes = [run("--start", "2025-10-26", **daily).code for _ in range(2)]
+
+    assert (codes, copies(sandbox)) == ([0, 0], ONCE)
+    assert [row[0] for row in data_rows(sandbox.messages[0].document, "Daily Report")] == ids(rows)
+
+
+def test_days_missed_over_a_clock_change_follow_each_other_without_a_gap() -> None:
+    """Catching up counts local days, not 24 hours."""
+    day = day_of(date(2025, 10, 28), ZoneInfo("Europe/Berlin"))
+
+    days = windows_before(day, 4)
+
+    assert [window.end - window.start for window in days] == [24 * HOUR, 24 * HOUR, 25 * HOUR, 24 * HOUR]
+    assert all(one.end == other.start for one, other in zip(days, [*days[1:], day], strict=True))
+
+
+def test_with_its_real_waits_a_process_tries_again_and_delivers_once(sandbox: Sandbox) -> None:
+    """Nothing shrunk here."""
+    rows = make_rows(5)
+    sandbox.supabase.insert(rows)
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=503)))
+    sandbox.bot.faults.append(Fault(answer=Answer(status=502)))
+    sandbox.mailbox.data_faults.append("451 4.3.0 Try again later")
+
+    with started(sandbox, *OPTION) as process:
+        assert process.wait(timeout=60) == 0
+
+    assert copies(sandbox) == ONCE
+    assert everyone_has(sandbox, rows)
+
+
+def test_a_disk_that_is_full_fails_the_run_and_says_so(sandbox: Sandbox) -> None:
+    """No half file, one alert, exit 1."""
+    sandbox.supabase.insert(make_rows(500))
+    command = [sys.executable, str(ROOT / "reports_generator.py"), *OPTION]
+
+    done = subprocess.run(
+        command,
+        env=sandbox.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
+    )
+
+    assert done.returncode == 1
+    assert "could not be written (File too large)" in done.stderr
+    assert [*sandbox.folder.glob("*report_2*")] == []
+    (alert,) = sandbox.alerts
+    assert "Check that REPORT_DIR and TMPDIR have room" in alert
+
+
+def test_sigterm_stops_the_run_with_one_alert_and_143(sandbox: Sandbox) -> None:
+    """And nothing half done is left; a second one of the same window alerts nobody again."""
+    for _ in range(2):
+        sandbox.supabase.faults.append(Fault(delay=3, match="/analyses"))
+        before = len(sandbox.supabase.requests)
+        with started(sandbox, *OPTION) as process:
+            while len(sandbox.supabase.requests) == before:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 143
+
+    (alert,) = sandbox.alerts
+    assert "stopped by SIGTERM" in alert
+    assert [*sandbox.folder.glob("*report_2*")] == []
+
+
+DUE = datetime(2026, 11, 23, 14, tzinfo=UTC)
+MINUTES = int(DUE.timestamp() // 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "scheduled"),
+    [
+        pytest.param(f"reports-generator-{MINUTES}", DUE + timedelta(seconds=7), DUE, id="in time"),
+        pytest.param(f"reports-generator-{MINUTES}", DUE + timedelta(minutes=67), DUE, id="after the turn of the hour"),
+        pytest.param(f"reports-generator-{MINUTES}", DUE - timedelta(seconds=4), DUE, id="a node's clock that is slow"),
+        pytest.param("test-report", DUE, None, id="made by hand"),
+        pytest.param("reports-generator-again-1795435200", DUE, None, id="made by an alert's command"),
+        pytest.param("again-20261123", DUE, None, id="digits that mean something else"),
+        pytest.param(None, DUE, None, id="outside a cluster"),
+    ],
+)
+def test_the_scheduled_time_is_read_off_the_jobs_name(
+    name: str | None, now: datetime, scheduled: datetime | None
+) -> None:
+    """Defensively: no release of Kubernetes promises it."""
+    assert scheduled_time(name, now) == scheduled
+
+
+def test_a_scheduled_job_reports_the_hour_before_its_scheduled_time(sandbox: Sandbox, run: RunTool) -> None:
+    """Even when it starts an hour late."""
+    assert run(JOB_NAME=job(1)).code == 0
+
+    assert {sent.file_name for sent in sandbox.messages} == {f"report_{this_hour(2):%Y%m%d_%H}0000.xlsx"}
+
+
+def test_the_record_of_a_window_can_be_read_by_people(sandbox: Sandbox, run: RunTool) -> None:
+    """Who got it, when, and the server's word for it."""
+    run(*OPTION)
+
+    record = json.loads((sandbox.folder / "report_ledger" / "hourly-20261122T130000Z.json").read_text())
+    entries = [(entry["channel"], entry["recipient"], entry["state"]) for entry in record["entries"]]
+    assert entries == [("email", address, "delivered") for address in RECIPIENTS] + [
+        ("telegram", chat, "delivered") for chat in CHATS
+    ]
+    assert all(entry["receipt"] and entry["at"] for entry in record["entries"])
+
+
+def this_hour(back: int) -> datetime:
+    """Return the start of the hour `back` hours before the present one."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - back * HOUR
+
+
+def job(back: int) -> str:
+    """Name the Job that was due `back` hours ago."""
+    minutes = int((this_hour(back) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(minutes=1))
+    return f"reports-generator-{minutes}"
+
+
+CATCH_UP = {"REPORT_LEDGER": "supabase"}
+
+
+def test_the_first_run_ever_makes_up_nothing(sandbox: Sandbox, run: RunTool) -> None:
+    """A new installation doesn't flood anyone with yesterday."""
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+    assert len(sandbox.mails) == 1
+
+
+def test_three_hours_missed_are_made_good_oldest_first_behind_the_present_one(sandbox: Sandbox, run: RunTool) -> None:
+    """Each its own report, marked as late."""
+    run(JOB_NAME=job(4), **CATCH_UP)
+
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+
+    subjects = [mail.message["Subject"] for mail in sandbox.mails]
+    hours = [this_hour(back) for back in (5, 1, 4, 3, 2)]
+    assert [f"{hour:%Y-%m-%d %H:%M}" in subject for hour, subject in zip(hours, subjects, strict=True)] == [True] * 5
+    assert [subject.endswith(" (late)") for subject in subjects] == [False, False, True, True, True]
+    assert sum("(late)" in sent.text for sent in sandbox.messages) == 6
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+    assert len(sandbox.mails) == 5
+
+
+def test_a_missed_window_that_fails_again_for_the_same_cause_does_not_fail_the_present_one(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """It is logged; nobody is told twice."""
+    sandbox.mailbox.data_faults += ["554 5.6.0 Never this one"]
+    assert run(JOB_NAME=job(1), **CATCH_UP).code == 1
+    sandbox.bot.blocked = {CHATS[0]}
+    alerts = len(sandbox.alerts)
+
+    codes = [run(JOB_NAME=job(0), **CATCH_UP).code, run(JOB_NAME=job(0), **CATCH_UP).code]
+
+    assert codes == [1, 1]
+    assert len(sandbox.alerts) == alerts + 1
+
+
+def test_windows_out_of_reach_are_named_in_one_alert_with_their_commands(sandbox: Sandbox, run: RunTool) -> None:
+    """Nobody makes them good by itself any more."""
+    run(JOB_NAME=job(5), REPORT_CATCH_UP="2", **CATCH_UP)
+
+    codes = [run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code for _ in range(2)]
+
+    (alert,) = sandbox.alerts
+    assert codes == [0, 0]
+    assert len(sandbox.mails) == 4
+    for back in (5, 4):
+        assert f"REPORT_START={this_hour(back):%Y-%m-%dT%H} " in alert
+    assert "They are too far back" in alert
+
+
+def test_rows_that_came_late_are_told_once_a_change_with_the_command(sandbox: Sandbox, run: RunTool) -> None:
+    """In the log and in the next message."""
+    run(JOB_NAME=job(2), **CATCH_UP)
+    sandbox.supabase.insert(make_rows(3, start=this_hour(3)))
+
+    told = run(JOB_NAME=job(1), **CATCH_UP)
+    again = run(JOB_NAME=job(0), **CATCH_UP)
+
+    remark = "3 rows have come late for "
+    assert remark in told.log
+    assert f"REPORT_START={this_hour(3):%Y-%m-%dT%H} REPORT_RESEND=true" in told.log
+    assert [remark in mail.text for mail in sandbox.mails] == [False, True, False]
+    assert [remark in sent.text for sent in sandbox.messages[2:]] == [True, True, False, False]
+    assert remark not in again.log
+
+
+def test_late_rows_are_looked_for_in_one_cheap_question_or_quietly_not_at_all(sandbox: Sandbox, run: RunTool) -> None:
+    """A failing count costs nobody a report."""
+    run(JOB_NAME=job(2), **CATCH_UP)
+    sandbox.supabase.requests.clear()
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=403), match="select=id&"))
+
+    result = run(JOB_NAME=job(1), **CATCH_UP)
+
+    assert (result.code, sandbox.alerts) == (0, [])
+    assert sum("select=id&" in request.target for request in sandbox.supabase.requests) == 1
+
+
+def test_a_directory_that_was_lost_with_its_pod_repeats_the_mail_under_its_id(sandbox: Sandbox, run: RunTool) -> None:
+    """What the directory ledger can't protect from, the mailbox still can."""
+    run(*OPTION)
+    forget(sandbox)
+    run(*OPTION)
+
+    assert len({mail.message["Message-ID"] for mail in sandbox.mails}) == 1
