@@ -3,7 +3,7 @@
 Read in the order in which a report travels:
 
     errors → network → retry → forms → settings → window → analysis → rest → analyses → summary → cells → files
-    → summary_sheet → workbook → message → channels → ledger → ledger_folder → ledger_table → delivery → alarm
+    → summary_sheet → workbook → message → channels → record → ledger → ledger_folder → ledger_table → delivery → alarm
     → logs → options → produce → catch_up → run
 
 A module imports only what stands before it in that line.

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from . import message
 from .analyses import AnalysesTable
 from .errors import LedgerError, ReportError, SourceError
-from .ledger import Ledger, Record
+from .ledger import Ledger
 from .message import Failure
 from .options import command_again
 from .produce import Producer
+from .record import Record
 from .window import Window, before
 
 logger = logging.getLogger(__name__)

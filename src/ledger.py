@@ -7,83 +7,12 @@ ends a run in between, the next one knows what is owed, and what may have arrive
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Protocol
 
 from .channels import Channel, Outcome
-from .errors import LedgerError
+from .record import Entry, Record, State, new_record
 from .window import Template, Window
-
-State = Literal["owed", "sending", "delivered", "refused"]
-
-
-@dataclass(kw_only=True, slots=True)
-class Entry:
-    """One recipient of a window's report; `at` is when `state` began, ISO 8601 in UTC."""
-
-    channel: str
-    recipient: str
-    state: State = "owed"
-    receipt: str = ""
-    at: str = ""
-
-
-@dataclass(kw_only=True, slots=True)
-class Record:
-    """What is known of one window; `start` is ISO 8601 in UTC.
-
-    `rows`: how many the delivered report had. `resent`: how often it was sent again on purpose, `resent_by` whom.
-    `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
-    `cleared`: somebody was told that all is well after all.
-    `given_up`: nobody will make it good by itself any more, and somebody was told.
-    """
-
-    template: Template
-    start: str
-    entries: list[Entry] = field(default_factory=list)
-    rows: int | None = None
-    resent: int = 0
-    resent_by: str = ""
-    alerted: list[str] = field(default_factory=list)
-    cleared: bool = False
-    late_rows: int = 0
-    given_up: bool = False
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether every recipient has it."""
-        return bool(self.entries) and all(entry.state == "delivered" for entry in self.entries)
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether every recipient has it, or was refused for good."""
-        return bool(self.entries) and all(entry.state in ("delivered", "refused") for entry in self.entries)
-
-    def content(self) -> dict[str, Any]:
-        """Return the record as JSON has it."""
-        return asdict(self)
-
-
-_RECORD = TypeAdapter(Record)
-
-
-def read_record(content: object) -> Record:
-    """Read what `content` returned; raise LedgerError if it is something else."""
-    try:
-        return _RECORD.validate_python(content)
-    except ValidationError:
-        raise LedgerError(
-            "A record of the ledger is none of this program's. "
-            "Look at who wrote it, and move it away; that window is then taken for one never delivered."
-        ) from None
-
-
-def new_record(window: Window) -> Record:
-    """Make the record of a window that nobody has opened yet."""
-    return Record(template=window.template, start=window.start.isoformat())
 
 
 class Book:

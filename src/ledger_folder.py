@@ -12,7 +12,8 @@ from pathlib import Path
 
 from .errors import LedgerError
 from .files import written_beside
-from .ledger import Book, Record, new_record, read_record
+from .ledger import Book
+from .record import Record, new_record, read_record
 from .retry import Patience
 from .window import Template, Window
 

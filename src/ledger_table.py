@@ -11,8 +11,9 @@ from postgrest import AsyncQueryRequestBuilder, ReturnMethod
 
 from .analysis import read_json
 from .errors import LedgerError, SourceError
-from .ledger import Book, Record, new_record, read_record
+from .ledger import Book
 from .ledger_folder import held_by_another
+from .record import Record, new_record, read_record
 from .rest import Rest
 from .retry import Patience, again
 from .window import Template, Window

@@ -28,9 +28,9 @@ from src.errors import (
     TimeLimitError,
     WorkbookError,
 )
-from src.ledger import read_record
 from src.ledger_folder import held_by_another
 from src.network import tls_context
+from src.record import read_record
 from src.rest import refusal
 from src.settings import MailSettings, TelegramSettings
 from src.summary import Summary
