@@ -18,7 +18,8 @@ SHORTENED = "… [shortened]"
 
 Value = datetime | int | float | str | None
 Sheet = Any  # types-openpyxl knows the write-only sheet only in part
-_CENTRED = Alignment(horizontal="center", vertical="center")
+_CENTRED = Alignment(horizontal="center")
+_HEADER_ALIGNMENT = Alignment(horizontal="center", vertical="center")
 _HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
 _HEADER_FILL = PatternFill("solid", start_color="4472C4", end_color="4472C4")
 # What XML 1.0 can't hold, or nobody can see: controls but tab and line feed, lone surrogates, U+FFFE and U+FFFF.
@@ -50,7 +51,7 @@ def text_cell(sheet: Sheet, text: str) -> Cell:
 def header_cell(sheet: Sheet, text: str) -> Cell:
     """Make a cell of a header: white, bold, centred on blue."""
     made = text_cell(sheet, text)
-    made.font, made.fill, made.alignment = _HEADER_FONT, _HEADER_FILL, _CENTRED
+    made.font, made.fill, made.alignment = _HEADER_FONT, _HEADER_FILL, _HEADER_ALIGNMENT
     return made
 
 
