@@ -295,6 +295,27 @@ def test_with_its_real_waits_a_process_tries_again_and_delivers_once(sandbox: Sa
     assert everyone_has(sandbox, rows)
 
 
+def test_a_server_that_wants_to_be_left_alone_is_left_alone_that_long(sandbox: Sandbox, run: RunTool) -> None:
+    """Retry-After of Supabase, retry_after of Telegram; the waits of the run itself are hardly any here."""
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=429, headers={"retry-after": "1"})))
+    sandbox.bot.faults.append(Fault(answer=refusal(429, "Too Many Requests: retry after 1", retry_after=1)))
+
+    assert run(*OPTION, TELEGRAM_CHAT_ID=CHATS[0]).code == 0
+
+    for server in (sandbox.supabase, sandbox.bot):
+        first, second = (request.at for request in server.requests)
+        assert second - first >= 1
+
+
+def test_a_wait_beyond_the_time_limit_is_not_begun(sandbox: Sandbox, run: RunTool) -> None:
+    """The run ends and says so in place of being cut off."""
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=429, headers={"retry-after": "3600"})))
+
+    result = run(*OPTION)
+
+    assert (result.code, len(sandbox.supabase.requests), len(sandbox.alerts)) == (1, 1, 1)
+
+
 def test_a_disk_that_is_full_fails_the_run_and_says_so(sandbox: Sandbox) -> None:
     """No half file, one alert, exit 1."""
     sandbox.supabase.insert(make_rows(500))

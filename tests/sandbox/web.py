@@ -10,12 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What came in; `target` is path and query."""
+    """What came in, `at` by the monotonic clock; `target` is path and query."""
 
     method: str
     target: str
     headers: dict[str, str]
     body: bytes
+    at: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 target=self.path,
                 headers={name.lower(): value for name, value in self.headers.items()},
                 body=self._body(),
+                at=time.monotonic(),
             )
             fault, resets = web.take(request), web.resets
             time.sleep(fault.delay)
