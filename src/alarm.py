@@ -20,6 +20,7 @@ class Alarm:
 
     `command` writes what makes a window good, `outlook` says whether that happens by itself, `everyone` names those
     who are owed a window that nobody has got yet, `redact` takes out secrets.
+    `knows_of_stop` is set once a SIGTERM has been dealt with.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Alarm:
         self._command = command
         self._outlook = outlook
         self._everyone = everyone
+        self.knows_of_stop = False
         self._clock = clock
 
     async def raise_for(

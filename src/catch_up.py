@@ -1,5 +1,6 @@
 """The windows before this one: which were missed, which have had rows since, which nobody makes good any more."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from .record import Record
 from .window import Window, before
 
 logger = logging.getLogger(__name__)
+COUNT_LIMIT = 30.0
+"""Seconds that looking for late rows may take; the present report matters more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,12 +96,13 @@ async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRow
     if not delivered or not history.covers():
         return []
     try:
-        total = await table.count(delivered[0][0].start, delivered[-1][0].end)
-        if total == sum((record.rows or 0) + record.late_rows for _, record in delivered):
-            return []
-        return await _each_counted(delivered, table)
-    except SourceError as error:
-        logger.info("Rows that came late were not looked for: %s", error)
+        async with asyncio.timeout(COUNT_LIMIT):
+            total = await table.count(delivered[0][0].start, delivered[-1][0].end)
+            if total == sum((record.rows or 0) + record.late_rows for _, record in delivered):
+                return []
+            return await _each_counted(delivered, table)
+    except (SourceError, TimeoutError) as error:
+        logger.info("Rows that came late were not looked for: %s", error or "counting took too long")
         return []
 
 
@@ -122,10 +126,11 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
     late = await find_late_rows(history, producer.table) if history else []
     for one in late:
         logger.warning("%s To send it again: %s", one.remark, producer.again(one.window))
-    code = (await producer.produce(window, resend=resend, remarks=[one.remark for one in late])).code
+    result = await producer.produce(window, resend=resend, remarks=[one.remark for one in late])
+    code = result.code
     if history is None:
         return code
-    if code == 0:
+    if result.sent and code == 0:
         await note_late_rows(producer.ledger, late)
     for missed in history.missed():
         if not producer.patience.allows(0):

@@ -91,6 +91,11 @@ class Failure:
         return f"{self.what}: {self.why.partition('(')[0].strip()}"
 
 
+STOPPED = Failure(
+    what="the run", why="It was stopped by SIGTERM (a deadline, or its node was drained). Run this window again."
+)
+
+
 def alert(
     window: Window | None,
     failures: Sequence[Failure],

@@ -27,9 +27,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """How one window went: its exit code, and whether it failed in a way that somebody was told of before."""
+    """How one window went: its exit code, whether anything was sent, and whether its failure was told of before."""
 
     code: int
+    sent: bool = False
     known: bool = False
 
 
@@ -139,10 +140,10 @@ class Producer:
             await self.alarm.raise_for(None, notices)
         if failed:
             first = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
-            return Result(code=1, known=not first)
+            return Result(code=1, sent=True, known=not first)
         if book.record.is_delivered and await book.first_all_clear():
             await self.alarm.say(message.all_clear(window))
-        return Result(code=0)
+        return Result(code=0, sent=True)
 
     async def _failed(self, window: Window, stage: str, why: str, book: Book | None) -> Result:
         logger.error("%s", why)
@@ -152,9 +153,9 @@ class Producer:
     async def _stopped(self, window: Window, book: Book) -> None:
         """Tell of a run that was stopped from outside, unless its window was told of already."""
         logger.error("Stopped before %s was delivered", window.label())
+        self.alarm.knows_of_stop = True
         if not book.record.alerted or book.record.cleared:
-            why = "It was stopped by SIGTERM (a deadline, or its node was drained). Run this window again."
-            await self.alarm.raise_for(window, [Failure(what="the run", why=why)], book=book)
+            await self.alarm.raise_for(window, [message.STOPPED], book=book)
 
     def _log_delivered_before(self, window: Window, book: Book) -> None:
         logger.info("%s was delivered before. To send it again: %s", window.label(), self.again(window))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from . import rest
+from . import message, rest
 from .alarm import Alarm
 from .analyses import AnalysesTable
 from .catch_up import produce_with_catch_up
@@ -76,6 +76,7 @@ class _Run:
         self._timing = timing
         self._tls = tls_context()
         self._channels = self._make_channels()
+        self._producing: Alarm | None = None
 
     async def guarded(self) -> int:
         """Report; log and alert whatever goes wrong before a window is in hand."""
@@ -86,6 +87,9 @@ class _Run:
         try:
             return await self._report()
         except asyncio.CancelledError:
+            if not (self._producing and self._producing.knows_of_stop):
+                logger.error("Stopped before a window was in hand")
+                await self._alarm(None).raise_for(self._likely_window(), [message.STOPPED])
             return STOPPED
         except OptionError as error:  # somebody is sitting there
             logger.error("%s", error)
@@ -108,12 +112,13 @@ class _Run:
         waits, deadline = self._timing.supabase, self._timing.supabase_deadline
         async with open_rest(settings.supabase, self._tls, wait=waits, deadline=deadline) as api:
             table = AnalysesTable(api, settings.supabase.supabase_table, patience)
+            self._producing = self._alarm(settings)
             producer = Producer(
                 settings=settings,
                 table=table,
                 ledger=self._ledger(settings, api, patience),
                 channels=self._channels,
-                alarm=self._alarm(settings),
+                alarm=self._producing,
                 patience=patience,
                 clock=now,
                 again=lambda asked: command_again(asked, settings.report, resend=True),

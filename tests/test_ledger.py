@@ -18,6 +18,7 @@ import pytest
 
 from src.catch_up import windows_before
 from src.options import scheduled_time
+from src.run import Timing
 from src.window import HOUR, day_of
 
 from .builders import OPTION, Rows, data_rows, ids, make_rows
@@ -307,6 +308,19 @@ def test_a_server_that_wants_to_be_left_alone_is_left_alone_that_long(sandbox: S
         assert second - first >= 1
 
 
+@LEDGERS
+def test_what_one_run_could_not_know_the_next_one_says(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
+    """The connection was cut after the message was taken, and there was no time for another attempt."""
+    sandbox.bot.faults.append(Fault(cut="after"))
+    no_time = Timing(first_wait=100, limit=5)
+
+    codes = [run(*OPTION, timing=no_time, REPORT_LEDGER=ledger).code, run(*OPTION, REPORT_LEDGER=ledger).code]
+
+    texts = [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]]
+    assert (codes, copies(sandbox)) == ([1, 0], ((1, 1), (2, 1)))
+    assert ["may be a repeat" in text for text in texts] == [False, True]
+
+
 def test_a_wait_beyond_the_time_limit_is_not_begun(sandbox: Sandbox, run: RunTool) -> None:
     """The run ends and says so in place of being cut off."""
     sandbox.supabase.faults.append(Fault(answer=Answer(status=429, headers={"retry-after": "3600"})))
@@ -356,6 +370,20 @@ def test_sigterm_stops_the_run_with_one_alert_and_143(sandbox: Sandbox) -> None:
 
 DUE = datetime(2026, 11, 23, 14, tzinfo=UTC)
 MINUTES = int(DUE.timestamp() // 60)
+
+
+def test_sigterm_while_it_waits_for_another_run_is_alerted_too(sandbox: Sandbox) -> None:
+    """Before a window is in hand."""
+    sandbox.supabase.faults.append(Fault(delay=3, match="report_deliveries"))
+    with started(sandbox, *OPTION, REPORT_LEDGER="supabase") as process:
+        while not sandbox.supabase.requests:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
+
+    (alert,) = sandbox.alerts
+    assert "Window: hourly report, 2026-11-22 13:00-14:00 UTC" in alert
+    assert "stopped by SIGTERM" in alert
 
 
 @pytest.mark.parametrize(
@@ -484,7 +512,7 @@ def test_late_rows_are_looked_for_in_one_cheap_question_or_quietly_not_at_all(sa
     """A failing count costs nobody a report."""
     run(JOB_NAME=job(2), **CATCH_UP)
     sandbox.supabase.requests.clear()
-    sandbox.supabase.faults.append(Fault(answer=Answer(status=403), match="select=id&"))
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=503), match="select=id&"))
 
     result = run(JOB_NAME=job(1), **CATCH_UP)
 
