@@ -1,7 +1,8 @@
 """Who is told of a failure, in which words, and that nobody is told twice."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from . import message
@@ -13,6 +14,8 @@ from .message import Failure
 from .window import Window
 
 logger = logging.getLogger(__name__)
+NOTE_LIMIT = 5.0
+"""Seconds for noting an alert: it must fit into the grace period after SIGTERM."""
 
 
 class Alarm:
@@ -48,24 +51,35 @@ class Alarm:
         *,
         book: Book | None = None,
         outcomes: Sequence[Outcome] = (),
+        owed: Sequence[str] | None = None,
     ) -> bool:
-        """Alert of `failures`, unless somebody was told of them before; tell whether it was the first time."""
-        if book and not await self._is_new(book, failures):
+        """Alert of `failures`, unless somebody was told of them before; tell whether this is the first word of it.
+
+        Only what somebody took counts as told.
+        """
+        causes = [failure.cause for failure in failures]
+        if book and not book.is_new(causes):
             logger.info("Alerted of this before; nobody is told again")
             return False
         text = message.alert(
             window,
             failures,
-            owed=self._owed(outcomes, book),
+            owed=self._owed(outcomes, book) if owed is None else owed,
             outlook=self._outlook if window else "",
             command=self._command(window) if window else None,
         )
-        await raise_alert(self._redact(text), self._clock(), healthiest_first(self._channels, outcomes))
+        taken = await raise_alert(self._redact(text), self._clock(), healthiest_first(self._channels, outcomes))
+        if taken and book:
+            await self._noted(book.note_alert(causes))
         return True
 
-    async def say(self, text: str, outcomes: Sequence[Outcome] = ()) -> None:
-        """Tell whoever is alerted something else, such as that all is clear."""
-        await raise_alert(self._redact(text), self._clock(), healthiest_first(self._channels, outcomes))
+    async def all_clear(self, window: Window, book: Book) -> None:
+        """Tell whoever was alerted of `window` that all is well, once."""
+        if not book.wants_all_clear:
+            return
+        text = self._redact(message.all_clear(window))
+        if await raise_alert(text, self._clock(), healthiest_first(self._channels)):
+            await self._noted(book.note_all_clear())
 
     def _owed(self, outcomes: Sequence[Outcome], book: Book | None) -> list[str]:
         if outcomes:
@@ -76,9 +90,9 @@ class Alarm:
         return [*self._everyone]
 
     @staticmethod
-    async def _is_new(book: Book, failures: Sequence[Failure]) -> bool:
+    async def _noted(saving: Awaitable[None]) -> None:
         try:
-            return await book.first_alert([failure.cause for failure in failures])
-        except LedgerError as error:  # rather told twice than not at all
-            logger.error("%s", error)
-            return True
+            async with asyncio.timeout(NOTE_LIMIT):
+                await saving
+        except (LedgerError, TimeoutError) as error:  # rather told twice than not at all
+            logger.warning("That somebody was told could not be noted: %s", error or "it took too long")

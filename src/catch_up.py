@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from datetime import datetime
 
 from . import message
 from .analyses import AnalysesTable
@@ -13,9 +14,11 @@ from .message import Failure
 from .options import command_again
 from .produce import Producer
 from .record import Record
-from .window import Window, before
+from .window import Window, as_option, before
 
 logger = logging.getLogger(__name__)
+LOOK_BACK = 24 * 7
+"""Windows in which those that nobody made good are looked for: a week of hours."""
 COUNT_LIMIT = 30.0
 """Seconds that looking for late rows may take; the present report matters more."""
 
@@ -43,11 +46,17 @@ def windows_before(window: Window, count: int) -> list[Window]:
 
 
 class History:
-    """What the ledger remembers of the windows before `window`, as far back as `reach` windows twice over."""
+    """What the ledger remembers of the windows since `begun`, of which `reach` are made good.
 
-    def __init__(self, window: Window, reach: int, records: Sequence[Record], begins: Window | None) -> None:
+    `present` are the channels and recipients that the settings name now: others are owed nothing more.
+    """
+
+    def __init__(
+        self, window: Window, reach: int, begun: datetime, records: Sequence[Record], present: Set[tuple[str, str]]
+    ) -> None:
         self._records = {record.start: record for record in records}
-        known = [other for other in windows_before(window, 2 * reach) if begins and other.start >= begins.start]
+        self._present = present
+        known = [other for other in windows_before(window, _looked_at(reach)) if other.start >= begun]
         in_reach = {other.start for other in windows_before(window, reach)}
         self._reached = [other for other in known if other.start in in_reach]
         self._beyond = [other for other in known if other.start not in in_reach]
@@ -71,20 +80,23 @@ class History:
 
     def _is_settled(self, window: Window) -> bool:
         record = self._records.get(window.start.isoformat())
-        return record is not None and (record.is_settled or record.given_up)
+        return record is not None and (record.is_settled(self._present) or record.given_up)
 
 
-async def read_history(ledger: Ledger, window: Window, reach: int) -> History | None:
+def _looked_at(reach: int) -> int:
+    return max(2 * reach, LOOK_BACK)
+
+
+async def read_history(ledger: Ledger, window: Window, reach: int, present: Set[tuple[str, str]]) -> History | None:
     """Read what `ledger` remembers; None if it remembers nothing, or nothing before `window`."""
     if not ledger.remembers or not reach:
         return None
     begun = await ledger.begun(window.template)
     if begun is None or begun >= window.start:
         return None
-    oldest = windows_before(window, 2 * reach)[0]
-    records = await ledger.records(window.template, oldest.start, window.start)
-    begins = Window(template=window.template, start=begun, end=begun, zone=window.zone)
-    return History(window, reach, records, begins)
+    oldest = windows_before(window, _looked_at(reach))[0]
+    records = await ledger.records(window.template, max(oldest.start, begun), window.start)
+    return History(window, reach, begun, records, present)
 
 
 async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:
@@ -126,17 +138,18 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
     late = await find_late_rows(history, producer.table) if history else []
     for one in late:
         logger.warning("%s To send it again: %s", one.remark, producer.again(one.window))
-    result = await producer.produce(window, resend=resend, remarks=[one.remark for one in late])
+    remarks = [one.remark for one in late]
+    result = await producer.produce(window, resend=resend, remarks=remarks, scheduled=True)
     code = result.code
     if history is None:
         return code
-    if result.sent and code == 0:
+    if result.sent:
         await note_late_rows(producer.ledger, late)
     for missed in history.missed():
         if not producer.patience.allows(0):
             logger.warning("No time is left for %s; the next run makes it good", missed.label())
             break
-        made_good = await producer.produce(missed, late=True)
+        made_good = await producer.produce(missed, late=True, scheduled=True)
         code = code if made_good.known else max(code, made_good.code)
     await _give_up(producer, history.given_up())
     return code
@@ -144,7 +157,8 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
 
 async def _history_or_none(producer: Producer, window: Window) -> History | None:
     try:
-        return await read_history(producer.ledger, window, producer.settings.report.report_catch_up)
+        present = {(channel.name, recipient) for channel in producer.channels for recipient in channel.recipients}
+        return await read_history(producer.ledger, window, producer.settings.report.report_catch_up, present)
     except ReportError as error:
         logger.warning("What was missed before can't be told: %s", error)
         return None
@@ -153,11 +167,16 @@ async def _history_or_none(producer: Producer, window: Window) -> History | None
 async def _give_up(producer: Producer, windows: Sequence[Window]) -> None:
     if not windows:
         return
-    commands = "\n".join(command_again(window, producer.settings.report) for window in windows)
-    names = ", ".join(window.label() for window in windows)
-    why = f"They are too far back to be made good by the next runs. To make them good, run:\n{commands}"
-    await producer.alarm.raise_for(None, [Failure(what=f"the reports of {names}", why=why)])
-    await note_given_up(producer.ledger, windows)
+    settings = producer.settings.report
+    command = command_again(windows[0], settings).replace(as_option(windows[0]), "$start")
+    starts = " ".join(as_option(window) for window in windows)
+    why = (
+        "They are too far back to be made good by the next runs. To make them good, run:\n"
+        f"for start in {starts}; do {command}; sleep 1; done"
+    )
+    what = f"{len(windows)} reports, from {windows[0].label()} to {windows[-1].label()}"
+    if await producer.alarm.raise_for(None, [Failure(what=what, why=why)], owed=()):
+        await note_given_up(producer.ledger, windows)
 
 
 async def note_late_rows(ledger: Ledger, late: Sequence[LateRows]) -> None:

@@ -44,14 +44,16 @@ async def _through(
     for attempt, wait in enumerate(patience.waits(), 1):
         if not owed:
             break
-        await book.sending(channel.name, owed)
-        outcomes = await _attempt(channel, report, owed, repeats, patience)
-        await book.note(outcomes)
+        outcomes: list[Outcome] = []
+        for batch in [(one,) for one in owed] if channel.one_by_one else [owed]:
+            await book.sending(channel.name, batch)
+            outcomes += (answers := await _attempt(channel, report, batch, repeats, patience))
+            await book.note(answers)
         repeats |= {outcome.recipient for outcome in outcomes if outcome.ambiguous}
         failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+        # One that wants to be left alone for longer than there is time doesn't give up the others.
+        failed = [outcome for outcome in failed if patience.allows(max(wait, outcome.retry_after))]
         wait = max([wait, *(outcome.retry_after for outcome in failed)])
-        if not patience.allows(wait):
-            failed = []
         owed = tuple(outcome.recipient for outcome in failed)
         final += [outcome for outcome in outcomes if outcome.recipient not in owed]
         if owed:
@@ -78,8 +80,8 @@ async def _attempt(
         return not_delivered(channel.name, recipients, DeliveryError(why, ambiguous=True))
 
 
-async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> None:
-    """Send `text`, written at `at`, through the first channel that takes it; log where none does, and never raise."""
+async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> bool:
+    """Send `text`, written at `at`, through the first channel that takes it; tell whether one did, and never raise."""
     for channel in channels:
         try:
             async with asyncio.timeout(ALERT_LIMIT):
@@ -90,8 +92,9 @@ async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> N
             logger.exception("The alert could not be sent by %s", channel.name)
         else:
             logger.info("Alert sent by %s", channel.name)
-            return
+            return True
     logger.error("Nobody could be alerted; this log is the only word of it:\n%s", text)
+    return False
 
 
 def healthiest_first(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Channel]:

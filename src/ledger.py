@@ -27,22 +27,19 @@ class Book:
         self._clock = clock
         self._turn = asyncio.Lock()
 
-    async def open_for(self, channels: Iterable[Channel], *, resend: bool) -> None:
-        """Fix the window's recipients, if nobody has; with `resend` all of them are owed once more.
+    async def open_for(self, channels: Iterable[Channel], *, resend_by: str = "", scheduled: bool = False) -> None:
+        """Fix the window's recipients, if nobody has; with `resend_by` those of now are owed it, once more or at last.
 
-        A resend that this very holder began goes on where it was.
+        A resend that was begun by the same (a Job, or else a process) goes on where it was.
         """
+        present = [(channel.name, recipient) for channel in channels for recipient in channel.recipients]
         if not self.record.entries:
-            self.record.entries = [
-                Entry(channel=channel.name, recipient=recipient)
-                for channel in channels
-                for recipient in channel.recipients
-            ]
-        elif resend and (self.record.resent_by != self.holder or self.record.is_settled):
+            self.record.entries = [Entry(channel=channel, recipient=recipient) for channel, recipient in present]
+            self.record.scheduled = scheduled
+        elif resend_by and self.record.resent_by != resend_by:
             self.record.resent += 1
-            self.record.resent_by = self.holder
-            for entry in self.record.entries:
-                entry.state = "owed"
+            self.record.resent_by = resend_by
+            self.record.entries = [Entry(channel=channel, recipient=recipient) for channel, recipient in present]
         await self.save()
 
     def owed(self, channel: Channel, *, refused_too: bool) -> tuple[str, ...]:
@@ -67,26 +64,31 @@ class Book:
     async def note(self, outcomes: Sequence[Outcome]) -> None:
         """Note what became of a sending."""
         for outcome in outcomes:
-            state: State = outcome.state if outcome.state != "failed" else "owed"
-            self._set(outcome.channel, [outcome.recipient], "sending" if outcome.ambiguous else state, outcome.receipt)
+            state: State = "owed" if outcome.state == "failed" else outcome.state
+            if state == "owed" and outcome.ambiguous:
+                state = "sending"
+            self._set(outcome.channel, [outcome.recipient], state, outcome.receipt)
         await self.save()
 
-    async def first_alert(self, causes: Sequence[str]) -> bool:
-        """Note `causes`; tell whether one of them is new to this window."""
-        new = [cause for cause in causes if cause not in self.record.alerted]
-        if new:
-            self.record.alerted += new
-            self.record.cleared = False
-            await self.save()
-        return bool(new)
+    def is_new(self, causes: Sequence[str]) -> bool:
+        """Tell whether one of `causes` is one that nobody was told of."""
+        return any(cause not in self.record.alerted for cause in causes)
 
-    async def first_all_clear(self) -> bool:
-        """Tell whether somebody was alerted of this window and not yet told that all is well; note that they are."""
-        if not self.record.alerted or self.record.cleared:
-            return False
+    async def note_alert(self, causes: Sequence[str]) -> None:
+        """Note that somebody was told of `causes`."""
+        self.record.alerted += [cause for cause in causes if cause not in self.record.alerted]
+        self.record.cleared = False
+        await self.save()
+
+    @property
+    def wants_all_clear(self) -> bool:
+        """Whether somebody was alerted of this window and not yet told that all is well."""
+        return bool(self.record.alerted) and not self.record.cleared
+
+    async def note_all_clear(self) -> None:
+        """Note that somebody was told that all is well."""
         self.record.cleared = True
         await self.save()
-        return True
 
     async def save(self) -> None:
         """Save the record."""

@@ -24,12 +24,16 @@ _POLL = 0.2
 class FolderLedger:
     """One small file a window, in a folder of its own that only its owner may enter.
 
+    `source` tells tables apart whose reports share the folder.
     An operating-system lock, which dies with its process, keeps two runs from one window at a time.
     """
 
     remembers = False
 
-    def __init__(self, parent: Path, clock: Callable[[], datetime], holder: str, patience: Patience) -> None:
+    def __init__(
+        self, parent: Path, clock: Callable[[], datetime], holder: str, patience: Patience, source: str
+    ) -> None:
+        self._source = source
         self._folder = parent / FOLDER
         self._clock = clock
         self._holder = holder
@@ -40,7 +44,7 @@ class FolderLedger:
         """Claim the window's record for the block; wait for another run that holds it, to the end of patience."""
         with _translated(self._folder):
             self._enter()
-            path = self._folder / f"{window.template}-{window.start:%Y%m%dT%H%M%SZ}.json"
+            path = self._folder / f"{window.template}-{self._source}-{window.start:%Y%m%dT%H%M%SZ}.json"
             descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             await self._lock(descriptor, window)

@@ -22,15 +22,20 @@ logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"
 LEASE = 420
 """Seconds that a claim lives without a sign of its holder: longer than the longest sending (delivery.SEND_LIMIT)."""
+RELEASE_LIMIT = 5.0
 _POLL = 2.0
 
 
 class TableLedger:
-    """One row a window. A claim is a conditional write that names its holder; each save renews it."""
+    """One row a window of one `source`, a name for the table that is reported.
+
+    A claim is a conditional write that names its holder; each save renews it.
+    """
 
     remembers = True
 
-    def __init__(self, rest: Rest, clock: Callable[[], datetime], holder: str, patience: Patience) -> None:
+    def __init__(self, rest: Rest, clock: Callable[[], datetime], holder: str, patience: Patience, source: str) -> None:
+        self._source = source
         self._rest = rest
         self._clock = clock
         self._holder = holder
@@ -46,7 +51,8 @@ class TableLedger:
             await asyncio.sleep(_POLL)
 
         async def save(changed: Record) -> None:
-            if not await self._update(window, {"holder": self._holder, "record": changed.content()}, free=False):
+            row = {"holder": self._holder, "record": changed.content(), "scheduled": changed.scheduled}
+            if not await self._update(window, row, free=False):
                 raise LedgerError(
                     f"{window.label()} was taken over by another run, because this one was silent for {LEASE} s. "
                     "Look at what kept it; the other run delivers what is owed."
@@ -57,25 +63,30 @@ class TableLedger:
             yield book
         finally:
             try:
-                await self._update(window, {"holder": None}, free=False)
-            except LedgerError as error:  # the lease ends by itself
-                logger.warning("%s", error)
+                async with asyncio.timeout(RELEASE_LIMIT):
+                    await self._update(window, {"holder": None}, free=False)
+            except (LedgerError, TimeoutError) as error:  # the lease ends by itself
+                logger.warning("The claim could not be given back: %s", error or "it took too long")
 
     async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:
         """Return the records of windows that start in [start, end), oldest first."""
-        query = self._rest.table(TABLE).select("record").eq("template", template).order("window_start")
+        query = self._rest.table(TABLE).select("record").eq("template", self._key(template)).order("window_start")
         query = query.gte("window_start", start.isoformat()).lt("window_start", end.isoformat())
         return [read_record(row["record"]) for row in await self._ask(query)]
 
     async def begun(self, template: Template) -> datetime | None:
-        """Return the start of the first window ever recorded, None if there is none."""
-        query = self._rest.table(TABLE).select("window_start").eq("template", template).order("window_start").limit(1)
+        """Return the start of the first window that a scheduled run opened, None if there is none."""
+        query = self._rest.table(TABLE).select("window_start").eq("template", self._key(template))
+        query = query.is_("scheduled", "true").order("window_start").limit(1)
         rows = await self._ask(query)
         return datetime.fromisoformat(rows[0]["window_start"]).astimezone(UTC) if rows else None
 
+    def _key(self, template: Template) -> str:
+        return f"{template}.{self._source}"
+
     async def _insert(self, record: Record) -> None:
         """Put `record` there unless there is one."""
-        row = {"template": record.template, "window_start": record.start, "record": record.content()}
+        row = {"template": self._key(record.template), "window_start": record.start, "record": record.content()}
         table = self._rest.table(TABLE)
         await self._ask(table.upsert(row, ignore_duplicates=True, on_conflict="template,window_start"))
 
@@ -83,7 +94,7 @@ class TableLedger:
         """Change the window's row if it is this holder's, or with `free` nobody's; return it if it was."""
         table = self._rest.table(TABLE)
         query = table.update(change | {"lease_seconds": LEASE}, returning=ReturnMethod.representation)
-        query = query.eq("template", window.template).eq("window_start", window.start.isoformat())
+        query = query.eq("template", self._key(window.template)).eq("window_start", window.start.isoformat())
         mine = f'holder.eq."{self._holder}"'
         # "now" is read by the database, so that its clock decides.
         query = query.or_(f"holder.is.null,{mine},lease_until.lt.now" if free else mine)

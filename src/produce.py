@@ -46,9 +46,16 @@ class Producer:
     patience: Patience
     clock: Callable[[], datetime]
     again: Callable[[Window], str]
+    resender: str
 
     async def produce(
-        self, window: Window, *, late: bool = False, resend: bool = False, remarks: Sequence[str] = ()
+        self,
+        window: Window,
+        *,
+        late: bool = False,
+        resend: bool = False,
+        remarks: Sequence[str] = (),
+        scheduled: bool = False,
     ) -> Result:
         """Report `window` to all who are owed it; whatever fails is logged and alerted here.
 
@@ -57,12 +64,16 @@ class Producer:
         try:
             async with self.ledger.claim(window) as book:
                 try:
-                    return await self._claimed(window, book, late=late, resend=resend, remarks=remarks)
+                    await book.open_for(self.channels, resend_by=self.resender if resend else "", scheduled=scheduled)
+                    return await self._claimed(window, book, late=late, remarks=remarks)
                 except asyncio.CancelledError:
                     await self._stopped(window, book)
                     raise
-                except LedgerError:
-                    raise
+                except TimeLimitError as error:
+                    if late:
+                        logger.warning("%s The next run makes it good.", error)
+                        return Result(code=1, known=True)
+                    return await self._failed(window, error.stage, str(error), book)
                 except ReportError as error:
                     return await self._failed(window, error.stage, str(error), book)
                 except Exception as error:
@@ -72,15 +83,13 @@ class Producer:
         except LedgerError as error:
             return await self._failed(window, error.stage, str(error), None)
 
-    async def _claimed(self, window: Window, book: Book, *, late: bool, resend: bool, remarks: Sequence[str]) -> Result:
-        await book.open_for(self.channels, resend=resend)
+    async def _claimed(self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]) -> Result:
         if not any(book.owed(channel, refused_too=not late) for channel in self.channels):
             self._log_delivered_before(window, book)
             return Result(code=0)
         report, summary = await self._within_limit(window, book, late=late, remarks=remarks)
+        book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
         outcomes = await deliver(report, self.channels, book, self.patience, refused_too=not late)
-        book.record.rows = summary.rows
-        await book.save()
         return await self._conclude(window, book, outcomes)
 
     async def _within_limit(
@@ -140,9 +149,9 @@ class Producer:
             await self.alarm.raise_for(None, notices)
         if failed:
             first = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
-            return Result(code=1, sent=True, known=not first)
-        if book.record.is_delivered and await book.first_all_clear():
-            await self.alarm.say(message.all_clear(window))
+            return Result(code=1, sent=len(failed) < len(outcomes), known=not first)
+        if book.record.is_delivered(self._present()):
+            await self.alarm.all_clear(window, book)
         return Result(code=0, sent=True)
 
     async def _failed(self, window: Window, stage: str, why: str, book: Book | None) -> Result:
@@ -152,10 +161,16 @@ class Producer:
 
     async def _stopped(self, window: Window, book: Book) -> None:
         """Tell of a run that was stopped from outside, unless its window was told of already."""
-        logger.error("Stopped before %s was delivered", window.label())
         self.alarm.knows_of_stop = True
+        if book.record.is_delivered(self._present()):
+            logger.warning("Stopped after %s was delivered", window.label())
+            return
+        logger.error("Stopped before %s was delivered", window.label())
         if not book.record.alerted or book.record.cleared:
             await self.alarm.raise_for(window, [message.STOPPED], book=book)
+
+    def _present(self) -> set[tuple[str, str]]:
+        return {(channel.name, recipient) for channel in self.channels for recipient in channel.recipients}
 
     def _log_delivered_before(self, window: Window, book: Book) -> None:
         logger.info("%s was delivered before. To send it again: %s", window.label(), self.again(window))

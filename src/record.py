@@ -1,5 +1,6 @@
 """What is known of one window's delivery: its recipients, and what became of it for each."""
 
+from collections.abc import Set
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ class Record:
     `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
     `cleared`: somebody was told that all is well after all.
     `given_up`: nobody will make it good by itself any more, and somebody was told.
+    `scheduled`: it was opened by a scheduled run, not by one that asked for this very window.
     """
 
     template: Template
@@ -42,16 +44,19 @@ class Record:
     cleared: bool = False
     late_rows: int = 0
     given_up: bool = False
+    scheduled: bool = False
 
-    @property
-    def is_delivered(self) -> bool:
-        """Whether every recipient has it."""
-        return bool(self.entries) and all(entry.state == "delivered" for entry in self.entries)
+    def is_delivered(self, present: Set[tuple[str, str]]) -> bool:
+        """Tell whether every recipient has it that is one of `present`, pairs of channel and recipient."""
+        return bool(self.entries) and all(entry.state == "delivered" for entry in self._those_of(present))
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether every recipient has it, or was refused for good."""
-        return bool(self.entries) and all(entry.state in ("delivered", "refused") for entry in self.entries)
+    def is_settled(self, present: Set[tuple[str, str]]) -> bool:
+        """Tell whether every recipient of `present` has it, or was refused for good."""
+        settled = ("delivered", "refused")
+        return bool(self.entries) and all(entry.state in settled for entry in self._those_of(present))
+
+    def _those_of(self, present: Set[tuple[str, str]]) -> list[Entry]:
+        return [entry for entry in self.entries if (entry.channel, entry.recipient) in present]
 
     def content(self) -> dict[str, Any]:
         """Return the record as JSON has it."""

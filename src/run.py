@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import hashlib
 import logging
 import os
 import signal
@@ -108,7 +109,8 @@ class _Run:
         settings = self._draft.checked()
         window = choose_window(self._options, settings.report, now())
         patience = self._patience(settings)
-        await settle(window, timedelta(seconds=settings.report.report_settle))
+        if not self._options.until_now:
+            await settle(window, timedelta(seconds=settings.report.report_settle))
         waits, deadline = self._timing.supabase, self._timing.supabase_deadline
         async with open_rest(settings.supabase, self._tls, wait=waits, deadline=deadline) as api:
             table = AnalysesTable(api, settings.supabase.supabase_table, patience)
@@ -121,6 +123,7 @@ class _Run:
                 alarm=self._producing,
                 patience=patience,
                 clock=now,
+                resender=settings.report.job_name or self._holder(),
                 again=lambda asked: command_again(asked, settings.report, resend=True),
             )
             resend = self._options.resend or settings.report.report_resend
@@ -138,12 +141,18 @@ class _Run:
 
     def _ledger(self, settings: Settings, api: Rest, patience: Patience) -> Ledger:
         report = settings.report
-        holder = report.pod_name or f"{socket.gethostname()}.{os.getpid()}"
+        holder = self._holder()
+        table = f"{settings.supabase.supabase_url} {settings.supabase.supabase_table}"
+        source = hashlib.sha256(table.encode()).hexdigest()[:8]
         if self._options.until_now:
             return NoLedger(now)
         if report.report_ledger == "supabase":
-            return TableLedger(api, now, holder, patience)
-        return FolderLedger(report.report_dir, now, holder, patience)
+            return TableLedger(api, now, holder, patience, source)
+        return FolderLedger(report.report_dir, now, holder, patience, source)
+
+    def _holder(self) -> str:
+        pod_name = self._draft.report.pod_name if self._draft.report else None
+        return pod_name or f"{socket.gethostname()}.{os.getpid()}"
 
     def _alarm(self, settings: Settings | None) -> Alarm:
         outlook = ""
@@ -180,13 +189,9 @@ class _Run:
 
 
 async def settle(window: Window, grace: timedelta) -> None:
-    """Wait until `grace` has passed since the window's end, so that transactions open then can commit.
-
-    A window up to this very moment is not waited for.
-    """
-    moment = now()
-    wait = (window.end + grace - moment).total_seconds()
-    if window.end <= moment and wait > 0:
+    """Wait until `grace` has passed since the window's end, so that transactions open then can commit."""
+    wait = (window.end + grace - now()).total_seconds()
+    if wait > 0:
         logger.info("Waiting %.0f s for rows that are still being committed", wait)
         await asyncio.sleep(wait)
 

@@ -3,6 +3,7 @@
 `mails` are the copies that each address got, `chats` those of the first and of the second chat.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -98,10 +99,28 @@ def bot_gone(box: Sandbox) -> None:
     box.bot.always = Fault(answer=Answer(status=502, body=HTML))
 
 
+def source_name(box: Sandbox) -> str:
+    """Name the sandbox's table as the ledger does."""
+    return hashlib.sha256(f"{box.supabase.url} analyses".encode()).hexdigest()[:8]
+
+
+def claimed_by(holder: str, lease: int) -> Plan:
+    """Let another pod have claimed the window, with `lease` seconds from now."""
+    record = {"template": "hourly", "start": "2026-11-22T13:00:00+00:00"}
+    columns = "template, window_start, record, holder, lease_seconds"
+    sql = f"insert into report_deliveries ({columns}) values ($1, $2, $3, $4, $5)"
+
+    def claim(box: Sandbox) -> None:
+        values = (f"hourly.{source_name(box)}", record["start"], json.dumps(record), holder, str(lease))
+        box.supabase.sql(sql, *values)
+
+    return claim
+
+
 def foreign_record(box: Sandbox) -> None:
     """Put something else where the window's record belongs."""
     (box.folder / "report_ledger").mkdir(mode=0o700)
-    (box.folder / "report_ledger" / "hourly-20261122T130000Z.json").write_text("{}")
+    (box.folder / "report_ledger" / f"hourly-{source_name(box)}-20261122T130000Z.json").write_text("{}")
 
 
 def open_folder(box: Sandbox) -> None:
@@ -184,14 +203,10 @@ ROWS = [
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE),
     _row("Ledger (table)", "503 to the end of the time limit", for_ever(
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE, **FAILS),
-    _row("Ledger (table)", "another run holds the window, to the end", lambda box: box.supabase.sql(
-        "insert into report_deliveries (template, window_start, record, holder, lease_seconds) values "
-        "('hourly', '2026-11-22T13:00:00Z', '{\"template\": \"hourly\", \"start\": \"2026-11-22T13:00:00+00:00\"}', "
-        "'another-pod', 600)"), changes=TABLE, **FAILS),
-    _row("Ledger (table)", "a run that died held it: taken over when its lease is over", lambda box: box.supabase.sql(
-        "insert into report_deliveries (template, window_start, record, holder, lease_seconds) values "
-        "('hourly', '2026-11-22T13:00:00Z', '{\"template\": \"hourly\", \"start\": \"2026-11-22T13:00:00+00:00\"}', "
-        "'dead-pod', 1)"), changes=TABLE),
+    _row("Ledger (table)", "another run holds the window, to the end", claimed_by("another-pod", 600), changes=TABLE,
+         **FAILS),
+    _row("Ledger (table)", "a run that died held it: taken over when its lease is over", claimed_by("dead-pod", 1),
+         changes=TABLE),
     _row("Ledger (directory)", "the record is not this program's", foreign_record, **FAILS),
     _row("Ledger (directory)", "the folder is somebody else's, or open to others", open_folder, **FAILS),
     _row("Disk", "REPORT_DIR can't be written to", lambda _: None, changes={"REPORT_DIR": "/proc"}, **FAILS),

@@ -25,6 +25,7 @@ class Fake:
 
     name: str
     recipients: tuple[str, ...] = ("a", "b")
+    one_by_one: bool = False
     error: Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     opens: asyncio.Event | None = None
@@ -52,7 +53,7 @@ class Fake:
 async def delivered(folder: Path, channels: Sequence[Channel]) -> list[Outcome]:
     """Deliver a report with no ledger and no patience."""
     async with NoLedger(lambda: START).claim(make_window()) as book:
-        await book.open_for(channels, resend=False)
+        await book.open_for(channels)
         patience = Patience(deadline=asyncio.get_running_loop().time() + 5, first_wait=10)
         return await deliver(make_report(folder), channels, book, patience)
 

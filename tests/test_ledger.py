@@ -416,7 +416,8 @@ def test_the_record_of_a_window_can_be_read_by_people(sandbox: Sandbox, run: Run
     """Who got it, when, and the server's word for it."""
     run(*OPTION)
 
-    record = json.loads((sandbox.folder / "report_ledger" / "hourly-20261122T130000Z.json").read_text())
+    (path,) = (sandbox.folder / "report_ledger").glob("hourly-*-20261122T130000Z.json")
+    record = json.loads(path.read_text())
     entries = [(entry["channel"], entry["recipient"], entry["state"]) for entry in record["entries"]]
     assert entries == [("email", address, "delivered") for address in RECIPIENTS] + [
         ("telegram", chat, "delivered") for chat in CHATS
@@ -487,8 +488,9 @@ def test_windows_out_of_reach_are_named_in_one_alert_with_their_commands(sandbox
     (alert,) = sandbox.alerts
     assert codes == [0, 0]
     assert len(sandbox.mails) == 4
-    for back in (5, 4):
-        assert f"REPORT_START={this_hour(back):%Y-%m-%dT%H} " in alert
+    assert f"for start in {this_hour(5):%Y-%m-%dT%H} {this_hour(4):%Y-%m-%dT%H}; do kubectl" in alert
+    assert "REPORT_START=$start " in alert
+    assert "Still owed" not in alert
     assert "They are too far back" in alert
 
 

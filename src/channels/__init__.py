@@ -44,6 +44,10 @@ class Channel(Protocol):
         """The channel's word in REPORT_CHANNELS."""
 
     @property
+    def one_by_one(self) -> bool:
+        """Whether each recipient is sent to by itself, so that its outcome is known before the next one's."""
+
+    @property
     def recipients(self) -> tuple[str, ...]:
         """Addresses or chats, each once."""
 

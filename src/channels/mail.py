@@ -31,13 +31,16 @@ from . import Outcome, not_delivered
 TIMEOUT = 60.0
 """Seconds for one wait on the mail server; RFC 5321 4.5.3.2 allows it minutes, an hourly run does not."""
 _XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-_MEND_ADDRESS = "Correct or remove it in SMTP_TO, or have its mailbox mended, then run this window again."
+_MEND_ADDRESS = (
+    "Have its mailbox mended and run this window again, or correct it in SMTP_TO and run it again with --resend."
+)
 
 
 class MailChannel:
     """Sends a report from one mailbox to several addresses; each sees the others in To."""
 
     name = "email"
+    one_by_one = False
 
     def __init__(self, settings: MailSettings, tls: ssl.SSLContext, timeout: float = TIMEOUT) -> None:
         self._settings = settings

@@ -34,6 +34,7 @@ class TelegramChannel:
     """Sends a report as one bot to several chats, one after the other."""
 
     name = "telegram"
+    one_by_one = True
 
     def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext, read_timeout: float = READ_TIMEOUT) -> None:
         self._settings = settings

@@ -1,9 +1,10 @@
 -- The ledger of deliveries, for REPORT_LEDGER=supabase: one record a window.
 -- Run it once in the SQL editor; running it again changes nothing.
 create table if not exists report_deliveries (
-  template text not null,
+  template text not null, -- hourly or daily, a dot, and a name for the table that is reported
   window_start timestamptz not null,
   record jsonb not null,
+  scheduled boolean not null default false, -- opened by a scheduled run, not by one that asked for this very window
   holder text,
   lease_seconds integer not null default 0,
   lease_until timestamptz,
