@@ -529,3 +529,93 @@ def test_a_directory_that_was_lost_with_its_pod_repeats_the_mail_under_its_id(sa
     run(*OPTION)
 
     assert len({mail.message["Message-ID"] for mail in sandbox.mails}) == 1
+
+
+def test_all_windows_of_a_long_outage_are_made_good_or_named(sandbox: Sandbox, run: RunTool) -> None:
+    """However much longer than the reach it was."""
+    run(JOB_NAME=job(8), REPORT_CATCH_UP="2", **CATCH_UP)
+
+    assert run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code == 0
+
+    (alert,) = sandbox.alerts
+    assert len(sandbox.mails) == 4
+    assert all(f"{this_hour(back):%Y-%m-%dT%H}" in alert for back in (8, 7, 6, 5, 4))
+
+
+def test_a_window_asked_for_by_hand_is_no_beginning_to_catch_up_from(sandbox: Sandbox, run: RunTool) -> None:
+    """The first scheduled run makes up nothing."""
+    run("--start", f"{this_hour(6):%Y-%m-%dT%H}", **CATCH_UP)
+
+    run(JOB_NAME=job(0), **CATCH_UP)
+
+    assert len(sandbox.mails) == 2
+
+
+def test_an_alert_that_nobody_took_is_raised_again(sandbox: Sandbox, run: RunTool) -> None:
+    """Only what somebody was told counts as told."""
+    sandbox.bot.blocked = {*CHATS}
+    sandbox.mailbox.refused = dict.fromkeys(RECIPIENTS, "550 5.1.1 No such user")
+    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+    assert sandbox.alerts == []
+    sandbox.bot.blocked = set()
+
+    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+
+    assert len(sandbox.alerts) == 1
+
+
+def test_a_jobs_resend_that_is_restarted_sends_only_the_rest(sandbox: Sandbox, run: RunTool) -> None:
+    """OnFailure starts the same pod again; nobody gets a third copy for another's refusal."""
+    run(*OPTION)
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+    again = {"REPORT_START": "2026-11-22T13", "REPORT_RESEND": "true", "JOB_NAME": "again-1", "POD_NAME": "again-1-x"}
+
+    codes = [run(**again).code, run(**again).code]
+
+    assert codes == [1, 1]
+    assert copies(sandbox) == ((1, 2), (2, 2))
+
+
+def test_a_corrected_address_gets_the_window_by_a_resend(sandbox: Sandbox, run: RunTool) -> None:
+    """As the alert of its refusal says."""
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+    run(*OPTION)
+    assert "or correct it in SMTP_TO and run it again with --resend" in sandbox.alerts[0]
+
+    assert run(*OPTION, "--resend", SMTP_TO=f"right@example.com,{RECIPIENTS[1]}").code == 0
+    assert sandbox.mails[-1].recipients == ("right@example.com", RECIPIENTS[1])
+
+
+def test_one_chat_that_is_to_be_left_alone_does_not_give_up_the_other(sandbox: Sandbox, run: RunTool) -> None:
+    """Each has its own patience."""
+    sandbox.bot.faults += [
+        Fault(answer=refusal(429, "Too Many Requests: retry after 900", retry_after=900)),
+        Fault(answer=Answer(status=502)),
+    ]
+
+    assert run(*OPTION).code == 1
+    assert copies(sandbox) == ((1, 1), (0, 1))
+
+
+def test_a_chat_that_took_it_is_not_owed_for_another_ones_time_out(sandbox: Sandbox, run: RunTool) -> None:
+    """Each chat's outcome is noted before the next one's turn."""
+    sandbox.bot.faults += [Fault(), Fault(delay=30)]
+    with started(sandbox, *OPTION) as process:
+        while len(sandbox.bot.requests) < 2:
+            time.sleep(0.01)
+        time.sleep(0.4)
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=10)
+
+    assert run(*OPTION).code == 0
+    assert copies(sandbox)[1] == (1, 1)
+
+
+def test_two_tables_share_a_ledger_without_taking_each_other_for_delivered(sandbox: Sandbox, run: RunTool) -> None:
+    """In one folder, and in one project."""
+    for ledger in ("directory", "supabase"):
+        run(*OPTION, REPORT_LEDGER=ledger)
+        run(*OPTION, REPORT_LEDGER=ledger, SUPABASE_TABLE="analyses_named")
+
+    assert len(sandbox.mails) == 4
