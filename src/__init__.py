@@ -4,7 +4,7 @@ Read in the order in which a report travels:
 
     errors → network → retry → forms → settings → window → analysis → rest → analyses → summary → cells → files
     → summary_sheet → workbook → message → channels → record → ledger → ledger_folder → ledger_table → delivery → alarm
-    → logs → options → produce → catch_up → run
+    → logs → options → produce → history → catch_up → run
 
 A module imports only what stands before it in that line.
 """

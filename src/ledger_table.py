@@ -23,6 +23,8 @@ TABLE = "report_deliveries"
 LEASE = 420
 """Seconds that a claim lives without a sign of its holder: longer than the longest sending (delivery.SEND_LIMIT)."""
 RELEASE_LIMIT = 5.0
+LAST_WORD = 3.0
+"""Seconds for a question to the ledger when the run's time is over: what was sent is still noted."""
 _POLL = 2.0
 
 
@@ -103,8 +105,13 @@ class TableLedger:
     async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, Any]]:
         async def once() -> list[dict[str, Any]]:
             try:
-                answer = await self._rest.answer(query, TABLE)
+                async with asyncio.timeout(self._patience.left() + LAST_WORD):
+                    answer = await self._rest.answer(query, TABLE)
                 return read_json(answer.content, TABLE) if answer.content else []
+            except TimeoutError as error:
+                raise LedgerError(
+                    "The ledger does not answer. Look at Supabase, then run this window again."
+                ) from error
             except SourceError as error:
                 sentence = f"The ledger can't be used. {error} Its SQL is src/sql/report_deliveries.sql."
                 raise LedgerError(sentence, transient=error.transient, retry_after=error.retry_after) from error

@@ -31,6 +31,10 @@ class Patience:
             yield wait * random.uniform(0.5, 1)  # noqa: S311 - no secret hangs on it
             wait = min(wait * 2, self.longest_wait)
 
+    def left(self) -> float:
+        """Return the seconds until the end."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
     def allows(self, wait: float) -> bool:
         """Tell whether there is time for `wait` and something after it."""
         return asyncio.get_running_loop().time() + wait < self.deadline

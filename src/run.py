@@ -151,7 +151,7 @@ class _Run:
         return FolderLedger(report.report_dir, now, holder, patience, source)
 
     def _holder(self) -> str:
-        pod_name = self._draft.report.pod_name if self._draft.report else None
+        pod_name = self._draft.report and self._draft.report.pod_name
         return pod_name or f"{socket.gethostname()}.{os.getpid()}"
 
     def _alarm(self, settings: Settings | None) -> Alarm:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.catch_up import windows_before
+from src.history import windows_before
 from src.options import scheduled_time
 from src.run import Timing
 from src.window import HOUR, day_of
@@ -467,16 +467,41 @@ def test_three_hours_missed_are_made_good_oldest_first_behind_the_present_one(sa
 def test_a_missed_window_that_fails_again_for_the_same_cause_does_not_fail_the_present_one(
     sandbox: Sandbox, run: RunTool
 ) -> None:
-    """It is logged; nobody is told twice."""
-    sandbox.mailbox.data_faults += ["554 5.6.0 Never this one"]
+    """It is logged; nobody is told twice, and the present window's exit code is its own."""
+    run(JOB_NAME=job(2), **CATCH_UP)
+    sandbox.supabase.always = Fault(answer=Answer(status=401), match=f"gte.{this_hour(2):%Y-%m-%dT%H}")
     assert run(JOB_NAME=job(1), **CATCH_UP).code == 1
-    sandbox.bot.blocked = {CHATS[0]}
-    alerts = len(sandbox.alerts)
+    assert len(sandbox.alerts) == 1
 
-    codes = [run(JOB_NAME=job(0), **CATCH_UP).code, run(JOB_NAME=job(0), **CATCH_UP).code]
+    result = run(JOB_NAME=job(0), **CATCH_UP)
 
-    assert codes == [1, 1]
-    assert len(sandbox.alerts) == alerts + 1
+    assert (result.code, len(sandbox.alerts), len(sandbox.mails)) == (0, 1, 2)
+    assert "Supabase does not accept SUPABASE_KEY" in result.log
+    sandbox.supabase.always = None
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+    assert [mail.message["Subject"].endswith("(late)") for mail in sandbox.mails] == [False, False, True]
+    assert sandbox.alerts[-1].startswith("✅ All clear")
+
+
+def test_fewer_rows_than_before_are_only_logged(sandbox: Sandbox, run: RunTool) -> None:
+    """A clean-up of the table is nobody's late row."""
+    sandbox.supabase.insert(make_rows(3, start=this_hour(3)))
+    run(JOB_NAME=job(2), **CATCH_UP)
+    sandbox.supabase.sql("delete from analyses")
+
+    result = run(JOB_NAME=job(1), **CATCH_UP)
+
+    assert "has 3 rows fewer than its report had" in result.log
+    assert "late" not in sandbox.mails[-1].text
+
+
+def test_a_ledger_that_hangs_does_not_hold_the_run_beyond_its_limit(sandbox: Sandbox, run: RunTool) -> None:
+    """A last word to it gets three seconds."""
+    sandbox.supabase.always = Fault(delay=8, match="report_deliveries")
+    began = time.monotonic()
+
+    assert run(*OPTION, limit=1, timing=Timing(first_wait=0.01, limit=1), **CATCH_UP).code == 1
+    assert time.monotonic() - began < 8
 
 
 def test_windows_out_of_reach_are_named_in_one_alert_with_their_commands(sandbox: Sandbox, run: RunTool) -> None:
