@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 import httpx
 
@@ -83,6 +84,12 @@ def is_transient(status: int) -> bool:
 
 
 def retry_after(headers: httpx.Headers) -> float:
-    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3); 0 without them, or for a date."""
+    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
     value = headers.get("retry-after", "").strip()
-    return float(value) if value.isdecimal() and value.isascii() else 0.0
+    if value.isdecimal() and value.isascii():
+        return float(value)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
+        return max(0.0, wait.total_seconds())
+    except (TypeError, ValueError):  # neither, or one date with a zone and the other without
+        return 0.0

@@ -6,7 +6,7 @@ import ssl
 import httpx
 import pytest
 
-from src.network import trouble
+from src.network import retry_after, trouble
 
 
 def caused(error: Exception, cause: BaseException) -> Exception:
@@ -38,3 +38,19 @@ def test_a_failed_connection_is_said_in_words_with_what_to_do(error: Exception, 
 
     assert found.what == what
     assert found.mend.split()[0] in ("Check", "Look", "Correct")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "Mon, 23 Nov 2026 14:01:30 GMT", "date": "Mon, 23 Nov 2026 14:00:00 GMT"}, 90),
+        ({"retry-after": "Mon, 23 Nov 2026 13:00:00 GMT", "date": "Mon, 23 Nov 2026 14:00:00 GMT"}, 0),
+        ({"retry-after": "Mon, 23 Nov 2026 14:01:30 GMT"}, 0),
+        ({"retry-after": "soon"}, 0),
+        ({}, 0),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(headers: dict[str, str], seconds: float) -> None:
+    """By the server's own clock."""
+    assert retry_after(httpx.Headers(headers)) == seconds
