@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Literal
 
 from . import message
 from .channels import Channel, Outcome
@@ -14,6 +15,7 @@ from .message import Failure
 from .window import Window
 
 logger = logging.getLogger(__name__)
+Told = Literal["now", "before", "nobody"]
 NOTE_LIMIT = 5.0
 """Seconds for noting an alert: it must fit into the grace period after SIGTERM."""
 
@@ -52,15 +54,12 @@ class Alarm:
         book: Book | None = None,
         outcomes: Sequence[Outcome] = (),
         owed: Sequence[str] | None = None,
-    ) -> bool:
-        """Alert of `failures`, unless somebody was told of them before; tell whether this is the first word of it.
-
-        Only what somebody took counts as told.
-        """
+    ) -> Told:
+        """Alert of `failures`, unless somebody was told of them before; only what somebody took counts as told."""
         causes = [failure.cause for failure in failures]
         if book and not book.is_new(causes):
             logger.info("Alerted of this before; nobody is told again")
-            return False
+            return "before"
         text = message.alert(
             window,
             failures,
@@ -71,7 +70,7 @@ class Alarm:
         taken = await raise_alert(self._redact(text), self._clock(), healthiest_first(self._channels, outcomes))
         if taken and book:
             await self._noted(book.note_alert(causes))
-        return True
+        return "now" if taken else "nobody"
 
     async def all_clear(self, window: Window, book: Book) -> None:
         """Tell whoever was alerted of `window` that all is well, once."""

@@ -110,7 +110,7 @@ async def _give_up(producer: Producer, windows: Sequence[Window]) -> None:
         f"for start in {starts}; do {command}; sleep 1; done"
     )
     what = f"{len(windows)} reports, from {windows[0].label()} to {windows[-1].label()}"
-    if await producer.alarm.raise_for(None, [Failure(what=what, why=why)], owed=()):
+    if await producer.alarm.raise_for(None, [Failure(what=what, why=why)], owed=()) == "now":
         await note_given_up(producer.ledger, windows)
 
 

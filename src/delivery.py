@@ -67,9 +67,8 @@ async def _through(
 async def _attempt(
     channel: Channel, report: Report, recipients: Sequence[str], repeats: frozenset[str], patience: Patience
 ) -> list[Outcome]:
-    left = patience.deadline - asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(max(0.0, min(SEND_LIMIT, left))):
+        async with asyncio.timeout(min(SEND_LIMIT, patience.left())):
             return await channel.send(report, recipients, repeats)
     except TimeoutError:
         why = f"{channel.name} did not come to an end in time. Look at its server, then run this window again."

@@ -148,16 +148,16 @@ class Producer:
         if notices:
             await self.alarm.raise_for(None, notices)
         if failed:
-            first = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
-            return Result(code=1, sent=len(failed) < len(outcomes), known=not first)
+            told = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
+            return Result(code=1, sent=len(failed) < len(outcomes), known=told == "before")
         if book.record.is_delivered(self._present()):
             await self.alarm.all_clear(window, book)
         return Result(code=0, sent=True)
 
     async def _failed(self, window: Window, stage: str, why: str, book: Book | None) -> Result:
         logger.error("%s", why)
-        first = await self.alarm.raise_for(window, [Failure(what=stage, why=why)], book=book)
-        return Result(code=1, known=not first)
+        told = await self.alarm.raise_for(window, [Failure(what=stage, why=why)], book=book)
+        return Result(code=1, known=told == "before")
 
     async def _stopped(self, window: Window, book: Book) -> None:
         """Tell of a run that was stopped from outside, unless its window was told of already."""

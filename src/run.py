@@ -141,9 +141,9 @@ class _Run:
 
     def _ledger(self, settings: Settings, api: Rest, patience: Patience) -> Ledger:
         report = settings.report
-        holder = self._holder()
         table = f"{settings.supabase.supabase_url} {settings.supabase.supabase_table}"
         source = hashlib.sha256(table.encode()).hexdigest()[:8]
+        holder = self._holder()
         if self._options.until_now:
             return NoLedger(now)
         if report.report_ledger == "supabase":

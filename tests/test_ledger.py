@@ -644,3 +644,17 @@ def test_two_tables_share_a_ledger_without_taking_each_other_for_delivered(sandb
         run(*OPTION, REPORT_LEDGER=ledger, SUPABASE_TABLE="analyses_named")
 
     assert len(sandbox.mails) == 4
+
+
+def test_windows_out_of_reach_are_named_again_where_nobody_was_told(sandbox: Sandbox, run: RunTool) -> None:
+    """An alert that no channel took leaves them as they are."""
+    run(JOB_NAME=job(5), REPORT_CATCH_UP="2", **CATCH_UP)
+    sandbox.bot.faults += [Fault(match="sendMessage", answer=refusal(400, "Bad Request: no"))]
+    sandbox.mailbox.data_faults += ["", "", "", "554 5.6.0 No"]
+    run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
+    assert sandbox.alerts == []
+
+    run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
+
+    assert len(sandbox.alerts) == 1
+    assert "They are too far back" in sandbox.alerts[0]
