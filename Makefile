@@ -5,14 +5,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SANDBOX := tests/sandbox/node_modules/.ready
 
-.PHONY: help demo test lint types lock clean
+# The manifest names the image, so that what is pushed is what is pulled.
+IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
+DOCKER ?= docker
+
+.PHONY: help demo test lint types cluster image push lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
 demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mailbox and chat
 	$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py
 
-test: lint types $(SANDBOX)  ## lint, types, tests: the gate
+test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 	$(BIN)/python -m pytest --cov --cov-fail-under=95 --cov-report=term
 
 lint: $(READY)  ## ruff, rules and form
@@ -21,6 +25,16 @@ lint: $(READY)  ## ruff, rules and form
 
 types: $(READY)  ## mypy --strict
 	$(BIN)/mypy
+
+cluster: $(READY)  ## overlays and Prometheus rules, where kubectl and promtool are there
+	$(BIN)/python -m tests.cluster
+
+image:  ## build the image that the manifest names
+	$(DOCKER) build -f Dockerfile.reports -t $(IMAGE) \
+		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) --build-arg REVISION=$$(git rev-parse HEAD) .
+
+push: image  ## build it and push it
+	$(DOCKER) push $(IMAGE)
 
 lock: $(READY)  ## compile both requirement lists anew, with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

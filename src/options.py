@@ -9,7 +9,8 @@ from .settings import ReportSettings
 from .window import Window, as_option, last_full, starting_at, until
 
 CRONJOB = "reports-generator"
-"""The CronJob's name in the manifest."""
+NAMESPACE = "production"
+"""The CronJob's name and namespace in the manifest."""
 LONGEST_DELAY = timedelta(days=2)
 """A Job that starts later than this after its time is not one of this CronJob; its digits mean something else."""
 CLOCK_SKEW = timedelta(minutes=5)
@@ -77,10 +78,11 @@ def command_again(window: Window, settings: ReportSettings, *, until_now: bool =
     start = as_option(window)
     if settings.job_name is None:
         return f"python reports_generator.py --start {start}{' --resend' if resend else ''}"
+    namespace = settings.pod_namespace or NAMESPACE
     found = re.fullmatch(r"(.+?)(-again)?-[0-9]+", settings.job_name)
     cronjob = found[1] if found else CRONJOB  # a Job made by hand has a name of any kind
     variables = f"REPORT_START={start}{' REPORT_RESEND=true' if resend else ''}"
     return (
-        f"kubectl create job {cronjob}-again-$(date +%s) --from=cronjob/{cronjob} -n production "
+        f"kubectl create job {cronjob}-again-$(date +%s) --from=cronjob/{cronjob} -n {namespace} "
         f"--dry-run=client -o yaml | kubectl set env --local -f - {variables} -o yaml | kubectl create -f -"
     )

@@ -110,6 +110,7 @@ class ReportSettings(_Group):
     report_allow_http: bool = Field(False, description="true or false")
     job_name: str | None = Field(None, description="the Job's name, set by the manifest")
     pod_name: str | None = Field(None, description="the pod's name, set by the manifest")
+    pod_namespace: str | None = Field(None, description="the pod's namespace, set by the manifest")
 
 
 GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings)

@@ -68,6 +68,13 @@ def test_the_command_names_the_cronjob_whatever_the_job_is_called(sandbox: Sandb
     assert "--from=cronjob/reports-generator -n production " in only_alert(sandbox)
 
 
+def test_the_command_names_the_namespace_that_the_job_is_in(sandbox: Sandbox, run: RunTool) -> None:
+    """An overlay may have put it elsewhere."""
+    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME="reports-generator-29924384", POD_NAMESPACE="staging")
+
+    assert "--from=cronjob/reports-generator -n staging " in only_alert(sandbox)
+
+
 def test_report_start_means_what_the_option_means(sandbox: Sandbox, run: RunTool) -> None:
     """So that the alert's command does what it says; the option wins."""
     sandbox.supabase.insert(make_rows(5))

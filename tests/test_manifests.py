@@ -1,0 +1,347 @@
+"""What the cluster is given: valid, whole, of one mind with settings and README, and careful."""
+
+import copy
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from cronsim import CronSim
+from kubernetes_validate import ValidationError, validate
+
+from src.alarm import NOTE_LIMIT
+from src.delivery import ALERT_LIMIT
+from src.options import CRONJOB as CRONJOB_NAME
+from src.options import NAMESPACE
+from src.settings import GROUPS, read_settings
+
+from .manifests import (
+    CONFIG,
+    CRONJOB,
+    K8S,
+    KUSTOMIZATIONS,
+    SECRETS,
+    Document,
+    container_of,
+    documents,
+    plain_manifests,
+    pod_of,
+    rendered,
+    unresolved,
+)
+
+ROOT = K8S.parent
+README = (ROOT / "README.md").read_text()
+KUBERNETES = "1.36"
+BY_HAND = {"REPORT_DIR", "REPORT_START", "REPORT_RESEND"}
+"""Settings that a manifest has no line for: the folder is /tmp, the others are for one run."""
+COMMENTED = re.compile(r"^ +# - (\{name: .*\})$", re.MULTILINE)
+SETTINGS = {name.upper() for group in GROUPS for name in group.model_fields}
+
+
+def manifest(path: Path, kind: str) -> Document:
+    """Return the one object of a kind in a file."""
+    (found,) = [one for one in documents(path) if one["kind"] == kind]
+    return found
+
+
+def cronjobs() -> Iterator[Document]:
+    """Yield the CronJob of each kustomization that has one."""
+    for path in KUSTOMIZATIONS:
+        yield from (one for one in rendered(path) if one["kind"] == "CronJob")
+
+
+@pytest.mark.parametrize("path", plain_manifests(), ids=lambda path: path.name)
+def test_every_manifest_is_what_its_schema_wants(path: Path) -> None:
+    """A misspelt field would be dropped without a word, or refused in the middle of a deploy."""
+    known = [one for one in documents(path) if one["kind"] != "PrometheusRule"]  # no part of Kubernetes itself
+
+    assert known or path.parent.name == "prometheus"
+    for one in known:
+        validate(one, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=lambda path: path.parent.name)
+def test_every_overlay_is_what_its_schema_wants(path: Path) -> None:
+    """As it is when the patches are in."""
+    for one in rendered(path):
+        if one["kind"] != "PrometheusRule":
+            validate(one, KUBERNETES, strict=True)
+
+
+def test_a_misspelt_field_is_seen() -> None:
+    """The check itself can fail."""
+    cronjob = manifest(CRONJOB, "CronJob")
+    cronjob["spec"]["startingDeadlineSecond"] = 1
+
+    with pytest.raises(ValidationError):
+        validate(cronjob, KUBERNETES, strict=True)
+
+
+def test_what_the_task_sheet_names_is_named_so() -> None:
+    """Others look for it under these names."""
+    cronjob = manifest(CRONJOB, "CronJob")
+    spec, job, container = cronjob["spec"], cronjob["spec"]["jobTemplate"]["spec"], container_of(cronjob)
+
+    assert (cronjob["metadata"]["name"], cronjob["metadata"]["namespace"]) == ("reports-generator", "production")
+    assert cronjob["metadata"]["labels"] == {"app": "digital-twin", "component": "reports-generator"}
+    assert (spec["schedule"], spec["concurrencyPolicy"]) == ("0 * * * *", "Forbid")
+    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (5, 3)
+    assert (job["backoffLimit"], job["activeDeadlineSeconds"]) == (2, 1800)
+    assert job["template"]["metadata"]["labels"] == {"app": "digital-twin", "reports": "generator"}
+    assert (pod_of(cronjob)["serviceAccountName"], pod_of(cronjob)["restartPolicy"]) == (
+        "reports-generator",
+        "OnFailure",
+    )
+    assert container["image"].startswith("registry.digitalocean.com/digital-twin-registry/reports-generator:")
+    assert container["resources"] == {
+        "requests": {"cpu": "250m", "memory": "512Mi"},
+        "limits": {"cpu": "1000m", "memory": "1Gi"},
+    }
+    assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+
+
+def test_every_reference_of_the_pod_leads_somewhere() -> None:
+    """One that leads nowhere, and the first pod never starts."""
+    found = [*documents(CONFIG), *documents(CRONJOB), *documents(SECRETS)]
+
+    assert unresolved(found) == []
+
+
+def test_one_renamed_key_account_or_volume_is_seen() -> None:
+    """The check itself can fail, for every key there is."""
+    found = [*documents(CONFIG), *documents(CRONJOB), *documents(SECRETS)]
+    holders = [(place, field) for place, one in enumerate(found) for field in ("data", "stringData") if field in one]
+
+    for place, field in holders:
+        for key in found[place][field]:
+            changed = copy.deepcopy(found)
+            changed[place][field]["renamed"] = changed[place][field].pop(key)
+            assert unresolved(changed) != [], key
+    for kind in ("ServiceAccount", "Role"):
+        assert unresolved([one for one in found if one["kind"] != kind]) != [], kind
+    changed = copy.deepcopy(found)
+    next(pod_of(one) for one in changed if one["kind"] == "CronJob")["volumes"][0]["name"] = "renamed"
+    assert unresolved(changed) == ["volume tmp"]
+
+
+def test_the_manifest_has_every_setting_and_no_other() -> None:
+    """In use or commented out; a name that the program doesn't know would change nothing."""
+    in_use = [variable["name"] for variable in container_of(manifest(CRONJOB, "CronJob"))["env"]]
+    optional = [yaml.safe_load(line)["name"] for line in COMMENTED.findall(CRONJOB.read_text())]
+
+    assert sorted(in_use + optional) == sorted(SETTINGS - BY_HAND)
+
+
+def test_each_optional_line_stands_under_a_line_that_says_when_to_want_it() -> None:
+    """And its value is one that the settings take."""
+    lines = CRONJOB.read_text().splitlines()
+    for place, line in enumerate(lines):
+        if COMMENTED.match(line):
+            above = lines[place - 1]
+            assert above.endswith(":") or COMMENTED.match(above), line
+
+
+def filled(secrets: dict[str, str]) -> dict[str, str]:
+    """Give the pod's environment as the cluster would, with `secrets` in place of the example's placeholders."""
+    values: dict[str, str] = {}
+    config = manifest(CONFIG, "ConfigMap")["data"]
+    for variable in container_of(manifest(CRONJOB, "CronJob"))["env"]:
+        source = variable.get("valueFrom", {})
+        if "value" in variable:
+            values[variable["name"]] = variable["value"]
+        elif "configMapKeyRef" in source:
+            values[variable["name"]] = config[source["configMapKeyRef"]["key"]]
+        elif "secretKeyRef" in source:
+            key = source["secretKeyRef"]["key"]
+            example = next(
+                one for one in documents(SECRETS) if one["metadata"]["name"] == source["secretKeyRef"]["name"]
+            )
+            values[variable["name"]] = secrets.get(variable["name"], example["stringData"][key])
+    optional = map(yaml.safe_load, COMMENTED.findall(CRONJOB.read_text()))
+    # One channel alone would ask for nothing of the other's.
+    values |= {one["name"]: one["value"] for one in optional if one["name"] != "REPORT_CHANNELS"}
+    return values
+
+
+REAL = {
+    "SUPABASE_URL": "https://abcdefghijklmnop.supabase.co",
+    "SUPABASE_KEY": "sb_secret_0123456789abcdef",
+    "TELEGRAM_BOT_TOKEN": "123456:ABCDEFGHIJKLMNOPQRSTUVWXYZ012345678",
+    "TELEGRAM_CHAT_ID": "-1001234567890",
+    "SMTP_USER": "reports@example.com",
+    "SMTP_PASSWORD": "abcd efgh ijkl mnop",
+}
+
+
+@pytest.fixture
+def problems(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Read the settings of a pod that has these secrets."""
+
+    def read(secrets: dict[str, str]) -> list[str]:
+        for name in SETTINGS:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in filled(secrets).items():
+            monkeypatch.setenv(name, value)
+        return read_settings(None).problems
+
+    return read  # type: ignore[return-value] # a fixture's type is what it yields
+
+
+def test_a_pod_with_its_secrets_filled_in_has_whole_settings(problems: object) -> None:
+    """With every optional line uncommented too."""
+    assert callable(problems)
+    assert problems(REAL) == []
+
+
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_a_placeholder_left_in_a_secret_is_refused_by_name(problems: object, name: str) -> None:
+    """Applying the example file as it stands sends nothing to nowhere."""
+    assert callable(problems)
+    (problem,) = problems({key: value for key, value in REAL.items() if key != name})
+
+    assert problem.startswith(f"{name} is still the placeholder")
+
+
+def test_every_schedule_is_one() -> None:
+    """Cron syntax is checked by nobody before the API server; and no start may run into the next."""
+    found = list(cronjobs())
+    assert len(found) >= 4
+    for cronjob in found:
+        spec = cronjob["spec"]
+        zone = ZoneInfo(spec["timeZone"])
+        times = CronSim(spec["schedule"], datetime(2026, 11, 23, tzinfo=zone))
+        first, second = next(times), next(times)
+        latest_end = spec["startingDeadlineSeconds"] + spec["jobTemplate"]["spec"]["activeDeadlineSeconds"]
+        assert latest_end < (second.astimezone(UTC) - first.astimezone(UTC)).total_seconds()
+
+
+def test_two_attempts_fit_before_the_deadline_and_an_alert_after_it() -> None:
+    """Otherwise the deadline ends the second one, and SIGKILL the alert."""
+    (limit,) = [field.default for group in GROUPS for name, field in group.model_fields.items() if "time_limit" in name]
+    for cronjob in cronjobs():
+        assert 2 * limit + 60 <= cronjob["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
+        assert pod_of(cronjob)["terminationGracePeriodSeconds"] > 2 * ALERT_LIMIT + NOTE_LIMIT
+
+
+def test_a_container_gets_no_more_rights_than_it_needs() -> None:
+    """None of root's, no writing but in /tmp, no token of the cluster."""
+    for cronjob in cronjobs():
+        pod, container = pod_of(cronjob), container_of(cronjob)
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert pod["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}]
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_the_role_reads_these_objects_by_name_and_nothing_else() -> None:
+    """Not every Secret of the namespace."""
+    for rule in manifest(CONFIG, "Role")["rules"]:
+        assert rule["verbs"] == ["get"]
+        assert rule["resourceNames"]
+
+
+def test_applying_again_touches_no_credentials_and_removing_no_namespace() -> None:
+    """A Secret in there would put placeholders over the real ones."""
+    applied = {one["kind"] for path in KUSTOMIZATIONS for one in rendered(path)}
+
+    assert "CronJob" in applied
+    assert applied.isdisjoint({"Secret", "Namespace"})
+    assert not any(one["kind"] == "Namespace" for path in plain_manifests() for one in documents(path))
+
+
+def test_jobs_that_lose_their_folder_keep_their_ledger_elsewhere() -> None:
+    """With restartPolicy Never the second attempt would know nothing of the first."""
+    for cronjob in cronjobs():
+        values = {variable["name"]: variable.get("value") for variable in container_of(cronjob)["env"]}
+        assert values["REPORT_LEDGER"] in ("directory", "supabase")
+        if pod_of(cronjob)["restartPolicy"] == "Never":
+            assert values["REPORT_LEDGER"] == "supabase"
+
+
+def test_a_policy_selects_these_pods_and_no_others() -> None:
+    """An empty selector would cut off the whole namespace."""
+    policy = manifest(K8S / "network-policy" / "network-policy.yaml", "NetworkPolicy")["spec"]
+    label = policy["podSelector"]["matchLabels"]
+
+    assert label == {"reports": "generator"}
+    for cronjob in cronjobs():
+        assert label.items() <= cronjob["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"].items()
+    assert policy["ingress"] == []
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 465, 587}
+
+
+def test_the_prometheus_rules_watch_the_cronjobs_of_these_manifests() -> None:
+    """A rule of another name is silent for ever."""
+    text = (K8S / "prometheus" / "rules.yaml").read_text()
+    watched = set(re.findall(r'cronjob="([a-z-]+)"', text))
+    there = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in cronjobs()}
+
+    assert watched == {"reports-generator", "reports-generator-daily"}
+    assert {("production", name) for name in watched} <= there
+    assert set(re.findall(r'namespace="([a-z]+)"', text)) == {"production"}
+
+
+def test_what_is_pushed_is_what_is_pulled() -> None:
+    """The image's name stands in the manifest, and make and README take it from there."""
+    image = container_of(manifest(CRONJOB, "CronJob"))["image"]
+    made = subprocess.run(["make", "-s", "-n", "push"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert f"docker push {image}" in made
+    assert set(re.findall(r"registry\.digitalocean\.com/[\w./-]+:[\w.]+", README)) <= {image}
+    assert not image.endswith(":latest")
+    assert (CRONJOB_NAME, NAMESPACE) == ("reports-generator", "production")
+
+
+def test_every_file_of_the_cluster_that_the_readme_names_is_there() -> None:
+    """A newcomer copies the line."""
+    named = {name.rstrip("/.") for name in re.findall(r"k8s/[\w./-]*", README)}
+
+    assert {"k8s", "k8s/network-policy", "k8s/prometheus"} <= named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_registrys_secret_is_the_one_that_the_readme_creates() -> None:
+    """Without it no pod gets its image."""
+    (secret,) = manifest(CONFIG, "ServiceAccount")["imagePullSecrets"]
+
+    assert f"kubectl create secret generic {secret['name']} " in README
+
+
+def test_the_image_gets_what_it_copies_and_nothing_else() -> None:
+    """A .env in an image is a secret for everyone who can pull it."""
+    copied = set(re.findall(r"^COPY (\S+?)/? ", (ROOT / "Dockerfile.reports").read_text(), re.MULTILINE))
+    let_through = set(re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+
+    assert copied == let_through == {"requirements.reports.txt", "reports_generator.py", "src"}
+    assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_sigterm_in_the_first_moment_ends_a_container_too() -> None:
+    """Process 1 gets no signal that it hasn't asked for; a shell that ignores it stands in for that here."""
+    command = ["sh", "-c", f"trap '' TERM; exec '{sys.executable}' '{ROOT / 'reports_generator.py'}' --help >/dev/null"]
+    with subprocess.Popen(command) as process:
+        while not _catches_sigterm(process.pid):
+            assert process.poll() is None, "it ended before it could be stopped"
+            time.sleep(0.002)
+        process.terminate()
+
+        assert process.wait(30) == 143
+
+
+def _catches_sigterm(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(re.findall(r"^SigCgt:\s+([0-9a-f]+)$", status, re.MULTILINE)[0], 16)
+    return bool(caught >> (15 - 1) & 1)
