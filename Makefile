@@ -9,7 +9,7 @@ SANDBOX := tests/sandbox/node_modules/.ready
 IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
 DOCKER ?= docker
 
-.PHONY: help demo test lint types cluster image push lock clean
+.PHONY: help demo test lint types cluster name image push audit lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -33,17 +33,27 @@ image:  ## build the image that the manifest names
 	$(DOCKER) build -f Dockerfile.reports -t $(IMAGE) \
 		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) --build-arg REVISION=$$(git rev-parse HEAD) .
 
+name:  ## print the image's name
+	@echo $(IMAGE)
+
 push: image  ## build it and push it
 	$(DOCKER) push $(IMAGE)
 
-lock: $(READY)  ## compile both requirement lists anew, with hashes
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--custom-compile-command "make lock" requirements.reports.in -o requirements.reports.txt
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--custom-compile-command "make lock" requirements.dev.in -o requirements.dev.txt
+# In a venv of its own, so that its packages can't decide what the tool runs with.
+audit:  ## known vulnerabilities of what is deployed, and its licences
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.audit.txt
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.reports.txt
+	.venv-audit/bin/pip-licenses --packages $$(sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' requirements.reports.txt)
+	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.reports.txt
+
+lock: $(READY)  ## compile the requirement lists anew, with hashes
+	for list in reports dev audit; do \
+		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--custom-compile-command "make lock" requirements.$$list.in -o requirements.$$list.txt; done
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) tests/sandbox/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf $(VENV) .venv-audit tests/sandbox/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
 
 $(READY): requirements.dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

@@ -15,7 +15,7 @@ import httpx
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
 from .analysis import COLUMNS, Analysis, read_analysis, read_rows
-from .errors import BadAnswerError, HiddenRowsError, RowsMissingError
+from .errors import BadAnswerError, HiddenRowsError, RowsMissingError, SourceRefusedError
 from .rest import Rest
 from .retry import Patience, again
 from .window import Window
@@ -94,6 +94,24 @@ class AnalysesTable:
         query = self._rest.table(self._name).select("id", count=CountMethod.exact)
         query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
         return self._total(await self._rest.answer(query, self._name))
+
+    async def probe(self, window: Window) -> int:
+        """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
+        rows, counted = await self._first(window, 1)
+        self._checked(rows, window)
+        if not rows and not self._rest.sees_all:
+            await self._look_for_any_row()
+        return counted
+
+    async def plan(self, window: Window) -> str | None:
+        """Return the database's plan for the first page as JSON, None where PostgREST doesn't tell (the default)."""
+        query = self._query(window, PAGE_ROWS)
+        query.request.headers["Accept"] = "application/vnd.pgrst.plan+json"
+        try:
+            response = await self._rest.answer(query, self._name)
+        except SourceRefusedError:  # 406, PGRST107
+            return None
+        return response.text if "pgrst.plan" in response.headers.get("content-type", "") else None
 
     async def _ask(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[dict[str, Any]]]:
         """Ask until rows come, or patience ends: a page that fails is asked for again from its cursor."""

@@ -99,6 +99,11 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _secret_url(value: SecretStr) -> SecretStr:
+    """Check an address that lets whoever knows it in."""
+    return SecretStr(_url(value.get_secret_value()))
+
+
 def _zone(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -118,6 +123,7 @@ def _moment(value: str) -> str:
 
 Moment = Annotated[str, AfterValidator(_moment)]
 Url = Annotated[str, AfterValidator(_url)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Host = Annotated[str, AfterValidator(_host)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]

@@ -2,11 +2,15 @@
 
 import json
 import logging
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal
 from urllib.parse import quote
 
 from tqdm import tqdm
@@ -16,6 +20,15 @@ QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "teleg
 
 What telegram logs as an error it raises too, and there it is put into words.
 """
+LogForm = Literal["auto", "text", "json"]
+FIELDS = ("event", "window", "stage", "channel", "recipient", "rows", "seconds", "bytes", "attempt", "code")
+"""What a line of JSON may bear beside time, level and message; loggers give it as `extra`."""
+EVENT = "note"
+"""The event of a line that names none."""
+COLOURS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31"}
+"""ECMA-48: yellow, red."""
+window_in_hand: ContextVar[str] = ContextVar("window_in_hand", default="")
+"""The window that lines of JSON are about, where they name none: its start in UTC."""
 HIDDEN = "[hidden]"
 MACHINE_MADE = 24
 """Signs from which on a secret is a key or a token: no other text begins like it by chance."""
@@ -59,22 +72,46 @@ def _in_common(one: str, other: str) -> int:
     return next((place for place, pair in pairs if pair[0] != pair[1]), min(len(one), len(other)))
 
 
-class _Formatter(logging.Formatter):
-    """Writes a record, traceback included, without secrets; times in UTC."""
+class _Text(logging.Formatter):
+    """Writes a record for people: on a terminal short and with a colour for what is wrong, elsewhere dated; in UTC."""
+
+    def __init__(self, redaction: Redaction, *, terminal: bool) -> None:
+        form = "%(asctime)s %(message)s" if terminal else "%(asctime)s %(levelname)s %(message)s"
+        super().__init__(form, datefmt="%H:%M:%SZ" if terminal else "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
+        self._redaction = redaction
+        self._colours = COLOURS if terminal and not os.environ.get("NO_COLOR") else {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._redaction(super().format(record))
+        colour = self._colours.get(record.levelno)
+        return f"\x1b[{colour}m{line}\x1b[0m" if colour else line
+
+
+class _Json(logging.Formatter):
+    """Writes a record as one line of JSON, with those of FIELDS that it bears."""
 
     def __init__(self, redaction: Redaction) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ")
-        self.converter = time.gmtime
+        super().__init__()
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redaction(super().format(record))
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line: dict[str, object] = {"time": at, "level": record.levelname, "event": EVENT, "message": record.getMessage()}
+        if window := window_in_hand.get():
+            line["window"] = window
+        line |= {name: record.__dict__[name] for name in FIELDS if name in record.__dict__}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return self._redaction(json.dumps(line, ensure_ascii=False, default=str))
 
 
-def set_up_logs(redaction: Redaction, level: int = logging.INFO) -> None:
+def set_up_logs(redaction: Redaction, form: LogForm = "auto", level: str = "INFO") -> None:
     """Log to standard error, one line an event, whatever anyone logs or warns of passing `redaction`."""
+    terminal = sys.stderr.isatty()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(redaction))
+    as_json = form == "json" or (form == "auto" and not terminal)
+    handler.setFormatter(_Json(redaction) if as_json else _Text(redaction, terminal=terminal))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

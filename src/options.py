@@ -1,13 +1,30 @@
 """The command line: which window is asked for, and the command that asks for one again."""
 
 import argparse
+import difflib
 import re
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import NoReturn
 
+from . import VERSION
 from .errors import OptionError, SettingsError
-from .settings import ReportSettings
-from .window import Window, as_option, last_full, starting_at, until
+from .settings import LARGEST_COUNT, ReportSettings
+from .window import Window, after, as_option, last_full, starting_at, until
 
+LIBRARIES = ("supabase", "openpyxl", "python-telegram-bot", "pydantic-settings")
+EXAMPLES = """\
+examples:
+  reports_generator.py                                   the last full hour, to everyone who is owed it
+  reports_generator.py --check                           is everything reachable?
+  reports_generator.py --start 2026-11-23T13             that hour
+  reports_generator.py --dry-run --output out            the files, sent to nobody
+  reports_generator.py --start 2026-11-01T00 --count 720 --dry-run --output november
+
+Settings come from the environment and .env; .env.example shows all of them."""
 CRONJOB = "reports-generator"
 NAMESPACE = "production"
 """The CronJob's name and namespace in the manifest."""
@@ -17,34 +34,92 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far a node's clock may be behind the one that named the Job."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names the option that an unknown one was probably meant to be."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.findall(r"--[^\s=]+", message.partition("unrecognized arguments:")[2])
+        known = [option for action in self._actions for option in action.option_strings]
+        meant = [near for one in unknown for near in difflib.get_close_matches(one, known, n=1)]
+        hint = f" Did you mean {' and '.join(meant)}?" if meant else ""
+        self.exit(2, f"{self.prog}: {message}.{hint} --help shows the options.\n")
+
+
+class _Version(argparse.Action):
+    """Prints the versions that matter, found out only when asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        libraries = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
+        python = ".".join(map(str, sys.version_info[:3]))
+        parser.exit(0, f"{parser.prog} {VERSION} (Python {python}; {libraries})\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser; what it does not understand is exit 2."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="reports_generator.py",
+        usage="%(prog)s [options]",
         description="Report the last full hour of analyses: from Supabase, as a workbook, by email and Telegram.",
-        epilog="Settings come from the environment and .env; .env.example shows all of them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--start",
-        metavar="TIME",
-        help="report the window that starts then, like 2026-11-23T13 (UTC unless it carries an offset), "
-        "instead of the last full one",
-    )
-    which.add_argument(
-        "--until-now", action="store_true", help="report the sixty minutes (daily: 24 hours) up to this moment"
-    )
-    parser.add_argument(
-        "--resend", action="store_true", help="deliver to everyone although the ledger says it was delivered"
-    )
+    windows = parser.add_argument_group("which window, instead of the last full one")
+    which = windows.add_mutually_exclusive_group()
+    which.add_argument("--start", metavar="TIME", help="the one that starts then (UTC unless it carries an offset)")
+    which.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
+    windows.add_argument("--count", metavar="N", type=_count, help="N windows from --start on, oldest first")
+    how = parser.add_argument_group("what is done with it")
+    how.add_argument("--resend", action="store_true", help="deliver although the ledger says it was delivered")
+    how.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
+    how.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
+    instead = parser.add_argument_group("instead of a report")
+    instead.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot; send nothing")
+    instead.add_argument("--version", action=_Version, nargs=0, help="print the versions")
+    instead.add_argument("-h", "--help", action="help", help="print this")
     return parser
 
 
-def choose_window(options: argparse.Namespace, settings: ReportSettings, now: datetime) -> Window:
-    """Return the window that the options, REPORT_START, the Job's scheduled time or else `now` (aware) ask for.
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; options that contradict each other are exit 2 too."""
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.output and not options.dry_run:
+        parser.error("--output wants --dry-run")
+    if options.count and options.until_now:
+        parser.error("--count wants --start, not --until-now")
+    return options
 
-    Raise OptionError for a wrong --start, SettingsError for a wrong REPORT_START.
+
+def choose_windows(options: argparse.Namespace, settings: ReportSettings, now: datetime) -> list[Window]:
+    """Return the windows that options, REPORT_START, the Job's scheduled time or else `now` (aware) ask for.
+
+    Oldest first; in an Indexed Job only the one of its JOB_COMPLETION_INDEX.
+    Raise OptionError for a wrong --start or --count, SettingsError for a wrong variable.
     """
+    first = _first(options, settings, now)
+    count = options.count or settings.report_count
+    if count is None:
+        return [first]
+    if options.start is None and settings.report_start is None:
+        raise OptionError("--count (REPORT_COUNT) wants --start (REPORT_START), the first of the windows.")
+    windows = [first]
+    while len(windows) < count and (following := after(windows[-1])).end <= now:
+        windows.append(following)
+    if len(windows) < count:
+        raise OptionError(
+            f"Of {count} windows from {as_option(first)} on only {len(windows)} are over. Ask for --count {len(windows)}."
+        )
+    index = settings.job_completion_index
+    if index is None:
+        return windows
+    if index >= count:
+        raise SettingsError([f"JOB_COMPLETION_INDEX is {index}; wanted: less than REPORT_COUNT, {count}"])
+    return [windows[index]]
+
+
+def _first(options: argparse.Namespace, settings: ReportSettings, now: datetime) -> Window:
     template, zone = settings.report_template, settings.report_timezone
     if options.until_now:
         return until(template, zone, now)
@@ -56,6 +131,12 @@ def choose_window(options: argparse.Namespace, settings: ReportSettings, now: da
         return starting_at(settings.report_start, template, zone, now)
     except OptionError as error:
         raise SettingsError([str(error).replace("--start ", "REPORT_START=")]) from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_COUNT:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {LARGEST_COUNT}")
+    return int(text)
 
 
 def scheduled_time(job_name: str | None, now: datetime) -> datetime | None:

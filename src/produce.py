@@ -27,11 +27,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """How one window went: its exit code, whether anything was sent, and whether its failure was told of before."""
+    """How one window, or a whole run, went: its exit code, in words, and `why` it failed if it did.
+
+    `sent` tells whether anything was sent, `known` whether its failure was told of before; `rows` it had.
+    """
 
     code: int
     sent: bool = False
     known: bool = False
+    words: str = ""
+    why: str = ""
+    rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

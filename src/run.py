@@ -1,198 +1,164 @@
-"""Composition, order, exit code; the only module that asks the clock."""
+"""From options to exit code; the only module that asks the clock."""
 
 import argparse
 import asyncio
-import hashlib
 import logging
-import os
 import signal
-import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from . import message, rest
-from .alarm import Alarm
-from .analyses import AnalysesTable
+from . import message
+from .backfill import produce_each
 from .catch_up import produce_with_catch_up
-from .channels import Channel, mail, telegram
-from .channels.mail import MailChannel
-from .channels.telegram import TelegramChannel
-from .errors import OptionError, ReportError
-from .ledger import Ledger, NoLedger
-from .ledger_folder import FolderLedger
-from .ledger_table import TableLedger
+from .check import as_table, run_checks
+from .composition import Composition, Timing
+from .errors import OptionError, ReportError, SettingsError
 from .logs import Redaction, set_up_logs
 from .message import Failure
-from .network import tls_context
-from .options import choose_window, command_again, make_parser
-from .produce import Producer
-from .rest import Rest, open_rest
-from .retry import Patience
+from .options import choose_windows, parse
+from .produce import Result
 from .settings import ENV_FILE, Draft, Settings, read_settings
-from .window import Window
+from .window import Window, last_full
 
 logger = logging.getLogger(__name__)
 STOPPED = 128 + signal.SIGTERM
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timing:
-    """All waits and time-outs of a run, in seconds."""
-
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
-    supabase: float = rest.WAIT
-    supabase_deadline: float = rest.DEADLINE
-    smtp: float = mail.TIMEOUT
-    telegram: float = telegram.READ_TIMEOUT
-    limit: float | None = None
-    """In place of REPORT_TIME_LIMIT."""
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Where Kubernetes looks for a container's last word (terminationMessagePath's default)."""
+TERMINATION_BYTES = 4096
+"""What Kubernetes keeps of it; four bytes a character at most."""
 
 
 def main(
-    arguments: Sequence[str] | None = None, *, env_file: Path | None = ENV_FILE, timing: Timing | None = None
+    arguments: Sequence[str] | None = None,
+    *,
+    env_file: Path | None = ENV_FILE,
+    timing: Timing | None = None,
+    termination_log: Path = TERMINATION_LOG,
 ) -> int:
     """Make and deliver the report; return the exit code: 0 all delivered, 1 something failed, 2 wrong input."""
-    options = make_parser().parse_args(arguments)
+    began = time.monotonic()
+    options = parse(arguments)
     redaction = Redaction()
-    set_up_logs(redaction)
     draft = read_settings(env_file)
     redaction.hide(draft.secrets())
+    set_up_logs(redaction, draft.watch.log_format, draft.watch.log_level)
     try:
-        return asyncio.run(_Run(options, draft, redaction, timing or Timing()).guarded())
+        result = asyncio.run(_Run(options, draft, redaction, timing or Timing()).guarded())
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        result = Result(code=128 + signal.SIGINT, words="stopped from the keyboard")
+    if not options.check:
+        _last_word(result, time.monotonic() - began, redaction, termination_log)
+    return result.code
 
 
 class _Run:
-    """One run, composed of what the settings ask for."""
+    """One run."""
 
     def __init__(self, options: argparse.Namespace, draft: Draft, redaction: Redaction, timing: Timing) -> None:
         self._options = options
         self._draft = draft
         self._redaction = redaction
-        self._timing = timing
-        self._tls = tls_context()
-        self._channels = self._make_channels()
-        self._producing: Alarm | None = None
+        self._made_of = Composition(options, draft, redaction, timing, now)
 
-    async def guarded(self) -> int:
-        """Report; log and alert whatever goes wrong before a window is in hand."""
+    async def guarded(self) -> Result:
+        """Report; log, alert and tell the monitor whatever goes wrong before a window is in hand."""
         task = asyncio.current_task()
         if task:
             with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        result = Result(code=STOPPED, words="stopped by SIGTERM", why="It was stopped by SIGTERM.")
         try:
-            return await self._report()
+            await self._made_of.heartbeat.started()
+            result = await self._report()
         except asyncio.CancelledError:
-            if not (self._producing and self._producing.knows_of_stop):
-                logger.error("Stopped before a window was in hand")
-                await self._alarm(None).raise_for(self._likely_window(), [message.STOPPED])
-            return STOPPED
+            if not self._made_of.stop_is_told:
+                await self._failed(message.STOPPED)
         except OptionError as error:  # somebody is sitting there
             logger.error("%s", error)
-            return error.exit_code
+            result = Result(code=error.exit_code, words="wrong option", why=str(error))
         except ReportError as error:
-            logger.error("%s", error)
-            await self._alarm(None).raise_for(self._likely_window(), [Failure(what=error.stage, why=str(error))])
-            return error.exit_code
+            await self._failed(Failure(what=error.stage, why=str(error)))
+            result = Result(code=error.exit_code, words="failed", why=str(error))
         except Exception as error:
             logger.exception("The run broke down")
             why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
-            await self._alarm(None).raise_for(self._likely_window(), [Failure(what="the run", why=why)])
-            return 1
+            await self._failed(Failure(what="the run", why=why))
+            result = Result(code=1, words="failed", why=why)
+        await self._made_of.heartbeat.ended(result.why if result.code else "")
+        return result
 
-    async def _report(self) -> int:
-        settings = self._draft.checked()
-        window = choose_window(self._options, settings.report, now())
-        patience = self._patience(settings)
-        if not self._options.until_now:
-            await settle(window, timedelta(seconds=settings.report.report_settle))
-        waits, deadline = self._timing.supabase, self._timing.supabase_deadline
-        async with open_rest(settings.supabase, self._tls, wait=waits, deadline=deadline) as api:
-            table = AnalysesTable(api, settings.supabase.supabase_table, patience)
-            self._producing = self._alarm(settings)
-            producer = Producer(
-                settings=settings,
-                table=table,
-                ledger=self._ledger(settings, api, patience),
-                channels=self._channels,
-                alarm=self._producing,
-                patience=patience,
-                clock=now,
-                resender=settings.report.job_name or self._holder(),
-                again=lambda asked: command_again(asked, settings.report, resend=True),
-            )
-            resend = self._options.resend or settings.report.report_resend
-            if self._options.until_now or self._options.start or settings.report.report_start:
-                return (await producer.produce(window, resend=resend)).code
-            return await produce_with_catch_up(producer, window, resend=resend)
+    async def _failed(self, failure: Failure) -> None:
+        logger.error("%s", failure.why, extra={"event": "failed", "stage": failure.what})
+        if not self._options.check:
+            await self._made_of.alarm(None).raise_for(self._likely_window(), [failure])
 
-    def _patience(self, settings: Settings) -> Patience:
-        limit = self._timing.limit or settings.report.report_time_limit
-        return Patience(
-            deadline=asyncio.get_running_loop().time() + limit,
-            first_wait=self._timing.first_wait,
-            longest_wait=self._timing.longest_wait,
-        )
+    async def _report(self) -> Result:
+        options, settings = self._options, self._draft.checked()
+        if options.check:
+            return await self._check(settings)
+        windows = choose_windows(options, settings.report, now())
+        _refuse_lonely_ledger(settings)
+        if options.dry_run:
+            settings = settings.writing_to(_folder(options.output or Path()))
+        if not options.until_now:
+            await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
+        resend = options.resend or settings.report.report_resend
+        async with self._made_of.api(settings) as api:
+            if len(windows) > 1:
+                return await produce_each(
+                    windows, lambda window: self._made_of.producer(settings, api).produce(window, resend=resend)
+                )
+            producer = self._made_of.producer(settings, api)
+            if options.until_now or options.dry_run or options.start or settings.report.report_start:
+                return await producer.produce(windows[0], resend=resend)
+            return await produce_with_catch_up(producer, windows[0], resend=resend)
 
-    def _ledger(self, settings: Settings, api: Rest, patience: Patience) -> Ledger:
-        report = settings.report
-        table = f"{settings.supabase.supabase_url} {settings.supabase.supabase_table}"
-        source = hashlib.sha256(table.encode()).hexdigest()[:8]
-        holder = self._holder()
-        if self._options.until_now:
-            return NoLedger(now)
-        if report.report_ledger == "supabase":
-            return TableLedger(api, now, holder, patience, source)
-        return FolderLedger(report.report_dir, now, holder, patience, source)
-
-    def _holder(self) -> str:
-        pod_name = self._draft.report and self._draft.report.pod_name
-        return pod_name or f"{socket.gethostname()}.{os.getpid()}"
-
-    def _alarm(self, settings: Settings | None) -> Alarm:
-        outlook = ""
-        if settings and settings.report.report_ledger == "directory":
-            outlook = "Restarts of this very Job apart, it will not be made good by itself."
-        elif settings:
-            outlook = f"The next runs make it good by themselves, up to {settings.report.report_catch_up} windows back."
-        everyone = [f"{channel.name} to {recipient}" for channel in self._channels for recipient in channel.recipients]
-        return Alarm(
-            self._channels,
-            redact=self._redaction,
-            command=self._command,
-            outlook=outlook,
-            everyone=["everyone"] if self._draft.problems else everyone,
-            clock=now,
-        )
-
-    def _command(self, window: Window) -> str:
-        until_now = self._options.until_now
-        return command_again(window, self._draft.report, until_now=until_now) if self._draft.report else ""
+    async def _check(self, settings: Settings) -> Result:
+        async with self._made_of.api(settings) as api:
+            window = last_full(settings.report.report_template, settings.report.report_timezone, now())
+            findings = await run_checks(self._made_of.checks(settings, api, window))
+        print(self._redaction(as_table(findings)))  # noqa: T201 - the answer of this command
+        return Result(code=0 if all(finding.ok for finding in findings) else 1)
 
     def _likely_window(self) -> Window | None:
         with suppress(ReportError):  # of what is alerted about
-            return choose_window(self._options, self._draft.report, now()) if self._draft.report else None
+            return choose_windows(self._options, self._draft.report, now())[0] if self._draft.report else None
         return None
 
-    def _make_channels(self) -> list[Channel]:
-        channels: list[Channel] = []
-        if self._draft.mail:
-            channels.append(MailChannel(self._draft.mail, self._tls, self._timing.smtp))
-        if self._draft.telegram:
-            channels.append(TelegramChannel(self._draft.telegram, self._tls, self._timing.telegram))
-        return channels
+
+def _refuse_lonely_ledger(settings: Settings) -> None:
+    """Raise SettingsError for pods that share a range but no ledger: each restart would send anew."""
+    report = settings.report
+    if report.job_completion_index is not None and report.report_ledger != "supabase":
+        raise SettingsError(["REPORT_LEDGER is directory; wanted: supabase, which all pods of an Indexed Job share"])
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"--output {path} can't be made ({error.strerror}). Name another folder.") from error
+    return path
+
+
+def _last_word(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
+    """Sum the run up in one line: for the log, and for Kubernetes where it wants one."""
+    word = f"exit {result.code} after {seconds:.1f} s: {result.why or result.words}"
+    fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3), "rows": result.rows}
+    logger.info("%s", word, extra=fields)
+    if termination_log.exists():
+        with suppress(OSError):
+            termination_log.write_text(redaction(word)[:TERMINATION_BYTES // 4])
 
 
 async def settle(window: Window, grace: timedelta) -> None:
     """Wait until `grace` has passed since the window's end, so that transactions open then can commit."""
     wait = (window.end + grace - now()).total_seconds()
     if wait > 0:
-        logger.info("Waiting %.0f s for rows that are still being committed", wait)
+        logger.info("Waiting %.0f s for rows that are still being committed", wait, extra={"event": "settling"})
         await asyncio.sleep(wait)
 
 

@@ -6,7 +6,7 @@ value looks like and stands in the error when the value is wrong. No error ever 
 
 import re
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from . import forms
 from .errors import SettingsError
 
+LARGEST_COUNT = 10_000
+"""Windows of one backfill: over a year of hours."""
 ENV_FILE = Path(__file__).parent.parent / ".env"
 
 
@@ -106,14 +108,26 @@ class ReportSettings(_Group):
     report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
     report_time_limit: int = Field(800, ge=30, le=86_400, description="seconds from 30 to 86400, like 800")
     report_start: forms.Moment | None = Field(None, description="a window's start, like 2026-11-23T13")
+    report_count: int | None = Field(None, ge=1, le=LARGEST_COUNT, description=f"windows from 1 to {LARGEST_COUNT}, like 24")
     report_resend: bool = Field(False, description="true or false")
     report_allow_http: bool = Field(False, description="true or false")
     job_name: str | None = Field(None, description="the Job's name, set by the manifest")
     pod_name: str | None = Field(None, description="the pod's name, set by the manifest")
     pod_namespace: str | None = Field(None, description="the pod's namespace, set by the manifest")
+    job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
 
 
-GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings)
+class WatchSettings(_Group):
+    """Who watches a run, and how it writes its log."""
+
+    heartbeat_url: forms.SecretUrl | None = Field(None, description="a check's address, like https://hc-ping.com/…")
+    log_format: Literal["auto", "text", "json"] = Field("auto", description="auto, text or json")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
+
+
+GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +139,10 @@ class Settings:
     mail: MailSettings | None
     telegram: TelegramSettings | None
 
+    def writing_to(self, folder: Path) -> "Settings":
+        """Return these settings with another REPORT_DIR."""
+        return replace(self, report=self.report.model_copy(update={"report_dir": folder}))
+
 
 @dataclass(kw_only=True)
 class Draft:
@@ -134,6 +152,7 @@ class Draft:
     supabase: SupabaseSettings | None = None
     mail: MailSettings | None = None
     telegram: TelegramSettings | None = None
+    watch: WatchSettings = field(default_factory=WatchSettings.model_construct)
     problems: list[str] = field(default_factory=list)
 
     def checked(self) -> Settings:
@@ -144,7 +163,7 @@ class Draft:
 
     def secrets(self) -> list[str]:
         """List the values that must not be seen, as far as they are known."""
-        groups = (self.report, self.supabase, self.mail, self.telegram)
+        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch)
         return [secret for group in groups if group for secret in group.secrets()]
 
 
@@ -171,6 +190,7 @@ def read_settings(env_file: Path | None = ENV_FILE) -> Draft:
     draft.mail = read(MailSettings) if "email" in chosen else None
     draft.telegram = read(TelegramSettings) if "telegram" in chosen else None
     draft.report = read(ReportSettings)
+    draft.watch = read(WatchSettings) or draft.watch
     _refuse_plain_http(draft)
     return draft
 

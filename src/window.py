@@ -62,6 +62,11 @@ def before(window: Window) -> Window:
     return last_full(window.template, window.zone, window.start)
 
 
+def after(window: Window) -> Window:
+    """Return the window that starts where `window` ends."""
+    return _around(window.end, window.template, window.zone)
+
+
 def until(template: Template, zone: ZoneInfo, now: datetime) -> Window:
     """Return the sixty minutes, or 24 hours, up to an aware `now`."""
     end = now.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)

@@ -1,0 +1,94 @@
+"""`--check`: is everything there that a run needs? Nothing is sent, nothing is written."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from .analyses import AnalysesTable
+from .channels.mail import MailChannel
+from .channels.telegram import TelegramChannel
+from .errors import ReportError, SourceRefusedError
+from .ledger import Ledger
+from .window import Window
+
+INDEX_SQL = "src/sql/analyses_index.sql"
+LIMIT = 60.0
+"""Seconds that one part may take."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What became of one check: `words` say what is there, or what to do."""
+
+    part: str
+    ok: bool
+    words: str
+
+
+Check = Callable[[], Awaitable[str]]
+
+
+async def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Finding]:
+    """Do all checks side by side; return one finding each, in their order."""
+    return list(await asyncio.gather(*(_finding(part, check) for part, check in checks)))
+
+
+async def _finding(part: str, check: Check) -> Finding:
+    try:
+        async with asyncio.timeout(LIMIT):
+            return Finding(part=part, ok=True, words=await check())
+    except ReportError as error:
+        return Finding(part=part, ok=False, words=str(error))
+    except TimeoutError:
+        return Finding(part=part, ok=False, words=f"It took longer than {LIMIT:.0f} s. Look at its server.")
+    except Exception as error:  # noqa: BLE001 - a check that breaks down is a finding too
+        return Finding(part=part, ok=False, words=f"The check broke down ({type(error).__name__}: {error}).")
+
+
+def checks_of_table(table: AnalysesTable, window: Window, *, sees_all: bool) -> list[tuple[str, Check]]:
+    """Check that the table can be read as a run reads it, the kind of key, and the index."""
+
+    async def rows() -> str:
+        return f"readable, {await table.probe(window):,} rows in {window.label()}"
+
+    async def key() -> str:
+        return "sees every row" if sees_all else "row-level security may hide rows from it; a secret key sees all"
+
+    async def index() -> str:
+        plan = await table.plan(window)
+        if plan is None:
+            return f"can't be seen through the API; {INDEX_SQL} makes it, and changes nothing where it is"
+        if '"Sort"' in plan:
+            raise SourceRefusedError(f"Each page sorts the table anew. Run {INDEX_SQL} in the SQL editor.")
+        return "used"
+
+    return [("table", rows), ("key", key), ("index", index)]
+
+
+def checks_of_mail(channel: MailChannel) -> list[tuple[str, Check]]:
+    """Check connection, certificate and login."""
+    return [("email", channel.check)]
+
+
+def checks_of_telegram(channel: TelegramChannel) -> list[tuple[str, Check]]:
+    """Check the bot, and each chat that it writes to."""
+    chats = [(f"telegram {chat}", lambda chat=chat: channel.check_chat(chat)) for chat in channel.chats]
+    return [("telegram bot", channel.check_bot), *chats]
+
+
+def check_of_ledger(ledger: Ledger, window: Window) -> tuple[str, Check]:
+    """Check that the ledger can be read."""
+
+    async def readable() -> str:
+        begun = await ledger.begun(window.template)
+        return f"readable, {f'begun with the window of {begun:%Y-%m-%dT%H:%M}Z' if begun else 'nothing in it yet'}"
+
+    return "ledger", readable
+
+
+def as_table(findings: Sequence[Finding]) -> str:
+    """Write one line a finding."""
+    width = max(len(finding.part) for finding in findings)
+    return "\n".join(
+        f"{'ok ' if finding.ok else 'NO '} {finding.part:<{width}}  {finding.words}" for finding in findings
+    )

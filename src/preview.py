@@ -1,0 +1,54 @@
+"""A dry run: what a channel would send becomes a file beside the workbook, and nobody is sent anything."""
+
+import logging
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+
+from .channels import Channel, Outcome
+from .channels.mail import compose
+from .files import written_beside
+from .message import Report
+from .settings import MailSettings, TelegramSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Stands in for the channel `name`: the report goes into a file of `suffix`, as `written` writes it."""
+
+    name: str
+    suffix: str
+    written: Callable[[Report], bytes]
+    recipients: tuple[str, ...] = ("file",)
+    one_by_one: bool = False
+
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
+        """Write the file, for its owner only; raise OSError if it can't be."""
+        path = report.attachment.with_suffix(self.suffix)
+        with written_beside(path) as file:
+            file.write(self.written(report))
+        return [Outcome(channel=self.name, recipient=one, state="delivered", receipt=str(path)) for one in recipients]
+
+    async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002
+        """Send nothing: the log has what it would have said."""
+        logger.warning("A dry run alerts nobody; it would have said:\n%s", text)
+
+
+def previews(mail: MailSettings | None, telegram: TelegramSettings | None) -> list[Channel]:
+    """Make a preview of each channel that the settings choose."""
+    found: list[Channel] = []
+    if mail:
+        found.append(Preview(name="email", suffix=".eml", written=lambda report: _mail(report, mail)))
+    if telegram:
+        found.append(Preview(name="telegram", suffix=".txt", written=_caption))
+    return found
+
+
+def _mail(report: Report, settings: MailSettings) -> bytes:
+    return compose(report, settings.smtp_from, settings.smtp_to).as_bytes()
+
+
+def _caption(report: Report) -> bytes:
+    return report.caption.encode()
