@@ -40,11 +40,11 @@ push: image  ## build it and push it
 	$(DOCKER) push $(IMAGE)
 
 # In a venv of its own, so that its packages can't decide what the tool runs with.
-audit:  ## known vulnerabilities of what is deployed, and its licences
+audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.audit.txt
-	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.reports.txt
-	.venv-audit/bin/pip-licenses --packages $$(sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' requirements.reports.txt)
+	.venv-audit/bin/pip-licenses --python $(BIN)/python \
+		--packages $$(sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' requirements.reports.txt)
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.reports.txt
 
 lock: $(READY)  ## compile the requirement lists anew, with hashes

@@ -29,5 +29,7 @@ async def produce_each(windows: Sequence[Window], produce: Callable[[Window], Aw
 def as_table(results: Sequence[tuple[Window, Result]]) -> str:
     """Write a line for each window."""
     width = max(len(window.label()) for window, _ in results)
-    lines = [f"{'ok ' if not result.code else 'NO '} {window.label():<{width}}  {result.words}" for window, result in results]
+    lines = [
+        f"{'ok ' if not result.code else 'NO '} {window.label():<{width}}  {result.words}" for window, result in results
+    ]
     return "\n".join(["All windows:", *lines])

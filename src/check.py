@@ -41,7 +41,7 @@ async def _finding(part: str, check: Check) -> Finding:
         return Finding(part=part, ok=False, words=str(error))
     except TimeoutError:
         return Finding(part=part, ok=False, words=f"It took longer than {LIMIT:.0f} s. Look at its server.")
-    except Exception as error:  # noqa: BLE001 - a check that breaks down is a finding too
+    except Exception as error:  # a check that breaks down is a finding too
         return Finding(part=part, ok=False, words=f"The check broke down ({type(error).__name__}: {error}).")
 
 

@@ -18,7 +18,7 @@ REASON = 500
 
 
 class Heartbeat:
-    """Pings the check at `url` (the form of healthchecks.io), if there is one; `redact` takes secrets out of reasons."""
+    """Pings the check at `url` (the form of healthchecks.io), if there is one; `redact` cleans reasons."""
 
     def __init__(self, url: SecretStr | None, tls: ssl.SSLContext, redact: Callable[[str], str]) -> None:
         self._url = url.get_secret_value() if url else ""

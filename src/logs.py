@@ -97,7 +97,12 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line: dict[str, object] = {"time": at, "level": record.levelname, "event": EVENT, "message": record.getMessage()}
+        line: dict[str, object] = {
+            "time": at,
+            "level": record.levelname,
+            "event": EVENT,
+            "message": record.getMessage(),
+        }
         if window := window_in_hand.get():
             line["window"] = window
         line |= {name: record.__dict__[name] for name in FIELDS if name in record.__dict__}

@@ -51,7 +51,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         libraries = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
         python = ".".join(map(str, sys.version_info[:3]))
-        parser.exit(0, f"{parser.prog} {VERSION} (Python {python}; {libraries})\n")
+        print(f"{parser.prog} {VERSION} (Python {python}; {libraries})")  # noqa: T201 - the answer of this command
+        parser.exit()
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -109,7 +110,8 @@ def choose_windows(options: argparse.Namespace, settings: ReportSettings, now: d
         windows.append(following)
     if len(windows) < count:
         raise OptionError(
-            f"Of {count} windows from {as_option(first)} on only {len(windows)} are over. Ask for --count {len(windows)}."
+            f"Of {count} windows from {as_option(first)} on only {len(windows)} are over. "
+            f"Ask for --count {len(windows)}."
         )
     index = settings.job_completion_index
     if index is None:

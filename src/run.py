@@ -151,7 +151,7 @@ def _last_word(result: Result, seconds: float, redaction: Redaction, termination
     logger.info("%s", word, extra=fields)
     if termination_log.exists():
         with suppress(OSError):
-            termination_log.write_text(redaction(word)[:TERMINATION_BYTES // 4])
+            termination_log.write_text(redaction(word)[: TERMINATION_BYTES // 4])
 
 
 async def settle(window: Window, grace: timedelta) -> None:

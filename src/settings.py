@@ -108,7 +108,9 @@ class ReportSettings(_Group):
     report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
     report_time_limit: int = Field(800, ge=30, le=86_400, description="seconds from 30 to 86400, like 800")
     report_start: forms.Moment | None = Field(None, description="a window's start, like 2026-11-23T13")
-    report_count: int | None = Field(None, ge=1, le=LARGEST_COUNT, description=f"windows from 1 to {LARGEST_COUNT}, like 24")
+    report_count: int | None = Field(
+        None, ge=1, le=LARGEST_COUNT, description=f"windows from 1 to {LARGEST_COUNT}, like 24"
+    )
     report_resend: bool = Field(False, description="true or false")
     report_allow_http: bool = Field(False, description="true or false")
     job_name: str | None = Field(None, description="the Job's name, set by the manifest")
@@ -122,9 +124,7 @@ class WatchSettings(_Group):
 
     heartbeat_url: forms.SecretUrl | None = Field(None, description="a check's address, like https://hc-ping.com/…")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto, text or json")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="DEBUG, INFO, WARNING or ERROR"
-    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
 
 GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings)

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from . import smtp, telegram
+from .monitor import Monitor
 from .smtp import Delivery, Mailbox
 from .supabase import Supabase
 from .telegram import BotApi, Sent
@@ -22,12 +23,13 @@ class Sandbox:
         self.supabase = Supabase()
         self.mailbox = Mailbox()
         self.bot = BotApi()
+        self.monitor = Monitor()
 
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Serve everything while the block runs."""
         with ExitStack() as stack:
-            for server in (self.supabase, self.mailbox, self.bot):
+            for server in (self.supabase, self.mailbox, self.bot, self.monitor):
                 stack.enter_context(server.serving())
             self.mailbox.certificates.cert_pem.write_to_path(str(self._certificate))
             self.reset()
@@ -35,7 +37,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Empty tables, mailbox and chats, and forget every planned failure."""
-        for server in (self.supabase, self.mailbox, self.bot):
+        for server in (self.supabase, self.mailbox, self.bot, self.monitor):
             server.reset()
 
     @property
@@ -82,6 +84,8 @@ class Sandbox:
             "REPORT_ALLOW_HTTP": "false",
             "REPORT_DIR": str(self.folder),
             "REPORT_SETTLE": "0",
+            "LOG_FORMAT": "text",
+            "LOG_LEVEL": "INFO",
             "SSL_CERT_FILE": str(self._certificate),
         }
 
