@@ -3,7 +3,7 @@
 Every text is plain; nothing of the table stands in a subject.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,22 +25,57 @@ _STATUS_LENGTH = 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """Where the workbook is for one channel: sent along, behind a `link` instead, or left out for a reason.
+
+    `size` in bytes; `until` (aware UTC) is when the link ends; `left_out` is a sentence.
+    """
+
+    name: str
+    size: int
+    link: str = ""
+    until: datetime | None = None
+    left_out: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wording:
+    """One report in the words of every channel."""
+
+    subject: str
+    text: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """One window's report, ready for every recipient.
 
     `identity` names this delivery: the same for every attempt at it, another for any other report;
     `repeats` is the identity of the delivery that this one repeats on purpose, if it does.
-    `created` is aware UTC.
+    `created` is aware UTC. `worded` writes the report for a channel, given where its file is.
     """
 
     window: Window
     identity: str
     created: datetime
     attachment: Path
-    subject: str
-    text: str
-    caption: str
+    worded: Callable[[File], Wording]
     repeats: str = ""
+
+    @property
+    def file(self) -> File:
+        """The workbook, sent along."""
+        return File(name=self.attachment.name, size=self.attachment.stat().st_size)
+
+
+def worded(file: File, window: Window, summary: Summary, *, late: bool = False, remarks: Sequence[str] = ()) -> Wording:
+    """Write a report's subject, text and caption."""
+    return Wording(
+        subject=subject(window, late=late),
+        text=body(window, summary, file, late=late, remarks=remarks),
+        caption=caption(window, summary, late=late, remarks=remarks),
+    )
 
 
 def subject(window: Window, *, late: bool = False) -> str:
@@ -61,13 +96,13 @@ def marked_as_repeat(text: str) -> str:
     return _fitted(text, CAPTION_LIMIT - len(note)) + note
 
 
-def body(window: Window, summary: Summary, attachment: Path, *, late: bool = False, remarks: Sequence[str] = ()) -> str:
+def body(window: Window, summary: Summary, file: File, *, late: bool = False, remarks: Sequence[str] = ()) -> str:
     """Write the mail's plain text: the window, the main figures, remarks, what is attached."""
     parts = [
         f"{_title(window)} for Digital Twin{LATE if late else ''}\n{window.label()}",
         _figures(window, summary),
         *remarks,
-        f"Every analysis is in the attached workbook, {attachment.name}.\n",
+        f"Every analysis is in the attached workbook, {file.name}.\n",
     ]
     return "\n\n".join(parts)
 

@@ -128,9 +128,7 @@ class Producer:
             repeats=identity if resent else "",
             created=self.clock(),
             attachment=attachment,
-            subject=message.subject(window, late=late),
-            text=message.body(window, summary, attachment, late=late, remarks=remarks),
-            caption=message.caption(window, summary, late=late, remarks=remarks),
+            worded=lambda file: message.worded(file, window, summary, late=late, remarks=remarks),
         )
         return report, summary
 

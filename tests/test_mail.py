@@ -13,7 +13,7 @@ import trustme
 
 from src.channels import Outcome
 from src.channels.mail import MailChannel
-from src.message import Report
+from src.message import Report, Wording
 from src.settings import MailSettings
 
 from .builders import make_window
@@ -32,9 +32,11 @@ def make_report(folder: Path, identity: str = "report.hourly.20261122T130000Z.01
         identity=identity,
         created=CREATED,
         attachment=attachment,
-        subject="Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC",
-        text="Analyses: 3\n",
-        caption="Hourly Report",
+        worded=lambda _: Wording(
+            subject="Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC",
+            text="Analyses: 3\n",
+            caption="Hourly Report",
+        ),
     )
 
 

@@ -1,15 +1,16 @@
 """The words that people receive."""
 
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.message import ALERT_LIMIT, CAPTION_LIMIT, Failure, alert, body, caption, number, subject
+from src.message import ALERT_LIMIT, CAPTION_LIMIT, Failure, File, alert, body, caption, number, subject
 from src.summary import Summary
 from src.window import day_of
 
 from .builders import START, make_analysis, make_window
+
+FILE = File(name="report.xlsx", size=10_000)
 
 
 def make_summary(*statuses: str | None) -> Summary:
@@ -31,7 +32,7 @@ def test_text_and_caption_give_the_main_figures() -> None:
     """Rows, by status, processed, failed, rate."""
     summary = make_summary("completed", "completed", "failed")
 
-    for text in (caption(make_window(), summary), body(make_window(), summary, Path("report.xlsx"))):
+    for text in (caption(make_window(), summary), body(make_window(), summary, FILE)):
         for line in (
             "2026-11-22 13:00-14:00 UTC",
             "Analyses: 3",
@@ -42,7 +43,7 @@ def test_text_and_caption_give_the_main_figures() -> None:
             "Success rate: 98.5 %",
         ):
             assert line in text
-    assert "report.xlsx" in body(make_window(), summary, Path("report.xlsx"))
+    assert "report.xlsx" in body(make_window(), summary, FILE)
     assert caption(make_window(), summary).startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC")
 
 
@@ -79,7 +80,7 @@ def test_a_long_alert_keeps_window_owed_and_command() -> None:
 def test_an_empty_window_is_said_so() -> None:
     """In a sentence, not as a row of zeros."""
     assert "No analyses in 2026-11-22 13:00-14:00 UTC." in caption(make_window(), Summary())
-    assert "No analyses in 2026-11-22 13:00-14:00 UTC." in body(make_window(), Summary(), Path("report.xlsx"))
+    assert "No analyses in 2026-11-22 13:00-14:00 UTC." in body(make_window(), Summary(), FILE)
 
 
 @pytest.mark.parametrize("status", ["x" * 5000, "🙂" * 5000, "a\nb\r\nc" * 2000])

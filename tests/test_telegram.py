@@ -28,7 +28,7 @@ def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -
     outcomes = send(sandbox)
 
     report = make_report(sandbox.folder)
-    expected = (report.caption, "report_20261122_130000.xlsx", report.attachment.read_bytes())
+    expected = (report.worded(report.file).caption, "report_20261122_130000.xlsx", report.attachment.read_bytes())
     assert [(chat, *expected) for chat in CHATS] == [
         (sent.chat, sent.text, sent.file_name, sent.document) for sent in sandbox.bot.sent
     ]

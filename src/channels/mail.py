@@ -123,12 +123,13 @@ class MailChannel:
 
 def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
     """Write the report as one message; its Message-ID is the same at every attempt."""
-    message = _addressed(sender, recipients, report.subject)
+    words = report.worded(report.file)
+    message = _addressed(sender, recipients, words.subject)
     message["Date"] = format_datetime(report.created)
     message["Message-ID"] = f"<{report.identity}@{_domain(sender)}>"
     if report.repeats:
         message["References"] = f"<{report.repeats}@{_domain(sender)}>"
-    message.set_content(report.text)
+    message.set_content(words.text)
     maintype, subtype = _XLSX
     message.add_attachment(
         report.attachment.read_bytes(), maintype=maintype, subtype=subtype, filename=report.attachment.name

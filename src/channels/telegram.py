@@ -77,7 +77,8 @@ class TelegramChannel:
             await request.shutdown()
 
     async def _send_to(self, chat: str, bot: Bot, report: Report, *, repeat: bool) -> Outcome:
-        caption = marked_as_repeat(report.caption) if repeat else report.caption
+        caption = report.worded(report.file).caption
+        caption = marked_as_repeat(caption) if repeat else caption
         try:
             with _translated(chat):
                 try:
