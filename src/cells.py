@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.styles import Alignment, Border, Font, PatternFill
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 
 EXACT_DIGITS = 10**15
 """Excel keeps 15 digits of a number; whole numbers from here on are written as text, to keep every digit."""
@@ -18,6 +18,8 @@ SHORTENED = "… [shortened]"
 
 Value = datetime | int | float | str | None
 Sheet = Any  # types-openpyxl knows the write-only sheet only in part
+RULE = Border(bottom=Side("thin", color="D9D9D9"))
+"""The line below a row: not every reader draws a table's bands."""
 _HEADER_ALIGNMENT = Alignment(horizontal="center", vertical="center", wrap_text=True)
 _HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
 _HEADER_FILL = PatternFill("solid", start_color="4472C4", end_color="4472C4")

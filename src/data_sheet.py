@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from openpyxl.cell import Cell
-from openpyxl.formatting.rule import FormulaRule
-from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.formatting.rule import Rule
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.styles.differential import DifferentialStyle
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.filters import AutoFilter
 from openpyxl.worksheet.properties import PageSetupProperties
@@ -16,7 +17,7 @@ from openpyxl.worksheet.table import Table, TableColumn, TableStyleInfo
 from openpyxl.worksheet.worksheet import Worksheet
 
 from .analysis import FAILED_STATUSES, Analysis
-from .cells import Sheet, Value, cell, header_cell, put
+from .cells import RULE, Sheet, Value, cell, header_cell, put
 from .window import Window, offset_name
 
 SHEET_ROWS = 1_048_575
@@ -29,10 +30,9 @@ _STAMP = "yyyy-mm-dd hh:mm:ss"
 _WIDEST = 60
 _FILTER_ARROW = 4
 _CENTRED = Alignment(horizontal="center")  # at the right edge a moment would run into the status beside it
-_RULE = Border(bottom=Side("thin", color="D9D9D9"))  # not every reader draws a table's bands
 # Bold and dark on light: told apart from the rest in grey, and by people who don't tell red from green.
-_FAILED = {"font": Font(bold=True, color="843C0C"), "fill": PatternFill("solid", bgColor="F8CBAD")}
-_LOW = {"font": Font(bold=True, color="7F6000"), "fill": PatternFill("solid", bgColor="FFE699")}
+_FAILED = DifferentialStyle(font=Font(bold=True, color="843C0C"), fill=PatternFill("solid", bgColor="F8CBAD"))
+_LOW = DifferentialStyle(font=Font(bold=True, color="7F6000"), fill=PatternFill("solid", bgColor="FFE699"))
 
 
 def sheet_name(window: Window, number: int) -> str:
@@ -66,11 +66,11 @@ def end(sheet: Sheet, window: Window, number: int, rows: int) -> None:
     name = sheet_name(window, 1).replace(" ", "") + (str(number) if number > 1 else "")
     table = Table(name=name, displayName=name, ref=reach, tableColumns=columns, autoFilter=AutoFilter(ref=reach))
     table.tableStyleInfo = TableStyleInfo(name="TableStyleMedium2", showRowStripes=True)
-    sheet.add_table(table)
+    sheet.tables.add(table)  # add_table warns that columns are to be named, as they are
     failed = f'ISNUMBER(FIND("|"&LOWER(TRIM($C2))&"|","|{"|".join(sorted(FAILED_STATUSES))}|"))'
-    sheet.conditional_formatting.add(f"C2:C{last}", FormulaRule(formula=[failed], **_FAILED))
+    sheet.conditional_formatting.add(f"C2:C{last}", Rule(type="expression", dxf=_FAILED, formula=[failed]))
     low = f"AND(ISNUMBER($G2),$G2<{LOW_RATE})"
-    sheet.conditional_formatting.add(f"G2:G{last}", FormulaRule(formula=[low], **_LOW))
+    sheet.conditional_formatting.add(f"G2:G{last}", Rule(type="expression", dxf=_LOW, formula=[low]))
 
 
 def set_up_print(sheet: Sheet, window: Window, orientation: str) -> None:
@@ -81,8 +81,17 @@ def set_up_print(sheet: Sheet, window: Window, orientation: str) -> None:
     sheet.page_setup.fitToHeight = 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.print_options.horizontalCentered = True
-    sheet.oddHeader.left.text = f"{window.label()} (times in {window.zone.key})"
+    sheet.oddHeader.left.text = f"{window.label()}, times in {times_in(window)}"
     sheet.oddFooter.right.text = "&P / &N"
+
+
+def times_in(window: Window) -> str:
+    """Name the zone in which times are shown, with its offset or offsets: `Europe/Berlin (UTC+1)`, or `UTC`."""
+    first, last = window.start.astimezone(window.zone), (window.end - timedelta.resolution).astimezone(window.zone)
+    offset, later = offset_name(first), offset_name(last)
+    if window.zone.key == offset == later:
+        return offset
+    return f"{window.zone.key} ({offset if offset == later else f'{offset}, then {later}'})"
 
 
 class Line:
@@ -119,7 +128,7 @@ class Line:
 
     def _styled(self, number_format: str, alignment: Alignment | None = None) -> Cell:
         made = cell(self._sheet, None, number_format)
-        made.border = _RULE
+        made.border = RULE
         if alignment:
             made.alignment = alignment
         return made

@@ -22,7 +22,7 @@ from .data_sheet import SHEET_ROWS, Line, sheet_name
 from .errors import WorkbookError
 from .files import written_beside
 from .summary import Summary
-from .summary_sheet import write_summary
+from .summary_sheet import Origin, write_summary
 from .window import Window, day_of
 
 
@@ -79,15 +79,8 @@ class ReportWorkbook:
                 self._begin_sheet(())
                 self._sheets[-1].append([text_cell(self._sheets[-1], f"No analyses in {self._window.label()}.")])
             self._end_sheet()
-            write_summary(
-                self._summary_sheet,
-                self._window,
-                summary,
-                table=table,
-                generated=generated,
-                remarks=remarks,
-                sheet_rows=self._sheet_rows,
-            )
+            origin = Origin(table=table, generated=generated, sheet_rows=self._sheet_rows)
+            write_summary(self._summary_sheet, self._window, summary, origin, remarks)
             self._book.properties = _properties(self._window)
             with written_beside(path) as file:
                 # What Workbook.save does, but for its stamp of the moment: the same report has the same properties.
