@@ -12,7 +12,7 @@ from .cells import RULE, Sheet, Value, cell, header_cell, shortened, text_cell, 
 
 TEXT_SHOWN = 60
 """UTF-16 units of a text of the table that these lines show; the rows have the whole of it."""
-WIDTHS = (22, 15, 15, 15)
+WIDTHS = (22, 15, 15, 17)
 """Characters of the columns: what a phone shows side by side."""
 CARDS = len(WIDTHS)
 _LAST_COLUMN = get_column_letter(CARDS)
