@@ -12,6 +12,7 @@ from .cells import RULE, Sheet, Value, cell, header_cell, shortened, text_cell, 
 
 TEXT_SHOWN = 60
 """UTF-16 units of a text of the table that these lines show; the rows have the whole of it."""
+_SENTENCE = 500
 WIDTHS = (22, 15, 15, 17)
 """Characters of the columns: what a phone shows side by side."""
 CARDS = len(WIDTHS)
@@ -69,6 +70,7 @@ class Lines:
 
     def sentence(self, text: str) -> None:
         """Add `text` over the whole width, in as many lines as it takes: a merged cell doesn't grow by itself."""
+        text = short(text, _SENTENCE)
         self.add(text_cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(len(text) / sum(WIDTHS)))
         self.sheet.merged_cells.add(f"A{self.last}:{_LAST_COLUMN}{self.last}")
 
