@@ -118,7 +118,14 @@ class Producer:
                 workbook.add(page.rows)
                 summary.add(page.rows)
                 advance(len(page.rows), page.counted)
-            attachment = workbook.save(self.settings.report.report_dir, summary)
+            created = self.clock()
+            attachment = workbook.save(
+                self.settings.report.report_dir,
+                summary,
+                table=self.settings.supabase.supabase_table,
+                generated=created,
+                remarks=remarks,
+            )
         logger.info("%s: %d rows in %s", window.label(), summary.rows, attachment)
         identity = self._identity(window)
         resent = book.record.resent
@@ -126,7 +133,7 @@ class Producer:
             window=window,
             identity=f"{identity}.resend.{resent}" if resent else identity,
             repeats=identity if resent else "",
-            created=self.clock(),
+            created=created,
             attachment=attachment,
             worded=lambda file: message.worded(file, window, summary, late=late, remarks=remarks),
         )

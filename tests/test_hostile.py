@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from src.analysis import read_analysis, read_rows
 from src.cells import shortened, visible
 
-from .builders import START, data_rows, data_rows_again, make_window
+from .builders import START, build, data_rows, data_rows_again, make_window
 from .test_cells import unescaped
-from .test_workbook import build
 
 NASTY = ["=1+1", "#N/A", "+7", "-2", "@x", "\x00", "\r\n", "\ud800", "_x0041_", " a ", "<&>\"'", "]]>", "🙂" * 17_000]
 TEXT = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(NASTY)
