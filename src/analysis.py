@@ -16,6 +16,10 @@ _LARGEST = 10**100
 """Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
 _EXCERPT = 80
 
+_FAILED_STATUSES = frozenset(
+    {"failed", "failure", "error", "errored", "timeout", "timed out", "timed_out", "timedout", "crashed", "aborted"}
+)
+
 Figure = int | float | str | None
 """A figure as the table holds it; text is something that is not a number and is shown as it stands."""
 
@@ -42,6 +46,11 @@ class Analysis:
             return None
         rate = (processed - failed) / processed if processed else 1.0
         return rate if math.isfinite(rate) else None
+
+
+def is_failed_status(status: str | None) -> bool:
+    """Tell whether a status says that its analysis failed."""
+    return (status or "").strip().casefold() in _FAILED_STATUSES
 
 
 def read_rows(body: bytes, table: str) -> list[dict[str, Any]]:
