@@ -35,6 +35,7 @@ def make_report(folder: Path, identity: str = "report.hourly.20261122T130000Z.01
         worded=lambda _: Wording(
             subject="Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC",
             text="Analyses: 3\n",
+            html="<p>Analyses: 3</p>\n",
             caption="Hourly Report",
         ),
     )
