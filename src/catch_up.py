@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import message
+from . import words
 from .analyses import AnalysesTable
 from .errors import LedgerError, ReportError, SourceError
 from .history import History, read_history
@@ -31,7 +31,7 @@ class LateRows:
     @property
     def remark(self) -> str:
         """The sentence for the next message."""
-        return message.late_rows(self.window, self.more)
+        return words.late_rows(self.window, self.more)
 
 
 async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:

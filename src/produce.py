@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from . import message
 from .alarm import Alarm
@@ -19,10 +20,13 @@ from .message import Failure, Report
 from .retry import Patience
 from .settings import Settings
 from .summary import Summary
-from .window import Window
+from .told import tell
+from .window import Window, to_compare_with
 from .workbook import ReportWorkbook
 
 logger = logging.getLogger(__name__)
+COMPARISON_LIMIT = 3.0
+"""Seconds that counting the window before may take; the report matters more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +122,7 @@ class Producer:
                 workbook.add(page.rows)
                 summary.add(page.rows)
                 advance(len(page.rows), page.counted)
+            before = await self._counted_before(window)
             created = self.clock()
             attachment = workbook.save(
                 self.settings.report.report_dir,
@@ -127,6 +132,7 @@ class Producer:
                 remarks=remarks,
             )
         logger.info("%s: %d rows in %s", window.label(), summary.rows, attachment)
+        told = tell(window, summary, late=late, remarks=remarks, before=before)
         identity = self._identity(window)
         resent = book.record.resent
         report = Report(
@@ -135,9 +141,19 @@ class Producer:
             repeats=identity if resent else "",
             created=created,
             attachment=attachment,
-            worded=lambda file: message.worded(file, window, summary, late=late, remarks=remarks),
+            worded=cache(lambda file: message.worded(file, told, window)),
         )
         return report, summary
+
+    async def _counted_before(self, window: Window) -> int | None:
+        """Count the window before, to compare with; None if that can't be told soon."""
+        earlier = to_compare_with(window)
+        try:
+            async with asyncio.timeout(min(COMPARISON_LIMIT, self.patience.left() / 2)):
+                return await self.table.count(earlier.start, earlier.end)
+        except Exception as error:  # a report without its comparison is still the report
+            logger.info("%s is not compared with: %s", earlier.label(), error or "counting took too long")
+            return None
 
     def _identity(self, window: Window) -> str:
         """Name the delivery of one window of one table, so that a retry's mail is known as the same."""

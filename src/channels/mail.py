@@ -129,7 +129,9 @@ def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> EmailMe
     message["Message-ID"] = f"<{report.identity}@{_domain(sender)}>"
     if report.repeats:
         message["References"] = f"<{report.repeats}@{_domain(sender)}>"
-    message.set_content(words.text)
+    # Quoted-printable: plain ASCII in lines of bounded length, whatever the server can do.
+    message.set_content(words.text, cte="quoted-printable")
+    message.add_alternative(words.html, subtype="html", cte="quoted-printable")
     maintype, subtype = _XLSX
     message.add_attachment(
         report.attachment.read_bytes(), maintype=maintype, subtype=subtype, filename=report.attachment.name

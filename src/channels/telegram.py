@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 from telegram import Bot, Message
+from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
@@ -101,7 +102,9 @@ class TelegramChannel:
 
 async def _upload(chat: str, bot: Bot, attachment: Path, caption: str) -> Message:
     with attachment.open("rb") as document:
-        return await bot.send_document(chat, document, filename=attachment.name, caption=caption)
+        return await bot.send_document(
+            chat, document, filename=attachment.name, caption=caption, parse_mode=ParseMode.HTML
+        )
 
 
 @contextmanager

@@ -42,6 +42,12 @@ class Delivery:
         assert part is not None
         return str(part.get_content()).replace("\r\n", "\n")
 
+    @property
+    def page(self) -> str:
+        """The HTML that a person sees; nothing where there is none, as in an alert."""
+        part = self.message.get_body(("html",))
+        return str(part.get_content()).replace("\r\n", "\n") if part else ""
+
     def attachment(self) -> bytes:
         """The one file that came along."""
         (part,) = self.message.iter_attachments()
