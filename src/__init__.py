@@ -3,8 +3,8 @@
 Read in the order in which a report travels:
 
     errors → network → retry → forms → settings → window → analysis → rest → analyses → summary → cells → files
-    → summary_sheet → workbook → message → channels → record → ledger → ledger_folder → ledger_table → delivery → alarm
-    → logs → options → produce → history → catch_up → run
+    → summary_sheet → workbook → message → bucket → storage → channels → parcel → record → ledger → ledger_folder
+    → ledger_table → delivery → alarm → logs → options → produce → history → catch_up → run
 
 A module imports only what stands before it in that line.
 """

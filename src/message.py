@@ -3,9 +3,9 @@
 Every text is plain; nothing of the table stands in a subject.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .cells import visible
@@ -37,6 +37,11 @@ class File:
     until: datetime | None = None
     left_out: str = ""
 
+    @property
+    def along(self) -> bool:
+        """Whether it is sent along."""
+        return not self.link and not self.left_out
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wording:
@@ -54,6 +59,8 @@ class Report:
     `identity` names this delivery: the same for every attempt at it, another for any other report;
     `repeats` is the identity of the delivery that this one repeats on purpose, if it does.
     `created` is aware UTC. `worded` writes the report for a channel, given where its file is.
+    `stored` puts the workbook behind a link, or raises StorageError; None where there is no REPORT_BUCKET.
+    `moved` says where the workbook is, if not sent along.
     """
 
     window: Window
@@ -62,11 +69,13 @@ class Report:
     attachment: Path
     worded: Callable[[File], Wording]
     repeats: str = ""
+    stored: Callable[[], Awaitable[File]] | None = None
+    moved: File | None = None
 
     @property
     def file(self) -> File:
-        """The workbook, sent along."""
-        return File(name=self.attachment.name, size=self.attachment.stat().st_size)
+        """Where the workbook is: sent along, unless it was moved."""
+        return self.moved or File(name=self.attachment.name, size=self.attachment.stat().st_size)
 
 
 def worded(file: File, window: Window, summary: Summary, *, late: bool = False, remarks: Sequence[str] = ()) -> Wording:
@@ -74,7 +83,7 @@ def worded(file: File, window: Window, summary: Summary, *, late: bool = False, 
     return Wording(
         subject=subject(window, late=late),
         text=body(window, summary, file, late=late, remarks=remarks),
-        caption=caption(window, summary, late=late, remarks=remarks),
+        caption=caption(window, summary, file, late=late, remarks=remarks),
     )
 
 
@@ -83,10 +92,13 @@ def subject(window: Window, *, late: bool = False) -> str:
     return f"Digital Twin {_title(window)} - {window.label()}{LATE if late else ''}"
 
 
-def caption(window: Window, summary: Summary, *, late: bool = False, remarks: Sequence[str] = ()) -> str:
+def caption(
+    window: Window, summary: Summary, file: File | None = None, *, late: bool = False, remarks: Sequence[str] = ()
+) -> str:
     """Write the text under the file in a chat, at most CAPTION_LIMIT long."""
     head = f"{_title(window)} - {window.label()}{LATE if late else ''}"
-    text = "\n\n".join([head, _figures(window, summary), *remarks])
+    where = [_whereabouts(file)] if file and not file.along else []
+    text = "\n\n".join([head, *where, _figures(window, summary), *remarks])
     return _fitted(text, CAPTION_LIMIT)
 
 
@@ -102,15 +114,33 @@ def body(window: Window, summary: Summary, file: File, *, late: bool = False, re
         f"{_title(window)} for Digital Twin{LATE if late else ''}\n{window.label()}",
         _figures(window, summary),
         *remarks,
-        f"Every analysis is in the attached workbook, {file.name}.\n",
+        f"{_whereabouts(file)}\n",
     ]
     return "\n\n".join(parts)
 
 
-def late_rows(window: Window, more: int) -> str:
-    """Write the remark that rows came after a window's report was sent."""
+def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
+    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
     rows = "1 row has" if more == 1 else f"{more:,} rows have"
-    return f"{rows} come late for {window.label()}, after its report was sent."
+    end = "it was skipped as empty" if skipped else "its report was sent"
+    return f"{rows} come late for {window.label()}, after {end}."
+
+
+def too_large(channel: str, file: File) -> str:
+    """Say to those who get it why the workbook is left out."""
+    return (
+        f"It is too large for {channel} ({megabytes(file.size)}) and could not be put behind a link. "
+        "Whoever looks after these reports has been told."
+    )
+
+
+def _whereabouts(file: File) -> str:
+    if file.left_out:
+        return f"The workbook could not be sent along. {file.left_out}"
+    if not file.link:
+        return f"Every analysis is in the attached workbook, {file.name}."
+    until = f" until {file.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if file.until else ""
+    return f"Every analysis is in the workbook ({megabytes(file.size)}). Download it{until}:\n{file.link}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,9 +186,15 @@ def alert(
     return first + _fitted("\n".join(told), ALERT_LIMIT - len(first) - len(last)) + last
 
 
-def all_clear(window: Window) -> str:
-    """Write that a window somebody was alerted of has reached everyone."""
-    return f"{ALL_CLEAR} the {window.template} report of {window.label()} has now been delivered to everyone."
+def all_clear(window: Window, *, skipped: bool = False) -> str:
+    """Write that a window somebody was alerted of has reached everyone, or was `skipped` as empty."""
+    end = "was skipped: it has no rows" if skipped else "has now been delivered to everyone"
+    return f"{ALL_CLEAR} the {window.template} report of {window.label()} {end}."
+
+
+def megabytes(size: int) -> str:
+    """Write bytes for people: `26.1 MB`, or `12.3 kB`."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
 
 
 def number(value: int | float) -> str:

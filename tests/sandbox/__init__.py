@@ -46,13 +46,13 @@ class Sandbox:
     @property
     def messages(self) -> list[Sent]:
         """The reports that came by Telegram."""
-        return [sent for sent in self.bot.sent if sent.document]
+        return [sent for sent in self.bot.sent if not _is_told(sent)]
 
     @property
     def alerts(self) -> list[str]:
         """The alerts, by mail and by Telegram."""
         by_mail = [delivery.text for delivery in self.mailbox.deliveries if _is_alert(delivery)]
-        return by_mail + [sent.text for sent in self.bot.sent if not sent.document]
+        return by_mail + [sent.text for sent in self.bot.sent if _is_told(sent)]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,8 +75,10 @@ class Sandbox:
             "TELEGRAM_API_URL": self.bot.url,
             "REPORT_TEMPLATE": "hourly",
             "REPORT_TIMEZONE": "UTC",
+            "REPORT_WHEN_EMPTY": "send",
             "REPORT_LEDGER": "directory",
             "REPORT_CATCH_UP": "24",
+            "REPORT_LINK_HOURS": "72",
             "REPORT_TIME_LIMIT": "800",
             "REPORT_RESEND": "false",
             "REPORT_ALLOW_HTTP": "false",
@@ -84,6 +86,10 @@ class Sandbox:
             "REPORT_SETTLE": "0",
             "SSL_CERT_FILE": str(self._certificate),
         }
+
+
+def _is_told(sent: Sent) -> bool:
+    return sent.text.startswith(("⚠️ ERROR", "✅ All clear"))
 
 
 def _is_alert(delivery: Delivery) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import trustme
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import DATA_SIZE_DEFAULT, SMTP, AuthResult, Envelope, LoginPassword, Session
 
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # it warns of its own code at every login
 USER, PASSWORD = "reports", "sandbox-Pa55-w0rd"
@@ -52,7 +52,7 @@ class Mailbox:
     """Takes mail for everyone but those in `refused`, which maps an address to the server's reply, and `refused_once`.
 
     `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
-    `delay` is waited before the last; `offers_login` tells whether there is AUTH.
+    `largest` is the SIZE it names and keeps to, in bytes, None to name none; `delay` is waited before the last; `offers_login` tells whether there is AUTH.
     Each message uses up one of `data_faults`: a reply in place of taking it, "cut" before it is taken, or after
     that "taken, cut" or "taken, silent" for `hold` seconds.
     """
@@ -78,6 +78,7 @@ class Mailbox:
         self.quit_reply: str | None = None
         self.hold = 0.0
         self.delay = 0.0
+        self.largest: int | None = DATA_SIZE_DEFAULT
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -116,6 +117,9 @@ class Mailbox:
         if self.helo_reply:
             return [self.helo_reply]
         session.host_name = hostname
+        server.data_size_limit = self.largest
+        named = [f"250-SIZE {self.largest}"] if self.largest is not None else []
+        responses = [responses[0], *named, *(line for line in responses[1:] if "SIZE" not in line)]
         return [line for line in responses if self.offers_login or "AUTH" not in line]
 
     async def handle_HELO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str) -> str:
