@@ -1,5 +1,8 @@
 """Everything the tool talks to, on the loopback: for tests, demonstration and benchmark alike."""
 
+import html
+import re
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -54,6 +57,21 @@ class Sandbox:
         by_mail = [delivery.text for delivery in self.mailbox.deliveries if _is_alert(delivery)]
         return by_mail + [sent.text for sent in self.bot.sent if _is_told(sent)]
 
+    def workbooks(self) -> list[tuple[str, bytes]]:
+        """Each address or chat with the workbook that it got: attached, or downloaded from its link."""
+        by_mail = [
+            (address, content)
+            for mail in self.mails
+            for content in mail.attachments() or downloads(mail.text)
+            for address in mail.recipients
+        ]
+        by_chat = [
+            (sent.chat, content)
+            for sent in self.messages
+            for content in ([sent.document] if sent.document else downloads(sent.text))
+        ]
+        return by_mail + by_chat
+
     @property
     def environment(self) -> dict[str, str]:
         """The settings that lead the tool here, complete, so that no .env of a developer's joins in."""
@@ -86,6 +104,21 @@ class Sandbox:
             "REPORT_SETTLE": "0",
             "SSL_CERT_FILE": str(self._certificate),
         }
+
+
+def links(text: str) -> list[str]:
+    """List the links to stored files in a text, plain or HTML."""
+    found = re.findall(r"http://[^\s\"<]+/storage/v1/object/[^\s\"<]+", html.unescape(text))
+    return list(dict.fromkeys(found))
+
+
+def downloads(text: str) -> list[bytes]:
+    """Follow the links to stored files in a text, as whoever reads it would: without any key."""
+    contents = []
+    for link in links(text):
+        with urllib.request.urlopen(link, timeout=60) as response:
+            contents.append(response.read())
+    return contents
 
 
 def _is_told(sent: Sent) -> bool:

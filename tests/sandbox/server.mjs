@@ -52,6 +52,7 @@ const app = new App({
   storage: { enabled: true },
   options: { server: { admin: false } },
 });
+console.warn = () => {}; // at each start it warns of the next line
 setExperimental("storage", true);
 app._storageAdapter = storage;
 await app.ensureSystemSchema();

@@ -42,17 +42,22 @@ class Delivery:
         assert part is not None
         return str(part.get_content()).replace("\r\n", "\n")
 
+    def attachments(self) -> list[bytes]:
+        """The files that came along."""
+        return [bytes(part.get_content()) for part in self.message.iter_attachments()]
+
     def attachment(self) -> bytes:
         """The one file that came along."""
-        (part,) = self.message.iter_attachments()
-        return bytes(part.get_content())
+        (content,) = self.attachments()
+        return content
 
 
 class Mailbox:
     """Takes mail for everyone but those in `refused`, which maps an address to the server's reply, and `refused_once`.
 
     `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
-    `largest` is the SIZE it names and keeps to, in bytes, None to name none; `delay` is waited before the last; `offers_login` tells whether there is AUTH.
+    `delay` is waited before the last; `offers_login` tells whether there is AUTH.
+    `largest` is the SIZE that it names and keeps to, in bytes, None to name none.
     Each message uses up one of `data_faults`: a reply in place of taking it, "cut" before it is taken, or after
     that "taken, cut" or "taken, silent" for `hold` seconds.
     """

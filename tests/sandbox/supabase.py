@@ -80,8 +80,7 @@ class Supabase(Web):
     def make_bucket(self, name: str, *, public: bool = False) -> None:
         """Make a bucket of Storage."""
         columns = "id, name, public, created_at, updated_at"
-        sql = f"insert into storage.buckets ({columns}) values ($1, $1, $2::boolean, now(), now())"
-        self.sql(sql, name, str(public).lower())
+        self.sql(f"insert into storage.buckets ({columns}) values ($1, $1, {public}, now(), now())", name)
 
     def answer(self, request: Request) -> Answer:
         """Pass the request on, with the page cap applied, and answer as hosted Supabase does."""
