@@ -4,8 +4,8 @@ Read in the order in which a report travels:
 
     errors → network → retry → forms → settings → window → analysis → rest → analyses → quantiles → summary → cells
     → files → data_sheet → lines → chart → summary_sheet → workbook → plain → words → told → letter → message →
-    channels → record → ledger → ledger_folder → ledger_table → delivery → alarm → logs → options → produce →
-    history → catch_up → run
+    bucket → storage → channels → parcel → record → ledger → ledger_folder → ledger_table → delivery → alarm → logs
+    → options → produce → history → catch_up → run
 
 A module imports only what stands before it in that line.
 """

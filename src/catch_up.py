@@ -23,15 +23,16 @@ COUNT_LIMIT = 30.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LateRows:
-    """A window that has `more` rows now than its report had."""
+    """A window that has `more` rows now than its report had, or that was `skipped` as empty."""
 
     window: Window
     more: int
+    skipped: bool = False
 
     @property
     def remark(self) -> str:
         """The sentence for the next message."""
-        return words.late_rows(self.window, self.more)
+        return words.late_rows(self.window, self.more, skipped=self.skipped)
 
 
 async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:
@@ -60,7 +61,7 @@ async def _each_counted(delivered: Sequence[tuple[Window, Record]], table: Analy
         if more < 0:
             logger.info("%s has %d rows fewer than its report had", window.label(), -more)
         elif more not in (0, record.late_rows):
-            found.append(LateRows(window=window, more=more))
+            found.append(LateRows(window=window, more=more, skipped=record.is_skipped))
     return found
 
 

@@ -9,6 +9,7 @@ from .channels import Channel, Outcome, not_delivered
 from .errors import DeliveryError
 from .ledger import Book
 from .message import Report
+from .parcel import Parcel
 from .retry import Patience
 
 logger = logging.getLogger(__name__)
@@ -37,31 +38,55 @@ async def deliver(
 async def _through(
     channel: Channel, report: Report, book: Book, patience: Patience, *, refused_too: bool
 ) -> list[Outcome]:
-    """Send by one channel, and again to those for whom it failed, as long as patience allows."""
+    """Send by one channel, and again to those for whom it failed, as long as patience allows.
+
+    Where the workbook is too large, it goes once more without.
+    """
     owed = book.owed(channel, refused_too=refused_too)
-    repeats = book.unseen(channel.name)
+    parcel, repeats = Parcel(channel.name, report, book.bare(channel.name)), book.unseen(channel.name)
     final: list[Outcome] = []
     for attempt, wait in enumerate(patience.waits(), 1):
         if not owed:
             break
-        outcomes: list[Outcome] = []
-        for batch in [(one,) for one in owed] if channel.one_by_one else [owed]:
-            await book.sending(channel.name, batch)
-            outcomes += (answers := await _attempt(channel, report, batch, repeats, patience))
-            await book.note(answers)
+        outcomes = await _round(channel, parcel, owed, repeats, book, patience)
         repeats |= {outcome.recipient for outcome in outcomes if outcome.ambiguous}
-        failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+        too_large = [outcome for outcome in outcomes if outcome.too_large]
+        failed = [outcome for outcome in outcomes if outcome.state == "failed" and not outcome.too_large]
         # One that wants to be left alone for longer than there is time doesn't give up the others.
         failed = [outcome for outcome in failed if patience.allows(max(wait, outcome.retry_after))]
         wait = max([wait, *(outcome.retry_after for outcome in failed)])
-        owed = tuple(outcome.recipient for outcome in failed)
+        owed = tuple(outcome.recipient for outcome in (*too_large, *failed))
         final += [outcome for outcome in outcomes if outcome.recipient not in owed]
-        if owed:
+        if too_large:
+            logger.warning("%s: %s Going on without the file.", channel.name, too_large[0].failure)
+            await parcel.lighten(too_large[0].failure)
+        if failed:
             logger.warning("%s, attempt %d: %s Trying again in %.1f s.", channel.name, attempt, failed[0].failure, wait)
             await asyncio.sleep(wait)
     for outcome in final:
         _log(outcome)
     return final
+
+
+async def _round(
+    channel: Channel,
+    parcel: Parcel,
+    owed: Sequence[str],
+    repeats: frozenset[str],
+    book: Book,
+    patience: Patience,
+) -> list[Outcome]:
+    """Send once to each of `owed`, but to those who have it as well as it can be sent now."""
+    outcomes = parcel.spared(owed)
+    await book.note(outcomes)
+    spared = {outcome.recipient for outcome in outcomes}
+    rest = tuple(recipient for recipient in owed if recipient not in spared)
+    for batch in [(one,) for one in rest] if channel.one_by_one or not rest else [rest]:
+        await book.sending(channel.name, batch)
+        answers = await _attempt(channel, parcel.report, batch, repeats, patience)
+        outcomes += (judged := [parcel.judged(answer) for answer in answers])
+        await book.note(judged)
+    return outcomes
 
 
 async def _attempt(
@@ -106,6 +131,7 @@ def _log(outcome: Outcome) -> None:
     if outcome.delivered:
         logger.info("%s to %s: delivered (%s)", outcome.channel, outcome.recipient, outcome.receipt)
     else:
-        logger.error("%s to %s: NOT delivered. %s", outcome.channel, outcome.recipient, outcome.failure)
+        end = "delivered WITHOUT its workbook" if outcome.state == "without file" else "NOT delivered"
+        logger.error("%s to %s: %s. %s", outcome.channel, outcome.recipient, end, outcome.failure)
     if outcome.notice:
         logger.warning("%s", outcome.notice)

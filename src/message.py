@@ -3,7 +3,7 @@
 Nothing of the table stands in a subject.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -41,9 +41,9 @@ class File:
     left_out: str = ""
 
     @property
-    def apart(self) -> bool:
-        """Whether the workbook doesn't come with the message."""
-        return bool(self.link or self.left_out)
+    def along(self) -> bool:
+        """Whether it is sent along."""
+        return not self.link and not self.left_out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +63,8 @@ class Report:
     `identity` names this delivery: the same for every attempt at it, another for any other report;
     `repeats` is the identity of the delivery that this one repeats on purpose, if it does.
     `created` is aware UTC. `worded` writes the report for a channel, given where its file is.
+    `stored` puts the workbook behind a link, or raises StorageError; None where there is no REPORT_BUCKET.
+    `moved` says where the workbook is, if not sent along.
     """
 
     window: Window
@@ -71,11 +73,13 @@ class Report:
     attachment: Path
     worded: Callable[[File], Wording]
     repeats: str = ""
+    stored: Callable[[], Awaitable[File]] | None = None
+    moved: File | None = None
 
     @property
     def file(self) -> File:
-        """The workbook, sent along."""
-        return File(name=self.attachment.name, size=self.attachment.stat().st_size)
+        """Where the workbook is: sent along, unless it was moved."""
+        return self.moved or File(name=self.attachment.name, size=self.attachment.stat().st_size)
 
 
 def worded(file: File, told: Told, window: Window) -> Wording:
@@ -84,7 +88,7 @@ def worded(file: File, told: Told, window: Window) -> Wording:
     return Wording(
         subject=f"{words.SENDER} {told.title} - {told.label}{told.marks}",
         text=_text(told, in_mail, file),
-        html=letter.rendered(told, in_mail, apart=file.apart, link=file.link),
+        html=letter.rendered(told, in_mail, apart=not file.along, link=file.link),
         caption=_caption(told, in_chat, file),
     )
 
@@ -108,12 +112,12 @@ def _text(told: Told, whereabouts: str, file: File) -> str:
     paragraphs = (
         [f"{told.title} for {words.SENDER}{told.marks}", told.label],
         [told.headline, told.comparison],
-        [whereabouts, file.link] if file.apart else [],
+        [whereabouts, file.link] if not file.along else [],
         [*told.remarks],
         [f"{words.ODD_DATA}:", *(f"  {oddity}" for oddity in told.oddities)] if told.oddities else [],
         [analyses, *statuses, *others],
         [f"{told.worst_title}:", *worst] if worst else [],
-        [] if file.apart else [whereabouts],
+        [whereabouts] if file.along else [],
     )
     return "\n\n".join("\n".join(filter(None, lines)) for lines in paragraphs if any(lines)) + "\n"
 
@@ -124,7 +128,7 @@ def _caption(told: Told, whereabouts: str, file: File) -> str:
     paragraphs: list[list[Line]] = [
         [(f"{told.title} - {told.label}{told.marks}", "")],
         [(told.headline, "b"), (told.comparison, ""), (told.to_look_at, "")],
-        [(whereabouts, ""), download] if file.apart else [],
+        [(whereabouts, ""), download] if not file.along else [],
         [(remark, "") for remark in told.remarks],
         [(f"{name}: {value}", "") for name, value in told.details],
         [(f"{bar.name}: {bar.count:,}", "") for bar in told.bars],
@@ -188,6 +192,7 @@ def alert(
     return first + fitted("\n".join(told), ALERT_LIMIT - len(first) - len(last)) + last
 
 
-def all_clear(window: Window) -> str:
-    """Write that a window somebody was alerted of has reached everyone."""
-    return f"{ALL_CLEAR} the {window.template} report of {window.label()} has now been delivered to everyone."
+def all_clear(window: Window, *, skipped: bool = False) -> str:
+    """Write that a window somebody was alerted of has reached everyone, or was `skipped` as empty."""
+    end = "was skipped: it has no rows" if skipped else "has now been delivered to everyone"
+    return f"{ALL_CLEAR} the {window.template} report of {window.label()} {end}."

@@ -19,6 +19,7 @@ from .logs import rows_bar
 from .message import Failure, Report
 from .retry import Patience
 from .settings import Settings
+from .storage import Shelf, Storage
 from .summary import Summary
 from .told import tell
 from .window import Window, to_compare_with
@@ -47,6 +48,7 @@ class Producer:
     ledger: Ledger
     channels: Sequence[Channel]
     alarm: Alarm
+    storage: Storage | None
     patience: Patience
     clock: Callable[[], datetime]
     again: Callable[[Window], str]
@@ -92,13 +94,18 @@ class Producer:
             self._log_delivered_before(window, book)
             return Result(code=0)
         report, summary = await self._within_limit(window, book, late=late, remarks=remarks)
+        if report is None:
+            return await self._skip(window, book)
         book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
         outcomes = await deliver(report, self.channels, book, self.patience, refused_too=not late)
-        return await self._conclude(window, book, outcomes)
+        result = await self._conclude(window, book, outcomes)
+        if late and result.code == 0:
+            report.attachment.unlink(missing_ok=True)  # nobody looks for it; the present window's stays
+        return result
 
     async def _within_limit(
         self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]
-    ) -> tuple[Report, Summary]:
+    ) -> tuple[Report | None, Summary]:
         try:
             async with asyncio.timeout_at(self.patience.deadline):
                 return await self._build_whole(window, book, late=late, remarks=remarks)
@@ -107,7 +114,7 @@ class Producer:
 
     async def _build_whole(
         self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]
-    ) -> tuple[Report, Summary]:
+    ) -> tuple[Report | None, Summary]:
         """Read the window into a workbook; where rows were missing, count and read once more."""
         try:
             return await self._build(window, book, late=late, remarks=remarks)
@@ -115,13 +122,18 @@ class Producer:
             logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted)
             return await self._build(window, book, late=late, remarks=remarks)
 
-    async def _build(self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]) -> tuple[Report, Summary]:
+    async def _build(
+        self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]
+    ) -> tuple[Report | None, Summary]:
+        """Read the window into a workbook; there is no report of an empty one that is to be skipped."""
         summary = Summary()
         with ReportWorkbook(window) as workbook, rows_bar() as advance:
             async for page in self.table.pages(window):
                 workbook.add(page.rows)
                 summary.add(page.rows)
                 advance(len(page.rows), page.counted)
+            if not summary.rows and self.settings.report.report_when_empty == "skip":
+                return None, summary
             before = await self._counted_before(window)
             created = self.clock()
             attachment = workbook.save(
@@ -135,12 +147,14 @@ class Producer:
         told = tell(window, summary, late=late, remarks=remarks, before=before)
         identity = self._identity(window)
         resent = book.record.resent
+        delivery = f"{identity}.resend.{resent}" if resent else identity
         report = Report(
             window=window,
-            identity=f"{identity}.resend.{resent}" if resent else identity,
+            identity=delivery,
             repeats=identity if resent else "",
             created=created,
             attachment=attachment,
+            stored=Shelf(self.storage, attachment, delivery) if self.storage else None,
             worded=cache(lambda file: message.worded(file, told, window)),
         )
         return report, summary
@@ -171,9 +185,16 @@ class Producer:
         if failed:
             told = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
             return Result(code=1, sent=len(failed) < len(outcomes), known=told == "before")
-        if book.record.is_delivered(self._present()):
+        if book.record.is_done(self._present()):
             await self.alarm.all_clear(window, book)
         return Result(code=0, sent=True)
+
+    async def _skip(self, window: Window, book: Book) -> Result:
+        await book.skip(self.channels)
+        logger.info("%s: skipped: no rows", window.label())
+        if book.record.is_done(self._present()):
+            await self.alarm.all_clear(window, book)
+        return Result(code=0)
 
     async def _failed(self, window: Window, stage: str, why: str, book: Book | None) -> Result:
         logger.error("%s", why)
@@ -183,8 +204,9 @@ class Producer:
     async def _stopped(self, window: Window, book: Book) -> None:
         """Tell of a run that was stopped from outside, unless its window was told of already."""
         self.alarm.knows_of_stop = True
-        if book.record.is_delivered(self._present()):
-            logger.warning("Stopped after %s was delivered", window.label())
+        if book.record.is_done(self._present()):
+            end = "skipped" if book.record.is_skipped else "delivered"
+            logger.warning("Stopped after %s was %s", window.label(), end)
             return
         logger.error("Stopped before %s was delivered", window.label())
         if not book.record.alerted or book.record.cleared:
@@ -194,7 +216,8 @@ class Producer:
         return {(channel.name, recipient) for channel in self.channels for recipient in channel.recipients}
 
     def _log_delivered_before(self, window: Window, book: Book) -> None:
-        logger.info("%s was delivered before. To send it again: %s", window.label(), self.again(window))
+        end = "skipped before, for it had no rows" if book.record.is_skipped else "delivered before"
+        logger.info("%s was %s. To send it again: %s", window.label(), end, self.again(window))
         for entry in book.record.entries:
             logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at)
 

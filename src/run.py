@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from . import message, rest
+from . import message, rest, storage
 from .alarm import Alarm
 from .analyses import AnalysesTable
 from .catch_up import produce_with_catch_up
@@ -32,6 +32,7 @@ from .produce import Producer
 from .rest import Rest, open_rest
 from .retry import Patience
 from .settings import ENV_FILE, Draft, Settings, read_settings
+from .storage import Storage
 from .window import Window
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Timing:
     longest_wait: float = 60.0
     supabase: float = rest.WAIT
     supabase_deadline: float = rest.DEADLINE
+    storage: float = storage.WAIT
     smtp: float = mail.TIMEOUT
     telegram: float = telegram.READ_TIMEOUT
     limit: float | None = None
@@ -121,6 +123,7 @@ class _Run:
                 ledger=self._ledger(settings, api, patience),
                 channels=self._channels,
                 alarm=self._producing,
+                storage=self._storage(settings, patience),
                 patience=patience,
                 clock=now,
                 resender=settings.report.job_name or self._holder(),
@@ -149,6 +152,21 @@ class _Run:
         if report.report_ledger == "supabase":
             return TableLedger(api, now, holder, patience, source)
         return FolderLedger(report.report_dir, now, holder, patience, source)
+
+    def _storage(self, settings: Settings, patience: Patience) -> Storage | None:
+        report = settings.report
+        if report.report_bucket is None:
+            return None
+        return Storage(
+            settings.supabase,
+            report.report_bucket,
+            timedelta(hours=report.report_link_hours),
+            tls=self._tls,
+            patience=patience,
+            clock=now,
+            hide=self._redaction.hide,
+            wait=self._timing.storage,
+        )
 
     def _holder(self) -> str:
         pod_name = self._draft.report and self._draft.report.pod_name

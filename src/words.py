@@ -74,10 +74,19 @@ def oddity(what: str, count: int) -> str:
     return f"{shown(what, 80)}: {analyses(count)}"
 
 
-def late_rows(window: Window, more: int) -> str:
-    """Write the remark that rows came after a window's report was sent."""
+def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
+    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
     rows = "1 row has" if more == 1 else f"{more:,} rows have"
-    return f"{rows} come late for {window.label()}, after its report was sent."
+    end = "it was skipped as empty" if skipped else "its report was sent"
+    return f"{rows} come late for {window.label()}, after {end}."
+
+
+def too_large(channel: str, size: int) -> str:
+    """Say to those who get it why a workbook of `size` bytes is left out."""
+    return (
+        f"It is too large for {channel} ({megabytes(size)}) and could not be put behind a link. "
+        "Whoever looks after these reports has been told."
+    )
 
 
 def more_like_this(count: int) -> str:

@@ -125,7 +125,6 @@ def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) ->
             "does not know chat 42 (Chat not found). Correct",
         ),
         (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "is asked too often for chat 42"),
-        (refusal(413, "Request Entity Too Large"), "did not take it for chat 42 (Request Entity Too Large)"),
         (refusal(400, "Bad Request: something new"), "refused it for chat 42 (Something new)"),
         (Answer(status=502, body=b"<html>Bad Gateway</html>"), "Bad Gateway (502)"),
         (Answer(status=200, body=b"<html>Hello</html>"), "Invalid server response"),

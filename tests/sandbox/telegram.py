@@ -36,12 +36,13 @@ class _Upload:
 
 
 class BotApi(Web):
-    """One bot that is a member of `chats`; `blocked` chats refuse it."""
+    """One bot that is a member of `chats`; `blocked` chats refuse it. `largest` is what a file may have in bytes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.chats: set[str] = set()
         self.blocked: set[str] = set()
+        self.largest = DOCUMENT_LIMIT
         self.sent: list[Sent] = []
         self._files: dict[str, _Upload] = {}
 
@@ -51,6 +52,7 @@ class BotApi(Web):
         self.sent.clear()
         self.chats = {"-1001000000001", "42"}
         self.blocked = set()
+        self.largest = DOCUMENT_LIMIT
 
     def answer(self, request: Request) -> Answer:
         """Answer /bot<TOKEN>/<Method> as the real server does."""
@@ -76,7 +78,7 @@ class BotApi(Web):
         upload = self._document(fields, uploads)
         if upload is None:
             return _error(400, "Bad Request: there is no document in the request")
-        if len(upload.content) > DOCUMENT_LIMIT:
+        if len(upload.content) > self.largest:
             return _error(413, "Request Entity Too Large")
         return self._take(chat, text, upload, markup)
 
