@@ -371,7 +371,7 @@ def test_rates_durations_and_sizes_are_written_for_people() -> None:
     assert [seconds(value) for value in (0, 2.904, 59.99, 60, 185.2, 7630, 1e99, -3)] == [
         "0 s", "2.9 s", "59.99 s", "1 min 0 s", "3 min 5 s", "2 h 7 min", "1.000e+99 s", "-3 s"
     ]  # fmt: skip
-    assert [megabytes(size) for size in (1, 444_000, 9_949_000, 31_400_000)] == ["0.1 MB", "0.4 MB", "9.9 MB", "31 MB"]
+    assert [megabytes(size) for size in (1, 444_000, 9_949_000, 31_400_000)] == ["0 kB", "0.4 MB", "9.9 MB", "31 MB"]
 
 
 def test_text_of_the_table_comes_in_one_line_of_bounded_length() -> None:

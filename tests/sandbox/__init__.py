@@ -68,7 +68,7 @@ class Sandbox:
         by_chat = [
             (sent.chat, content)
             for sent in self.messages
-            for content in ([sent.document] if sent.document else downloads(sent.text))
+            for content in ([sent.document] if sent.document else downloads(sent.markup))
         ]
         return by_mail + by_chat
 
