@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from . import sinks
 from .bars import DRY, LATE, LATENCY, MILLION
 from .runs import PROGRAMS, ROOT, BenchError, Cost, Runs, Source, beside, can_dry_run, source
-from .table import NAMES, as_markdown, write
+from .table import NAMES, as_markdown, here, put_into
 
 SIZES = (100, 1000, 10_000, 100_000, MILLION)
 LARGE = 100_000
@@ -27,9 +27,11 @@ def main() -> int:
             bench.measure(options.sizes, options.only)
         except BenchError as error:
             sys.exit(str(error))
-    print(as_markdown(bench.costs))
+    table = as_markdown(bench.costs, here())
+    print(table)
     if options.write:
-        write(ROOT / "README.md", bench.costs)
+        readme = ROOT / "README.md"
+        readme.write_text(put_into(readme.read_text(), table))
     return 0
 
 
@@ -43,9 +45,9 @@ class _Bench:
 
     def measure(self, sizes: Sequence[int], letters: Sequence[str]) -> None:
         """Measure the programs `letters` at each of `sizes`, then what this tool alone is held to."""
+        self._warm_up(letters)
         for rows in (rows for rows in sizes if rows != MILLION):
             with source(rows) as hour:
-                self._warm_up(letters, hour)
                 for turn in range(self._count(rows)):
                     for letter in letters:
                         self._run(letter, hour, turn)
@@ -70,9 +72,9 @@ class _Bench:
     def _count(self, rows: int) -> int:
         return self._turns or (3 if rows >= LARGE else 5)
 
-    def _warm_up(self, letters: Sequence[str], hour: Source) -> None:
+    def _warm_up(self, letters: Sequence[str]) -> None:
         """Have byte code compiled and files in the system's cache before anything counts."""
-        if not self.costs:
+        with source(min(SIZES)) as hour:
             for letter in letters:
                 self._runs.run(letter, hour)
 
@@ -104,7 +106,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _letters(text: str) -> tuple[str, ...]:
-    letters = tuple(text.split(","))
+    letters = tuple(sorted(set(text.split(","))))
     if set(letters) - set(PROGRAMS):
         raise argparse.ArgumentTypeError("the programs are a, b, c and d")
     if "d" in letters and "a" not in letters:

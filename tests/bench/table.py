@@ -23,12 +23,11 @@ NAMES = {
 _PACKAGES = ("supabase", "openpyxl", "python-telegram-bot", "httpx", "pandas", "XlsxWriter")
 
 
-def as_markdown(costs: Costs) -> str:
-    """Write the machine, the costs (processor time, wall time, peak memory; medians) and the bars."""
-    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+def as_markdown(costs: Costs, where: str) -> str:
+    """Write `where` it was, the costs (processor time, wall time, peak memory; medians) and the bars."""
     sizes = sorted({rows for _, rows in costs})
     lines = [
-        f"On {machine()}; {versions}.",
+        f"On {where}.",
         "Medians: processor s, wall s, peak MiB.",
         "",
         f"| program | {' | '.join(f'{rows:,} rows' for rows in sizes)} |",
@@ -49,19 +48,15 @@ def as_markdown(costs: Costs) -> str:
 
 def put_into(text: str, table: str) -> str:
     """Return `text` with `table` between its two markers, in place of what stood there."""
-    found = re.compile(f"(?<={BEGIN}\n).*?(?={END})", re.DOTALL)
-    assert found.search(text), f"{BEGIN} and {END} are missing"
-    return found.sub(lambda _: f"\n{table}\n\n", text)
+    before, rest = text.split(f"{BEGIN}\n")
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
-def write(readme: Path, costs: Costs) -> None:
-    """Put the table into the README."""
-    readme.write_text(put_into(readme.read_text(), as_markdown(costs)))
-
-
-def machine() -> str:
-    """Describe this machine without naming it."""
-    return f"{_processor()}, {os.cpu_count()} cores, {_system()}, Python {platform.python_version()}"
+def here() -> str:
+    """Describe this machine, without naming it, and what is installed."""
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return f"{_processor()}, {os.cpu_count()} cores, {_system()}, Python {platform.python_version()}; {versions}"
 
 
 def _processor() -> str:
