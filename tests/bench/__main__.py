@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from . import sinks
 from .bars import DRY, LATE, LATENCY, MILLION
-from .runs import PROGRAMS, ROOT, BenchError, Cost, Runs, Source, beside, can_dry_run, source
+from .runs import PROGRAMS, ROOT, BenchError, Cost, Runs, Source, beside, can_dry_run, check_packages, source
 from .table import NAMES, as_markdown, here, put_into
 
 SIZES = (100, 1000, 10_000, 100_000, MILLION)
@@ -21,12 +21,13 @@ _DRY_SIZES = (100, 1000, 10_000, MILLION)
 def main() -> int:
     """Measure, print, and write into the README if asked to; return the exit code."""
     options = _options()
-    with TemporaryDirectory() as name, beside(sinks.serve, Path(name)) as pipe:
-        bench = _Bench(Runs(pipe, Path(name)), options.runs)
-        try:
+    try:
+        check_packages()
+        with TemporaryDirectory() as name, beside(sinks.serve, Path(name)) as pipe:
+            bench = _Bench(Runs(pipe, Path(name)), options.runs)
             bench.measure(options.sizes, options.only)
-        except BenchError as error:
-            sys.exit(str(error))
+    except BenchError as error:
+        sys.exit(str(error))
     table = as_markdown(bench.costs, here())
     print(table)
     if options.write:

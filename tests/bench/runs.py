@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,8 @@ PROGRAMS = {
     "c": PEERS / "frames.py",
     "d": PEERS / "floor.py",
 }
+EXTRAS = Path(sys.prefix) / "bench"
+"""Where `make bench` installs what only "c" needs: openpyxl loads numpy where it finds it, so nobody else may."""
 _LEVELS = range(1, 10)
 
 
@@ -110,6 +113,7 @@ class Runs:
             "SUPABASE_URL": hour.url,
             "REPORT_DIR": str(folder),
             "TMPDIR": str(folder),
+            "PYTHONPATH": str(EXTRAS) if letter == "c" else "",
             "BENCH_START": START.isoformat(),
             "BENCH_SHEET": str(self._sheet(hour.rows)),
             "BENCH_LEVEL": str(self._levels.get(hour.rows, 6)),
@@ -157,6 +161,14 @@ def count_rows(book: bytes) -> int:
     """Count the rows of a workbook's first sheet that have an id, but for the header."""
     sheet = CalamineWorkbook.from_filelike(io.BytesIO(book)).get_sheet_by_index(0)
     return sum(1 for row in sheet.iter_rows() if row[0] != "") - 1
+
+
+def check_packages() -> None:
+    """Raise BenchError unless pandas is where "c" finds it, and numpy where openpyxl does not."""
+    if not (EXTRAS / "pandas").is_dir():
+        raise BenchError("The packages of requirements.bench.txt are missing. Run `make bench`, which installs them.")
+    if find_spec("numpy"):
+        raise BenchError("openpyxl would load the numpy that is installed here. Run `make clean`, then `make bench`.")
 
 
 def can_dry_run() -> bool:

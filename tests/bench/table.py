@@ -3,13 +3,14 @@
 import os
 import platform
 import re
+import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import Distribution
 from pathlib import Path
 from statistics import median
 
 from .bars import DRY, LATE, Costs, bars
-from .runs import Cost
+from .runs import EXTRAS, Cost
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 NAMES = {
@@ -55,7 +56,9 @@ def put_into(text: str, table: str) -> str:
 
 def here() -> str:
     """Describe this machine, without naming it, and what is installed."""
-    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    places = [*sys.path, str(EXTRAS)]
+    found = [next(iter(Distribution.discover(name=name, path=places))) for name in _PACKAGES]
+    versions = ", ".join(f"{package.metadata['Name']} {package.version}" for package in found)
     return f"{_processor()}, {os.cpu_count()} cores, {_system()}, Python {platform.python_version()}; {versions}"
 
 
