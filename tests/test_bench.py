@@ -15,7 +15,7 @@ from src.settings import SupabaseSettings
 
 from .bench.bars import DRY, LATE, MILLION, bars
 from .bench.pages import PAGE, Hour, serving
-from .bench.runs import Cost
+from .bench.runs import ROOT, Cost
 from .bench.table import as_markdown, put_into
 from .builders import START, make_window
 from .sandbox.sample import sample_hour
@@ -104,3 +104,4 @@ def test_a_table_takes_the_place_of_the_one_before_and_of_nothing_else() -> None
 
     assert once == f"Before.\n<!-- bench -->\n\n{table}\n\n<!-- /bench -->\nBehind.\n"
     assert put_into(once, table) == once
+    assert table in put_into((ROOT / "README.md").read_text(), table)
