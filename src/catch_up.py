@@ -3,16 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from . import message
+from . import words
 from .analyses import AnalysesTable
 from .errors import LedgerError, ReportError, SourceError
 from .history import History, read_history
 from .ledger import Ledger
 from .message import Failure
 from .options import command_again
-from .produce import Producer
+from .produce import Producer, Result
 from .record import Record
 from .window import Window, as_option
 
@@ -23,15 +23,16 @@ COUNT_LIMIT = 30.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LateRows:
-    """A window that has `more` rows now than its report had."""
+    """A window that has `more` rows now than its report had, or that was `skipped` as empty."""
 
     window: Window
     more: int
+    skipped: bool = False
 
     @property
     def remark(self) -> str:
         """The sentence for the next message."""
-        return message.late_rows(self.window, self.more)
+        return words.late_rows(self.window, self.more, skipped=self.skipped)
 
 
 async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:
@@ -60,14 +61,15 @@ async def _each_counted(delivered: Sequence[tuple[Window, Record]], table: Analy
         if more < 0:
             logger.info("%s has %d rows fewer than its report had", window.label(), -more)
         elif more not in (0, record.late_rows):
-            found.append(LateRows(window=window, more=more))
+            found.append(LateRows(window=window, more=more, skipped=record.is_skipped))
     return found
 
 
-async def produce_with_catch_up(producer: Producer, window: Window, *, resend: bool) -> int:
+async def produce_with_catch_up(producer: Producer, window: Window, *, resend: bool) -> Result:
     """Report the present window first, then make good what was missed, oldest first, while time lasts.
 
-    Return the exit code: a missed window that fails again for a cause told before doesn't change it.
+    Return the present one's result with the exit code of all: a missed window that fails again for a cause
+    told before doesn't change that.
     """
     history = await _history_or_none(producer, window)
     late = await find_late_rows(history, producer.table) if history else []
@@ -77,7 +79,7 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
     result = await producer.produce(window, resend=resend, remarks=remarks, scheduled=True)
     code = result.code
     if history is None:
-        return code
+        return result
     if result.sent:
         await note_late_rows(producer.ledger, late)
     for missed in history.missed():
@@ -87,7 +89,8 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
         made_good = await producer.produce(missed, late=True, scheduled=True)
         code = code if made_good.known else max(code, made_good.code)
     await _give_up(producer, history.given_up())
-    return code
+    why = result.why or ("A window that was missed failed again." if code else "")
+    return replace(result, code=code, why=why)
 
 
 async def _history_or_none(producer: Producer, window: Window) -> History | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 
 EXACT_DIGITS = 10**15
 """Excel keeps 15 digits of a number; whole numbers from here on are written as text, to keep every digit."""
@@ -18,8 +18,9 @@ SHORTENED = "… [shortened]"
 
 Value = datetime | int | float | str | None
 Sheet = Any  # types-openpyxl knows the write-only sheet only in part
-_CENTRED = Alignment(horizontal="center")
-_HEADER_ALIGNMENT = Alignment(horizontal="center", vertical="center")
+RULE = Border(bottom=Side("thin", color="D9D9D9"))
+"""The line below a row: not every reader draws a table's bands."""
+_HEADER_ALIGNMENT = Alignment(horizontal="center", vertical="center", wrap_text=True)
 _HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
 _HEADER_FILL = PatternFill("solid", start_color="4472C4", end_color="4472C4")
 # What XML 1.0 can't hold, or nobody can see: controls but tab and line feed, lone surrogates, U+FFFE and U+FFFF.
@@ -28,31 +29,36 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
-def cell(sheet: Sheet, value: Value, number_format: str) -> Cell:
+def cell(sheet: Sheet, value: Value, number_format: str = "General") -> Cell:
     """Make a cell of `value` shown in `number_format`; text is shown as it stands, None as nothing."""
-    if isinstance(value, int) and abs(value) >= EXACT_DIGITS:
-        value = str(value)
-    if isinstance(value, str):
-        return text_cell(sheet, value)
-    made = WriteOnlyCell(sheet, value)
+    made = WriteOnlyCell(sheet)
     made.number_format = number_format
-    if isinstance(value, datetime):
-        made.alignment = _CENTRED  # at the right edge it would run into the status beside it
+    put(made, value)
     return made
 
 
-def text_cell(sheet: Sheet, text: str) -> Cell:
-    """Make a cell that shows `text` as that text, whatever it begins with."""
-    made = WriteOnlyCell(sheet, _escaped(visible(text)))
-    made.data_type = "s"  # openpyxl takes text that begins with = for a formula and #N/A for an error
+def put(into: Cell, value: Value) -> None:
+    """Put `value` into a cell, whose format stays: text is shown as it stands, None as nothing."""
+    if isinstance(value, int) and abs(value) >= EXACT_DIGITS:
+        value = str(value)
+    if isinstance(value, str):
+        into.value = _escaped(visible(value))
+        into.data_type = "s"  # openpyxl takes text that begins with = for a formula and #N/A for an error
+    else:
+        into.value = value
+
+
+def text_cell(sheet: Sheet, text: str, **style: Font | Alignment | PatternFill | Border) -> Cell:
+    """Make a cell that shows `text` as that text, whatever it begins with, in a `style` of cell attributes."""
+    made = cell(sheet, text)
+    for name, value in style.items():
+        setattr(made, name, value)
     return made
 
 
 def header_cell(sheet: Sheet, text: str) -> Cell:
     """Make a cell of a header: white, bold, centred on blue."""
-    made = text_cell(sheet, text)
-    made.font, made.fill, made.alignment = _HEADER_FONT, _HEADER_FILL, _HEADER_ALIGNMENT
-    return made
+    return text_cell(sheet, text, font=_HEADER_FONT, fill=_HEADER_FILL, alignment=_HEADER_ALIGNMENT)
 
 
 def visible(text: str) -> str:

@@ -8,11 +8,12 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from . import rest
+from . import rest, storage
 from .alarm import Alarm
 from .analyses import AnalysesTable
+from .build import Builder
 from .channels import Channel, mail, telegram
 from .channels.mail import MailChannel
 from .channels.telegram import TelegramChannel
@@ -29,6 +30,7 @@ from .produce import Producer
 from .rest import Rest, open_rest
 from .retry import Patience
 from .settings import Draft, Settings
+from .storage import Storage
 from .window import Window
 
 
@@ -40,6 +42,7 @@ class Timing:
     longest_wait: float = 60.0
     supabase: float = rest.WAIT
     supabase_deadline: float = rest.DEADLINE
+    storage: float = storage.WAIT
     smtp: float = mail.TIMEOUT
     telegram: float = telegram.READ_TIMEOUT
     limit: float | None = None
@@ -84,9 +87,17 @@ class Composition:
     def producer(self, settings: Settings, api: Rest) -> Producer:
         """Make the producer of a window; its patience begins now."""
         patience = self.patience(settings)
+        table = self.table(settings, api, patience)
         return Producer(
             settings=settings,
-            table=self.table(settings, api, patience),
+            table=table,
+            builder=Builder(
+                settings=settings,
+                table=table,
+                storage=self._storage(settings, patience),
+                patience=patience,
+                clock=self._clock,
+            ),
             ledger=self.ledger(settings, api, patience),
             channels=previews(settings.mail, settings.telegram) if self._options.dry_run else self.channels,
             alarm=self.alarm(settings),
@@ -120,6 +131,21 @@ class Composition:
             return TableLedger(api, self._clock, self._holder(), patience, source)
         return FolderLedger(report.report_dir, self._clock, self._holder(), patience, source)
 
+    def _storage(self, settings: Settings, patience: Patience) -> Storage | None:
+        report = settings.report
+        if report.report_bucket is None or self._options.dry_run:
+            return None
+        return Storage(
+            settings.supabase,
+            report.report_bucket,
+            timedelta(hours=report.report_link_hours),
+            tls=self._tls,
+            patience=patience,
+            clock=self._clock,
+            hide=self._redaction.hide,
+            wait=self._timing.storage,
+        )
+
     @property
     def stop_is_told(self) -> bool:
         """Whether a SIGTERM has been dealt with by whoever had a window in hand."""
@@ -150,6 +176,8 @@ class Composition:
         found = checks_of_table(self.table(settings, api, patience), window, sees_all=api.sees_all)
         found += checks_of_mail(self.mail) if self.mail else []
         found += checks_of_telegram(self.telegram) if self.telegram else []
+        if storage := self._storage(settings, patience):
+            found.append(("bucket", storage.check))
         return [*found, check_of_ledger(self.ledger(settings, api, patience), window)]
 
     def _command(self, window: Window) -> str:

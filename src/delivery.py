@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from .channels import Channel, Outcome, not_delivered
 from .errors import DeliveryError
 from .ledger import Book
 from .message import Report
+from .parcel import Parcel
 from .retry import Patience
 
 logger = logging.getLogger(__name__)
@@ -37,31 +40,64 @@ async def deliver(
 async def _through(
     channel: Channel, report: Report, book: Book, patience: Patience, *, refused_too: bool
 ) -> list[Outcome]:
-    """Send by one channel, and again to those for whom it failed, as long as patience allows."""
+    """Send by one channel, and again to those for whom it failed, as long as patience allows.
+
+    Where the workbook is too large, it goes once more without.
+    """
     owed = book.owed(channel, refused_too=refused_too)
-    repeats = book.unseen(channel.name)
+    parcel, repeats = Parcel(channel.name, report, book.bare(channel.name)), book.unseen(channel.name)
     final: list[Outcome] = []
     for attempt, wait in enumerate(patience.waits(), 1):
         if not owed:
             break
-        outcomes: list[Outcome] = []
-        for batch in [(one,) for one in owed] if channel.one_by_one else [owed]:
-            await book.sending(channel.name, batch)
-            outcomes += (answers := await _attempt(channel, report, batch, repeats, patience))
-            await book.note(answers)
+        outcomes = await _round(channel, parcel, owed, repeats, book, patience)
         repeats |= {outcome.recipient for outcome in outcomes if outcome.ambiguous}
-        failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+        too_large = [outcome for outcome in outcomes if outcome.too_large]
+        failed = [outcome for outcome in outcomes if outcome.state == "failed" and not outcome.too_large]
         # One that wants to be left alone for longer than there is time doesn't give up the others.
         failed = [outcome for outcome in failed if patience.allows(max(wait, outcome.retry_after))]
         wait = max([wait, *(outcome.retry_after for outcome in failed)])
-        owed = tuple(outcome.recipient for outcome in failed)
-        final += [outcome for outcome in outcomes if outcome.recipient not in owed]
-        if owed:
-            logger.warning("%s, attempt %d: %s Trying again in %.1f s.", channel.name, attempt, failed[0].failure, wait)
+        owed = tuple(outcome.recipient for outcome in (*too_large, *failed))
+        final += [replace(outcome, attempt=attempt) for outcome in outcomes if outcome.recipient not in owed]
+        if too_large:
+            logger.warning("%s: %s Going on without the file.", channel.name, too_large[0].failure)
+            await parcel.lighten(too_large[0].failure)
+        if failed:
+            logger.warning(
+                "%s, attempt %d: %s Trying again in %.1f s.",
+                channel.name,
+                attempt,
+                failed[0].failure,
+                wait,
+                extra={"event": "retry", "channel": channel.name, "attempt": attempt},
+            )
             await asyncio.sleep(wait)
     for outcome in final:
-        _log(outcome)
+        _log(outcome, report)
     return final
+
+
+async def _round(
+    channel: Channel,
+    parcel: Parcel,
+    owed: Sequence[str],
+    repeats: frozenset[str],
+    book: Book,
+    patience: Patience,
+) -> list[Outcome]:
+    """Send once to each of `owed`, but to those who have it as well as it can be sent now."""
+    outcomes = parcel.spared(owed)
+    await book.note(outcomes)
+    spared = {outcome.recipient for outcome in outcomes}
+    rest = tuple(recipient for recipient in owed if recipient not in spared)
+    for batch in [(one,) for one in rest] if channel.one_by_one or not rest else [rest]:
+        await book.sending(channel.name, batch)
+        began = time.monotonic()
+        answers = await _attempt(channel, parcel.report, batch, repeats, patience)
+        seconds = time.monotonic() - began
+        outcomes += (judged := [replace(parcel.judged(answer), seconds=seconds) for answer in answers])
+        await book.note(judged)
+    return outcomes
 
 
 async def _attempt(
@@ -81,6 +117,9 @@ async def _attempt(
 
 async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> bool:
     """Send `text`, written at `at`, through the first channel that takes it; tell whether one did, and never raise."""
+    if not channels:  # what it is about was logged before
+        logger.error("There is nobody to alert: no channel has whole settings", extra={"event": "nobody_alerted"})
+        return False
     for channel in channels:
         try:
             async with asyncio.timeout(ALERT_LIMIT):
@@ -90,9 +129,9 @@ async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> b
         except Exception:  # what the alert is about matters more
             logger.exception("The alert could not be sent by %s", channel.name)
         else:
-            logger.info("Alert sent by %s", channel.name)
+            logger.info("Alert sent by %s", channel.name, extra={"event": "alerted", "channel": channel.name})
             return True
-    logger.error("Nobody could be alerted; this log is the only word of it:\n%s", text)
+    logger.error("Nobody could be alerted; this log is the only word of it:\n%s", text, extra={"event": "nobody_alerted"})
     return False
 
 
@@ -102,10 +141,15 @@ def healthiest_first(channels: Sequence[Channel], outcomes: Sequence[Outcome] = 
     return sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))
 
 
-def _log(outcome: Outcome) -> None:
+def _log(outcome: Outcome, report: Report) -> None:
+    fields = {"channel": outcome.channel, "recipient": outcome.recipient, "attempt": outcome.attempt}
+    fields |= {"seconds": round(outcome.seconds, 3), "bytes": report.file.size}
     if outcome.delivered:
-        logger.info("%s to %s: delivered (%s)", outcome.channel, outcome.recipient, outcome.receipt)
+        extra = {"event": "delivered", **fields}
+        logger.info("%s to %s: delivered (%s)", outcome.channel, outcome.recipient, outcome.receipt, extra=extra)
     else:
-        logger.error("%s to %s: NOT delivered. %s", outcome.channel, outcome.recipient, outcome.failure)
+        extra = {"event": "without_file" if outcome.state == "without file" else "not_delivered", **fields}
+        end = "delivered WITHOUT its workbook" if outcome.state == "without file" else "NOT delivered"
+        logger.error("%s to %s: %s. %s", outcome.channel, outcome.recipient, end, outcome.failure, extra=extra)
     if outcome.notice:
         logger.warning("%s", outcome.notice)

@@ -11,9 +11,11 @@
     │   ├── HiddenRowsError             row-level security may hide rows from this key
     │   └── RowsMissingError            fewer rows arrived than the server counted
     ├── WorkbookError               1   the workbook could not be written
+    ├── StorageError                1   a workbook too large for a channel could not be put behind a link
     ├── LedgerError                 1   what has been delivered to whom can't be read, written or claimed
     ├── TimeLimitError              1   the run took longer than REPORT_TIME_LIMIT
     └── DeliveryError               1   a recipient, or a whole channel, did not get the report or an alert
+        └── TooLargeError               a channel takes nothing of that size
 
 `transient` errors may be gone at the next attempt; `retry_after` is how many seconds the server wants to be left alone.
 Each message is a whole sentence for the operator and ends in what to do.
@@ -116,6 +118,17 @@ class WorkbookError(ReportError):
     stage = "writing the workbook"
 
 
+class StorageError(ReportError):
+    """A workbook too large for a channel could not be put behind a link."""
+
+    stage = "storing the workbook"
+
+    def __init__(self, message: str, *, transient: bool = False, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.retry_after = retry_after
+
+
 class LedgerError(ReportError):
     """What has been delivered to whom can't be read, written or claimed."""
 
@@ -152,3 +165,10 @@ class DeliveryError(ReportError):
         self.transient = transient
         self.ambiguous = ambiguous
         self.retry_after = retry_after
+
+
+class TooLargeError(DeliveryError):
+    """A channel takes nothing of that size: the report may go once more, without its file. What to do comes behind."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, transient=True)

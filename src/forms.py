@@ -127,6 +127,8 @@ SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Host = Annotated[str, AfterValidator(_host)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]
+# Of what Storage allows (isValidBucketName in its limits.ts), what needs no quoting in a URL.
+Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "is not a bucket's name"))]
 Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "holds blanks or odd signs"))]
 Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
 # The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.

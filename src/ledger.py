@@ -44,7 +44,7 @@ class Book:
 
     def owed(self, channel: Channel, *, refused_too: bool) -> tuple[str, ...]:
         """List the recipients of `channel` that lack the report, as far as they are still recipients."""
-        without = ("owed", "sending", "refused") if refused_too else ("owed", "sending")
+        without = ("owed", "sending", *(("without file", "refused") if refused_too else ()))
         return tuple(
             entry.recipient
             for entry in self.record.entries
@@ -53,8 +53,15 @@ class Book:
 
     def unseen(self, channel: str) -> frozenset[str]:
         """Name the recipients for whom a sending began whose end nobody saw."""
+        return self._those(channel, "sending")
+
+    def bare(self, channel: str) -> frozenset[str]:
+        """Name the recipients who got the report without its workbook."""
+        return self._those(channel, "without file")
+
+    def _those(self, channel: str, state: State) -> frozenset[str]:
         entries = self.record.entries
-        return frozenset(entry.recipient for entry in entries if (entry.channel, entry.state) == (channel, "sending"))
+        return frozenset(entry.recipient for entry in entries if (entry.channel, entry.state) == (channel, state))
 
     async def sending(self, channel: str, recipients: Sequence[str]) -> None:
         """Note that a sending begins."""
@@ -68,6 +75,13 @@ class Book:
             if state == "owed" and outcome.ambiguous:
                 state = "sending"
             self._set(outcome.channel, [outcome.recipient], state, outcome.receipt)
+        await self.save()
+
+    async def skip(self, channels: Iterable[Channel]) -> None:
+        """Note that the window has no rows, so that nobody gets what is still owed to `channels`."""
+        for channel in channels:
+            self._set(channel.name, self.owed(channel, refused_too=True), "skipped", "")
+        self.record.rows, self.record.late_rows = 0, 0
         await self.save()
 
     def is_new(self, causes: Sequence[str]) -> bool:

@@ -1,27 +1,59 @@
-"""The words: subject, text and caption of a report, and the alert when something failed.
+"""The forms of what is told: a mail's subject, text and page, a chat's caption; and the alert when something failed.
 
-Every text is plain; nothing of the table stands in a subject.
+Nothing of the table stands in a subject.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from pathlib import Path
 
-from .cells import visible
-from .summary import Summary
+from . import letter, words
+from .plain import fitted
+from .told import Told
 from .window import Window
 
 CAPTION_LIMIT = 1024
-"""UTF-16 units of a Telegram caption (1,024 characters in the Bot API's sendDocument, its own count being wider)."""
-LATE = " (late)"
+"""UTF-16 units of a Telegram caption without its markup (1,024 characters after entities parsing in the Bot API's
+sendDocument, its own count being wider)."""
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
 ALERT_LIMIT = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
-_STATUSES_SHOWN = 8
-_STATUS_LENGTH = 40
+_REPEAT = f"\n\n{words.REPEAT}"
+Line = tuple[str, str]
+"""A line of a caption: plain text, and what stands in the tag around it, if there is one (`b`, `a href="…"`)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """Where the workbook is for one channel: sent along, behind a `link` instead, or left out for a reason.
+
+    `size` in bytes; `until` (aware UTC) is when the link ends; `left_out` is a sentence.
+    """
+
+    name: str
+    size: int
+    link: str = ""
+    until: datetime | None = None
+    left_out: str = ""
+
+    @property
+    def along(self) -> bool:
+        """Whether it is sent along."""
+        return not self.link and not self.left_out
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wording:
+    """One report in the words of every channel: `html` is the mail's page, `caption` is in Telegram's HTML."""
+
+    subject: str
+    text: str
+    html: str
+    caption: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,52 +62,91 @@ class Report:
 
     `identity` names this delivery: the same for every attempt at it, another for any other report;
     `repeats` is the identity of the delivery that this one repeats on purpose, if it does.
-    `created` is aware UTC.
+    `created` is aware UTC. `worded` writes the report for a channel, given where its file is.
+    `stored` puts the workbook behind a link, or raises StorageError; None where there is no REPORT_BUCKET.
+    `moved` says where the workbook is, if not sent along.
     """
 
     window: Window
     identity: str
     created: datetime
     attachment: Path
-    subject: str
-    text: str
-    caption: str
+    worded: Callable[[File], Wording]
     repeats: str = ""
+    stored: Callable[[], Awaitable[File]] | None = None
+    moved: File | None = None
+
+    @property
+    def file(self) -> File:
+        """Where the workbook is: sent along, unless it was moved."""
+        return self.moved or File(name=self.attachment.name, size=self.attachment.stat().st_size)
 
 
-def subject(window: Window, *, late: bool = False) -> str:
-    """Write the subject of the mail: `Digital Twin Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
-    return f"Digital Twin {_title(window)} - {window.label()}{LATE if late else ''}"
+def worded(file: File, told: Told, window: Window) -> Wording:
+    """Write a report for every channel."""
+    in_mail, in_chat = (_whereabouts(file, window, channel) for channel in ("email", "Telegram"))
+    return Wording(
+        subject=f"{words.SENDER} {told.title} - {told.label}{told.marks}",
+        text=_text(told, in_mail, file),
+        html=letter.rendered(told, in_mail, apart=not file.along, link=file.link),
+        caption=_caption(told, in_chat, file),
+    )
 
 
-def caption(window: Window, summary: Summary, *, late: bool = False, remarks: Sequence[str] = ()) -> str:
-    """Write the text under the file in a chat, at most CAPTION_LIMIT long."""
-    head = f"{_title(window)} - {window.label()}{LATE if late else ''}"
-    text = "\n\n".join([head, _figures(window, summary), *remarks])
-    return _fitted(text, CAPTION_LIMIT)
+def marked_as_repeat(caption: str) -> str:
+    """Add to a caption that its message may be there already; there is room for it in every caption."""
+    return caption + _REPEAT
 
 
-def marked_as_repeat(text: str) -> str:
-    """Add to a caption that its message may be there already; the caption stays within its limit."""
-    note = "\n\nThis may be a repeat: the answer to the first attempt got lost."
-    return _fitted(text, CAPTION_LIMIT - len(note)) + note
+def _whereabouts(file: File, window: Window, channel: str) -> str:
+    if file.link:
+        return words.linked(file.size, file.until, window, channel)
+    return words.left_out(file.left_out) if file.left_out else words.attached(file.name)
 
 
-def body(window: Window, summary: Summary, attachment: Path, *, late: bool = False, remarks: Sequence[str] = ()) -> str:
-    """Write the mail's plain text: the window, the main figures, remarks, what is attached."""
-    parts = [
-        f"{_title(window)} for Digital Twin{LATE if late else ''}\n{window.label()}",
-        _figures(window, summary),
-        *remarks,
-        f"Every analysis is in the attached workbook, {attachment.name}.\n",
+def _text(told: Told, whereabouts: str, file: File) -> str:
+    """Write the mail's plain text."""
+    analyses, *others = [f"{name}: {value}" for name, value in (*told.figures, *told.details)] or [""]
+    statuses = [f"  {bar.name}: {bar.count:,}" for bar in told.bars]
+    worst = [f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}" for case in told.worst]
+    paragraphs = (
+        [f"{told.title} for {words.SENDER}{told.marks}", told.label],
+        [told.headline, told.comparison],
+        [whereabouts, file.link] if not file.along else [],
+        [*told.remarks],
+        [f"{words.ODD_DATA}:", *(f"  {oddity}" for oddity in told.oddities)] if told.oddities else [],
+        [analyses, *statuses, *others],
+        [f"{told.worst_title}:", *worst] if worst else [],
+        [whereabouts] if file.along else [],
+    )
+    return "\n\n".join("\n".join(filter(None, lines)) for lines in paragraphs if any(lines)) + "\n"
+
+
+def _caption(told: Told, whereabouts: str, file: File) -> str:
+    """Write the text under the file in a chat; what matters most stands first, because the end may be cut off."""
+    download = (words.DOWNLOAD, f'a href="{escape(file.link)}"') if file.link else ("", "")
+    paragraphs: list[list[Line]] = [
+        [(f"{told.title} - {told.label}{told.marks}", "")],
+        [(told.headline, "b"), (told.comparison, ""), (told.to_look_at, "")],
+        [(whereabouts, ""), download] if not file.along else [],
+        [(remark, "") for remark in told.remarks],
+        [(f"{name}: {value}", "") for name, value in told.details],
+        [(f"{bar.name}: {bar.count:,}", "") for bar in told.bars],
     ]
-    return "\n\n".join(parts)
+    lines = [line for paragraph in paragraphs if paragraph for line in (*filter(any, paragraph), ("", ""))]
+    return _marked_up(lines[:-1], CAPTION_LIMIT - len(_REPEAT))
 
 
-def late_rows(window: Window, more: int) -> str:
-    """Write the remark that rows came after a window's report was sent."""
-    rows = "1 row has" if more == 1 else f"{more:,} rows have"
-    return f"{rows} come late for {window.label()}, after its report was sent."
+def _marked_up(lines: Sequence[Line], limit: int) -> str:
+    """Write `lines` in Telegram's HTML, cut to `limit` UTF-16 units of what is shown, never within a tag or entity."""
+    written = []
+    for text, tag in lines:
+        if limit <= 1:
+            break
+        kept = escape(fitted(text, limit - 1))
+        written.append(f"<{tag}>{kept}</{tag.split()[0]}>" if tag else kept)
+        limit -= len(text.encode("utf-16-le")) // 2 + 1
+    return "\n".join(written).rstrip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,50 +189,10 @@ def alert(
         tail += ["", "To make it good, mend the cause, then run:", command]
     first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
     # What is told of the failures gives way, never the window, the owed or the command.
-    return first + _fitted("\n".join(told), ALERT_LIMIT - len(first) - len(last)) + last
+    return first + fitted("\n".join(told), ALERT_LIMIT - len(first) - len(last)) + last
 
 
-def all_clear(window: Window) -> str:
-    """Write that a window somebody was alerted of has reached everyone."""
-    return f"{ALL_CLEAR} the {window.template} report of {window.label()} has now been delivered to everyone."
-
-
-def number(value: int | float) -> str:
-    """Write a sum for people: `1,234`, and of fractions at most six digits."""
-    return f"{value:,}" if isinstance(value, int) else f"{round(value, 6):,}".removesuffix(".0")
-
-
-def rate(value: float | None) -> str:
-    """Write a share for people: `97.8 %`, or `-` where there is none."""
-    return "-" if value is None else f"{value * 100:.1f} %"
-
-
-def _title(window: Window) -> str:
-    return f"{window.template.title()} Report"
-
-
-def _figures(window: Window, summary: Summary) -> str:
-    if not summary.rows:
-        return f"No analyses in {window.label()}."
-    statuses = summary.statuses()
-    lines = [f"Analyses: {summary.rows:,}"]
-    lines += [f"  {_shortened(status)}: {count:,}" for status, count in statuses[:_STATUSES_SHOWN]]
-    if rest := statuses[_STATUSES_SHOWN:]:
-        lines.append(f"  {len(rest):,} other statuses: {sum(count for _, count in rest):,}")
-    lines += [
-        f"Records processed: {number(summary.processed)}",
-        f"Records failed: {number(summary.failed)}",
-        f"Success rate: {rate(summary.success_rate)}",
-    ]
-    return "\n".join(lines)
-
-
-def _shortened(status: str) -> str:
-    line = " ".join(visible(status).split())
-    return line if len(line) <= _STATUS_LENGTH else line[: _STATUS_LENGTH - 1] + "…"
-
-
-def _fitted(text: str, limit: int) -> str:
-    """Cut `text` to `limit` UTF-16 units, with a mark."""
-    units = text.encode("utf-16-le")
-    return text if len(units) <= limit * 2 else units[: limit * 2 - 2].decode("utf-16-le", "ignore") + "…"
+def all_clear(window: Window, *, skipped: bool = False) -> str:
+    """Write that a window somebody was alerted of has reached everyone, or was `skipped` as empty."""
+    end = "was skipped: it has no rows" if skipped else "has now been delivered to everyone"
+    return f"{ALL_CLEAR} the {window.template} report of {window.label()} {end}."

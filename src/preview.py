@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from . import words
 from .channels import Channel, Outcome
-from .channels.mail import compose
+from .channels.mail import LARGEST, compose
 from .files import written_beside
 from .message import Report
 from .settings import MailSettings, TelegramSettings
@@ -47,8 +48,10 @@ def previews(mail: MailSettings | None, telegram: TelegramSettings | None) -> li
 
 
 def _mail(report: Report, settings: MailSettings) -> bytes:
+    if report.file.size * 4 // 3 > LARGEST:  # in base64
+        report = replace(report, moved=replace(report.file, left_out=words.too_large("email", report.file.size)))
     return compose(report, settings.smtp_from, settings.smtp_to).as_bytes()
 
 
 def _caption(report: Report) -> bytes:
-    return report.caption.encode()
+    return report.worded(report.file).caption.encode()

@@ -1,26 +1,24 @@
 """One window, from its claim in the ledger to the outcome of every recipient."""
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from . import message
 from .alarm import Alarm
 from .analyses import AnalysesTable
+from .build import Builder
 from .channels import Channel, Outcome
 from .delivery import deliver
-from .errors import LedgerError, ReportError, RowsMissingError, TimeLimitError
+from .errors import LedgerError, ReportError, TimeLimitError
 from .ledger import Book, Ledger
-from .logs import rows_bar
-from .message import Failure, Report
+from .logs import window_in_hand
+from .message import Failure
 from .retry import Patience
 from .settings import Settings
-from .summary import Summary
-from .window import Window
-from .workbook import ReportWorkbook
+from .window import Window, as_option
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +44,7 @@ class Producer:
 
     settings: Settings
     table: AnalysesTable
+    builder: Builder
     ledger: Ledger
     channels: Sequence[Channel]
     alarm: Alarm
@@ -67,6 +66,7 @@ class Producer:
 
         A `late` one is made good without being asked for: those refused for good are left alone.
         """
+        window_in_hand.set(as_option(window))
         try:
             async with self.ledger.claim(window) as book:
                 try:
@@ -78,7 +78,7 @@ class Producer:
                 except TimeLimitError as error:
                     if late:
                         logger.warning("%s The next run makes it good.", error)
-                        return Result(code=1, known=True)
+                        return Result(code=1, known=True, words="failed", why=str(error))
                     return await self._failed(window, error.stage, str(error), book)
                 except ReportError as error:
                     return await self._failed(window, error.stage, str(error), book)
@@ -92,84 +92,52 @@ class Producer:
     async def _claimed(self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]) -> Result:
         if not any(book.owed(channel, refused_too=not late) for channel in self.channels):
             self._log_delivered_before(window, book)
-            return Result(code=0)
-        report, summary = await self._within_limit(window, book, late=late, remarks=remarks)
+            words = "skipped before" if book.record.is_skipped else "delivered before"
+            return Result(code=0, words=words, rows=book.record.rows)
+        report, summary = await self.builder.build(window, resent=book.record.resent, late=late, remarks=remarks)
+        if report is None:
+            return await self._skip(window, book)
         book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
         outcomes = await deliver(report, self.channels, book, self.patience, refused_too=not late)
-        return await self._conclude(window, book, outcomes)
-
-    async def _within_limit(
-        self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]
-    ) -> tuple[Report, Summary]:
-        try:
-            async with asyncio.timeout_at(self.patience.deadline):
-                return await self._build_whole(window, book, late=late, remarks=remarks)
-        except TimeoutError:
-            raise TimeLimitError(self.settings.report.report_time_limit) from None
-
-    async def _build_whole(
-        self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]
-    ) -> tuple[Report, Summary]:
-        """Read the window into a workbook; where rows were missing, count and read once more."""
-        try:
-            return await self._build(window, book, late=late, remarks=remarks)
-        except RowsMissingError as error:
-            logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted)
-            return await self._build(window, book, late=late, remarks=remarks)
-
-    async def _build(self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]) -> tuple[Report, Summary]:
-        summary = Summary()
-        with ReportWorkbook(window) as workbook, rows_bar() as advance:
-            async for page in self.table.pages(window):
-                workbook.add(page.rows)
-                summary.add(page.rows)
-                advance(len(page.rows), page.counted)
-            attachment = workbook.save(self.settings.report.report_dir, summary)
-        logger.info("%s: %d rows in %s", window.label(), summary.rows, attachment)
-        identity = self._identity(window)
-        resent = book.record.resent
-        report = Report(
-            window=window,
-            identity=f"{identity}.resend.{resent}" if resent else identity,
-            repeats=identity if resent else "",
-            created=self.clock(),
-            attachment=attachment,
-            subject=message.subject(window, late=late),
-            text=message.body(window, summary, attachment, late=late, remarks=remarks),
-            caption=message.caption(window, summary, late=late, remarks=remarks),
-        )
-        return report, summary
-
-    def _identity(self, window: Window) -> str:
-        """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
-        supabase = self.settings.supabase
-        source = f"{supabase.supabase_url} {supabase.supabase_table} {window.end.isoformat()}"
-        digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-        return f"report.{window.template}.{window.start:%Y%m%dT%H%M%SZ}.{digest}"
+        result = replace(await self._conclude(window, book, outcomes), rows=summary.rows)
+        if late and result.code == 0:
+            report.attachment.unlink(missing_ok=True)  # nobody looks for it; the present window's stays
+        return result
 
     async def _conclude(self, window: Window, book: Book, outcomes: Sequence[Outcome]) -> Result:
         failed = [outcome for outcome in outcomes if not outcome.delivered]
-        logger.info("%s: delivered to %d of %d", window.label(), len(outcomes) - len(failed), len(outcomes))
+        words = f"delivered to {len(outcomes) - len(failed)} of {len(outcomes)}"
+        logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
         notices = [Failure(what="nothing yet", why=outcome.notice) for outcome in outcomes if outcome.notice]
         if notices:
             await self.alarm.raise_for(None, notices)
         if failed:
             told = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
-            return Result(code=1, sent=len(failed) < len(outcomes), known=told == "before")
-        if book.record.is_delivered(self._present()):
+            return Result(
+                code=1, sent=len(failed) < len(outcomes), known=told == "before", words=words, why=failed[0].failure
+            )
+        if book.record.is_done(self._present()):
             await self.alarm.all_clear(window, book)
-        return Result(code=0, sent=True)
+        return Result(code=0, sent=True, words=words)
+
+    async def _skip(self, window: Window, book: Book) -> Result:
+        await book.skip(self.channels)
+        logger.info("%s: skipped: no rows", window.label(), extra={"event": "skipped"})
+        if book.record.is_done(self._present()):
+            await self.alarm.all_clear(window, book)
+        return Result(code=0, words="skipped: no rows", rows=0)
 
     async def _failed(self, window: Window, stage: str, why: str, book: Book | None) -> Result:
-        logger.error("%s", why)
+        logger.error("%s", why, extra={"event": "failed", "stage": stage})
         told = await self.alarm.raise_for(window, [Failure(what=stage, why=why)], book=book)
-        return Result(code=1, known=told == "before")
+        return Result(code=1, known=told == "before", words="failed", why=why)
 
     async def _stopped(self, window: Window, book: Book) -> None:
         """Tell of a run that was stopped from outside, unless its window was told of already."""
         self.alarm.knows_of_stop = True
-        if book.record.is_delivered(self._present()):
-            logger.warning("Stopped after %s was delivered", window.label())
+        if book.record.is_done(self._present()):
+            end = "skipped" if book.record.is_skipped else "delivered"
+            logger.warning("Stopped after %s was %s", window.label(), end)
             return
         logger.error("Stopped before %s was delivered", window.label())
         if not book.record.alerted or book.record.cleared:
@@ -179,7 +147,8 @@ class Producer:
         return {(channel.name, recipient) for channel in self.channels for recipient in channel.recipients}
 
     def _log_delivered_before(self, window: Window, book: Book) -> None:
-        logger.info("%s was delivered before. To send it again: %s", window.label(), self.again(window))
+        end = "skipped before, for it had no rows" if book.record.is_skipped else "delivered before"
+        logger.info("%s was %s. To send it again: %s", window.label(), end, self.again(window))
         for entry in book.record.entries:
             logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at)
 

@@ -9,7 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from .errors import LedgerError
 from .window import Template, Window
 
-State = Literal["owed", "sending", "delivered", "refused"]
+State = Literal["owed", "sending", "delivered", "without file", "refused", "skipped"]
+SETTLED = ("delivered", "without file", "refused", "skipped")
+"""States that no later run changes by itself."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -27,7 +29,8 @@ class Entry:
 class Record:
     """What is known of one window; `start` is ISO 8601 in UTC.
 
-    `rows`: how many the delivered report had. `resent`: how often it was sent again on purpose, `resent_by` whom.
+    `rows`: how many the delivered report had, 0 if it was skipped.
+    `resent`: how often it was sent again on purpose, `resent_by` whom.
     `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
     `cleared`: somebody was told that all is well after all.
     `given_up`: nobody will make it good by itself any more, and somebody was told.
@@ -46,14 +49,22 @@ class Record:
     given_up: bool = False
     scheduled: bool = False
 
-    def is_delivered(self, present: Set[tuple[str, str]]) -> bool:
-        """Tell whether every recipient has it that is one of `present`, pairs of channel and recipient."""
-        return bool(self.entries) and all(entry.state == "delivered" for entry in self._those_of(present))
+    def is_done(self, present: Set[tuple[str, str]]) -> bool:
+        """Tell whether every recipient has it, or it was skipped, that is one of `present`.
+
+        `present` are pairs of channel and recipient.
+        """
+        done = ("delivered", "skipped")
+        return bool(self.entries) and all(entry.state in done for entry in self._those_of(present))
 
     def is_settled(self, present: Set[tuple[str, str]]) -> bool:
-        """Tell whether every recipient of `present` has it, or was refused for good."""
-        settled = ("delivered", "refused")
-        return bool(self.entries) and all(entry.state in settled for entry in self._those_of(present))
+        """Tell whether no recipient of `present` is sent to any more without being asked for."""
+        return bool(self.entries) and all(entry.state in SETTLED for entry in self._those_of(present))
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the window was skipped for whoever was owed it, because it had no rows."""
+        return any(entry.state == "skipped" for entry in self.entries)
 
     def _those_of(self, present: Set[tuple[str, str]]) -> list[Entry]:
         return [entry for entry in self.entries if (entry.channel, entry.recipient) in present]

@@ -100,12 +100,15 @@ class ReportSettings(_Group):
 
     report_template: Literal["hourly", "daily"] = Field("hourly", description="hourly or daily")
     report_timezone: forms.Zone = Field(ZoneInfo("UTC"), description="an IANA time zone, like UTC or Europe/Moscow")
+    report_when_empty: Literal["send", "skip"] = Field("send", description="send or skip a window without rows")
     report_dir: DirectoryPath = Field(
         default_factory=lambda: Path(tempfile.gettempdir()), description="a folder that is there, like /tmp"
     )
     report_settle: int = Field(30, ge=0, le=600, description="seconds from 0 to 600, like 30")
     report_ledger: Literal["directory", "supabase"] = Field("directory", description="directory or supabase")
     report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
+    report_bucket: forms.Bucket | None = Field(None, description="a private bucket of Supabase Storage, like reports")
+    report_link_hours: int = Field(72, ge=1, le=720, description="hours from 1 to 720, like 72")
     report_time_limit: int = Field(800, ge=30, le=86_400, description="seconds from 30 to 86400, like 800")
     report_start: forms.Moment | None = Field(None, description="a window's start, like 2026-11-23T13")
     report_count: int | None = Field(

@@ -1,54 +1,148 @@
-"""The figures of a report, folded from its rows as they pass by."""
+"""The figures of a report, folded from its rows as they pass by, in bounded memory."""
 
+import heapq
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-from .analysis import Analysis
+from .analysis import Analysis, is_failed_status
+from .quantiles import Durations
+from .window import HOUR, Window
 
 NO_STATUS = "(no status)"
 OTHER_STATUSES = "(other statuses)"
 STATUSES = 1000
 """Statuses that are told apart, by their first STATUS_LENGTH characters, so that odd data can't fill the memory."""
 STATUS_LENGTH = 200
+WORST = 10
+STEP = timedelta(minutes=5)
+MORE_FAILED = "more records failed than were processed"
+MISSING = "a figure is missing: unfinished when this report was made"
+NO_NUMBER = "a figure that is not a number"
+NEGATIVE = "a negative duration, left out of the median and the like"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER = (int, float)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worst:
+    """One of the worst analyses, and its place among the window's rows, the first being 0."""
+
+    analysis: Analysis
+    place: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Oddity:
+    """What is odd about `count` analyses, in a few words."""
+
+    what: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """Analyses from `start` (aware UTC) to the next step, and how many of them have a status that counts as failed."""
+
+    start: datetime
+    analyses: int
+    failed: int
 
 
 @dataclass(kw_only=True, slots=True)
 class Summary:
-    """Counts of a window's rows; `add` folds more rows in.
+    """Figures of a window's rows; `add` folds more rows in, in the order of the window.
 
-    `processed` and `failed` sum the records of all rows that have the figure.
+    `processed` and `failed` sum the records of all rows that have the figure; `failed_analyses` are those whose
+    status counts as failed; `durations` are in seconds.
     """
 
     rows: int = 0
     processed: int | float = 0
     failed: int | float = 0
+    failed_analyses: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
+    durations: Durations = field(default_factory=Durations)
     _rated: int = 0
     _rated_processed: int | float = 0
     _rated_failed: int | float = 0
+    _odd: Counter[str] = field(default_factory=Counter)
+    _by_step: dict[datetime, list[int]] = field(default_factory=dict)
+    _worst: list[tuple[float, float, int, Analysis]] = field(default_factory=list)
 
     def add(self, rows: Iterable[Analysis]) -> None:
         """Fold `rows` into the figures."""
-        for row in rows:
-            self.rows += 1
-            self._count_status(row.status or NO_STATUS)
-            processed, failed = row.records_processed, row.records_failed
-            if isinstance(processed, int | float):
-                self.processed += processed
-            if isinstance(failed, int | float):
-                self.failed += failed
-            if isinstance(processed, int | float) and isinstance(failed, int | float):
-                self._rated += 1
-                self._rated_processed += processed
-                self._rated_failed += failed
+        page = [*rows]
+        self._count_statuses_and_steps(page)
+        self._sum_records(page)
+        self._take_durations(page)
+        self._rank(page)
+        self.rows += len(page)
 
-    def _count_status(self, status: str) -> None:
+    def _count_statuses_and_steps(self, rows: Sequence[Analysis]) -> None:
+        statuses = Counter(row.status for row in rows)
+        failed = {status for status in statuses if is_failed_status(status)}
+        for status, count in statuses.items():
+            self._count_status(status or NO_STATUS, count)
+            self.failed_analyses += count if status in failed else 0
+        start = end = _EPOCH
+        for row in rows:
+            if not start <= row.created_at < end:
+                start = _step_of(row.created_at)
+                end = start + STEP
+                tally = self._by_step.setdefault(start, [0, 0])
+            tally[0] += 1
+            if row.status in failed:
+                tally[1] += 1
+
+    def _count_status(self, status: str, count: int) -> None:
         known = status[:STATUS_LENGTH]
         if known not in self.by_status and len(self.by_status) >= STATUSES:
             known = OTHER_STATUSES
-        self.by_status[known] += 1
+        self.by_status[known] += count
+
+    def _sum_records(self, rows: Sequence[Analysis]) -> None:
+        for row in rows:
+            processed, failed = row.records_processed, row.records_failed
+            if isinstance(processed, _NUMBER):
+                self.processed += processed
+            if isinstance(failed, _NUMBER):
+                self.failed += failed
+                if isinstance(processed, _NUMBER):
+                    self._rated += 1
+                    self._rated_processed += processed
+                    self._rated_failed += failed
+                    if failed > processed:
+                        self._odd[MORE_FAILED] += 1
+
+    def _take_durations(self, rows: Sequence[Analysis]) -> None:
+        seconds = []
+        for row in rows:
+            duration, processed, failed = row.duration, row.records_processed, row.records_failed
+            if duration is None or processed is None or failed is None:
+                self._odd[MISSING] += 1
+            if isinstance(duration, str) or isinstance(processed, str) or isinstance(failed, str):
+                self._odd[NO_NUMBER] += 1
+            if isinstance(duration, _NUMBER):
+                if duration >= 0:
+                    seconds.append(duration)
+                else:
+                    self._odd[NEGATIVE] += 1
+        self.durations.add(seconds)
+
+    def _rank(self, rows: Sequence[Analysis]) -> None:
+        """Keep the worst: most records failed, then slowest, then first."""
+        worst = self._worst
+        for place, row in enumerate(rows, self.rows):
+            failed = row.records_failed
+            if not isinstance(failed, _NUMBER):
+                failed = 0
+            if len(worst) < WORST or failed >= worst[0][0]:
+                duration = row.duration if isinstance(row.duration, _NUMBER) else 0
+                entry = (failed, duration, -place, row)
+                (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
 
     @property
     def success_rate(self) -> float | None:
@@ -63,6 +157,37 @@ class Summary:
         rate = (self._rated_processed - self._rated_failed) / self._rated_processed
         return rate if math.isfinite(rate) else None
 
+    @property
+    def worst(self) -> list[Worst]:
+        """At most WORST analyses: those with the most records failed, of equal ones the slowest, then the first."""
+        return [Worst(analysis=row, place=-place) for _, _, place, row in sorted(self._worst, reverse=True)]
+
     def statuses(self) -> list[tuple[str, int]]:
         """Statuses with their counts, the most frequent first, equal ones by name."""
         return sorted(self.by_status.items(), key=lambda pair: (-pair[1], pair[0]))
+
+    def oddities(self) -> list[Oddity]:
+        """What is odd about the rows, as far as it occurs; one row may be odd in more than one way."""
+        return [
+            Oddity(what=what, count=self._odd[what])
+            for what in (MORE_FAILED, MISSING, NO_NUMBER, NEGATIVE)
+            if self._odd[what]
+        ]
+
+    def steps(self, window: Window) -> list[Step]:
+        """Divide the window into steps of five minutes, or of an hour for a day, without a gap.
+
+        They begin at full five minutes of UTC, so a window that begins between has its first step begin before it.
+        """
+        width = HOUR if window.template == "daily" else STEP
+        steps, start = [], _step_of(window.start)
+        while start < window.end:
+            tallies = [self._by_step.get(start + part * STEP, (0, 0)) for part in range(width // STEP)]
+            analyses, failed = (sum(tally[kind] for tally in tallies) for kind in (0, 1))
+            steps.append(Step(start=start, analyses=analyses, failed=failed))
+            start += width
+        return steps
+
+
+def _step_of(moment: datetime) -> datetime:
+    return moment - (moment - _EPOCH) % STEP

@@ -3,7 +3,7 @@
 Nothing here asks the clock; `now` is always given.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -65,6 +65,14 @@ def before(window: Window) -> Window:
 def after(window: Window) -> Window:
     """Return the window that starts where `window` ends."""
     return _around(window.end, window.template, window.zone)
+
+
+def to_compare_with(window: Window) -> Window:
+    """Return the full hour or day before a full one, and before any other window the same span."""
+    earlier = before(window)
+    if earlier.end == window.start:
+        return earlier
+    return replace(window, start=window.start - (window.end - window.start), end=window.start)
 
 
 def until(template: Template, zone: ZoneInfo, now: datetime) -> Window:

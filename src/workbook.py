@@ -4,31 +4,26 @@ The rows are written as they come and are never all in memory (openpyxl's write-
 and frozen panes set before a sheet's first row).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
-from zoneinfo import ZoneInfo
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from openpyxl import Workbook
-from openpyxl.cell import Cell
-from openpyxl.utils import get_column_letter
+from openpyxl.packaging.core import DocumentProperties
+from openpyxl.writer.excel import ExcelWriter
 
+from . import data_sheet
 from .analysis import Analysis
-from .cells import Sheet, Value, cell, header_cell, text_cell
+from .cells import text_cell
+from .data_sheet import SHEET_ROWS, Line, sheet_name
 from .errors import WorkbookError
 from .files import written_beside
 from .summary import Summary
-from .summary_sheet import set_up_print, write_summary
+from .summary_sheet import Origin, write_summary
 from .window import Window, day_of
-
-SHEET_ROWS = 1_048_575
-"""Rows below the header that fit in one sheet: Excel's 1,048,576 less one ("Excel specifications and limits")."""
-HEADER = ("ID", "Timestamp", "Status", "Duration (s)", "Records Processed", "Records Failed", "Success Rate")
-_FORMATS = ("0", "yyyy-mm-dd hh:mm:ss", "@", "#,##0.00", "#,##0", "#,##0", "0.0%")
-_STAMP_WIDTH = 21
-_WIDEST = 60
-_FILTER_ARROW = 4
 
 
 class ReportWorkbook:
@@ -40,11 +35,11 @@ class ReportWorkbook:
     def __init__(self, window: Window, *, sheet_rows: int = SHEET_ROWS) -> None:
         self._window = window
         self._sheet_rows = sheet_rows
-        self._title = f"{window.template.title()} Report"
         self._book = Workbook(write_only=True)
-        self._sheets = [self._book.create_sheet(self._title)]
+        self._sheets = [self._book.create_sheet(sheet_name(window, 1))]
         self._summary_sheet = self._book.create_sheet("Summary")
-        self._filled: int | None = None
+        self._line: Line | None = None
+        self._filled = 0
 
     def __enter__(self) -> Self:
         return self
@@ -62,48 +57,54 @@ class ReportWorkbook:
         Raise WorkbookError if there is no room for them.
         """
         with _translated(Path("A temporary file")):
-            self._add(rows)
+            for row in rows:
+                if self._line and self._filled == self._sheet_rows:
+                    self._end_sheet()
+                    self._sheets.append(self._book.create_sheet(sheet_name(self._window, len(self._sheets) + 1)))
+                line = self._line or self._begin_sheet(rows)
+                self._sheets[-1].append(line.filled(row))
+                self._filled += 1
 
-    def _add(self, rows: Sequence[Analysis]) -> None:
-        for row in rows:
-            if self._filled == self._sheet_rows:
-                self._end_sheet()
-                self._sheets.append(self._book.create_sheet(f"{self._title} ({len(self._sheets) + 1})"))
-            if self._filled is None:
-                self._begin_sheet(rows)
-            sheet = self._sheets[-1]
-            sheet.append(_cells(sheet, row, self._window.zone))
-            self._filled = (self._filled or 0) + 1
-
-    def save(self, folder: Path, summary: Summary) -> Path:
+    def save(
+        self, folder: Path, summary: Summary, *, table: str, generated: datetime, remarks: Sequence[str] = ()
+    ) -> Path:
         """Write the Summary and put the whole file into `folder`; return its path.
 
-        Raise WorkbookError if the file cannot be written.
+        `table` is where the rows came from, `generated` (aware) when the report was made, `remarks` are sentences
+        about other windows. Raise WorkbookError if the file cannot be written.
         """
         path = folder / file_name(self._window)
         with _translated(path):
-            if self._filled is None:
+            if not self._line:
                 self._begin_sheet(())
                 self._sheets[-1].append([text_cell(self._sheets[-1], f"No analyses in {self._window.label()}.")])
             self._end_sheet()
-            write_summary(self._summary_sheet, self._window, summary)
+            origin = Origin(table=table, generated=generated, sheet_rows=self._sheet_rows)
+            write_summary(self._summary_sheet, self._window, summary, origin, remarks)
+            self._book.properties = _properties(self._window)
             with written_beside(path) as file:
-                self._book.save(file)
+                # What Workbook.save does, but for its stamp of the moment: the same report has the same properties.
+                ExcelWriter(self._book, ZipFile(file, "w", ZIP_DEFLATED, allowZip64=True)).save()
         return path
 
-    def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
+    def _begin_sheet(self, rows: Sequence[Analysis]) -> Line:
         sheet = self._sheets[-1]
-        for place, width in enumerate(_widths(rows), 1):
-            sheet.column_dimensions[get_column_letter(place)].width = width
-        sheet.freeze_panes = "A2"
-        set_up_print(sheet, self._window)
-        sheet.print_title_rows = "1:1"
-        sheet.append([header_cell(sheet, text) for text in HEADER])
+        data_sheet.begin(sheet, self._window, rows)
         self._filled = 0
+        self._line = Line(sheet, self._window)
+        return self._line
 
     def _end_sheet(self) -> None:
-        self._sheets[-1].auto_filter.ref = f"A1:{get_column_letter(len(HEADER))}{(self._filled or 0) + 1}"
-        self._filled = None
+        data_sheet.end(self._sheets[-1], self._window, len(self._sheets), self._filled)
+        self._line = None
+
+
+def _properties(window: Window) -> DocumentProperties:
+    title = f"{window.template.title()} Report - {window.label()}"
+    end = window.end.astimezone(UTC).replace(tzinfo=None)
+    return DocumentProperties(
+        title=title, subject="Digital Twin analyses", creator="Reports Generator", created=end, modified=end
+    )
 
 
 def file_name(window: Window) -> str:
@@ -123,27 +124,3 @@ def _translated(path: Path) -> Iterator[None]:
             f"{path} could not be written ({error.strerror or type(error).__name__}). "
             "Check that REPORT_DIR and TMPDIR have room and may be written to, then run this window again."
         ) from error
-
-
-def _cells(sheet: Sheet, row: Analysis, zone: ZoneInfo) -> list[Cell]:
-    values: tuple[Value, ...] = (
-        row.id,
-        row.created_at.astimezone(zone).replace(tzinfo=None),
-        row.status,
-        row.duration,
-        row.records_processed,
-        row.records_failed,
-        row.success_rate,
-    )
-    return [cell(sheet, value, number_format) for value, number_format in zip(values, _FORMATS, strict=True)]
-
-
-def _widths(rows: Iterable[Analysis]) -> list[int]:
-    """Find each column's width in characters from the rows that are there when the sheet begins."""
-    widths = [len(title) + _FILTER_ARROW for title in HEADER]
-    widths[1] = _STAMP_WIDTH
-    for row in rows:
-        for place, value in ((0, row.id), (2, row.status), (3, row.duration)):
-            shown = f"{value:,.2f}" if isinstance(value, float) else str(value or "")
-            widths[place] = max(widths[place], min(len(shown) + 2, _WIDEST))
-    return widths

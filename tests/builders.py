@@ -2,7 +2,9 @@
 
 import io
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,7 +12,10 @@ from openpyxl import load_workbook
 from python_calamine import CalamineWorkbook
 
 from src.analysis import Analysis
+from src.data_sheet import SHEET_ROWS
+from src.summary import Summary
 from src.window import HOUR, Window
+from src.workbook import ReportWorkbook
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)
 """An hour that is over; tests put their rows into it and ask for it with --start."""
@@ -55,6 +60,23 @@ def make_rows(count: int, *, start: datetime = START, step: timedelta = timedelt
 def ids(rows: Rows) -> list[Any]:
     """List the ids of `rows`."""
     return [row["id"] for row in rows]
+
+
+def build(
+    folder: Path,
+    *rows: Analysis,
+    window: Window | None = None,
+    sheet_rows: int = SHEET_ROWS,
+    table: str = "analyses",
+    remarks: Sequence[str] = (),
+) -> bytes:
+    """Build a workbook of `rows`, generated 35 seconds after its window's end, and return its bytes."""
+    window, summary = window or make_window(), Summary()
+    summary.add(rows)
+    generated = window.end + timedelta(seconds=35)
+    with ReportWorkbook(window, sheet_rows=sheet_rows) as workbook:
+        workbook.add(rows)
+        return workbook.save(folder, summary, table=table, generated=generated, remarks=remarks).read_bytes()
 
 
 def opened(content: bytes) -> Any:

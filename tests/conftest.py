@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from src.run import Timing, main
+from src.composition import Timing
+from src.run import main
 from src.settings import GROUPS
 
 from .sandbox import Sandbox
@@ -14,10 +15,11 @@ from .sandbox import Sandbox
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a run came to: its exit code, and what it wrote to standard error."""
+    """What a run came to: its exit code, what it wrote to standard error, and to standard output."""
 
     code: int
     log: str
+    output: str = ""
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +54,7 @@ def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         capsys.readouterr()
         timing = timing or Timing(first_wait=0.01, longest_wait=0.05, limit=limit)
         code = main(arguments, env_file=env_file, timing=timing)
-        return Run(code=code, log=capsys.readouterr().err)
+        written = capsys.readouterr()
+        return Run(code=code, log=written.err, output=written.out)
 
     return start

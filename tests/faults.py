@@ -1,10 +1,11 @@
 """The table of faults: what is done to an edge, and what comes of it. README shows it, test_faults.py tries it.
 
-`mails` are the copies that each address got, `chats` those of the first and of the second chat.
+`mails` are the workbooks that each address got, attached or behind a link, `chats` those of the two chats.
 """
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,8 +83,10 @@ NOBODY: Outcome = {"mails": (0, 0), "chats": (0, 0)}
 FAILS: Outcome = NOBODY | {"alerts": 1, "code": 1}
 NO_MAIL: Outcome = {"mails": (0, 0), "alerts": 1, "code": 1}
 NO_CHAT: Outcome = {"chats": (0, 0), "alerts": 1, "code": 1}
-TABLE = {"REPORT_LEDGER": "supabase"}
+
+TABLE, BUCKET = {"REPORT_LEDGER": "supabase"}, {"REPORT_BUCKET": "reports"}
 TOO_MANY = refusal(429, "Too Many Requests: retry after 1", retry_after=1)
+TOO_LARGE = refusal(413, "Request Entity Too Large")
 BLOCKED, GONE = refusal(403, "Forbidden: bot was blocked by the user"), refusal(400, "Bad Request: chat not found")
 UNSUPPORTED = b'{"code": "42501", "message": "permission denied for table analyses"}'
 
@@ -121,6 +124,41 @@ def foreign_record(box: Sandbox) -> None:
     """Put something else where the window's record belongs."""
     (box.folder / "report_ledger").mkdir(mode=0o700)
     (box.folder / "report_ledger" / f"hourly-{source_name(box)}-20261122T130000Z.json").write_text("{}")
+
+
+def large(box: Sandbox) -> None:
+    """Let the workbook be larger than either channel takes."""
+    digits = "select string_agg(md5(random()::text), '') from generate_series(1, 900) where id is not null"
+    box.supabase.sql(f"update analyses set status = ({digits})")
+    box.mailbox.largest = box.bot.largest = 60_000
+
+
+def with_bucket(plan: Plan, *, public: bool = False) -> Plan:
+    """Let a bucket be there besides."""
+
+    def both(box: Sandbox) -> None:
+        box.supabase.make_bucket("reports", public=public)
+        plan(box)
+
+    return both
+
+
+def stored(times: int = 1, **fault: Any) -> Plan:
+    """Let the workbook be too large, and its storing fail some times, or with 0 every time."""
+
+    def plan(box: Sandbox) -> None:
+        with_bucket(large)(box)
+        failing = Fault(**{"match": "/storage/"} | fault)
+        box.supabase.faults += [failing] * times
+        box.supabase.always = None if times else failing
+
+    return plan
+
+
+def storage_says(status: int, words: str) -> Answer:
+    """Refuse as hosted Storage does: HTTP 400, the true status within."""
+    body = {"statusCode": str(status), "error": words, "message": words}
+    return Answer(status=400, headers={"content-type": "application/json"}, body=json.dumps(body).encode())
 
 
 def open_folder(box: Sandbox) -> None:
@@ -176,7 +214,11 @@ ROWS = [
     _row("SMTP", "421 at a recipient, once", lambda box: box.mailbox.refused_once.update(
         {RECIPIENTS[0]: "421 4.7.0 Too many"})),
     _row("SMTP", "sender refused (553)", mailbox(sender_reply="553 5.7.1 Not yours"), **NO_MAIL),
-    _row("SMTP", "message refused (552)", data("552 5.3.4 Too big"), **NO_MAIL),
+    _row("SMTP", "message refused as too large (552): it comes without its workbook", data("552 5.3.4 Too big"),
+         **NO_MAIL),
+    _row("SMTP", "message refused as too large (552), with REPORT_BUCKET: a link to the workbook", with_bucket(
+        data("552 5.3.4 Too big")), changes=BUCKET),
+    _row("SMTP", "message refused (554)", data("554 5.7.1 Looks odd"), **NO_MAIL),
     _row("SMTP", "wrong password (535)", lambda _: None, changes={"SMTP_PASSWORD": "wrong"}, **NO_MAIL),
     _row("SMTP", "certificate of another name", lambda _: None, changes={"SMTP_HOST": "127.0.0.1"}, **NO_MAIL),
     _row("SMTP", "nothing listens, to the end", lambda _: None, changes={"SMTP_PORT": "1"}, **NO_MAIL),
@@ -192,13 +234,36 @@ ROWS = [
          chat(Fault(answer=refusal(400, "Bad Request: upgraded", migrate_to_chat_id=42))), chats=(0, 2), alerts=1),
     _row("Telegram", "bot blocked in one chat (403)", chat(Fault(answer=BLOCKED)), chats=(0, 1), alerts=1, code=1),
     _row("Telegram", "one chat not found (400)", chat(Fault(answer=GONE)), chats=(0, 1), alerts=1, code=1),
-    _row("Telegram", "too large (413)", chat(Fault(answer=refusal(413, "Request Entity Too Large"))), chats=(0, 1),
-         alerts=1, code=1),
+    _row("Telegram", "too large (413) for one chat: the message comes without its workbook",
+         chat(Fault(answer=TOO_LARGE)), chats=(0, 1), alerts=1, code=1),
+    _row("Telegram", "too large (413) for one chat, with REPORT_BUCKET: a link to the workbook", with_bucket(
+        chat(Fault(answer=TOO_LARGE))), changes=BUCKET),
     _row("Telegram", "an answer nobody can read (200)", chat(Fault(answer=Answer(body=b'{"ok": true}'))),
          chats=(0, 1), alerts=1, code=1),
     _row("Telegram", "wrong token (401)", lambda _: None,
          changes={"TELEGRAM_BOT_TOKEN": "123456789:wrong-AAH4cKzV0Qw9uXyZlmNopQr"}, **NO_CHAT),
     _row("Telegram", "502 to the end of the time limit", bot_gone, **NO_CHAT),
+    _row("Storage", "workbook too large for both channels: stored once, both get a link", with_bucket(large),
+         changes=BUCKET),
+    _row("Storage", "no REPORT_BUCKET: the messages come without the workbook", large, **FAILS),
+    _row("Storage", "503 once", stored(answer=Answer(status=503)), changes=BUCKET),
+    _row("Storage", "connection cut in mid-upload, once", stored(cut="before", match="/object/reports/"),
+         changes=BUCKET),
+    _row("Storage", "stored, but the answer got lost, once: put in its own place again", stored(
+        cut="after", match="/object/reports/"), changes=BUCKET),
+    _row("Storage", "web page with 200, once", stored(answer=Answer(body=HTML)), changes=BUCKET),
+    _row("Storage", "no link in the answer, once", stored(answer=Answer(body=b"{}"), match="/sign/"), changes=BUCKET),
+    _row("Storage", "503 to half of the time that is left: the messages come without the workbook", stored(
+        0, answer=Answer(status=503)), changes=BUCKET, **FAILS),
+    _row("Storage", "no answer, to half of the time that is left: without the workbook", stored(0, delay=0.7),
+         changes=BUCKET, **FAILS),
+    _row("Storage", "no such bucket: without the workbook", large, changes=BUCKET, **FAILS),
+    _row("Storage", "the bucket is public: not used, without the workbook", with_bucket(
+        large, public=True), changes=BUCKET, **FAILS),
+    _row("Storage", "permission denied: without the workbook", stored(answer=storage_says(
+        403, "new row violates row-level security policy")), changes=BUCKET, **FAILS),
+    _row("Storage", "too large for Storage too (413): without the workbook", stored(answer=storage_says(
+        413, "The object exceeded the maximum allowed size"), match="/object/reports/"), changes=BUCKET, **FAILS),
     _row("Ledger (table)", "503 once, at the claim", supabase(
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE),
     _row("Ledger (table)", "503 to the end of the time limit", for_ever(
@@ -244,6 +309,6 @@ def as_markdown() -> str:
 
 
 def copies(box: Sandbox) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Count the reports that each address and each chat got."""
-    mails = tuple(sum(address in mail.recipients for mail in box.mails) for address in RECIPIENTS)
-    return mails, tuple(sum(name == sent.chat for sent in box.messages) for name in CHATS)
+    """Count the workbooks that each address and each chat got, attached or behind a link."""
+    got = Counter(recipient for recipient, _ in box.workbooks())
+    return tuple(got[address] for address in RECIPIENTS), tuple(got[name] for name in CHATS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from src.analysis import COLUMNS, Analysis, read_analysis, read_rows
+from src.analysis import COLUMNS, Analysis, is_failed_status, read_analysis, read_rows
 from src.errors import BadAnswerError
 
 from .builders import make_rows
@@ -155,3 +155,15 @@ def test_a_row_that_cannot_be_placed_is_refused(changes: dict[str, Any], came: s
 def test_the_six_columns_are_those_of_the_report() -> None:
     """No more is asked for."""
     assert ", ".join(COLUMNS) == "id, created_at, status, duration, records_processed, records_failed"
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"),
+    [
+        *((status, True) for status in ("failed", "FAILED", " Failure\n", "Error", "timed out", "TimedOut", "crashed")),
+        *((status, False) for status in (None, "", "completed", "cancelled", "not failed", "failed over")),
+    ],
+)
+def test_a_status_counts_as_failed_by_its_whole_word(status: str | None, failed: bool) -> None:
+    """In whatever case; what somebody cancelled did not fail."""
+    assert is_failed_status(status) is failed

@@ -7,8 +7,7 @@ import pytest
 
 from src.cells import SHORTENED, TEXT_UNITS, shortened, visible
 
-from .builders import data_rows, data_rows_again, make_analysis
-from .test_workbook import build
+from .builders import build, data_rows, data_rows_again, make_analysis
 
 
 def unescaped(text: str) -> str:

@@ -83,7 +83,7 @@ def answered(status: int, body: bytes = b"") -> ReportError:
 def unsaved() -> None:
     """Save a workbook into a folder that is not there."""
     with ReportWorkbook(make_window()) as workbook:
-        workbook.save(Path("/no/such/folder"), Summary())
+        workbook.save(Path("/no/such/folder"), Summary(), table="analyses", generated=START)
 
 
 def unsent(channel: MailChannel | TelegramChannel) -> None:

@@ -1,9 +1,10 @@
-"""Whatever stands in the table: two readers find the same values in the workbook, none lost, none changed."""
+"""Whatever stands in the table: two readers find it in the workbook, none lost, none changed; messages stay whole."""
 
 import json
 import math
 import tempfile
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ from hypothesis import strategies as st
 
 from src.analysis import read_analysis, read_rows
 from src.cells import shortened, visible
+from src.message import CAPTION_LIMIT, File, marked_as_repeat, worded
+from src.summary import Summary
+from src.told import tell
 
-from .builders import START, data_rows, data_rows_again, make_window
+from .builders import START, build, data_rows, data_rows_again, make_window
+from .sandbox.markup import plain
 from .test_cells import unescaped
-from .test_workbook import build
+from .test_imports import SRC
+from .test_message import Page
 
 NASTY = ["=1+1", "#N/A", "+7", "-2", "@x", "\x00", "\r\n", "\ud800", "_x0041_", " a ", "<&>\"'", "]]>", "🙂" * 17_000]
 TEXT = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(NASTY)
@@ -87,6 +93,29 @@ def test_two_readers_find_what_stands_in_the_table(rows: list[dict[str, Any]]) -
         moment = datetime.fromisoformat(row["created_at"]).replace(tzinfo=None)
         assert abs(first[1] - moment) < timedelta(milliseconds=1)
         assert abs(second[1] - moment) < timedelta(milliseconds=1)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(rows=st.lists(ROW, max_size=6), before=st.none() | st.integers(0, 10**6))
+def test_every_message_can_be_written_and_read_whatever_the_table_holds(
+    rows: list[dict[str, Any]], before: int | None
+) -> None:
+    """By a mailbox with a line's limits, by a page's reader, by Telegram's."""
+    wire = json.dumps(rows).encode()
+    summary = Summary()
+    summary.add(read_analysis(row, "analyses") for row in read_rows(wire, "analyses"))
+    window = make_window()
+    wording = worded(File(name="r.xlsx", size=1), tell(window, summary, before=before), window)
+
+    message = EmailMessage()
+    message["Subject"] = wording.subject
+    message.set_content(wording.text, cte="quoted-printable")
+    message.add_alternative(wording.html, subtype="html", cte="quoted-printable")
+
+    assert message.as_bytes().isascii()
+    assert len(plain(marked_as_repeat(wording.caption)).encode("utf-16-le")) <= CAPTION_LIMIT * 2
+    assert Page(wording.html).tags <= Page((SRC / "templates/report.html").read_text()).tags
+    assert ("analyses" in wording.text.lower()) == ("analyses" in Page(wording.html).text.lower())
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns"])

@@ -13,7 +13,7 @@ import trustme
 
 from src.channels import Outcome
 from src.channels.mail import MailChannel
-from src.message import Report
+from src.message import Report, Wording
 from src.settings import MailSettings
 
 from .builders import make_window
@@ -32,9 +32,12 @@ def make_report(folder: Path, identity: str = "report.hourly.20261122T130000Z.01
         identity=identity,
         created=CREATED,
         attachment=attachment,
-        subject="Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC",
-        text="Analyses: 3\n",
-        caption="Hourly Report",
+        worded=lambda _: Wording(
+            subject="Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC",
+            text="Analyses: 3\n",
+            html="<p>Analyses: 3</p>\n",
+            caption="Hourly Report",
+        ),
     )
 
 
@@ -75,6 +78,18 @@ def test_the_workbook_is_attached_whole_under_its_plain_name(sandbox: Sandbox) -
     assert (part.get_content_type(), part.get_filename()) == (XLSX, "report_20261122_130000.xlsx")
     assert delivery.attachment() == make_report(sandbox.folder).attachment.read_bytes()
     assert delivery.text == "Analyses: 3\n"
+
+
+def test_the_mail_has_text_and_page_of_the_same_and_the_workbook_beside_both(sandbox: Sandbox) -> None:
+    """Whoever shows no HTML reads the text; both are sent as ASCII in short lines, which every server takes."""
+    send(sandbox)
+
+    delivery = sandbox.mailbox.deliveries[0]
+    kinds = [part.get_content_type() for part in delivery.message.walk()]
+    assert kinds == ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", XLSX]
+    assert delivery.page == "<p>Analyses: 3</p>\n"
+    assert delivery.raw.isascii()
+    assert max(map(len, delivery.raw.splitlines())) <= 998
 
 
 def test_a_retry_is_known_by_its_message_id(sandbox: Sandbox) -> None:
@@ -189,7 +204,10 @@ def test_an_unknown_mail_server_is_said(sandbox: Sandbox) -> None:
     ("hook", "reply", "sentence"),
     [
         ("sender_reply", "553 5.7.1 Not your address", r"refused the sender \(553 5.7.1 Not your .*Set SMTP_FROM"),
-        ("data_reply", "552 5.3.4 Too big", r"refused the message \(552 5.3.4 Too big\)"),
+        ("data_reply", "554 5.7.1 Looks odd", r"refused the message \(554 5.7.1 Looks odd\)"),
+        ("data_reply", "552 5.2.2 Mailbox full", r"refused the message \(552 5.2.2 Mailbox full\)"),
+        ("data_reply", "552 5.3.4 Too big", r"takes no message of this size \(552 5.3.4 Too big\)"),
+        ("data_reply", "552 Exceeded", r"takes no message of this size \(552 Exceeded\)"),
         ("helo_reply", "554 5.7.1 Blocked", r"turned the connection away \(554 5.7.1 Blocked\)"),
     ],
 )

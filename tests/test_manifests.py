@@ -39,7 +39,7 @@ from .manifests import (
 ROOT = K8S.parent
 README = (ROOT / "README.md").read_text()
 KUBERNETES = "1.36"
-BY_HAND = {"REPORT_DIR", "REPORT_START", "REPORT_RESEND"}
+BY_HAND = {"REPORT_DIR", "REPORT_START", "REPORT_COUNT", "REPORT_RESEND", "JOB_COMPLETION_INDEX"}
 """Settings that a manifest has no line for: the folder is /tmp, the others are for one run."""
 COMMENTED = re.compile(r"^ +# - (\{name: .*\})$", re.MULTILINE)
 SETTINGS = {name.upper() for group in GROUPS for name in group.model_fields}
@@ -165,8 +165,8 @@ def filled(secrets: dict[str, str]) -> dict[str, str]:
             )
             values[variable["name"]] = secrets.get(variable["name"], example["stringData"][key])
     optional = map(yaml.safe_load, COMMENTED.findall(CRONJOB.read_text()))
-    # One channel alone would ask for nothing of the other's.
-    values |= {one["name"]: one["value"] for one in optional if one["name"] != "REPORT_CHANNELS"}
+    # One channel alone would ask for nothing of the other's, and an optional secret has no example.
+    values |= {one["name"]: one["value"] for one in optional if "value" in one and one["name"] != "REPORT_CHANNELS"}
     return values
 
 

@@ -43,7 +43,7 @@ def log_of(capsys: pytest.CaptureFixture[str], log: Callable[[], None]) -> str:
     """Return what `log` writes, with all secrets known."""
     redaction = Redaction()
     redaction.hide(SECRETS.values())
-    set_up_logs(redaction, logging.DEBUG)
+    set_up_logs(redaction, "text", "DEBUG")
     log()
     return capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from dataclasses import replace
 
 import pytest
 
@@ -12,15 +13,23 @@ from src.settings import TelegramSettings
 from .sandbox import CHATS, Sandbox
 from .sandbox.telegram import refusal
 from .sandbox.web import Answer, Fault
-from .test_mail import make_report
+from .test_mail import CREATED, make_report
 
 
-def send(sandbox: Sandbox, *, read_timeout: float = 5, **changes: str) -> list[Outcome]:
-    """Send a report through the sandbox's Bot API."""
+def make_channel(sandbox: Sandbox, *, read_timeout: float = 5, **changes: str) -> TelegramChannel:
+    """Make the channel that leads to the sandbox's Bot API."""
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
     settings = TelegramSettings.model_validate(values | changes)
-    channel = TelegramChannel(settings, ssl.create_default_context(), read_timeout=read_timeout)
-    return asyncio.run(channel.send(make_report(sandbox.folder), channel.recipients, frozenset()))
+    return TelegramChannel(settings, ssl.create_default_context(), read_timeout=read_timeout)
+
+
+def send(sandbox: Sandbox, *, read_timeout: float = 5, caption: str = "Hourly Report", **changes: str) -> list[Outcome]:
+    """Send a report through the sandbox's Bot API."""
+    channel = make_channel(sandbox, read_timeout=read_timeout, **changes)
+    report = make_report(sandbox.folder)
+    words = replace(report.worded(report.file), caption=caption)
+    report = replace(report, worded=lambda _: words)
+    return asyncio.run(channel.send(report, channel.recipients, frozenset()))
 
 
 def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -> None:
@@ -28,11 +37,34 @@ def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -
     outcomes = send(sandbox)
 
     report = make_report(sandbox.folder)
-    expected = (report.caption, "report_20261122_130000.xlsx", report.attachment.read_bytes())
+    expected = (report.worded(report.file).caption, "report_20261122_130000.xlsx", report.attachment.read_bytes())
     assert [(chat, *expected) for chat in CHATS] == [
         (sent.chat, sent.text, sent.file_name, sent.document) for sent in sandbox.bot.sent
     ]
     assert [(chat, True) for chat in CHATS] == [(o.recipient, o.delivered) for o in outcomes]
+
+
+def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
+    """The chat shows bold words and signs, not tags and entities; an alert is shown as it stands."""
+    send(sandbox, caption="<b>3 analyses</b>\n&lt;script&gt; &amp;amp; 1")
+    asyncio.run(make_channel(sandbox).alert("<b> & </i>", CREATED))
+
+    assert [sent.text for sent in sandbox.bot.sent] == ["3 analyses\n<script> &amp; 1"] * 2 + ["<b> & </i>"]
+
+
+@pytest.mark.parametrize("caption", ["a < b", "<script>x</script>", "<b>x", "x</b>", "<b><i>x</b></i>"])
+def test_a_caption_that_is_no_html_of_telegrams_would_be_refused(sandbox: Sandbox, caption: str) -> None:
+    """The stand-in is as strict as the real server, so that these tests mean something."""
+    assert "an't parse entities" in send(sandbox, caption=caption)[0].failure
+    assert sandbox.bot.sent == []
+
+
+def test_a_caption_is_measured_as_it_is_shown(sandbox: Sandbox) -> None:
+    """Markup doesn't count, and an emoji counts twice."""
+    fits, too_long = f"<b>{'&amp;' * 1022}🙂</b>", f"<b>{'&amp;' * 1023}🙂</b>"
+
+    assert [outcome.delivered for outcome in send(sandbox, caption=fits)] == [True, True]
+    assert "caption is too long" in send(sandbox, caption=too_long)[0].failure
 
 
 def test_a_channel_may_be_named(sandbox: Sandbox) -> None:
@@ -93,7 +125,6 @@ def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) ->
             "does not know chat 42 (Chat not found). Correct",
         ),
         (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "is asked too often for chat 42"),
-        (refusal(413, "Request Entity Too Large"), "did not take it for chat 42 (Request Entity Too Large)"),
         (refusal(400, "Bad Request: something new"), "refused it for chat 42 (Something new)"),
         (Answer(status=502, body=b"<html>Bad Gateway</html>"), "Bad Gateway (502)"),
         (Answer(status=200, body=b"<html>Hello</html>"), "Invalid server response"),

@@ -1,12 +1,14 @@
 """Each window is exact: half-open, in UTC, no row in two of them and none in between."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from src.errors import OptionError
-from src.window import Template, Window, last_full, starting_at, until
+from src.window import HOUR, Template, Window, day_of, last_full, starting_at, to_compare_with, until
+
+from .builders import START, make_window
 
 UTC_ZONE = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -140,3 +142,19 @@ def test_until_now_covers_the_last_sixty_minutes_or_24_hours_this_second_include
 def test_a_window_is_named_with_its_zone(window: Window, label: str) -> None:
     """No reader has to guess whose clock is meant."""
     assert label == window.label()
+
+
+@pytest.mark.parametrize("template", ["hourly", "daily"])
+def test_a_trial_is_compared_with_the_span_before_it(template: Template) -> None:
+    """It begins and ends in the midst of hours and days."""
+    trial = until(template, BERLIN, at("2026-11-23T14:37:05"))
+
+    earlier = to_compare_with(trial)
+
+    assert (earlier.end, earlier.end - earlier.start) == (trial.start, trial.end - trial.start)
+
+
+def test_a_full_window_is_compared_with_the_full_one_before_it() -> None:
+    """The day after the clocks went back with the 25 hours of the day before."""
+    assert to_compare_with(day_of(date(2026, 10, 26), BERLIN)) == day_of(date(2026, 10, 25), BERLIN)
+    assert to_compare_with(make_window()) == make_window(START - HOUR)

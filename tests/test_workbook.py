@@ -2,28 +2,21 @@
 
 import io
 import zipfile
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from openpyxl.utils import get_column_letter
 
-from src.analysis import Analysis
+from src.analysis import FAILED_STATUSES
+from src.data_sheet import HEADER, SHEET_ROWS, sheet_name
 from src.errors import WorkbookError
 from src.summary import Summary
-from src.window import Window, day_of
-from src.workbook import HEADER, SHEET_ROWS, ReportWorkbook
+from src.window import day_of
+from src.workbook import ReportWorkbook
 
-from .builders import START, data_rows, data_rows_again, make_analysis, make_window, opened
-
-
-def build(folder: Path, *rows: Analysis, window: Window | None = None, sheet_rows: int = SHEET_ROWS) -> bytes:
-    """Build a workbook of `rows` and return its bytes."""
-    summary = Summary()
-    summary.add(rows)
-    with ReportWorkbook(window or make_window(), sheet_rows=sheet_rows) as workbook:
-        workbook.add(rows)
-        return workbook.save(folder, summary).read_bytes()
+from .builders import START, build, data_rows, data_rows_again, make_analysis, make_window, opened
 
 
 def test_the_header_is_the_customers_in_white_bold_on_blue_frozen_and_filterable(tmp_path: Path) -> None:
@@ -36,7 +29,41 @@ def test_the_header_is_the_customers_in_white_bold_on_blue_frozen_and_filterable
     for cell in cells:
         assert (cell.font.bold, cell.font.color.rgb, cell.fill.start_color.rgb) == (True, "00FFFFFF", "004472C4")
         assert cell.alignment.horizontal == "center"
-    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:G2")
+        assert cell.font.name == "Calibri"  # LibreOffice would draw one without a name with serifs
+    table = sheet.tables["HourlyReport"]
+    assert (sheet.freeze_panes, table.ref, table.autoFilter.ref) == ("A2", "A1:G2", "A1:G2")
+    assert sheet.auto_filter.ref is None  # Excel refuses one beside a table's
+
+
+def test_the_rows_are_a_table_with_bands_whose_columns_are_the_header(tmp_path: Path) -> None:
+    """Excel repairs a file whose table says otherwise than its cells."""
+    sheet = opened(build(tmp_path, *(make_analysis(id=number) for number in range(5))))["Hourly Report"]
+
+    table = sheet.tables["HourlyReport"]
+    assert [column.name for column in table.tableColumns] == list(HEADER)
+    assert (table.ref, table.tableStyleInfo.showRowStripes) == ("A1:G6", True)
+
+
+def test_failed_statuses_and_low_rates_stand_out_by_more_than_their_colour(tmp_path: Path) -> None:
+    """Bold and dark on light, for people who don't tell red from green and for paper."""
+    sheet = opened(build(tmp_path, make_analysis(), make_analysis()))["Hourly Report"]
+
+    rules = {str(reach.sqref): reach.rules[0] for reach in sheet.conditional_formatting}
+    assert {*rules} == {"C2:C3", "G2:G3"}
+    assert all(rule.dxf.font.b and rule.dxf.fill.bgColor.rgb for rule in rules.values())
+    words = rules["C2:C3"].formula[0].split('"|')[-1].partition('|"')[0]
+    assert {*words.split("|")} == FAILED_STATUSES
+    assert rules["G2:G3"].formula == ["AND(ISNUMBER($G2),$G2<0.9)"]
+
+
+def test_the_documents_properties_say_what_it_is_and_its_time_is_the_windows_end(tmp_path: Path) -> None:
+    """Made twice, it says the same."""
+    for _ in range(2):
+        properties = opened(build(tmp_path, make_analysis(), window=make_window(zone="Asia/Tokyo"))).properties
+        assert properties.title == "Hourly Report - 2026-11-22 22:00-23:00 UTC+9"
+        assert (properties.subject, properties.creator) == ("Digital Twin analyses", "Reports Generator")
+        end = START.replace(tzinfo=None, hour=14)
+        assert (properties.created, properties.modified) == (end, end)
 
 
 def test_dates_counts_and_rates_are_real_ones(tmp_path: Path) -> None:
@@ -45,7 +72,7 @@ def test_dates_counts_and_rates_are_real_ones(tmp_path: Path) -> None:
 
     cells = opened(content)["Hourly Report"][2]
     assert [START.replace(tzinfo=None), "completed", 1.25, 200, 3, 0.985] == [cell.value for cell in cells][1:]
-    assert [cells[1].number_format, cells[6].number_format] == ["yyyy-mm-dd hh:mm:ss", "0.0%"]
+    assert [cells[1].number_format, cells[6].number_format] == ['yyyy-mm-dd hh:mm:ss "UTC"', "0.0%"]
     assert [[make_analysis().id, START.replace(tzinfo=None), "completed", 1.25, 200, 3, 0.985]] == data_rows_again(
         content
     )
@@ -90,7 +117,7 @@ def test_columns_are_as_wide_as_what_stands_in_them(tmp_path: Path) -> None:
 
     widths = [sheet.column_dimensions[get_column_letter(place)].width for place in range(1, 8)]
     assert widths[0] >= len(str(row.id))
-    assert widths[1] >= len("2026-11-22 13:00:00")
+    assert widths[1] > len("2026-11-22 13:00:00 UTC")
     assert widths[2] <= 60
     assert all(width > len(title) for width, title in zip(widths, HEADER, strict=True))
 
@@ -110,6 +137,7 @@ def test_an_empty_window_is_said_so(tmp_path: Path) -> None:
     """An empty sheet could be a fault; a sentence can't."""
     content = build(tmp_path)
 
+    assert opened(content)["Hourly Report"].tables["HourlyReport"].ref == "A1:G2"  # Excel wants a row in a table
     assert data_rows(content)[0][0] == "No analyses in 2026-11-22 13:00-14:00 UTC."
     assert data_rows_again(content)[0][0] == "No analyses in 2026-11-22 13:00-14:00 UTC."
 
@@ -124,34 +152,51 @@ def test_a_full_sheet_goes_on_behind_the_summary(tmp_path: Path) -> None:
     assert book.sheetnames == ["Hourly Report", "Summary", "Hourly Report (2)", "Hourly Report (3)"]
     sheets = [data_rows(content, name) for name in book.sheetnames if name != "Summary"]
     assert [[row[0] for row in sheet] for sheet in sheets] == [[0, 1, 2], [3, 4, 5], [6]]
-    assert [book[n].auto_filter.ref for n in book.sheetnames if n != "Summary"] == ["A1:G4", "A1:G4", "A1:G2"]
+    tables = [(table.name, table.ref) for n in book.sheetnames for table in book[n].tables.values()]
+    assert tables == [("HourlyReport", "A1:G4"), ("HourlyReport2", "A1:G4"), ("HourlyReport3", "A1:G2")]
+    assert all(book[n].freeze_panes == "A2" for n in book.sheetnames if n != "Summary")
     full = opened(build(tmp_path, *rows, sheet_rows=3))
     assert full.sheetnames == ["Hourly Report", "Summary", "Hourly Report (2)"]
 
 
-def test_the_summary_is_second_and_has_window_figures_and_a_chart(tmp_path: Path) -> None:
-    """The first look for who wants no rows."""
-    rows = [make_analysis(), make_analysis(status="failed", records_failed=100), make_analysis(status=None)]
-
-    book = opened(build(tmp_path, *rows))
-
-    sheet = book["Summary"]
-    said = {row[0]: row[1] for row in sheet.iter_rows(values_only=True, max_col=2) if row[0]}
-    assert book.sheetnames == ["Hourly Report", "Summary"]
-    assert said["Window"] == "2026-11-22 13:00-14:00 UTC"
-    assert (said["Analyses"], said["Records processed"], said["Records failed"]) == (3, 600, 106)
-    assert said["Success rate"] == pytest.approx(494 / 600)
-    assert (said["completed"], said["failed"], said["(no status)"]) == (1, 1, 1)
-    assert len(sheet._charts) == 1  # noqa: SLF001 - openpyxl shows charts nowhere else
+def test_no_sheet_has_a_longer_name_than_excel_takes() -> None:
+    """31 characters, however many sheets there are."""
+    assert max(len(sheet_name(make_window(), number)) for number in (1, 2, 10**9)) <= 31
 
 
-def test_times_in_the_sheet_are_the_reports_zone(tmp_path: Path) -> None:
-    """Its people read their own clock; which one stands in the page's head."""
+def test_times_in_the_sheet_are_the_reports_zone_with_its_offset_beside(tmp_path: Path) -> None:
+    """Its people read their own clock, in the cell and on paper."""
     window = make_window(zone="Europe/Moscow")
-    sheet = opened(build(tmp_path, make_analysis(created_at=START), window=window))["Hourly Report"]
+    content = build(tmp_path, make_analysis(created_at=START), window=window)
+    sheet = opened(content)["Hourly Report"]
 
     assert START.replace(tzinfo=None, hour=16) == sheet["B2"].value
-    assert "times in UTC+3" in sheet.oddHeader.left.text
+    assert data_rows_again(content)[0][1] == sheet["B2"].value
+    assert (sheet["B2"].is_date, sheet["B2"].number_format) == (True, 'yyyy-mm-dd hh:mm:ss "UTC+3"')
+    assert "times in Europe/Moscow (UTC+3)" in sheet.oddHeader.left.text
+
+
+@pytest.mark.parametrize(
+    ("day", "change", "clocks", "offsets"),
+    [
+        (date(2026, 10, 25), 1, ("02:59:59", "02:00:00"), ("UTC+2", "UTC+1")),
+        (date(2026, 3, 29), 1, ("01:59:59", "03:00:00"), ("UTC+1", "UTC+2")),
+    ],
+)
+def test_where_the_clocks_change_the_offset_tells_one_hour_from_the_other(
+    tmp_path: Path, day: date, change: int, clocks: tuple[str, str], offsets: tuple[str, str]
+) -> None:
+    """Two o'clock may come twice; the seconds before and after the change are told apart."""
+    window = day_of(day, ZoneInfo("Europe/Berlin"))
+    after = datetime(day.year, day.month, day.day, change, tzinfo=UTC)
+    rows = [make_analysis(created_at=moment) for moment in (after - timedelta(seconds=1), after)]
+
+    book = opened(build(tmp_path, *rows, window=window))
+
+    cells = [book["Daily Report"][place] for place in ("B2", "B3")]
+    assert tuple(f"{cell.value:%H:%M:%S}" for cell in cells) == clocks
+    assert [cell.number_format for cell in cells] == [f'yyyy-mm-dd hh:mm:ss "{offset}"' for offset in offsets]
+    assert book["Summary"]["B3"].value == f"Europe/Berlin ({offsets[0]}, then {offsets[1]})"
 
 
 def test_the_file_is_named_by_the_windows_start(tmp_path: Path) -> None:
@@ -162,7 +207,7 @@ def test_the_file_is_named_by_the_windows_start(tmp_path: Path) -> None:
         (day, "report_daily_20261122.xlsx", "Daily Report"),
     ):
         with ReportWorkbook(window) as workbook:
-            path = workbook.save(tmp_path, Summary())
+            path = workbook.save(tmp_path, Summary(), table="analyses", generated=START)
         assert name == path.name
         assert sheet == opened(path.read_bytes()).sheetnames[0]
 
@@ -173,7 +218,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 
     sentence = "gone/report_20261122_130000.xlsx could not be written"
     with ReportWorkbook(make_window()) as workbook, pytest.raises(WorkbookError, match=sentence) as caught:
-        workbook.save(gone, Summary())
+        workbook.save(gone, Summary(), table="analyses", generated=START)
 
     assert "REPORT_DIR" in str(caught.value)
 

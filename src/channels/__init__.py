@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from ..errors import DeliveryError
+from ..errors import DeliveryError, TooLargeError
 from ..message import Report
 
-State = Literal["delivered", "refused", "failed"]
+State = Literal["delivered", "without file", "refused", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +17,10 @@ class Outcome:
 
     `delivered`: `receipt` is the server's own word for it.
     `refused`: asking again won't help; `failed`: it may; `failure` is a sentence for the operator.
+    `without file`: it arrived, but neither with its workbook nor with a link to it; `failure` says why.
+    `too_large`: it failed of its size; without its file it may be taken.
     `ambiguous`: it may have arrived all the same. `retry_after`: seconds the server wants to be left alone.
+    It came of that `attempt`, counted from 1, which took `seconds`.
     `notice` is a sentence for the operator about a delivery that needs his hand for the next one.
     """
 
@@ -28,11 +31,14 @@ class Outcome:
     failure: str = ""
     notice: str = ""
     ambiguous: bool = False
+    too_large: bool = False
     retry_after: float = 0.0
+    attempt: int = 0
+    seconds: float = 0.0
 
     @property
     def delivered(self) -> bool:
-        """Whether the server took the report for this recipient."""
+        """Whether the server took the report for this recipient, with its workbook or a link to it."""
         return self.state == "delivered"
 
 
@@ -73,6 +79,7 @@ def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError)
             state="failed" if error.transient else "refused",
             failure=str(error),
             ambiguous=error.ambiguous,
+            too_large=isinstance(error, TooLargeError),
             retry_after=error.retry_after,
         )
         for recipient in recipients

@@ -2,34 +2,26 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence, Set
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence, Set
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_LINES
 from email.utils import format_datetime, make_msgid
 
-from aiosmtplib import (
-    SMTP,
-    SMTPAuthenticationError,
-    SMTPDataError,
-    SMTPException,
-    SMTPRecipientRefused,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-    SMTPSenderRefused,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
-)
+from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPRecipientsRefused
 
-from ..errors import DeliveryError
+from ..errors import DeliveryError, TooLargeError
 from ..message import ALERT, Report
-from ..network import trouble
+from ..plain import megabytes
 from ..settings import MailSettings
 from . import Outcome, not_delivered
+from .smtp_replies import is_too_large, is_transient, line, translated
 
 TIMEOUT = 60.0
 """Seconds for one wait on the mail server; RFC 5321 4.5.3.2 allows it minutes, an hourly run does not."""
+LARGEST = 25_000_000
+"""Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
 _XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
 _MEND_ADDRESS = (
     "Have its mailbox mended and run this window again, or correct it in SMTP_TO and run it again with --resend."
@@ -54,9 +46,11 @@ class MailChannel:
 
     async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
         """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
-        message = compose(report, self._settings.smtp_from, self.recipients)
+        at_least = report.file.size * 4 // 3 if report.file.along else 0  # in base64
         try:
-            refused, reply = await self._transmit(message, recipients)
+            refused, reply = await self._transmit(
+                lambda: compose(report, self._settings.smtp_from, self.recipients), recipients, at_least=at_least
+            )
         except DeliveryError as error:
             return not_delivered(self.name, recipients, error)
         return [self._outcome(address, refused.get(address), reply) for address in recipients]
@@ -67,24 +61,44 @@ class MailChannel:
         message["Date"] = format_datetime(at)
         message["Message-ID"] = make_msgid("alert", _domain(self._settings.smtp_from))
         message.set_content(text)
-        refused, _ = await self._transmit(message, self.recipients)
+        refused, _ = await self._transmit(lambda: message, self.recipients)
         if len(refused) == len(self.recipients):
             raise DeliveryError(f"The mail server refused every address of SMTP_TO. {_MEND_ADDRESS}")
 
-    async def _transmit(
-        self, message: EmailMessage, recipients: Sequence[str]
-    ) -> tuple[dict[str, SMTPRecipientRefused], str]:
-        """Send `message`; return those refused and the server's last words."""
-        with _translated(self._settings):
+    async def check(self) -> str:
+        """Log in and out again; say how large a message may be. Raise DeliveryError where that fails."""
+        with translated(self._settings):
             async with self._connection() as server:
+                return f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+
+    async def _transmit(
+        self, write: Callable[[], EmailMessage], recipients: Sequence[str], *, at_least: int = 0
+    ) -> tuple[dict[str, SMTPRecipientRefused], str]:
+        """Send what `write` writes; return those refused and the server's last words.
+
+        Nothing is written if even `at_least` bytes are too many: it would take some times that in memory.
+        """
+        with translated(self._settings):
+            async with self._connection() as server:
+                self._check_size(at_least, server)
+                lines = write().as_bytes(policy=SMTP_LINES)
+                self._check_size(len(lines), server)
                 try:
-                    lines = message.as_bytes(policy=SMTP_LINES)
                     errors, reply = await server.sendmail(self._settings.smtp_from, recipients, lines)
                 except SMTPRecipientsRefused as error:  # raised only if all are
                     return {refused.recipient: refused for refused in error.recipients}, ""
         return {
             address: SMTPRecipientRefused(said.code, said.message, address) for address, said in errors.items()
         }, reply
+
+    def _check_size(self, size: int, server: SMTP) -> None:
+        """Raise TooLargeError if `size` bytes are more than the server takes, by its SIZE (RFC 1870; 0 is no limit)."""
+        largest = _largest(server)
+        if size > largest:
+            raise TooLargeError(
+                f"With its workbook the message is larger than the {megabytes(largest)} "
+                f"that the mail server {self._settings.smtp_host}:{self._settings.smtp_port} takes."
+            )
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[SMTP]:
@@ -115,24 +129,39 @@ class MailChannel:
 
     def _outcome(self, address: str, refused: SMTPRecipientRefused | None, reply: str) -> Outcome:
         if refused is None:
-            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=_line(reply))
-        why = f"The mail server refused {address} ({refused.code} {_line(refused.message)}). {_MEND_ADDRESS}"
-        (outcome,) = not_delivered(self.name, [address], DeliveryError(why, transient=_is_transient(refused)))
+            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=line(reply))
+        why = f"The mail server refused {address} ({refused.code} {line(refused.message)}). {_MEND_ADDRESS}"
+        failed = DeliveryError(why, transient=is_transient(refused))
+        if is_too_large(refused):
+            said = f"({refused.code} {line(refused.message)})"
+            failed = TooLargeError(f"The mail server takes no message of this size for {address} {said}.")
+        (outcome,) = not_delivered(self.name, [address], failed)
         return outcome
+
+
+def _largest(server: SMTP) -> int:
+    named = server.esmtp_extensions.get("size", "").strip()
+    return int(named) if named.isascii() and named.isdecimal() and int(named) else LARGEST
 
 
 def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
     """Write the report as one message; its Message-ID is the same at every attempt."""
-    message = _addressed(sender, recipients, report.subject)
+    words = report.worded(report.file)
+    message = _addressed(sender, recipients, words.subject)
     message["Date"] = format_datetime(report.created)
-    message["Message-ID"] = f"<{report.identity}@{_domain(sender)}>"
+    # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
+    bare = ".without-file" if report.file.left_out else ""
+    message["Message-ID"] = f"<{report.identity}{bare}@{_domain(sender)}>"
     if report.repeats:
         message["References"] = f"<{report.repeats}@{_domain(sender)}>"
-    message.set_content(report.text)
-    maintype, subtype = _XLSX
-    message.add_attachment(
-        report.attachment.read_bytes(), maintype=maintype, subtype=subtype, filename=report.attachment.name
-    )
+    # Quoted-printable: plain ASCII in lines of bounded length, whatever the server can do.
+    message.set_content(words.text, cte="quoted-printable")
+    message.add_alternative(words.html, subtype="html", cte="quoted-printable")
+    if report.file.along:
+        maintype, subtype = _XLSX
+        message.add_attachment(
+            report.attachment.read_bytes(), maintype=maintype, subtype=subtype, filename=report.attachment.name
+        )
     return message
 
 
@@ -145,54 +174,5 @@ def _addressed(sender: str, recipients: tuple[str, ...], subject: str) -> EmailM
     return message
 
 
-@contextmanager
-def _translated(settings: MailSettings) -> Iterator[None]:
-    """Turn whatever aiosmtplib raises into DeliveryError."""
-    try:
-        yield
-    except (OSError, SMTPException) as error:
-        server = f"The mail server {settings.smtp_host}:{settings.smtp_port}"
-        why, transient = _why(error, settings)
-        ambiguous = isinstance(error, SMTPServerDisconnected | SMTPTimeoutError)
-        sentence = f"{server} {why}, then run this window again."
-        raise DeliveryError(sentence, transient=transient, ambiguous=ambiguous) from error
-
-
-def _why(error: Exception, settings: MailSettings) -> tuple[str, bool]:
-    """Complete "The mail server …" with what it did and what to do; tell whether to try again."""
-    if isinstance(error, SMTPResponseException):
-        return _refusal(error), _is_transient(error)
-    if isinstance(error, SMTPException) and not isinstance(error, OSError):
-        return f"offers no STARTTLS or no login ({_line(error.message)}). Try SMTP_SECURITY=tls with port 465", False
-    found = trouble(error)
-    mend = found.mend
-    if "TLS" in found.what:
-        mend = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
-    elif "in time" in found.what and settings.smtp_security == "starttls":
-        mend = "Set SMTP_SECURITY=tls if this port is 465; else look at the network between"
-    return f"did not take it: {found.what}. {mend}", found.transient
-
-
-def _refusal(error: SMTPResponseException) -> str:
-    said = f"({error.code} {_line(error.message)})"
-    match error:
-        case SMTPAuthenticationError():
-            return f"does not accept SMTP_USER with SMTP_PASSWORD {said}. Correct them (Gmail wants an app password)"
-        case SMTPSenderRefused():
-            return f"refused the sender {said}. Set SMTP_FROM to an address that SMTP_USER may send from"
-        case SMTPDataError():
-            return f"refused the message {said}. Look at its words and at the provider's limits"
-    return f"turned the connection away {said}. Look at its words and at the provider's limits"
-
-
-def _is_transient(error: SMTPResponseException) -> bool:
-    """Tell whether a reply is of the class "not now" (RFC 5321 4.2.1)."""
-    return 400 <= error.code < 500
-
-
 def _domain(address: str) -> str:
     return address.rpartition("@")[2]
-
-
-def _line(reply: str) -> str:
-    return " ".join(reply.split())

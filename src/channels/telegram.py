@@ -6,16 +6,17 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import httpx
-from telegram import Bot, Message
+from telegram import Bot, LinkPreviewOptions, Message
+from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
-from ..errors import DeliveryError
+from ..errors import DeliveryError, TooLargeError
 from ..message import Report, marked_as_repeat
 from ..network import trouble
+from ..plain import megabytes
 from ..settings import TelegramSettings
 from . import Outcome, not_delivered
 
@@ -26,6 +27,8 @@ READ_TIMEOUT = 60.0
 """Seconds for the answer, which comes after the server has taken in the whole upload."""
 UPLOAD_TIMEOUT = 300.0
 """Seconds without a byte leaving: 50 MB, the Bot API's largest upload, over a slow line."""
+LARGEST = 50_000_000
+"""Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
 _WORDS = 200
 _CHATS = "TELEGRAM_CHAT_ID"
 
@@ -58,6 +61,24 @@ class TelegramChannel:
             with _translated(chat, "TELEGRAM_ALERT_CHAT_ID" if self._settings.telegram_alert_chat_id else _CHATS):
                 await bot.send_message(chat, text)
 
+    @property
+    def chats(self) -> tuple[str, ...]:
+        """Every chat that is written to, that of the alerts too."""
+        return tuple(dict.fromkeys([*self.recipients, self._settings.alert_chat]))
+
+    async def check_bot(self) -> str:
+        """Name the bot; raise DeliveryError if its token is not accepted."""
+        async with self._bot() as bot:
+            with _translated("of the bot"):
+                return f"@{(await bot.get_me()).username}"
+
+    async def check_chat(self, chat: str) -> str:
+        """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
+        async with self._bot() as bot:
+            with _translated(chat):
+                found = await bot.get_chat(chat)
+                return f"a {found.type}, {found.title or found.username or found.full_name or 'without a name'}"
+
     @asynccontextmanager
     async def _bot(self) -> AsyncIterator[Bot]:
         # Owned here and shared with the bot's second slot, so that there is one pool, and it is closed.
@@ -77,14 +98,16 @@ class TelegramChannel:
             await request.shutdown()
 
     async def _send_to(self, chat: str, bot: Bot, report: Report, *, repeat: bool) -> Outcome:
-        caption = marked_as_repeat(report.caption) if repeat else report.caption
+        caption = report.worded(report.file).caption
+        caption = marked_as_repeat(caption) if repeat else caption
         try:
             with _translated(chat):
+                _check_size(report)
                 try:
-                    sent, moved_to = await _upload(chat, bot, report.attachment, caption), None
+                    sent, moved_to = await _upload(chat, bot, report, caption), None
                 except ChatMigrated as error:  # nothing was taken yet, so that it can go to the new one at once
                     moved_to = error.new_chat_id
-                    sent = await _upload(str(moved_to), bot, report.attachment, caption)
+                    sent = await _upload(str(moved_to), bot, report, caption)
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
@@ -98,9 +121,20 @@ class TelegramChannel:
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
 
 
-async def _upload(chat: str, bot: Bot, attachment: Path, caption: str) -> Message:
-    with attachment.open("rb") as document:
-        return await bot.send_document(chat, document, filename=attachment.name, caption=caption)
+def _check_size(report: Report) -> None:
+    if report.file.along and report.file.size > LARGEST:
+        raise TooLargeError(f"Telegram takes files up to {megabytes(LARGEST)}, and this workbook is larger.")
+
+
+async def _upload(chat: str, bot: Bot, report: Report, caption: str) -> Message:
+    if not report.file.along:
+        # A preview would have Telegram download what the link opens.
+        no_preview = LinkPreviewOptions(is_disabled=True)
+        return await bot.send_message(chat, caption, parse_mode=ParseMode.HTML, link_preview_options=no_preview)
+    with report.attachment.open("rb") as document:
+        return await bot.send_document(
+            chat, document, filename=report.attachment.name, caption=caption, parse_mode=ParseMode.HTML
+        )
 
 
 @contextmanager
@@ -109,6 +143,8 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
     try:
         yield
     except TelegramError as error:
+        if "too large" in error.message.lower():  # 413, which no repeating makes smaller
+            raise TooLargeError(f"Telegram takes no file of this size for chat {chat} ({_line(error)}).") from error
         why, transient = _why(error, chat, variable)
         raise DeliveryError(
             f"Telegram {why}, then run this window again.",
@@ -120,8 +156,7 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
 
 def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
     """Complete "Telegram …" with what it did and what to do about it; tell whether to try again."""
-    words = " ".join(error.message.split())
-    said = f"({words[:_WORDS]}…)" if len(words) > _WORDS else f"({words})"
+    said = f"({_line(error)})"
     match error:
         case InvalidToken():
             return f"does not accept TELEGRAM_BOT_TOKEN {said}. Copy it anew from @BotFather", False
@@ -139,8 +174,13 @@ def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
             return f"did not take it for chat {chat}: {found.what}. {where}", found.transient
         case BadRequest():
             return f"refused it for chat {chat} {said}. Look at its words", False
-    # What is left is a status of 5xx, a gateway's page, or 413, which no repeating makes smaller.
-    return f"did not take it for chat {chat} {said}. Look at its words", "too large" not in words.lower()
+    # What is left is a status of 5xx, or a gateway's page.
+    return f"did not take it for chat {chat} {said}. Look at its words", True
+
+
+def _line(error: TelegramError) -> str:
+    words = " ".join(error.message.split())
+    return f"{words[:_WORDS]}…" if len(words) > _WORDS else words
 
 
 def _is_ambiguous(error: TelegramError) -> bool:

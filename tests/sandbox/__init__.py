@@ -1,5 +1,8 @@
 """Everything the tool talks to, on the loopback: for tests, demonstration and benchmark alike."""
 
+import html
+import re
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -48,13 +51,28 @@ class Sandbox:
     @property
     def messages(self) -> list[Sent]:
         """The reports that came by Telegram."""
-        return [sent for sent in self.bot.sent if sent.document]
+        return [sent for sent in self.bot.sent if not _is_told(sent)]
 
     @property
     def alerts(self) -> list[str]:
         """The alerts, by mail and by Telegram."""
         by_mail = [delivery.text for delivery in self.mailbox.deliveries if _is_alert(delivery)]
-        return by_mail + [sent.text for sent in self.bot.sent if not sent.document]
+        return by_mail + [sent.text for sent in self.bot.sent if _is_told(sent)]
+
+    def workbooks(self) -> list[tuple[str, bytes]]:
+        """Each address or chat with the workbook that it got: attached, or downloaded from its link."""
+        by_mail = [
+            (address, content)
+            for mail in self.mails
+            for content in mail.attachments() or downloads(mail.text)
+            for address in mail.recipients
+        ]
+        by_chat = [
+            (sent.chat, content)
+            for sent in self.messages
+            for content in ([sent.document] if sent.document else downloads(sent.markup))
+        ]
+        return by_mail + by_chat
 
     @property
     def environment(self) -> dict[str, str]:
@@ -77,8 +95,10 @@ class Sandbox:
             "TELEGRAM_API_URL": self.bot.url,
             "REPORT_TEMPLATE": "hourly",
             "REPORT_TIMEZONE": "UTC",
+            "REPORT_WHEN_EMPTY": "send",
             "REPORT_LEDGER": "directory",
             "REPORT_CATCH_UP": "24",
+            "REPORT_LINK_HOURS": "72",
             "REPORT_TIME_LIMIT": "800",
             "REPORT_RESEND": "false",
             "REPORT_ALLOW_HTTP": "false",
@@ -88,6 +108,25 @@ class Sandbox:
             "LOG_LEVEL": "INFO",
             "SSL_CERT_FILE": str(self._certificate),
         }
+
+
+def links(text: str) -> list[str]:
+    """List the links to stored files in a text, plain or HTML."""
+    found = re.findall(r"http://[^\s\"<]+/storage/v1/object/[^\s\"<]+", html.unescape(text))
+    return list(dict.fromkeys(found))
+
+
+def downloads(text: str) -> list[bytes]:
+    """Follow the links to stored files in a text, as whoever reads it would: without any key."""
+    contents = []
+    for link in links(text):
+        with urllib.request.urlopen(link, timeout=60) as response:
+            contents.append(response.read())
+    return contents
+
+
+def _is_told(sent: Sent) -> bool:
+    return sent.text.startswith(("⚠️ ERROR", "✅ All clear"))
 
 
 def _is_alert(delivery: Delivery) -> bool:

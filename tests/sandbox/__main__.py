@@ -63,6 +63,8 @@ def _show(sandbox: Sandbox) -> None:
     for number, delivery in enumerate(sandbox.mailbox.deliveries, 1):
         path = sandbox.folder / f"mail-{number}.eml"
         path.write_bytes(delivery.raw)
+        if delivery.page:
+            path.with_suffix(".html").write_text(delivery.page, encoding="utf-8")
         _print_part(f"mail: {_relative(path)}", f"To: {', '.join(delivery.recipients)}")
         print(f"Subject: {delivery.message['Subject']}\n\n{delivery.text.rstrip()}")
     for sent in sandbox.bot.sent:

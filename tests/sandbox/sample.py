@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,10 +13,16 @@ _ODD = "=1+1 is text, not a formula 🙂"
 
 def sample_hour(start: datetime, rows: int = ROWS) -> list[dict[str, Any]]:
     """Make `rows` analyses within the hour from `start` (aware): several statuses, failures, an odd text."""
+    return list(sample_rows(start, rows))
+
+
+def sample_rows(start: datetime, rows: int) -> Iterator[dict[str, Any]]:
+    """Make the same one by one, in order of their moments, for hours that are too large for a list."""
     dice = random.Random(start.isoformat())
     # A bad spell of ten minutes somewhere in the hour, as real hours have.
     spell = dice.uniform(5, 45)
-    return [_analysis(start, place / rows * 60, spell, dice) for place in range(rows)]
+    for place in range(rows):
+        yield _analysis(start, place / rows * 60, spell, dice)
 
 
 def _analysis(start: datetime, minute: float, spell: float, dice: random.Random) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import trustme
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import DATA_SIZE_DEFAULT, SMTP, AuthResult, Envelope, LoginPassword, Session
 
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # it warns of its own code at every login
 USER, PASSWORD = "reports", "sandbox-Pa55-w0rd"
@@ -42,10 +42,20 @@ class Delivery:
         assert part is not None
         return str(part.get_content()).replace("\r\n", "\n")
 
+    @property
+    def page(self) -> str:
+        """The HTML that a person sees; nothing where there is none, as in an alert."""
+        part = self.message.get_body(("html",))
+        return str(part.get_content()).replace("\r\n", "\n") if part else ""
+
+    def attachments(self) -> list[bytes]:
+        """The files that came along."""
+        return [bytes(part.get_content()) for part in self.message.iter_attachments()]
+
     def attachment(self) -> bytes:
         """The one file that came along."""
-        (part,) = self.message.iter_attachments()
-        return bytes(part.get_content())
+        (content,) = self.attachments()
+        return content
 
 
 class Mailbox:
@@ -53,6 +63,7 @@ class Mailbox:
 
     `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
     `delay` is waited before the last; `offers_login` tells whether there is AUTH.
+    `largest` is the SIZE that it names and keeps to, in bytes, None to name none.
     Each message uses up one of `data_faults`: a reply in place of taking it, "cut" before it is taken, or after
     that "taken, cut" or "taken, silent" for `hold` seconds.
     """
@@ -78,6 +89,7 @@ class Mailbox:
         self.quit_reply: str | None = None
         self.hold = 0.0
         self.delay = 0.0
+        self.largest: int | None = DATA_SIZE_DEFAULT
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -116,6 +128,9 @@ class Mailbox:
         if self.helo_reply:
             return [self.helo_reply]
         session.host_name = hostname
+        server.data_size_limit = self.largest
+        named = [f"250-SIZE {self.largest}"] if self.largest is not None else []
+        responses = [responses[0], *named, *(line for line in responses[1:] if "SIZE" not in line)]
         return [line for line in responses if self.offers_login or "AUTH" not in line]
 
     async def handle_HELO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str) -> str:

@@ -25,13 +25,15 @@ TABLES = (
     "analyses_guarded",
     "analyses_loose",
     "report_deliveries",
+    "storage.objects",
+    "storage.buckets",
 )
 # Of one request or one answer, not of the whole: not for the next hop.
 _HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "host")
 
 
 class Supabase(Web):
-    """A project's REST address. `page_cap` lowers the 1,000 rows that a page holds at most."""
+    """A project's REST and Storage address. `page_cap` lowers the 1,000 rows that a page holds at most."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +77,13 @@ class Supabase(Web):
         """Insert `rows`; a column that a row leaves out is null."""
         self.sql(f"insert into {table} select * from json_populate_recordset(null::{table}, $1)", json.dumps(rows))
 
+    def make_bucket(self, name: str, *, public: bool = False) -> None:
+        """Make a bucket of Storage."""
+        columns = "id, name, public, created_at, updated_at"
+        self.sql(f"insert into storage.buckets ({columns}) values ($1, $1, {public}, now(), now())", name)
+
     def answer(self, request: Request) -> Answer:
-        """Pass the request on, with the page cap applied."""
+        """Pass the request on, with the page cap applied, and answer as hosted Supabase does."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
         headers = {name: value for name, value in request.headers.items() if name not in _HOP}
         target = self._capped(request.target) if request.method == "GET" else request.target
@@ -84,6 +91,8 @@ class Supabase(Web):
         response = connection.getresponse()
         body = response.read()
         connection.close()
+        if request.target.startswith("/storage/v1/object/sign/") and request.method == "POST":
+            body = body.replace(b'"signedUrl":"/storage/v1/', b'"signedURL":"/')
         headers = {name: value for name, value in response.getheaders() if name.lower() not in _HOP}
         return Answer(status=response.status, headers=headers, body=body)
 

@@ -7,6 +7,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from urllib.parse import parse_qsl
 
+from .markup import plain
 from .web import Answer, Request, Web
 
 TOKEN = "123456789:sandbox-AAH4cKzV0Qw9uXyZlmNopQrStUv"
@@ -15,13 +16,17 @@ CAPTION_LIMIT, TEXT_LIMIT, DOCUMENT_LIMIT = 1024, 4096, 50_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """A message that a chat received, `at` by the monotonic clock; `text` is the caption where a document came."""
+    """A message that a chat received, `at` by the monotonic clock; `text` is the caption where a document came.
+
+    `text` is what the chat shows, `markup` what was sent.
+    """
 
     chat: str
     text: str
     at: float
     file_name: str = ""
     document: bytes = b""
+    markup: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +36,13 @@ class _Upload:
 
 
 class BotApi(Web):
-    """One bot that is a member of `chats`; `blocked` chats refuse it."""
+    """One bot that is a member of `chats`; `blocked` chats refuse it. `largest` is what a file may have in bytes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.chats: set[str] = set()
         self.blocked: set[str] = set()
+        self.largest = DOCUMENT_LIMIT
         self.sent: list[Sent] = []
         self._files: dict[str, _Upload] = {}
 
@@ -46,6 +52,7 @@ class BotApi(Web):
         self.sent.clear()
         self.chats = {"-1001000000001", "42"}
         self.blocked = set()
+        self.largest = DOCUMENT_LIMIT
 
     def answer(self, request: Request) -> Answer:
         """Answer /bot<TOKEN>/<Method> as the real server does."""
@@ -53,46 +60,63 @@ class BotApi(Web):
         if bot != f"bot{TOKEN}":
             return _error(401, "Unauthorized")
         fields, uploads = _form(request)
-        chat, text = fields.get("chat_id", ""), fields.get("caption", fields.get("text", ""))
-        if method not in ("sendDocument", "sendMessage"):
+        chat, markup = fields.get("chat_id", ""), fields.get("caption", fields.get("text", ""))
+        if method == "getMe":
+            return _json(200, {"ok": True, "result": _BOT})
+        if method not in ("sendDocument", "sendMessage", "getChat"):
             return _error(404, "Not Found")
         if chat in self.blocked:
             return _error(403, "Forbidden: bot was blocked by the user")
         if chat not in self.chats:
             return _error(400, "Bad Request: chat not found")
+        if method == "getChat":
+            about = {"id": int(chat), "type": "group", "title": "Reports", "accent_color_id": 0, "max_reaction_count": 1}
+            return _json(200, {"ok": True, "result": about | {"accepted_gift_types": _NO_GIFTS}})
+        try:
+            text = plain(markup) if fields.get("parse_mode") == "HTML" else markup
+        except ValueError as error:
+            return _error(400, f"Bad Request: {error}")
         if method == "sendMessage":
-            return self._take(chat, text, None) if len(text) <= TEXT_LIMIT else _error(400, _TOO_LONG_TEXT)
-        if len(text) > CAPTION_LIMIT:
+            return self._take(chat, text, None, markup) if _length(text) <= TEXT_LIMIT else _error(400, _TOO_LONG_TEXT)
+        if _length(text) > CAPTION_LIMIT:
             return _error(400, "Bad Request: message caption is too long")
         upload = self._document(fields, uploads)
         if upload is None:
             return _error(400, "Bad Request: there is no document in the request")
-        if len(upload.content) > DOCUMENT_LIMIT:
+        if len(upload.content) > self.largest:
             return _error(413, "Request Entity Too Large")
-        return self._take(chat, text, upload)
+        return self._take(chat, text, upload, markup)
 
     def _document(self, fields: dict[str, str], uploads: dict[str, _Upload]) -> _Upload | None:
         named = fields.get("document", "")
         return uploads.get(named.removeprefix("attach://") or "document") or self._files.get(named)
 
-    def _take(self, chat: str, text: str, upload: _Upload | None) -> Answer:
+    def _take(self, chat: str, text: str, upload: _Upload | None, markup: str) -> Answer:
         message: dict[str, object] = {
             "message_id": len(self.requests),
             "date": int(time.time()),
             "chat": {"id": 1, "type": "channel"} if chat.startswith("@") else {"id": int(chat), "type": "group"},
-            "from": {"id": int(TOKEN.partition(":")[0]), "is_bot": True, "first_name": "Reports"},
+            "from": _BOT,
         }
         if upload:
             file_id = f"file-{len(self._files)}"
             self._files[file_id] = upload
             message["document"] = {"file_id": file_id, "file_unique_id": file_id, "file_name": upload.name}
         upload = upload or _Upload(name="", content=b"")
-        self.sent.append(
-            Sent(chat=chat, text=text, at=time.monotonic(), file_name=upload.name, document=upload.content)
-        )
+        at, name, document = time.monotonic(), upload.name, upload.content
+        self.sent.append(Sent(chat=chat, text=text, at=at, file_name=name, document=document, markup=markup))
         return _json(200, {"ok": True, "result": message})
 
 
+def _length(text: str) -> int:
+    """Count as Telegram counts, in UTF-16 units (the stricter reading of "characters after entities parsing")."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+_BOT = {"id": int(TOKEN.partition(":")[0]), "is_bot": True, "first_name": "Reports", "username": "reports_bot"}
+_NO_GIFTS = dict.fromkeys(
+    ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels"), False
+)
 _TOO_LONG_TEXT = "Bad Request: message is too long"
 
 

@@ -1,0 +1,116 @@
+"""One window's rows → its report, ready to be sent."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from . import message
+from .analyses import AnalysesTable
+from .errors import RowsMissingError, TimeLimitError
+from .logs import rows_bar
+from .message import Report
+from .retry import Patience
+from .settings import Settings
+from .storage import Shelf, Storage
+from .summary import Summary
+from .told import tell
+from .window import Window, to_compare_with
+from .workbook import ReportWorkbook
+
+logger = logging.getLogger(__name__)
+COMPARISON_LIMIT = 3.0
+"""Seconds that counting the window before may take; the report matters more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Builder:
+    """Builds the reports of a run; `storage` takes what is too large for a channel."""
+
+    settings: Settings
+    table: AnalysesTable
+    storage: Storage | None
+    patience: Patience
+    clock: Callable[[], datetime]
+
+    async def build(
+        self, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
+    ) -> tuple[Report | None, Summary]:
+        """Read the window into a report, None of it if it is empty and to be skipped; `resent` counts its resends.
+
+        Raise TimeLimitError at the end of patience, SourceError or WorkbookError for what they say.
+        """
+        try:
+            async with asyncio.timeout_at(self.patience.deadline):
+                return await self._build_whole(window, resent=resent, late=late, remarks=remarks)
+        except TimeoutError:
+            raise TimeLimitError(self.settings.report.report_time_limit) from None
+
+    async def _build_whole(
+        self, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
+    ) -> tuple[Report | None, Summary]:
+        """Read the window into a workbook; where rows were missing, count and read once more."""
+        try:
+            return await self._build(window, resent=resent, late=late, remarks=remarks)
+        except RowsMissingError as error:
+            logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted)
+            return await self._build(window, resent=resent, late=late, remarks=remarks)
+
+    async def _build(
+        self, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
+    ) -> tuple[Report | None, Summary]:
+        """Read the window into a workbook; there is no report of an empty one that is to be skipped."""
+        summary, began = Summary(), self.clock()
+        with ReportWorkbook(window) as workbook, rows_bar() as advance:
+            async for page in self.table.pages(window):
+                workbook.add(page.rows)
+                summary.add(page.rows)
+                advance(len(page.rows), page.counted)
+            if not summary.rows and self.settings.report.report_when_empty == "skip":
+                return None, summary
+            before = await self._counted_before(window)
+            created = self.clock()
+            attachment = workbook.save(
+                self.settings.report.report_dir,
+                summary,
+                table=self.settings.supabase.supabase_table,
+                generated=created,
+                remarks=remarks,
+            )
+        figures = {"rows": summary.rows, "bytes": attachment.stat().st_size}
+        seconds = (created - began).total_seconds()
+        extra = {"event": "built", "seconds": seconds, **figures}
+        logger.info("%s: %d rows in %s", window.label(), summary.rows, attachment, extra=extra)
+        told = tell(window, summary, late=late, remarks=remarks, before=before)
+        identity = self._identity(window)
+        delivery = f"{identity}.resend.{resent}" if resent else identity
+        report = Report(
+            window=window,
+            identity=delivery,
+            repeats=identity if resent else "",
+            created=created,
+            attachment=attachment,
+            stored=Shelf(self.storage, attachment, delivery) if self.storage else None,
+            worded=cache(lambda file: message.worded(file, told, window)),
+        )
+        return report, summary
+
+    async def _counted_before(self, window: Window) -> int | None:
+        """Count the window before, to compare with; None if that can't be told soon."""
+        earlier = to_compare_with(window)
+        try:
+            async with asyncio.timeout(min(COMPARISON_LIMIT, self.patience.left() / 2)):
+                return await self.table.count(earlier.start, earlier.end)
+        except Exception as error:  # a report without its comparison is still the report
+            logger.info("%s is not compared with: %s", earlier.label(), error or "counting took too long")
+            return None
+
+    def _identity(self, window: Window) -> str:
+        """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
+        supabase = self.settings.supabase
+        source = f"{supabase.supabase_url} {supabase.supabase_table} {window.end.isoformat()}"
+        digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+        return f"report.{window.template}.{window.start:%Y%m%dT%H%M%SZ}.{digest}"

@@ -1,0 +1,123 @@
+"""Lines of a sheet that people read from top to bottom: headings, sentences, cards and tables."""
+
+from collections.abc import Sequence
+from math import ceil
+
+from openpyxl.cell import Cell
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.hyperlink import Hyperlink
+
+from .cells import RULE, Sheet, Value, cell, header_cell, shortened, text_cell, visible
+
+TEXT_SHOWN = 60
+"""UTF-16 units of a text of the table that these lines show; the rows have the whole of it."""
+_SENTENCE = 500
+WIDTHS = (22, 15, 15, 17)
+"""Characters of the columns: what a phone shows side by side."""
+CARDS = len(WIDTHS)
+_LAST_COLUMN = get_column_letter(CARDS)
+_LINE = 15
+"""Points that a line of text takes."""
+_DARK, _GREY, _BLUE = "1F3864", "595959", "0563C1"
+_TITLE = Font(name="Calibri", bold=True, size=18, color=_DARK)
+_HEADING = Font(name="Calibri", bold=True, size=13, color=_DARK)
+_QUIET = Font(name="Calibri", color=_GREY)
+_LINK = Font(name="Calibri", underline="single", color=_BLUE)
+_LABEL = Font(name="Calibri", size=9, color=_GREY)
+_VALUE = Font(name="Calibri", bold=True, size=14, color=_DARK)
+_CARD = PatternFill("solid", start_color="EAF0FA", end_color="EAF0FA")
+_GAP = Border(right=Side("thick", color="FFFFFF"))
+_TOP = Alignment(vertical="top")
+_WRAPPED = Alignment(horizontal="left", vertical="top", wrap_text=True)
+_TEXT_PLACE = Alignment(horizontal="left", vertical="top", wrap_text=True, indent=1)
+_INDENT = 2
+_LABEL_PLACE = Alignment(horizontal="left", vertical="bottom", wrap_text=True, indent=1)
+_VALUE_PLACE = Alignment(horizontal="left", vertical="top", shrink_to_fit=True, indent=1)
+
+Card = tuple[str, Value, str]
+"""A label, its value (None where there is none), and the format to show it in."""
+
+
+class Lines:
+    """The rows of a sheet that has none yet, written from top to bottom; `last` is the number of the last one."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.last = 0
+        for column, width in enumerate(WIDTHS, 1):
+            sheet.column_dimensions[get_column_letter(column)].width = width
+
+    def add(self, *cells: Cell, height: float | None = None) -> None:
+        """Add a row of `cells`, `height` points high."""
+        self.last += 1
+        if height:
+            self.sheet.row_dimensions[self.last].height = height
+        self.sheet.append(cells)
+
+    def title(self, text: str) -> None:
+        """Add the title of the sheet."""
+        self.add(text_cell(self.sheet, text, font=_TITLE), height=26)
+
+    def heading(self, text: str) -> None:
+        """Add a heading, apart from what stands above."""
+        self.add()
+        self.add(text_cell(self.sheet, text, font=_HEADING), height=20)
+
+    def fact(self, name: str, text: str) -> None:
+        """Add a name and what it is."""
+        self.add(text_cell(self.sheet, name, font=_QUIET), text_cell(self.sheet, short(text)))
+
+    def sentence(self, text: str) -> None:
+        """Add `text` over the whole width, in as many lines as it takes: a merged cell doesn't grow by itself."""
+        text = short(text, _SENTENCE)
+        self.add(text_cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(len(text) / sum(WIDTHS)))
+        self.sheet.merged_cells.add(f"A{self.last}:{_LAST_COLUMN}{self.last}")
+
+    def cards(self, cards: Sequence[Card]) -> None:
+        """Add cards side by side, each a small label above a large value."""
+        for first in range(0, len(cards), CARDS):
+            self.add(height=5)
+            row = cards[first : first + CARDS]
+            labels = [text_cell(self.sheet, label, font=_LABEL, alignment=_LABEL_PLACE) for label, _, _ in row]
+            values = [cell(self.sheet, "-" if value is None else value, shown) for _, value, shown in row]
+            for one in values:
+                one.font, one.alignment = _VALUE, _VALUE_PLACE
+            for one in labels + values:
+                one.fill, one.border = _CARD, _GAP
+            self.add(*labels, height=26)
+            self.add(*values, height=22)
+
+    def header(self, *texts: str) -> None:
+        """Add the header of a table."""
+        self.add(*(header_cell(self.sheet, text) for text in texts), height=20)
+
+    def row(self, *cells: Cell) -> None:
+        """Add a row of a table, as high as its longest text wants it: some readers don't see to that themselves."""
+        needed = [
+            ceil(len(str(one.value)) / (width - _INDENT)) if one.data_type == "s" else 1
+            for one, width in zip(cells, WIDTHS, strict=False)
+        ]
+        for one in cells:
+            one.border = RULE
+        self.add(*cells, height=_LINE * max(1, *needed))
+
+    def text(self, text: str, location: str = "") -> Cell:
+        """Make a cell of a table that shows as much of `text` as there is room for, and leads to `location`."""
+        made = text_cell(self.sheet, short(text), alignment=_TEXT_PLACE)
+        if location:
+            made.font, made.hyperlink = _LINK, Hyperlink(ref="", location=location)
+        return made
+
+    def figure(self, value: Value, number_format: str) -> Cell:
+        """Make a cell of a table that shows a figure, or a text in its place."""
+        if isinstance(value, str):
+            return self.text(value)
+        made = cell(self.sheet, value, number_format)
+        made.alignment = _TOP
+        return made
+
+
+def short(text: str, limit: int = TEXT_SHOWN) -> str:
+    """Write `text` in one line of at most `limit` UTF-16 units."""
+    return shortened(visible(" ".join(text.split())), limit)
