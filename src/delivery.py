@@ -131,7 +131,9 @@ async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> b
         else:
             logger.info("Alert sent by %s", channel.name, extra={"event": "alerted", "channel": channel.name})
             return True
-    logger.error("Nobody could be alerted; this log is the only word of it:\n%s", text, extra={"event": "nobody_alerted"})
+    logger.error(
+        "Nobody could be alerted; this log is the only word of it:\n%s", text, extra={"event": "nobody_alerted"}
+    )
     return False
 
 

@@ -168,7 +168,10 @@ class DeliveryError(ReportError):
 
 
 class TooLargeError(DeliveryError):
-    """A channel takes nothing of that size: the report may go once more, without its file. What to do comes behind."""
+    """A channel takes nothing of that size: the report may go once more, without its file.
+
+    What to do is said behind its sentence, by whoever knows whether there can be a link.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message, transient=True)

@@ -11,8 +11,9 @@ def check(run: RunTool, **changes: str) -> tuple[int, dict[str, str]]:
     """Run --check; return its code and its lines by the part they are about."""
     result = run("--check", **changes)
     lines = result.output.splitlines()
-    parts = ("table", "key", "index", "email", "telegram bot", "telegram -1001000000001", "telegram 42", "ledger", "bucket")
-    return result.code, {part: line for line in lines for part in parts if line[3:].startswith(f"{part} ")}
+    parts = ["table", "key", "index", "email", "telegram bot", "telegram -1001000000001", "telegram 42", "ledger"]
+    parts.append("bucket")
+    return result.code, {part: line for line in lines for part in parts if line[4:].startswith(f"{part} ")}
 
 
 def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> None:
@@ -23,7 +24,14 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
 
     assert code == 0
     assert list(lines) == [
-        "table", "key", "index", "email", "telegram bot", "telegram -1001000000001", "telegram 42", "ledger"
+        "table",
+        "key",
+        "index",
+        "email",
+        "telegram bot",
+        "telegram -1001000000001",
+        "telegram 42",
+        "ledger",
     ]
     assert all(line.startswith("ok ") for line in lines.values())
     assert "@reports_bot" in lines["telegram bot"]
@@ -36,7 +44,11 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
         ("table", {"SUPABASE_TABLE": "nothing"}, "There is no table nothing"),
         ("table", {"SUPABASE_KEY": "sb_secret_wrong"}, "does not accept SUPABASE_KEY"),
         ("email", {"SMTP_PASSWORD": "wrong password"}, "does not accept SMTP_USER with SMTP_PASSWORD"),
-        ("telegram bot", {"TELEGRAM_BOT_TOKEN": "123:aaaaaaaaaaaaaaaaaaaaaaaaaaaa"}, "does not accept TELEGRAM_BOT_TOKEN"),
+        (
+            "telegram bot",
+            {"TELEGRAM_BOT_TOKEN": "123:" + 20 * "a"},
+            "does not accept TELEGRAM_BOT_TOKEN",
+        ),
         ("telegram 42", {"TELEGRAM_CHAT_ID": "42"}, "does not know chat 42"),
         ("bucket", {"REPORT_BUCKET": "nowhere"}, "nowhere"),
     ],

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from src import errors
+from src.bucket import unreadable
 from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
 from src.errors import (
@@ -25,7 +26,9 @@ from src.errors import (
     SourceError,
     SourceRefusedError,
     SourceUnreachableError,
+    StorageError,
     TimeLimitError,
+    TooLargeError,
     WorkbookError,
 )
 from src.ledger_folder import held_by_another
@@ -119,6 +122,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     BadAnswerError: [lambda: BadAnswerError(table="analyses", came="nothing")],
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
+    StorageError: [lambda: unreadable("a signed link")],
     LedgerError: [lambda: raised_by(lambda: read_record({})), lambda: held_by_another(make_window(), "another run")],
     TimeLimitError: [lambda: TimeLimitError(800)],
     WorkbookError: [lambda: raised_by(unsaved)],
@@ -128,9 +132,11 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     ],
 }
 BRANCHES = {ReportError, InputError, SourceError}
+PARTS = {TooLargeError}
+"""Their sentence is the first half; the second, with what to do, is added where it is known."""
 
 
-@pytest.mark.parametrize("cls", [cls for cls in CLASSES if cls not in BRANCHES], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [cls for cls in CLASSES if cls not in BRANCHES | PARTS], ids=lambda cls: cls.__name__)
 def test_the_text_of_every_error_ends_in_a_next_step(cls: type[ReportError]) -> None:
     """One that an operator can take."""
     for example in EXAMPLES[cls]:

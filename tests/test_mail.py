@@ -206,8 +206,8 @@ def test_an_unknown_mail_server_is_said(sandbox: Sandbox) -> None:
         ("sender_reply", "553 5.7.1 Not your address", r"refused the sender \(553 5.7.1 Not your .*Set SMTP_FROM"),
         ("data_reply", "554 5.7.1 Looks odd", r"refused the message \(554 5.7.1 Looks odd\)"),
         ("data_reply", "552 5.2.2 Mailbox full", r"refused the message \(552 5.2.2 Mailbox full\)"),
-        ("data_reply", "552 5.3.4 Too big", r"takes no message of this size \(552 5.3.4 Too big\)"),
-        ("data_reply", "552 Exceeded", r"takes no message of this size \(552 Exceeded\)"),
+        ("data_reply", "552 5.3.4 Too big", r"too large for the mail server \S+ \(552 5.3.4 Too big\)"),
+        ("data_reply", "552 Exceeded", r"too large for the mail server \S+ \(552 Exceeded\)"),
         ("helo_reply", "554 5.7.1 Blocked", r"turned the connection away \(554 5.7.1 Blocked\)"),
     ],
 )

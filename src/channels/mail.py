@@ -96,8 +96,8 @@ class MailChannel:
         largest = _largest(server)
         if size > largest:
             raise TooLargeError(
-                f"With its workbook the message is larger than the {megabytes(largest)} "
-                f"that the mail server {self._settings.smtp_host}:{self._settings.smtp_port} takes."
+                f"The message is too large for the mail server {self._settings.smtp_host}:{self._settings.smtp_port}, "
+                f"which takes {megabytes(largest)}."
             )
 
     @asynccontextmanager
@@ -134,7 +134,7 @@ class MailChannel:
         failed = DeliveryError(why, transient=is_transient(refused))
         if is_too_large(refused):
             said = f"({refused.code} {line(refused.message)})"
-            failed = TooLargeError(f"The mail server takes no message of this size for {address} {said}.")
+            failed = TooLargeError(f"The message is too large for {address} {said}.")
         (outcome,) = not_delivered(self.name, [address], failed)
         return outcome
 

@@ -29,7 +29,7 @@ def translated(settings: MailSettings) -> Iterator[None]:
         server = f"The mail server {settings.smtp_host}:{settings.smtp_port}"
         if isinstance(error, SMTPResponseException) and is_too_large(error):
             said = f"({error.code} {line(error.message)})"
-            raise TooLargeError(f"{server} takes no message of this size {said}.") from error
+            raise TooLargeError(f"The message is too large for {server[0].lower()}{server[1:]} {said}.") from error
         why, transient = _why(error, settings)
         ambiguous = isinstance(error, SMTPServerDisconnected | SMTPTimeoutError)
         sentence = f"{server} {why}, then run this window again."

@@ -123,7 +123,7 @@ class TelegramChannel:
 
 def _check_size(report: Report) -> None:
     if report.file.along and report.file.size > LARGEST:
-        raise TooLargeError(f"Telegram takes files up to {megabytes(LARGEST)}, and this workbook is larger.")
+        raise TooLargeError(f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
 
 
 async def _upload(chat: str, bot: Bot, report: Report, caption: str) -> Message:
@@ -144,7 +144,7 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
         yield
     except TelegramError as error:
         if "too large" in error.message.lower():  # 413, which no repeating makes smaller
-            raise TooLargeError(f"Telegram takes no file of this size for chat {chat} ({_line(error)}).") from error
+            raise TooLargeError(f"The file is too large for Telegram in chat {chat} ({_line(error)}).") from error
         why, transient = _why(error, chat, variable)
         raise DeliveryError(
             f"Telegram {why}, then run this window again.",

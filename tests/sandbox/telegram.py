@@ -70,7 +70,13 @@ class BotApi(Web):
         if chat not in self.chats:
             return _error(400, "Bad Request: chat not found")
         if method == "getChat":
-            about = {"id": int(chat), "type": "group", "title": "Reports", "accent_color_id": 0, "max_reaction_count": 1}
+            about = {
+                "id": int(chat),
+                "type": "group",
+                "title": "Reports",
+                "accent_color_id": 0,
+                "max_reaction_count": 1,
+            }
             return _json(200, {"ok": True, "result": about | {"accepted_gift_types": _NO_GIFTS}})
         try:
             text = plain(markup) if fields.get("parse_mode") == "HTML" else markup
