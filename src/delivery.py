@@ -118,7 +118,7 @@ async def _attempt(
 async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> bool:
     """Send `text`, written at `at`, through the first channel that takes it; tell whether one did, and never raise."""
     if not channels:  # what it is about was logged before
-        logger.error("There is nobody to alert: no channel has whole settings", extra={"event": "nobody_alerted"})
+        logger.error("Nobody could be alerted: no channel has whole settings", extra={"event": "nobody_alerted"})
         return False
     for channel in channels:
         try:

@@ -239,7 +239,7 @@ def test_an_exception_nobody_foresaw_is_exit_1_with_its_traceback_in_the_log_and
     def broken(*_: object) -> None:
         raise ZeroDivisionError(f"at {sandbox.supabase.secret_key}")
 
-    monkeypatch.setattr(openpyxl.Workbook, "save", broken)
+    monkeypatch.setattr(openpyxl.Workbook, "create_sheet", broken)
 
     result = run(*OPTION)
 
