@@ -8,6 +8,7 @@ import yaml
 
 K8S = Path(__file__).parent.parent / "k8s"
 CRONJOB = K8S / "reports-generator-cronjob.yaml"
+BACKFILL = K8S / "reports-generator-backfill.yaml"
 CONFIG = K8S / "reports-generator-config.yaml"
 SECRETS = K8S / "reports-generator-secrets.example.yaml"
 KUSTOMIZATIONS = sorted(K8S.rglob("kustomization.yaml"))

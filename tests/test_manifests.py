@@ -15,6 +15,7 @@ import yaml
 from cronsim import CronSim
 from kubernetes_validate import ValidationError, validate
 
+from src import VERSION
 from src.alarm import NOTE_LIMIT
 from src.delivery import ALERT_LIMIT
 from src.options import CRONJOB as CRONJOB_NAME
@@ -22,6 +23,7 @@ from src.options import NAMESPACE
 from src.settings import GROUPS, read_settings
 
 from .manifests import (
+    BACKFILL,
     CONFIG,
     CRONJOB,
     K8S,
@@ -345,3 +347,31 @@ def _catches_sigterm(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = int(re.findall(r"^SigCgt:\s+([0-9a-f]+)$", status, re.MULTILINE)[0], 16)
     return bool(caught >> (15 - 1) & 1)
+
+
+def test_the_version_is_the_images_tag() -> None:
+    """What --version prints is what was pulled, in the CronJob as in the backfill."""
+    image = container_of(manifest(CRONJOB, "CronJob"))["image"]
+    (backfill,) = manifest(BACKFILL, "Job")["spec"]["template"]["spec"]["containers"]
+
+    assert image.endswith(f":v{VERSION}")
+    assert backfill["image"] == image
+
+
+def test_a_backfills_pod_is_the_cronjobs_but_for_its_window() -> None:
+    """Same secrets, same rights, same resources; another ledger, and restarts as pods of their own."""
+    cronjob, job = container_of(manifest(CRONJOB, "CronJob")), manifest(BACKFILL, "Job")["spec"]
+    (backfill,) = job["template"]["spec"]["containers"]
+    mine, theirs = ({one["name"]: one for one in container["env"]} for container in (backfill, cronjob))
+
+    assert {name for name in mine if mine[name] != theirs.get(name)} == {
+        "REPORT_LEDGER",
+        "REPORT_START",
+        "REPORT_COUNT",
+    }
+    assert {key: value for key, value in backfill.items() if key != "env"} == {
+        key: value for key, value in cronjob.items() if key != "env"
+    }
+    assert mine["REPORT_COUNT"]["value"] == str(job["completions"])
+    assert (job["completionMode"], job["template"]["spec"]["restartPolicy"]) == ("Indexed", "Never")
+    assert mine["REPORT_LEDGER"]["value"] == "supabase"
