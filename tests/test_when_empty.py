@@ -96,6 +96,6 @@ def test_a_missed_window_without_rows_is_skipped_too(sandbox: Sandbox, run: RunT
 
     result = run(JOB_NAME=job(0), **SKIP, **CATCH_UP)
 
-    assert (result.code, result.log.count("skipped: no rows"), sandbox.mails) == (0, 2, [])
+    assert (result.code, result.log.count("UTC: skipped: no rows"), sandbox.mails) == (0, 2, [])
     again = run(JOB_NAME=job(0), **SKIP, **CATCH_UP).log
-    assert ("skipped: no rows" in again, again.count("was skipped before")) == (False, 1)
+    assert ("UTC: skipped: no rows" in again, again.count("was skipped before")) == (False, 1)
