@@ -42,7 +42,7 @@ def put(into: Cell, value: Value) -> None:
     if isinstance(value, int) and abs(value) >= EXACT_DIGITS:
         value = str(value)
     if isinstance(value, str):
-        into.value = _escaped(visible(value))
+        into.value = cell_text(value)
         into.data_type = "s"  # openpyxl takes text that begins with = for a formula and #N/A for an error
     else:
         into.value = value
@@ -59,6 +59,11 @@ def text_cell(sheet: Sheet, text: str, **style: Font | Alignment | PatternFill |
 def header_cell(sheet: Sheet, text: str) -> Cell:
     """Make a cell of a header: white, bold, centred on blue."""
     return text_cell(sheet, text, font=_HEADER_FONT, fill=_HEADER_FILL, alignment=_HEADER_ALIGNMENT)
+
+
+def cell_text(text: str) -> str:
+    """Write `text` as a cell holds it: visible, escaped, and no longer than Excel takes."""
+    return _escaped(visible(text))
 
 
 def visible(text: str) -> str:

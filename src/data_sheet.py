@@ -1,12 +1,11 @@
 """A sheet of rows: what it looks like, apart from the rows themselves.
 
-`begin` draws what stands above the rows, `Line` is the style of one row, `end` draws what needs their number.
+`begin` draws what stands above the rows, `Styles` are those of a row, `end` draws what needs their number.
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from openpyxl.cell import Cell
 from openpyxl.formatting.rule import Rule
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.styles.differential import DifferentialStyle
@@ -17,7 +16,7 @@ from openpyxl.worksheet.table import Table, TableColumn, TableStyleInfo
 from openpyxl.worksheet.worksheet import Worksheet
 
 from .analysis import FAILED_STATUSES, Analysis
-from .cells import RULE, Sheet, Value, cell, header_cell, put
+from .cells import RULE, Sheet, cell, header_cell
 from .window import Window, offset_name
 
 SHEET_ROWS = 1_048_575
@@ -94,44 +93,30 @@ def times_in(window: Window) -> str:
     return f"{window.zone.key} ({offset if offset == later else f'{offset}, then {later}'})"
 
 
-class Line:
-    """The cells of one row, styled once and filled anew for every row of `sheet`.
+class Styles:
+    """The numbers that the styles of a row's cells have in the book of `sheet`.
 
     A moment is shown in the window's zone with its offset beside it: where clocks change, an hour comes twice.
     """
 
-    def __init__(self, sheet: Sheet, window: Window) -> None:
+    def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
-        self._zone = window.zone
-        self._cells = [self._styled(number_format) for number_format in _FORMATS]
-        self._stamps: dict[timedelta | None, Cell] = {}
+        self._stamps: dict[str, int] = {}
+        self.columns = [self._number(number_format) for number_format in _FORMATS]
 
-    def filled(self, row: Analysis) -> list[Cell]:
-        """Put `row` into the cells; they hold it until the next is put there."""
-        local = row.created_at.astimezone(self._zone)
-        offset = local.utcoffset()
-        if offset not in self._stamps:
-            self._stamps[offset] = self._styled(f'{_STAMP} "{offset_name(local)}"', alignment=_CENTRED)
-        values: tuple[Value, ...] = (
-            row.id,
-            local.replace(tzinfo=None),
-            row.status,
-            row.duration,
-            row.records_processed,
-            row.records_failed,
-            row.success_rate,
-        )
-        self._cells[1] = self._stamps[offset]
-        for into, value in zip(self._cells, values, strict=True):
-            put(into, value)
-        return self._cells
+    def stamp(self, local: datetime) -> int:
+        """Number the style of a moment, which names the offset of `local` (aware)."""
+        shown = f'{_STAMP} "{offset_name(local)}"'
+        if shown not in self._stamps:
+            self._stamps[shown] = self._number(shown, _CENTRED)
+        return self._stamps[shown]
 
-    def _styled(self, number_format: str, alignment: Alignment | None = None) -> Cell:
+    def _number(self, number_format: str, alignment: Alignment | None = None) -> int:
         made = cell(self._sheet, None, number_format)
         made.border = RULE
         if alignment:
             made.alignment = alignment
-        return made
+        return made.style_id
 
 
 def _widths(window: Window, rows: Iterable[Analysis]) -> list[int]:

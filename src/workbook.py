@@ -1,15 +1,16 @@
 """Rows and figures → one `.xlsx` file.
 
-The rows are written as they come and are never all in memory (openpyxl's write-only mode, which wants widths
-and frozen panes set before a sheet's first row).
+The rows are streamed into the file as they come and are never all in memory; openpyxl draws all that is around
+them (in its write-only mode, which wants widths and frozen panes set before a sheet's first row).
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Self
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_STORED, ZipFile
 
 from openpyxl import Workbook
 from openpyxl.packaging.core import DocumentProperties
@@ -18,9 +19,11 @@ from openpyxl.writer.excel import ExcelWriter
 from . import data_sheet
 from .analysis import Analysis
 from .cells import text_cell
-from .data_sheet import SHEET_ROWS, Line, sheet_name
+from .data_sheet import SHEET_ROWS, Styles, sheet_name
 from .errors import WorkbookError
 from .files import written_beside
+from .package import Package
+from .sheet_rows import RowWriter
 from .summary import Summary
 from .summary_sheet import Origin, write_summary
 from .window import Window, day_of
@@ -38,7 +41,9 @@ class ReportWorkbook:
         self._book = Workbook(write_only=True)
         self._sheets = [self._book.create_sheet(sheet_name(window, 1))]
         self._summary_sheet = self._book.create_sheet("Summary")
-        self._line: Line | None = None
+        self._writer = RowWriter(Styles(self._sheets[0]), window.zone)
+        self._package: Package | None = None
+        self._first: Sequence[Analysis] = ()
         self._filled = 0
 
     def __enter__(self) -> Self:
@@ -50,6 +55,8 @@ class ReportWorkbook:
             with suppress(OSError, ValueError):  # what went wrong was said before
                 if not sheet.closed:
                     sheet.close()
+        if self._package:
+            self._package.close()
 
     def add(self, rows: Sequence[Analysis]) -> None:
         """Write `rows` below those already there; the first ones settle the widths of the columns.
@@ -57,13 +64,16 @@ class ReportWorkbook:
         Raise WorkbookError if there is no room for them.
         """
         with _translated(Path("A temporary file")):
-            for row in rows:
-                if self._line and self._filled == self._sheet_rows:
+            while rows:
+                if self._filled == self._sheet_rows:
                     self._end_sheet()
                     self._sheets.append(self._book.create_sheet(sheet_name(self._window, len(self._sheets) + 1)))
-                line = self._line or self._begin_sheet(rows)
-                self._sheets[-1].append(line.filled(row))
-                self._filled += 1
+                if not self._filled:
+                    self._begin_sheet(rows)
+                taken = rows[: self._sheet_rows - self._filled]
+                self._streamed.write(self._writer.xml(taken))
+                self._filled += len(taken)
+                rows = rows[len(taken) :]
 
     def save(
         self, folder: Path, summary: Summary, *, table: str, generated: datetime, remarks: Sequence[str] = ()
@@ -75,28 +85,58 @@ class ReportWorkbook:
         """
         path = folder / file_name(self._window)
         with _translated(path):
-            if not self._line:
-                self._begin_sheet(())
-                self._sheets[-1].append([text_cell(self._sheets[-1], f"No analyses in {self._window.label()}.")])
-            self._end_sheet()
+            if self._filled:
+                self._end_sheet()
+            else:
+                self._draw_empty()
             origin = Origin(table=table, generated=generated, sheet_rows=self._sheet_rows)
             write_summary(self._summary_sheet, self._window, summary, origin, remarks)
             self._book.properties = _properties(self._window)
             with written_beside(path) as file:
-                # What Workbook.save does, but for its stamp of the moment: the same report has the same properties.
-                ExcelWriter(self._book, ZipFile(file, "w", ZIP_DEFLATED, allowZip64=True)).save()
+                self._streamed.finish(_saved(self._book), file)
         return path
 
-    def _begin_sheet(self, rows: Sequence[Analysis]) -> Line:
-        sheet = self._sheets[-1]
-        data_sheet.begin(sheet, self._window, rows)
-        self._filled = 0
-        self._line = Line(sheet, self._window)
-        return self._line
+    @property
+    def _streamed(self) -> Package:
+        self._package = self._package or Package()
+        return self._package
+
+    @property
+    def _part(self) -> str:
+        return f"xl/worksheets/sheet{self._book.sheetnames.index(self._sheets[-1].title) + 1}.xml"
+
+    def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
+        self._first = rows
+        data_sheet.begin(self._sheets[-1], self._window, rows)
+        self._streamed.begin(self._part, self._drawn(1))
 
     def _end_sheet(self) -> None:
         data_sheet.end(self._sheets[-1], self._window, len(self._sheets), self._filled)
-        self._line = None
+        self._streamed.end(self._part, self._drawn(self._filled))
+        self._filled = 0
+
+    def _draw_empty(self) -> None:
+        sheet = self._sheets[-1]
+        data_sheet.begin(sheet, self._window, ())
+        sheet.append([text_cell(sheet, f"No analyses in {self._window.label()}.")])
+        data_sheet.end(sheet, self._window, len(self._sheets), 0)
+
+    def _drawn(self, rows: int) -> bytes:
+        """Draw the sheet by itself, as the whole book will have it when it is saved, but for its rows."""
+        book = Workbook(write_only=True)
+        sheet = book.create_sheet()
+        Styles(sheet)  # in the order of the whole book, so that styles have the same numbers
+        data_sheet.begin(sheet, self._window, self._first)
+        data_sheet.end(sheet, self._window, len(self._sheets), rows)
+        with ZipFile(_saved(book)) as parts:
+            return parts.read("xl/worksheets/sheet1.xml")
+
+
+def _saved(book: Workbook) -> BytesIO:
+    """Save a book as Workbook.save does, but for its stamp of the moment: the same report has the same properties."""
+    content = BytesIO()
+    ExcelWriter(book, ZipFile(content, "w", ZIP_STORED)).save()
+    return content
 
 
 def _properties(window: Window) -> DocumentProperties:

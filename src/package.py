@@ -1,0 +1,61 @@
+"""A workbook's file in the making: sheets that are streamed into it, and what openpyxl drew around them."""
+
+from contextlib import suppress
+from io import BytesIO
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, BinaryIO
+from zipfile import ZIP_DEFLATED, ZipFile
+
+LEVEL = 4
+"""Of deflate. 100,000 sample rows, measured once: 4.75 MB in 1.78 s of processor time; level 6 4.36 MB in 1.87 s."""
+_END = b"</sheetData>"
+
+
+class Package:
+    """A zip in a temporary file, one sheet after the other, until `finish` adds what is not streamed."""
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 # close() ends it
+        self._zip = ZipFile(self._file, "w", ZIP_DEFLATED, compresslevel=LEVEL)
+        self._sheet: IO[bytes] | None = None
+        self._parts: dict[str, bytes] = {}
+
+    def begin(self, part: str, drawn: bytes) -> None:
+        """Begin the sheet `part` with what stands above the rows of the sheet that was `drawn`."""
+        self._parts[part] = head = drawn.partition(_END)[0]
+        self._sheet = self._zip.open(part, "w", force_zip64=True)
+        self.write(head)
+
+    def write(self, rows: bytes) -> None:
+        """Write rows of the sheet that was begun last."""
+        assert self._sheet, "a sheet is begun first"  # noqa: S101
+        self._sheet.write(rows)
+
+    def end(self, part: str, drawn: bytes) -> None:
+        """End the sheet with what stands below the rows of the sheet that was `drawn`."""
+        _, _, tail = drawn.partition(_END)
+        self.write(_END + tail)
+        if self._sheet:
+            self._sheet.close()
+        self._parts[part] += _END + tail
+
+    def finish(self, skeleton: BytesIO, into: BinaryIO) -> None:
+        """Add the other parts of `skeleton`, a workbook whose streamed sheets have no rows, and write it all."""
+        with ZipFile(skeleton) as rest:
+            for part in rest.namelist():
+                if part not in self._parts:
+                    self._zip.writestr(part, rest.read(part))
+                elif rest.read(part) != self._parts[part]:
+                    raise AssertionError(f"{part} was drawn otherwise than it was streamed")
+        self._zip.close()
+        self._file.seek(0)
+        copyfileobj(self._file, into, 1 << 20)
+
+    def close(self) -> None:
+        """Let go of the temporary file, also in the midst of a sheet."""
+        with suppress(OSError, ValueError):  # what went wrong was said before
+            if self._sheet:
+                self._sheet.close()
+            self._zip.close()
+        self._file.close()

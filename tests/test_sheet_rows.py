@@ -1,0 +1,109 @@
+"""Rows that this program writes itself are the cells that openpyxl would have written."""
+
+import io
+import math
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openpyxl import Workbook
+from openpyxl.cell import Cell
+from python_calamine import CalamineWorkbook
+
+from src.analysis import Analysis
+from src.cells import put
+
+from .builders import START, build, make_window, opened
+from .test_hostile import NASTY
+
+TEXT = st.text(st.characters(codec=None), max_size=40) | st.sampled_from(NASTY)
+FIGURE = (
+    st.none()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(-1e90, 1e90, allow_nan=False)
+    | TEXT.filter(lambda text: not text.strip().lstrip("-").isdecimal())
+)
+MOMENT = st.integers(0, 3_599_999_999).map(lambda microseconds: START + timedelta(microseconds=microseconds))
+ROW = st.builds(
+    Analysis,
+    id=st.integers(-(2**63), 2**63) | TEXT.filter(bool),
+    created_at=MOMENT,
+    status=st.none() | TEXT,
+    duration=FIGURE,
+    records_processed=FIGURE,
+    records_failed=FIGURE,
+)
+
+
+def by_openpyxl(rows: list[Analysis], shift: timedelta) -> bytes:
+    """Write the same values by openpyxl alone."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for number, row in enumerate(rows, 2):
+        moment = (row.created_at + shift).replace(tzinfo=None)
+        figures = (row.duration, row.records_processed, row.records_failed, row.success_rate)
+        for column, value in enumerate((row.id, moment, row.status, *figures), 1):
+            into = sheet.cell(number, column)
+            assert isinstance(into, Cell)
+            put(into, value)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Tell whether two cells hold the same: numbers to the 15 digits that Excel keeps, moments to the millisecond."""
+    if isinstance(one, datetime) and isinstance(other, datetime):
+        return abs(one - other) < timedelta(milliseconds=1)
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-14)
+    return (one or "") == (other or "") and (one is None or other is None or type(one) is type(other))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(ROW, min_size=1, max_size=6), zone=st.sampled_from([("UTC", 0), ("Asia/Kolkata", 330)]))
+def test_two_readers_find_what_openpyxl_would_have_written(
+    tmp_path: Path, rows: list[Analysis], zone: tuple[str, int]
+) -> None:
+    """Value for value and type for type, whatever the table holds."""
+    shift = timedelta(minutes=zone[1])
+    content = build(tmp_path, *rows, window=make_window(zone=zone[0]))
+    reference = by_openpyxl(rows, shift)
+
+    ours = opened(content).worksheets[0].iter_rows(min_row=2, max_col=7)
+    theirs = opened(reference).worksheets[0].iter_rows(min_row=2, max_col=7)
+    for mine, others in zip(ours, theirs, strict=True):
+        for cell, other in zip(mine, others, strict=True):
+            assert alike(cell.value, other.value), (cell.value, other.value)
+            assert cell.value is None or cell.data_type == other.data_type
+    mine_again, theirs_again = (
+        CalamineWorkbook.from_filelike(io.BytesIO(book)).get_sheet_by_index(0).to_python(skip_empty_area=False)
+        for book in (content, reference)
+    )
+    for row, other_row in zip(mine_again[1:], theirs_again[-len(rows) :], strict=True):
+        padded = [*other_row, *[""] * (7 - len(other_row))]
+        assert all(alike(one, two) for one, two in zip(row, padded, strict=True)), (row, padded)
+
+
+def test_each_column_keeps_its_format_in_every_row(tmp_path: Path) -> None:
+    """Figures with their digits, the moment with its zone, the rate as a share."""
+    rows = [
+        Analysis(
+            id=number,
+            created_at=START + timedelta(seconds=number),
+            status="completed",
+            duration=1.5,
+            records_processed=1000,
+            records_failed=1,
+        )
+        for number in range(3)
+    ]
+    sheet = opened(build(tmp_path, *rows, window=make_window(zone="Europe/Moscow"))).worksheets[0]
+
+    formats = {tuple(cell.number_format for cell in row) for row in sheet.iter_rows(min_row=2)}
+    (only,) = formats
+    assert only[1] == 'yyyy-mm-dd hh:mm:ss "UTC+3"'
+    assert only[6] == "0.0%"
