@@ -10,7 +10,7 @@ BENCH := $(VENV)/bench/.ready
 IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
 DOCKER ?= docker
 
-.PHONY: help demo test lint types cluster name image push bench audit lock clean
+.PHONY: help demo test lint types cluster name image push bench pictures audit lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -42,6 +42,9 @@ push: image  ## build it and push it
 
 bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into the README
 	$(BIN)/python -m tests.bench $(ARGS)
+
+pictures: $(SANDBOX)  ## the README's pictures, with chromium, soffice and pdftoppm
+	$(BIN)/python -m tests.pictures
 
 # In a venv of its own, so that its packages can't decide what the tool runs with.
 audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences

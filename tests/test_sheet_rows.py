@@ -55,7 +55,7 @@ def by_openpyxl(rows: list[Analysis], shift: timedelta) -> bytes:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Tell whether two cells hold the same: numbers to the 15 digits that Excel keeps, moments to a millisecond or two."""
+    """Tell whether two cells hold the same: numbers to the 15 digits that Excel keeps, moments to two ms."""
     if isinstance(one, datetime) and isinstance(other, datetime):
         return abs(one - other) < timedelta(milliseconds=2)
     if isinstance(one, int | float) and isinstance(other, int | float):
