@@ -1,10 +1,15 @@
 """`--check` says of each part whether a run would get along with it, and sends nothing."""
 
+import re
+
 import pytest
 
 from .builders import make_rows
 from .sandbox import Sandbox
+from .test_docs import readme_section
 from .test_run import RunTool
+
+ANY_FIGURE = re.compile(r"\d[\d,:-]*")
 
 
 def check(run: RunTool, **changes: str) -> tuple[int, dict[str, str]]:
@@ -68,6 +73,15 @@ def test_what_is_wrong_is_one_line_with_what_to_do(
     assert words in lines[part]
     assert len(lines) >= 6
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
+
+
+def test_the_readme_shows_what_it_prints(sandbox: Sandbox, run: RunTool) -> None:
+    """But for the hour and the number of its rows."""
+    sandbox.supabase.insert(make_rows(3))
+
+    shown = [ANY_FIGURE.sub("0", line) for line in run("--check").output.splitlines()]
+
+    assert shown == [ANY_FIGURE.sub("0", line) for line in readme_section("Is everything there?").splitlines()[3:11]]
 
 
 def test_wrong_settings_are_listed_and_nobody_is_alerted(sandbox: Sandbox, run: RunTool) -> None:
