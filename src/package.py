@@ -54,8 +54,7 @@ class Package:
 
     def close(self) -> None:
         """Let go of the temporary file, also in the midst of a sheet."""
-        with suppress(OSError, ValueError):  # what went wrong was said before
-            if self._sheet:
-                self._sheet.close()
-            self._zip.close()
-        self._file.close()
+        for part in (self._sheet, self._zip, self._file):
+            with suppress(OSError, ValueError):  # what went wrong was said before; a full disk says it at every one
+                if part:
+                    part.close()
