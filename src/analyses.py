@@ -3,18 +3,19 @@
 Keyset paging over `(created_at, id)`: each page asks for what lies behind the last row of the one before,
 so it is the same whatever cap the server puts on a page, and a row is never repeated or stepped over.
 Reading ends at the first empty page; a page that is merely shorter than asked for says nothing.
+The next page is on its way while this one is worked on.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import httpx
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
-from .analysis import COLUMNS, Analysis, read_analysis, read_rows
+from .analysis import COLUMNS, Analysis, read_page
 from .errors import BadAnswerError, HiddenRowsError, RowsMissingError, SourceRefusedError
 from .rest import Rest
 from .retry import Patience, again
@@ -22,6 +23,8 @@ from .window import Window
 
 PAGE_ROWS = 5000
 """Rows asked for at once; Supabase caps this at 1,000 unless told otherwise (max-rows of PostgREST)."""
+LEAVE = 0.002
+"""Seconds that a question gets to leave this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,41 +50,45 @@ class AnalysesTable:
         HiddenRowsError if an empty window may hide rows, another SourceError if the server can't be reached,
         refuses, or answers with something else than the window's rows.
         """
-        raw, counted = await self._first(window, page_rows)
-        arrived = 0
-        while True:
-            yield Page(rows=self._checked(raw, window), counted=counted)
-            arrived += len(raw)
-            # The first answer's rows and count are of one moment: when they agree there is nothing behind.
-            if not raw or arrived == len(raw) == counted:
-                break
-            raw = await self._behind(raw[-1], window, page_rows)
+        rows, counted = await self._first(window, page_rows)
+        arrived = len(rows)
+        # The first answer's rows and count are of one moment: when they agree there is nothing behind.
+        while rows and not arrived == len(rows) == counted:
+            ahead = await self._ask_ahead(rows[-1], window, page_rows)
+            try:
+                yield Page(rows=rows, counted=counted)
+                rows = await ahead
+            finally:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
+            arrived += len(rows)
+        if rows or not arrived:
+            yield Page(rows=rows, counted=counted)
         if arrived < counted:
             raise RowsMissingError(arrived=arrived, counted=counted, table=self._name)
         if arrived == 0 and not self._rest.sees_all:
             await self._look_for_any_row()
 
-    def _checked(self, raw: list[dict[str, Any]], window: Window) -> list[Analysis]:
-        rows = [read_analysis(row, self._name) for row in raw]
-        for row in rows:
-            if not window.start <= row.created_at < window.end:
-                raise BadAnswerError(table=self._name, came=f"a row of {row.created_at}, outside {window.label()}")
-        return rows
+    async def _ask_ahead(self, last: Analysis, window: Window, page_rows: int) -> asyncio.Task[list[Analysis]]:
+        """Ask for the page behind `last`, and let the question leave before the rows at hand keep this thread busy."""
+        ahead = asyncio.create_task(self._behind(last, window, page_rows))
+        await asyncio.wait([ahead], timeout=LEAVE)
+        return ahead
 
-    async def _first(self, window: Window, page_rows: int) -> tuple[list[dict[str, Any]], int]:
+    async def _first(self, window: Window, page_rows: int) -> tuple[list[Analysis], int]:
         query = self._query(window, page_rows, CountMethod.exact)
         response, rows = await self._ask(query)
-        return rows, self._total(response)
+        return _within(window, rows, self._name), self._total(response)
 
-    async def _behind(self, last: dict[str, Any], window: Window, page_rows: int) -> list[dict[str, Any]]:
-        at, row_id = _quoted(last["created_at"]), _quoted(last["id"])
+    async def _behind(self, last: Analysis, window: Window, page_rows: int) -> list[Analysis]:
+        at, row_id = _quoted(last.created_at.isoformat()), _quoted(last.id)
         if not row_id.isprintable() and re.search("[\ud800-\udfff]", row_id):
             raise BadAnswerError(table=self._name, came="a row whose id is no text (a lone surrogate)")
         query = self._query(window, page_rows).or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
         _, rows = await self._ask(query)
-        if rows and rows[-1]["id"] == last["id"]:
+        if rows and rows[-1].id == last.id:
             raise BadAnswerError(table=self._name, came="the same page twice")
-        return rows
+        return _within(window, rows, self._name)
 
     async def _look_for_any_row(self) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
@@ -98,7 +105,6 @@ class AnalysesTable:
     async def probe(self, window: Window) -> int:
         """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
         rows, counted = await self._first(window, 1)
-        self._checked(rows, window)
         if not rows and not self._rest.sees_all:
             await self._look_for_any_row()
         return counted
@@ -113,12 +119,12 @@ class AnalysesTable:
             return None
         return response.text if "pgrst.plan" in response.headers.get("content-type", "") else None
 
-    async def _ask(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[dict[str, Any]]]:
+    async def _ask(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[Analysis]]:
         """Ask until rows come, or patience ends: a page that fails is asked for again from its cursor."""
 
-        async def once() -> tuple[httpx.Response, list[dict[str, Any]]]:
+        async def once() -> tuple[httpx.Response, list[Analysis]]:
             response = await self._rest.answer(query, self._name)
-            return response, read_rows(response.content, self._name)
+            return response, read_page(response.content, self._name)
 
         return await again(once, self._patience)
 
@@ -138,6 +144,15 @@ class AnalysesTable:
             .order("id")
             .limit(page_rows)
         )
+
+
+def _within(window: Window, rows: list[Analysis], table: str) -> list[Analysis]:
+    """Return `rows`, every one of them looked at; raise BadAnswerError if one lies outside `window`."""
+    start, end = window.start, window.end
+    for row in rows:
+        if not start <= row.created_at < end:
+            raise BadAnswerError(table=table, came=f"a row of {row.created_at}, outside {window.label()}")
+    return rows
 
 
 def _quoted(value: object) -> str:

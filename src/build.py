@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -65,10 +66,11 @@ class Builder:
         """Read the window into a workbook; there is no report of an empty one that is to be skipped."""
         summary, began = Summary(), self.clock()
         with ReportWorkbook(window) as workbook, rows_bar() as advance:
-            async for page in self.table.pages(window):
-                workbook.add(page.rows)
-                summary.add(page.rows)
-                advance(len(page.rows), page.counted)
+            async with aclosing(self.table.pages(window)) as pages:
+                async for page in pages:
+                    workbook.add(page.rows)
+                    summary.add(page.rows)
+                    advance(len(page.rows), page.counted)
             if not summary.rows and self.settings.report.report_when_empty == "skip":
                 return None, summary
             before = await self._counted_before(window)
