@@ -8,7 +8,7 @@ The next page is on its way while this one is worked on.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,7 +43,7 @@ class AnalysesTable:
         self._name = name
         self._patience = patience
 
-    async def pages(self, window: Window, page_rows: int = PAGE_ROWS) -> AsyncIterator[Page]:
+    async def pages(self, window: Window, page_rows: int = PAGE_ROWS) -> AsyncGenerator[Page]:
         """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
 
         Raise RowsMissingError at the end if fewer rows came than the server counted at the beginning,
@@ -147,11 +147,13 @@ class AnalysesTable:
 
 
 def _within(window: Window, rows: list[Analysis], table: str) -> list[Analysis]:
-    """Return `rows`, every one of them looked at; raise BadAnswerError if one lies outside `window`."""
-    start, end = window.start, window.end
+    """Return `rows`, every one looked at; raise BadAnswerError if they lie outside `window` or out of order."""
+    last, end = window.start, window.end
     for row in rows:
-        if not start <= row.created_at < end:
-            raise BadAnswerError(table=table, came=f"a row of {row.created_at}, outside {window.label()}")
+        if not last <= row.created_at < end:
+            place = "out of order" if window.start <= row.created_at < end else f"outside {window.label()}"
+            raise BadAnswerError(table=table, came=f"a row of {row.created_at}, {place}")
+        last = row.created_at
     return rows
 
 

@@ -14,6 +14,7 @@ from .errors import BadAnswerError
 COLUMNS = ("id", "created_at", "status", "duration", "records_processed", "records_failed")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
 """A number as JSON and PostgreSQL write it: 007 is none."""
+NUMBER = (int, float)
 _LARGEST = 10**100
 """Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
 _EXCERPT = 80
@@ -51,7 +52,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         It is below zero where more failed than were processed, and None where no number could hold it.
         """
         processed, failed = self.records_processed, self.records_failed
-        if not isinstance(processed, int | float) or not isinstance(failed, int | float):
+        if not isinstance(processed, NUMBER) or not isinstance(failed, NUMBER):
             return None
         rate = (processed - failed) / processed if processed else 1.0
         return rate if math.isfinite(rate) else None

@@ -1,13 +1,14 @@
 """A dry run: what a channel would send becomes a file beside the workbook, and nobody is sent anything."""
 
 import logging
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from . import words
 from .channels import Channel, Outcome
-from .channels.mail import LARGEST, compose
+from .channels.mail import LARGEST
+from .channels.mime import compose, in_base64
 from .files import written_beside
 from .message import Report
 from .settings import MailSettings, TelegramSettings
@@ -21,7 +22,7 @@ class Preview:
 
     name: str
     suffix: str
-    written: Callable[[Report], bytes]
+    written: Callable[[Report], Iterable[bytes]]
     recipients: tuple[str, ...] = ("file",)
     one_by_one: bool = False
 
@@ -29,7 +30,7 @@ class Preview:
         """Write the file, for its owner only; raise OSError if it can't be."""
         path = report.attachment.with_suffix(self.suffix)
         with written_beside(path) as file:
-            file.write(self.written(report))
+            file.writelines(self.written(report))
         return [Outcome(channel=self.name, recipient=one, state="delivered", receipt=str(path)) for one in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002
@@ -47,11 +48,11 @@ def previews(mail: MailSettings | None, telegram: TelegramSettings | None) -> li
     return found
 
 
-def _mail(report: Report, settings: MailSettings) -> bytes:
-    if report.file.size * 4 // 3 > LARGEST:  # in base64
+def _mail(report: Report, settings: MailSettings) -> Iterator[bytes]:
+    if in_base64(report.file.size) > LARGEST:
         report = replace(report, moved=replace(report.file, left_out=words.too_large("email", report.file.size)))
-    return compose(report, settings.smtp_from, settings.smtp_to).as_bytes()
+    return compose(report, settings.smtp_from, settings.smtp_to).pieces()
 
 
-def _caption(report: Report) -> bytes:
-    return report.worded(report.file).caption.encode()
+def _caption(report: Report) -> Iterable[bytes]:
+    return [report.worded(report.file).caption.encode()]

@@ -1,20 +1,27 @@
 """Rows of a data sheet → the XML that stands for them in the file (ECMA-376 part 1, 18.3.1).
 
-openpyxl draws everything else. Its cells cost ten times as much as these lines, which say the same: a test reads
+openpyxl draws everything else. Its cells cost many times as much as these lines, which say the same: a test reads
 both back. Rows and cells have no `r`, so each stands behind the one before it, and a row has all of its cells.
+
+Rows are written column by column: where a column holds what it mostly holds, its cells are written all at once,
+else one by one.
 """
 
-import math
 import re
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
+from math import isfinite
+from types import NoneType
+from typing import Any
 
-from .analysis import Analysis
+from msgspec.json import Encoder
+
+from .analysis import Analysis, Figure
 from .cells import EXACT_DIGITS, cell_text
 from .data_sheet import Styles
 
-_PLAIN = re.compile(r"[A-Za-z0-9-]+(?: [A-Za-z0-9-]+)*")
-"""Text that XML, blanks and escapes leave as it is."""
+_PLAIN = re.compile(r"[A-Za-z0-9\n-]*")
+"""Texts, a line each, that XML, blanks and escapes leave as they are."""
 _SHORT = 200
 """Characters of a text that is certainly within a cell's limit, and worth keeping ready."""
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -23,53 +30,94 @@ _CACHED = 1000
 _DAY = 86_400
 _DAY_OF_1970 = 25_569
 """The serial number of 1970-01-01, days being counted as Excel does since 1900-03-01 (18.17.4.1)."""
+_digits = Encoder().encode
+"""Writes numbers with all their digits, in a fifth of str's time."""
 
 
 class RowWriter:
     """Writes rows in the zone `zone` with the numbers that `styles` have in the file."""
 
     def __init__(self, styles: Styles, zone: tzinfo) -> None:
-        self._styles = styles
-        self._zone = zone
-        self._statuses: dict[str | None, str] = {}
-        self._minutes: dict[int, tuple[float, int]] = {}
+        self._columns = styles.columns
+        self._statuses = _Statuses(styles.columns[2])
+        self._minutes = _Minutes(styles, zone)
 
     def xml(self, rows: Sequence[Analysis]) -> bytes:
-        """Write `rows` one below the other."""
-        return "".join([self._row(row) for row in rows]).encode()
-
-    def _row(self, row: Analysis) -> str:
-        identity, _, _, duration, processed, failed, rate = self._styles.columns
-        seconds = row.created_at.timestamp()
-        # Clocks change at full minutes.
-        shift, stamp = self._minutes.get(int(seconds // 60)) or self._minute(row.created_at)
-        return (
-            f"<row>{_cell(identity, row.id)}"
-            f'<c s="{stamp}"><v>{(seconds + shift) / _DAY + _DAY_OF_1970}</v></c>'
-            f"{self._statuses.get(row.status) or self._status(row.status)}"
-            f"{_cell(duration, row.duration)}{_cell(processed, row.records_processed)}"
-            f"{_cell(failed, row.records_failed)}{_cell(rate, row.success_rate)}</row>"
+        """Write `rows`, one at least, one below the other."""
+        row_id, _, _, duration, processed, failed, rate = self._columns
+        moments = [row.created_at.timestamp() for row in rows]
+        minutes = [self._minutes[moment // 60] for moment in moments]  # clocks change at full minutes
+        serials = [(moment + shift) / _DAY + _DAY_OF_1970 for moment, (shift, _) in zip(moments, minutes, strict=True)]
+        columns = (
+            _cells(row_id, [row.id for row in rows]),
+            [opening for _, opening in minutes],
+            _wrapped("", _digits(serials)[1:-1].decode(), ",", "</v></c>").split(","),
+            [self._statuses[row.status] for row in rows],
+            _cells(duration, [row.duration for row in rows]),
+            _cells(processed, [row.records_processed for row in rows]),
+            _cells(failed, [row.records_failed for row in rows]),
+            _cells(rate, [row.success_rate for row in rows]),
         )
+        written = "</row><row>".join(map("".join, zip(*columns, strict=True)))
+        return f"<row>{written}</row>".encode()
 
-    def _minute(self, moment: datetime) -> tuple[float, int]:
-        local = moment.astimezone(self._zone)
+
+class _Minutes(dict[float, tuple[float, str]]):
+    """Minutes since 1970 → the zone's offset in seconds, and how the cell of a moment begins."""
+
+    def __init__(self, styles: Styles, zone: tzinfo) -> None:
+        super().__init__()
+        self._styles = styles
+        self._zone = zone
+
+    def __missing__(self, minute: float) -> tuple[float, str]:
+        local = datetime.fromtimestamp(minute * 60, UTC).astimezone(self._zone)
         offset = local.utcoffset()
         shift = offset.total_seconds() if offset else 0.0
-        found = self._minutes[int(moment.timestamp() // 60)] = shift, self._styles.stamp(local)
+        found = self[minute] = shift, f'<c s="{self._styles.stamp(local)}"><v>'
         return found
 
-    def _status(self, status: str | None) -> str:
-        made = _cell(self._styles.columns[2], status)
-        if len(self._statuses) < _CACHED and len(made) <= 2 * _SHORT:
-            self._statuses[status] = made
+
+class _Statuses(dict[str | None, str]):
+    """Statuses → their cells."""
+
+    def __init__(self, style: int) -> None:
+        super().__init__()
+        self._style = style
+
+    def __missing__(self, status: str | None) -> str:
+        made = _cell(self._style, status)
+        if len(self) < _CACHED and len(made) <= 2 * _SHORT:
+            self[status] = made
         return made
 
 
-def _cell(style: int, value: int | float | str | None) -> str:
+def _cells(style: int, values: Sequence[Any]) -> list[str]:
+    """Write the cells of a column of Figures."""
+    kinds = {*map(type, values)}
+    if kinds <= {int, float, NoneType}:
+        numbers = [value for value in values if value is not None]
+        if numbers and -EXACT_DIGITS < min(numbers) <= max(numbers) < EXACT_DIGITS:
+            opening, closing = f'<c s="{style}"><v>', "</v></c>"
+            cells = _wrapped(opening, _digits(values)[1:-1].decode(), ",", closing)
+            return cells.replace(f"{opening}null{closing}", f'<c s="{style}"/>').split(",")
+    if kinds == {str} and max(map(len, values)) <= _SHORT:
+        lines = "\n".join(values)
+        if _PLAIN.fullmatch(lines) and lines.count("\n") == len(values) - 1:
+            return _wrapped(f'<c s="{style}" t="inlineStr"><is><t>', lines, "\n", "</t></is></c>").split("\n")
+    return [_cell(style, value) for value in values]
+
+
+def _wrapped(opening: str, texts: str, mark: str, closing: str) -> str:
+    """Put `opening` and `closing` around each of `texts`, between which `mark` stands and stays."""
+    return f"{opening}{texts.replace(mark, closing + mark + opening)}{closing}"
+
+
+def _cell(style: int, value: Figure) -> str:
     """Write a cell: text in line as the cell holds it, numbers with all their digits, None as an empty one."""
     if isinstance(value, str):
         return _text(style, value)
-    if value is None or not math.isfinite(value):
+    if value is None or not isfinite(value):
         return f'<c s="{style}"/>'
     if isinstance(value, int) and abs(value) >= EXACT_DIGITS:
         return _text(style, str(value))
@@ -77,8 +125,6 @@ def _cell(style: int, value: int | float | str | None) -> str:
 
 
 def _text(style: int, text: str) -> str:
-    blanks = ""
-    if len(text) > _SHORT or not _PLAIN.fullmatch(text):
-        text = cell_text(text).translate(_MARKUP)
-        blanks = ' xml:space="preserve"' if text != text.strip() else ""
+    text = cell_text(text).translate(_MARKUP)
+    blanks = ' xml:space="preserve"' if text != text.strip() else ""
     return f'<c s="{style}" t="inlineStr"><is><t{blanks}>{text}</t></is></c>'

@@ -2,12 +2,16 @@
 
 import heapq
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import compress
+from operator import attrgetter, gt
+from types import NoneType
 
-from .analysis import Analysis, is_failed_status
+from .analysis import NUMBER, Analysis, Figure, is_failed_status
 from .quantiles import Durations
 from .window import HOUR, Window
 
@@ -23,7 +27,7 @@ MISSING = "a figure is missing: unfinished when this report was made"
 NO_NUMBER = "a figure that is not a number"
 NEGATIVE = "a negative duration, left out of the median and the like"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NUMBER = (int, float)
+_MOMENT = attrgetter("created_at")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,27 +79,30 @@ class Summary:
     def add(self, rows: Iterable[Analysis]) -> None:
         """Fold `rows` into the figures."""
         page = [*rows]
-        self._count_statuses_and_steps(page)
-        self._sum_records(page)
-        self._take_durations(page)
+        durations = [row.duration for row in page]
+        processed = [row.records_processed for row in page]
+        failed = [row.records_failed for row in page]
+        self._count_statuses_and_steps(sorted(page, key=_MOMENT))
+        self._count_oddities(durations, processed, failed)
+        self._sum_records(processed, failed)
+        self._take_durations(_numbers(durations))
         self._rank(page)
         self.rows += len(page)
 
     def _count_statuses_and_steps(self, rows: Sequence[Analysis]) -> None:
-        statuses = Counter(row.status for row in rows)
-        failed = {status for status in statuses if is_failed_status(status)}
-        for status, count in statuses.items():
-            self._count_status(status or NO_STATUS, count)
-            self.failed_analyses += count if status in failed else 0
-        start = end = _EPOCH
-        for row in rows:
-            if not start <= row.created_at < end:
-                start = _step_of(row.created_at)
-                end = start + STEP
-                tally = self._by_step.setdefault(start, [0, 0])
-            tally[0] += 1
-            if row.status in failed:
-                tally[1] += 1
+        first = 0
+        while first < len(rows):
+            start = _step_of(rows[first].created_at)
+            beyond = bisect_left(rows, start + STEP, first, key=_MOMENT)
+            statuses = Counter([row.status for row in rows[first:beyond]])
+            failed = sum(count for status, count in statuses.items() if is_failed_status(status))
+            tally = self._by_step.setdefault(start, [0, 0])
+            tally[0] += beyond - first
+            tally[1] += failed
+            self.failed_analyses += failed
+            for status, count in statuses.items():
+                self._count_status(status or NO_STATUS, count)
+            first = beyond
 
     def _count_status(self, status: str, count: int) -> None:
         known = status[:STATUS_LENGTH]
@@ -103,44 +110,37 @@ class Summary:
             known = OTHER_STATUSES
         self.by_status[known] += count
 
-    def _sum_records(self, rows: Sequence[Analysis]) -> None:
-        for row in rows:
-            processed, failed = row.records_processed, row.records_failed
-            if isinstance(processed, _NUMBER):
-                self.processed += processed
-            if isinstance(failed, _NUMBER):
-                self.failed += failed
-                if isinstance(processed, _NUMBER):
-                    self._rated += 1
-                    self._rated_processed += processed
-                    self._rated_failed += failed
-                    if failed > processed:
-                        self._odd[MORE_FAILED] += 1
+    def _count_oddities(self, *columns: Sequence[Figure]) -> None:
+        for kinds, count in Counter(zip(*(map(type, column) for column in columns), strict=True)).items():
+            if NoneType in kinds:
+                self._odd[MISSING] += count
+            if str in kinds:
+                self._odd[NO_NUMBER] += count
 
-    def _take_durations(self, rows: Sequence[Analysis]) -> None:
-        seconds = []
-        for row in rows:
-            duration, processed, failed = row.duration, row.records_processed, row.records_failed
-            if duration is None or processed is None or failed is None:
-                self._odd[MISSING] += 1
-            if isinstance(duration, str) or isinstance(processed, str) or isinstance(failed, str):
-                self._odd[NO_NUMBER] += 1
-            if isinstance(duration, _NUMBER):
-                if duration >= 0:
-                    seconds.append(duration)
-                else:
-                    self._odd[NEGATIVE] += 1
-        self.durations.add(seconds)
+    def _sum_records(self, processed: Sequence[Figure], failed: Sequence[Figure]) -> None:
+        self.processed += sum(_numbers(processed))
+        self.failed += sum(_numbers(failed))
+        both = [isinstance(one, NUMBER) and isinstance(two, NUMBER) for one, two in zip(processed, failed, strict=True)]
+        rated_processed, rated_failed = _numbers(compress(processed, both)), _numbers(compress(failed, both))
+        self._rated += len(rated_processed)
+        self._rated_processed += sum(rated_processed)
+        self._rated_failed += sum(rated_failed)
+        self._odd[MORE_FAILED] += sum(map(gt, rated_failed, rated_processed))
+
+    def _take_durations(self, seconds: Sequence[float]) -> None:
+        sound = [one for one in seconds if one >= 0]
+        self._odd[NEGATIVE] += len(seconds) - len(sound)
+        self.durations.add(sound)
 
     def _rank(self, rows: Sequence[Analysis]) -> None:
         """Keep the worst: most records failed, then slowest, then first."""
         worst = self._worst
         for place, row in enumerate(rows, self.rows):
             failed = row.records_failed
-            if not isinstance(failed, _NUMBER):
+            if not isinstance(failed, NUMBER):
                 failed = 0
             if len(worst) < WORST or failed >= worst[0][0]:
-                duration = row.duration if isinstance(row.duration, _NUMBER) else 0
+                duration = row.duration if isinstance(row.duration, NUMBER) else 0
                 entry = (failed, duration, -place, row)
                 (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
 
@@ -187,6 +187,10 @@ class Summary:
             steps.append(Step(start=start, analyses=analyses, failed=failed))
             start += width
         return steps
+
+
+def _numbers(figures: Iterable[Figure]) -> list[int | float]:
+    return [figure for figure in figures if isinstance(figure, NUMBER)]
 
 
 def _step_of(moment: datetime) -> datetime:

@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -58,6 +59,11 @@ async def opened_table(
     async with open_rest(settings, tls_context(), wait=wait, deadline=deadline) as rest:
         end = asyncio.get_running_loop().time() + patience
         yield AnalysesTable(rest, table, Patience(deadline=end, first_wait=0.01, longest_wait=0.05))
+
+
+def rows_in(thing: object) -> int:
+    """Count the rows that a list holds; rows themselves are unknown to the garbage collector."""
+    return len(thing) if isinstance(thing, list) and thing and type(thing[0]) is Analysis else 0
 
 
 def answer(rows: Sequence[dict[str, Any]], counted: int) -> Fault:
@@ -213,7 +219,48 @@ def test_rows_are_never_all_in_memory(sandbox: Sandbox) -> None:
         most = 0
         async with opened_table(sandbox) as table:
             async for _page in table.pages(make_window()):
-                most = max(most, sum(isinstance(thing, Analysis) for thing in gc.get_objects()))
+                most = max(most, sum(map(rows_in, gc.get_objects())))
         return most
 
     assert 100 <= asyncio.run(most_alive()) <= 300
+
+
+def test_the_next_page_is_on_its_way_while_one_is_worked_on(sandbox: Sandbox) -> None:
+    """A distant server's answers take no time of their own, though the work leaves the program no time to ask."""
+    sandbox.supabase.insert(make_rows(30))
+    sandbox.supabase.page_cap = 10
+
+    async def asked_meanwhile() -> list[int]:
+        asked = []
+        async with opened_table(sandbox) as table:
+            async for _page in table.pages(make_window()):
+                time.sleep(0.3)  # noqa: ASYNC251 - as work does
+                asked.append(len(sandbox.supabase.requests))
+        return asked
+
+    assert asyncio.run(asked_meanwhile()) == [2, 3, 4]
+
+
+def test_a_page_nobody_waits_for_any_more_is_given_up_quietly(sandbox: Sandbox) -> None:
+    """When the disk is full there is one error, not a second one about a page that was on its way."""
+    sandbox.supabase.insert(make_rows(30))
+    sandbox.supabase.page_cap = 10
+    sandbox.supabase.faults += [Fault(), Fault(answer=Answer(status=400)), Fault()]
+
+    async def stop_at_the_first() -> None:
+        async with opened_table(sandbox) as table, aclosing(table.pages(make_window())) as pages:
+            async for _page in pages:
+                await asyncio.sleep(0.2)
+                raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        asyncio.run(stop_at_the_first())
+    gc.collect()  # a task whose failure nobody looked at says so here
+
+
+def test_rows_out_of_order_are_an_error(sandbox: Sandbox) -> None:
+    """What lies behind the last row would not be all that is missing."""
+    sandbox.supabase.faults.append(answer(make_rows(3)[::-1], counted=3))
+
+    with pytest.raises(BadAnswerError, match="out of order"):
+        read(sandbox)

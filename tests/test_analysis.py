@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from src.analysis import COLUMNS, Analysis, is_failed_status, read_analysis, read_rows
+from src.analysis import COLUMNS, Analysis, is_failed_status, read_page
 from src.errors import BadAnswerError
 
 from .builders import make_rows
@@ -14,8 +14,8 @@ from .builders import make_rows
 
 def read_one(**changes: Any) -> Analysis:
     """Read one row with `changes`, as it comes over the wire."""
-    (row,) = read_rows(json.dumps(make_rows(1, **changes)).encode(), "analyses")
-    return read_analysis(row, "analyses")
+    (row,) = read_page(json.dumps(make_rows(1, **changes)).encode(), "analyses")
+    return row
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_rate_is_whole_when_nothing_was_processed_and_blank_without_a_figure
 def test_anything_but_rows_is_refused_with_what_came(body: bytes, came: str) -> None:
     """An outage never looks like an empty hour."""
     with pytest.raises(BadAnswerError) as caught:
-        read_rows(body, "some_table")
+        read_page(body, "some_table")
 
     assert f"for the table some_table is not a list of its rows: {came}" in str(caught.value)
     assert len(str(caught.value)) < 500

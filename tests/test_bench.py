@@ -1,13 +1,14 @@
 """The bench measures the work that it says: every row is served, and like is compared with like."""
 
 import asyncio
+import json
 from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
 
 from src.analyses import AnalysesTable
-from src.analysis import Analysis, read_rows
+from src.analysis import Analysis
 from src.network import tls_context
 from src.rest import open_rest
 from src.retry import Patience
@@ -61,7 +62,7 @@ def test_paging_by_offset_gets_the_same_rows(rows: int) -> None:
     for offset in range(0, rows + PAGE, PAGE):
         query = urlencode({"created_at": f"gte.{START.isoformat()}", "offset": offset, "limit": PAGE})
         _, body = hour.answer(f"/rest/v1/analyses?{query}", counted=False)
-        found += read_rows(body, "analyses")
+        found += json.loads(body)
 
     assert found == sample_hour(START, rows)
 

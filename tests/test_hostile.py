@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.analysis import read_analysis, read_rows
+from src.analysis import read_by_hand, read_page
 from src.cells import shortened, visible
 from src.message import CAPTION_LIMIT, File, marked_as_repeat, worded
 from src.summary import Summary
@@ -77,7 +77,7 @@ def test_two_readers_find_what_stands_in_the_table(rows: list[dict[str, Any]]) -
     """From the wire to the cell, for random hostile rows."""
     with tempfile.TemporaryDirectory() as folder:
         wire = json.dumps(rows).encode()
-        analyses = [read_analysis(row, "analyses") for row in read_rows(wire, "analyses")]
+        analyses = read_page(wire, "analyses")
         content = build(Path(folder), *analyses)
 
     one, other = data_rows(content), data_rows_again(content)
@@ -95,6 +95,15 @@ def test_two_readers_find_what_stands_in_the_table(rows: list[dict[str, Any]]) -
         assert abs(second[1] - moment) < timedelta(milliseconds=1)
 
 
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(row=ROW)
+def test_the_native_reader_reads_what_reading_by_hand_does(row: dict[str, Any]) -> None:
+    """Value for value and type for type; what it won't take is read by hand anyway."""
+    wire = json.dumps([row]).encode()
+
+    assert repr(read_page(wire, "analyses")) == repr(read_by_hand(wire, "analyses"))
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(rows=st.lists(ROW, max_size=6), before=st.none() | st.integers(0, 10**6))
 def test_every_message_can_be_written_and_read_whatever_the_table_holds(
@@ -103,7 +112,7 @@ def test_every_message_can_be_written_and_read_whatever_the_table_holds(
     """By a mailbox with a line's limits, by a page's reader, by Telegram's."""
     wire = json.dumps(rows).encode()
     summary = Summary()
-    summary.add(read_analysis(row, "analyses") for row in read_rows(wire, "analyses"))
+    summary.add(read_page(wire, "analyses"))
     window = make_window()
     wording = worded(File(name="r.xlsx", size=1), tell(window, summary, before=before), window)
 
@@ -124,9 +133,9 @@ def test_moments_are_the_same_to_the_millisecond_in_any_zone(tmp_path: Path, zon
     window = make_window(zone=zone)
     moment = datetime(2026, 11, 22, 13, 59, 59, 999_000, tzinfo=UTC)
     row = {"id": 1, "created_at": moment.isoformat(), "status": None, "duration": 0}
-    analysis = read_analysis(row | {"records_processed": 0, "records_failed": 0}, "analyses")
+    wire = json.dumps([row | {"records_processed": 0, "records_failed": 0}]).encode()
 
-    content = build(tmp_path, analysis, window=window)
+    content = build(tmp_path, *read_page(wire, "analyses"), window=window)
 
     local = moment.astimezone(window.zone).replace(tzinfo=None)
     assert abs(data_rows(content)[0][1] - local) <= timedelta(milliseconds=1)

@@ -5,24 +5,22 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_LINES
-from email.utils import format_datetime, make_msgid
 
-from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPRecipientsRefused
+from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused
 
 from ..errors import DeliveryError, TooLargeError
-from ..message import ALERT, Report
+from ..message import Report
 from ..plain import megabytes
 from ..settings import MailSettings
 from . import Outcome, not_delivered
+from .mime import Mail, compose, compose_alert, domain, in_base64
+from .smtp_data import transmit
 from .smtp_replies import is_too_large, is_transient, line, translated
 
 TIMEOUT = 60.0
 """Seconds for one wait on the mail server; RFC 5321 4.5.3.2 allows it minutes, an hourly run does not."""
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
-_XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
 _MEND_ADDRESS = (
     "Have its mailbox mended and run this window again, or correct it in SMTP_TO and run it again with --resend."
 )
@@ -46,7 +44,7 @@ class MailChannel:
 
     async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
         """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
-        at_least = report.file.size * 4 // 3 if report.file.along else 0  # in base64
+        at_least = in_base64(report.file.size) if report.file.along else 0
         try:
             refused, reply = await self._transmit(
                 lambda: compose(report, self._settings.smtp_from, self.recipients), recipients, at_least=at_least
@@ -57,11 +55,8 @@ class MailChannel:
 
     async def alert(self, text: str, at: datetime) -> None:
         """Send `text` to all addresses; raise DeliveryError if the server takes it for none."""
-        message = _addressed(self._settings.smtp_from, self.recipients, ALERT.rstrip(":"))
-        message["Date"] = format_datetime(at)
-        message["Message-ID"] = make_msgid("alert", _domain(self._settings.smtp_from))
-        message.set_content(text)
-        refused, _ = await self._transmit(lambda: message, self.recipients)
+        mail = compose_alert(text, at, self._settings.smtp_from, self.recipients)
+        refused, _ = await self._transmit(lambda: mail, self.recipients)
         if len(refused) == len(self.recipients):
             raise DeliveryError(f"The mail server refused every address of SMTP_TO. {_MEND_ADDRESS}")
 
@@ -72,24 +67,18 @@ class MailChannel:
                 return f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
 
     async def _transmit(
-        self, write: Callable[[], EmailMessage], recipients: Sequence[str], *, at_least: int = 0
+        self, write: Callable[[], Mail], recipients: Sequence[str], *, at_least: int = 0
     ) -> tuple[dict[str, SMTPRecipientRefused], str]:
         """Send what `write` writes; return those refused and the server's last words.
 
-        Nothing is written if even `at_least` bytes are too many: it would take some times that in memory.
+        Nothing is written if even `at_least` bytes are too many.
         """
         with translated(self._settings):
             async with self._connection() as server:
                 self._check_size(at_least, server)
-                lines = write().as_bytes(policy=SMTP_LINES)
-                self._check_size(len(lines), server)
-                try:
-                    errors, reply = await server.sendmail(self._settings.smtp_from, recipients, lines)
-                except SMTPRecipientsRefused as error:  # raised only if all are
-                    return {refused.recipient: refused for refused in error.recipients}, ""
-        return {
-            address: SMTPRecipientRefused(said.code, said.message, address) for address, said in errors.items()
-        }, reply
+                mail = write()
+                self._check_size(mail.size, server)
+                return await transmit(server, self._settings.smtp_from, recipients, mail, self._timeout)
 
     def _check_size(self, size: int, server: SMTP) -> None:
         """Raise TooLargeError if `size` bytes are more than the server takes, by its SIZE (RFC 1870; 0 is no limit)."""
@@ -110,7 +99,7 @@ class MailChannel:
             start_tls=settings.smtp_security == "starttls",
             tls_context=self._tls,
             # HELO with the sender's domain: a pod's own name is none that a mail server could look up.
-            local_hostname=_domain(settings.smtp_from),
+            local_hostname=domain(settings.smtp_from),
             timeout=self._timeout,
         )
         transport = None
@@ -142,37 +131,3 @@ class MailChannel:
 def _largest(server: SMTP) -> int:
     named = server.esmtp_extensions.get("size", "").strip()
     return int(named) if named.isascii() and named.isdecimal() and int(named) else LARGEST
-
-
-def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
-    """Write the report as one message; its Message-ID is the same at every attempt."""
-    words = report.worded(report.file)
-    message = _addressed(sender, recipients, words.subject)
-    message["Date"] = format_datetime(report.created)
-    # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
-    bare = ".without-file" if report.file.left_out else ""
-    message["Message-ID"] = f"<{report.identity}{bare}@{_domain(sender)}>"
-    if report.repeats:
-        message["References"] = f"<{report.repeats}@{_domain(sender)}>"
-    # Quoted-printable: plain ASCII in lines of bounded length, whatever the server can do.
-    message.set_content(words.text, cte="quoted-printable")
-    message.add_alternative(words.html, subtype="html", cte="quoted-printable")
-    if report.file.along:
-        maintype, subtype = _XLSX
-        message.add_attachment(
-            report.attachment.read_bytes(), maintype=maintype, subtype=subtype, filename=report.attachment.name
-        )
-    return message
-
-
-def _addressed(sender: str, recipients: tuple[str, ...], subject: str) -> EmailMessage:
-    message = EmailMessage()
-    message["From"] = sender
-    message["To"] = ", ".join(recipients)
-    message["Subject"] = subject
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
-    return message
-
-
-def _domain(address: str) -> str:
-    return address.rpartition("@")[2]

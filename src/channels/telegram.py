@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
 import httpx
-from telegram import Bot, LinkPreviewOptions, Message
+from telegram import Bot, InputFile, LinkPreviewOptions, Message
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
@@ -132,9 +132,9 @@ async def _upload(chat: str, bot: Bot, report: Report, caption: str) -> Message:
         no_preview = LinkPreviewOptions(is_disabled=True)
         return await bot.send_message(chat, caption, parse_mode=ParseMode.HTML, link_preview_options=no_preview)
     with report.attachment.open("rb") as document:
-        return await bot.send_document(
-            chat, document, filename=report.attachment.name, caption=caption, parse_mode=ParseMode.HTML
-        )
+        # Not read here and now, as the library would: it goes out piece by piece.
+        file = InputFile(document, filename=report.attachment.name, read_file_handle=False)
+        return await bot.send_document(chat, file, caption=caption, parse_mode=ParseMode.HTML)
 
 
 @contextmanager

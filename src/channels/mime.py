@@ -1,0 +1,94 @@
+"""A report as a mail: a small head and tail in memory, and the workbook between them straight from its file."""
+
+from binascii import b2a_base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_LINES
+from email.utils import format_datetime, make_msgid
+from pathlib import Path
+
+from ..message import ALERT, Report
+
+_XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+_PLACE = b"the workbook"
+"""Stands in for the file until it is sent."""
+_LINE = 57
+"""Bytes of a line of base64: 76 characters (RFC 2045 6.8)."""
+_PIECE = 4096 * _LINE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mail:
+    """A whole message in lines that end in CRLF; `size` is in bytes, as it is sent."""
+
+    head: bytes
+    attachment: Path | None = None
+    tail: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of head, base64 and tail."""
+        return len(self.head) + len(self.tail) + (in_base64(self.attachment.stat().st_size) if self.attachment else 0)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the message in pieces of some 300 kB at most, cut at the ends of lines; raise OSError."""
+        yield self.head
+        if self.attachment:
+            with self.attachment.open("rb") as file:
+                while read := file.read(_PIECE):
+                    text = b2a_base64(read, newline=False)
+                    lines = [text[place : place + 76] for place in range(0, len(text), 76)]
+                    yield b"\r\n".join([*lines, b""])
+        yield self.tail
+
+
+def in_base64(size: int) -> int:
+    """Count the bytes that `size` bytes become in lines of base64."""
+    lines, rest = divmod(size, _LINE)
+    return lines * 78 + ((rest + 2) // 3 * 4 + 2 if rest else 0)
+
+
+def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> Mail:
+    """Write the report as one message; its Message-ID is the same at every attempt."""
+    words = report.worded(report.file)
+    message = _addressed(sender, recipients, words.subject)
+    message["Date"] = format_datetime(report.created)
+    # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
+    bare = ".without-file" if report.file.left_out else ""
+    message["Message-ID"] = f"<{report.identity}{bare}@{domain(sender)}>"
+    if report.repeats:
+        message["References"] = f"<{report.repeats}@{domain(sender)}>"
+    # Quoted-printable: plain ASCII in lines of bounded length, whatever the server can do.
+    message.set_content(words.text, cte="quoted-printable")
+    message.add_alternative(words.html, subtype="html", cte="quoted-printable")
+    if not report.file.along:
+        return Mail(head=message.as_bytes(policy=SMTP_LINES))
+    maintype, subtype = _XLSX
+    message.add_attachment(_PLACE, maintype=maintype, subtype=subtype, filename=report.attachment.name)
+    head, _, tail = message.as_bytes(policy=SMTP_LINES).rpartition(b2a_base64(_PLACE, newline=False) + b"\r\n")
+    return Mail(head=head, attachment=report.attachment, tail=tail)
+
+
+def compose_alert(text: str, at: datetime, sender: str, recipients: tuple[str, ...]) -> Mail:
+    """Write an alert, dated `at` (aware), as one message."""
+    message = _addressed(sender, recipients, ALERT.rstrip(":"))
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = make_msgid("alert", domain(sender))
+    message.set_content(text)
+    return Mail(head=message.as_bytes(policy=SMTP_LINES))
+
+
+def _addressed(sender: str, recipients: tuple[str, ...], subject: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = ", ".join(recipients)
+    message["Subject"] = subject
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
+    return message
+
+
+def domain(address: str) -> str:
+    """Return what stands behind the @ of `address`."""
+    return address.rpartition("@")[2]
