@@ -51,13 +51,14 @@ audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.audit.txt
 	.venv-audit/bin/pip-licenses --python $(BIN)/python \
-		--packages $$(sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' requirements.reports.txt)
+		--packages $$(sed -n 's/^\([a-z0-9-]*\).*==.*/\1/p' requirements.reports.txt)
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.reports.txt
 
+# With their extras: pip takes `name[extra]` for unpinned beside `name==…` as soon as there is a newer release of it.
 lock: $(READY)  ## compile the requirement lists anew, with hashes
 	for list in reports dev audit bench; do \
-		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--custom-compile-command "make lock" requirements.$$list.in -o requirements.$$list.txt; done
+		$(BIN)/uv pip compile --quiet --upgrade --no-strip-extras --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --custom-compile-command "make lock" requirements.$$list.in -o requirements.$$list.txt; done
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venv-audit tests/sandbox/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage

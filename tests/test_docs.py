@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def test_the_readmes_make_targets_exist() -> None:
 def test_every_package_is_pinned_with_hashes_and_the_short_list_is_among_them() -> None:
     """What is installed is what was tried; no line names a registry."""
     text = (ROOT / "requirements.reports.txt").read_text()
-    pinned = re.findall(r"^([a-z0-9-]+)==\S+.*?\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE)
+    hashes = r"((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
+    pinned = re.findall(rf"^([a-z0-9-]+)(?:\[\w+\])?==\S+.*?\\\n{hashes}", text, re.MULTILINE)
     short = re.findall(r"^[a-z0-9-]+$", (ROOT / "requirements.reports.in").read_text(), re.MULTILINE)
 
     assert {"supabase", "openpyxl", "python-telegram-bot", "pydantic-settings"} <= set(short)
@@ -102,10 +104,20 @@ def test_every_package_is_pinned_with_hashes_and_the_short_list_is_among_them() 
     assert "://" not in text
 
 
+def test_a_package_wanted_with_an_extra_is_pinned_with_it() -> None:
+    """Else pip takes it for unpinned as soon as it has a newer release, and nothing can be installed any more."""
+    needs = "\n".join(need for package in metadata.distributions() for need in package.requires or ())
+    wanted = re.findall(r"^([\w.-]+)\[(\w+)\](?!.*extra ==)", needs, re.MULTILINE)
+    pins = re.findall(r"^([a-z0-9-]+)\[(\w+)\]==", (ROOT / "requirements.dev.txt").read_text(), re.MULTILINE)
+
+    assert ("httpx", "http2") in wanted
+    assert {*wanted} == {*pins}
+
+
 def test_development_uses_the_very_versions_that_are_deployed() -> None:
     """Otherwise the tests would try something else."""
     deployed, developed = (
-        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        dict(re.findall(r"^([a-z0-9-]+)(?:\[\w+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
         for name in ("requirements.reports.txt", "requirements.dev.txt")
     )
 
