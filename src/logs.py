@@ -134,7 +134,9 @@ def rows_bar() -> Iterator[Callable[[int, int], None]]:
     with tqdm(unit=" rows", desc="Reading", disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def advance(rows: int, counted: int) -> None:
-            bar.total = counted
+            is_first, bar.total = bar.total is None, counted
             bar.update(rows)
+            if is_first:
+                bar.refresh()  # it draws ten times a second at most, and a short run would never show a count
 
         yield advance
