@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import quote
 
-from tqdm import tqdm
-
 QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "telegram": "CRITICAL"}
 """From which level on third parties are heard; below they say too much, the bot's token included.
 
@@ -131,7 +129,12 @@ def rows_bar() -> Iterator[Callable[[int, int], None]]:
 
     The block calls what it is given with the number of rows that came and the number counted in all.
     """
-    with tqdm(unit=" rows", desc="Reading", disable=not sys.stderr.isatty(), leave=False) as bar:
+    if not sys.stderr.isatty():
+        yield lambda rows, counted: None  # noqa: ARG005
+        return
+    from tqdm import tqdm  # nobody else needs it loaded
+
+    with tqdm(unit=" rows", desc="Reading", leave=False) as bar:
 
         def advance(rows: int, counted: int) -> None:
             is_first, bar.total = bar.total is None, counted

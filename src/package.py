@@ -19,34 +19,40 @@ class Package:
         self._file = TemporaryFile()  # noqa: SIM115 # close() ends it
         self._zip = ZipFile(self._file, "w", ZIP_DEFLATED, compresslevel=LEVEL)
         self._sheet: IO[bytes] | None = None
-        self._parts: dict[str, bytes] = {}
+        self._part, self._head = "", b""
+        self._ended: dict[str, bytes] = {}
 
     def begin(self, part: str, drawn: bytes) -> None:
         """Begin the sheet `part` with what stands above the rows of the sheet that was `drawn`."""
-        self._parts[part] = head = drawn.partition(_END)[0]
+        self._part, self._head = part, drawn.partition(_END)[0]
         self._sheet = self._zip.open(part, "w", force_zip64=True)
-        self.write(head)
+        self.write(self._head)
 
     def write(self, rows: bytes) -> None:
         """Write rows of the sheet that was begun last."""
         assert self._sheet, "a sheet is begun first"  # noqa: S101
         self._sheet.write(rows)
 
-    def end(self, part: str, drawn: bytes) -> None:
-        """End the sheet with what stands below the rows of the sheet that was `drawn`."""
-        _, _, tail = drawn.partition(_END)
-        self.write(_END + tail)
+    def end(self, drawn: bytes) -> None:
+        """End the sheet that was begun last with what stands below the rows of the sheet that was `drawn`."""
+        tail = drawn.removeprefix(self._head)
+        self.write(tail)
         if self._sheet:
             self._sheet.close()
-        self._parts[part] += _END + tail
+        self._sheet, self._ended[self._part] = None, self._head + tail
 
     def finish(self, skeleton: BytesIO, into: BinaryIO) -> None:
-        """Add the other parts of `skeleton`, a workbook whose streamed sheets have no rows, and write it all."""
+        """Add the other parts of `skeleton`, a workbook whose streamed sheets have no rows, and write it all.
+
+        A sheet that was not ended is ended as it was drawn there.
+        """
         with ZipFile(skeleton) as rest:
+            if self._sheet:
+                self.end(rest.read(self._part))
             for part in rest.namelist():
-                if part not in self._parts:
+                if part not in self._ended:
                     self._zip.writestr(part, rest.read(part))
-                elif rest.read(part) != self._parts[part]:
+                elif rest.read(part) != self._ended[part]:
                     raise AssertionError(f"{part} was drawn otherwise than it was streamed")
         self._zip.close()
         self._file.seek(0)

@@ -1,10 +1,9 @@
 """What is known of one window's delivery: its recipients, and what became of it for each."""
 
 from collections.abc import Set
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
 
 from .errors import LedgerError
 from .window import Template, Window
@@ -14,8 +13,7 @@ SETTLED = ("delivered", "without file", "refused", "skipped")
 """States that no later run changes by itself."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, kw_only=True):
     """One recipient of a window's report; `at` is when `state` began, ISO 8601 in UTC."""
 
     channel: str
@@ -25,8 +23,7 @@ class Entry:
     at: str = ""
 
 
-@dataclass(kw_only=True, slots=True)
-class Record:
+class Record(msgspec.Struct, kw_only=True):
     """What is known of one window; `start` is ISO 8601 in UTC.
 
     `rows`: how many the delivered report had, 0 if it was skipped.
@@ -39,11 +36,11 @@ class Record:
 
     template: Template
     start: str
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = []
     rows: int | None = None
     resent: int = 0
     resent_by: str = ""
-    alerted: list[str] = field(default_factory=list)
+    alerted: list[str] = []
     cleared: bool = False
     late_rows: int = 0
     given_up: bool = False
@@ -71,17 +68,15 @@ class Record:
 
     def content(self) -> dict[str, Any]:
         """Return the record as JSON has it."""
-        return asdict(self)
-
-
-_RECORD = TypeAdapter(Record)
+        content: dict[str, Any] = msgspec.to_builtins(self)
+        return content
 
 
 def read_record(content: object) -> Record:
     """Read what `content` returned; raise LedgerError if it is something else."""
     try:
-        return _RECORD.validate_python(content)
-    except ValidationError:
+        return msgspec.convert(content, Record)
+    except msgspec.ValidationError:
         raise LedgerError(
             "A record of the ledger is none of this program's. "
             "Look at who wrote it, and move it away; that window is then taken for one never delivered."

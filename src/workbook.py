@@ -66,6 +66,7 @@ class ReportWorkbook:
         with _translated(Path("A temporary file")):
             while rows:
                 if self._filled == self._sheet_rows:
+                    self._streamed.end(self._drawn(self._filled))
                     self._end_sheet()
                     self._sheets.append(self._book.create_sheet(sheet_name(self._window, len(self._sheets) + 1)))
                 if not self._filled:
@@ -112,7 +113,6 @@ class ReportWorkbook:
 
     def _end_sheet(self) -> None:
         data_sheet.end(self._sheets[-1], self._window, len(self._sheets), self._filled)
-        self._streamed.end(self._part, self._drawn(self._filled))
         self._filled = 0
 
     def _draw_empty(self) -> None:
