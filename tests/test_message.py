@@ -1,8 +1,6 @@
 """The words that people receive, in every form."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -428,14 +426,6 @@ def test_the_page_asks_for_nothing_from_outside_and_reads_well_aloud() -> None:
     for name in ("color-scheme", "supported-color-schemes"):
         assert f'<meta name="{name}" content="light dark">' in page.markup
     assert "prefers-color-scheme: dark" in page.markup
-
-
-def test_the_template_engine_is_loaded_by_the_first_page_only() -> None:
-    """A run that fails before it has no use for it."""
-    code = "import sys, src.run; print('jinja2' in sys.modules)"
-    shown_words = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-
-    assert shown_words.stdout.strip() == "False"
 
 
 def test_a_long_alert_keeps_window_owed_and_command() -> None:
