@@ -9,10 +9,10 @@ The next page is on its way while this one is worked on.
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from datetime import datetime
 
 import httpx
+from msgspec import Struct
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
 from .analysis import COLUMNS, Analysis, read_page
@@ -27,8 +27,7 @@ LEAVE = 0.002
 """Seconds that a question gets to leave this process."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """Some rows in order, and how many rows the window had when its reading began."""
 
     rows: list[Analysis]

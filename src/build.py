@@ -5,9 +5,10 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+
+from msgspec import Struct
 
 from . import message
 from .analyses import AnalysesTable
@@ -27,8 +28,7 @@ COMPARISON_LIMIT = 3.0
 """Seconds that counting the window before may take; the report matters more."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Builder:
+class Builder(Struct, frozen=True, kw_only=True):
     """Builds the reports of a run; `storage` takes what is too large for a channel."""
 
     settings: Settings

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from . import words
 from .analyses import AnalysesTable
@@ -21,8 +23,7 @@ COUNT_LIMIT = 30.0
 """Seconds that looking for late rows may take; the present report matters more."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LateRows:
+class LateRows(Struct, frozen=True, kw_only=True):
     """A window that has `more` rows now than its report had, or that was `skipped` as empty."""
 
     window: Window

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .analyses import AnalysesTable
 from .channels.mail import MailChannel
@@ -16,8 +17,7 @@ LIMIT = 60.0
 """Seconds that one part may take."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """What became of one check: `words` say what is there, or what to do."""
 
     part: str

@@ -7,8 +7,9 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from . import rest, storage
 from .alarm import Alarm
@@ -34,8 +35,7 @@ from .storage import Storage
 from .window import Window
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True, kw_only=True):
     """All waits and time-outs of a run, in seconds."""
 
     first_wait: float = 1.0

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from .channels import Channel, Outcome, not_delivered
 from .errors import DeliveryError

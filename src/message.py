@@ -4,10 +4,11 @@ Nothing of the table stands in a subject.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from pathlib import Path
+
+from msgspec import Struct
 
 from . import letter, words
 from .plain import fitted
@@ -27,8 +28,7 @@ Line = tuple[str, str]
 """A line of a caption: plain text, and what stands in the tag around it, if there is one (`b`, `a href="…"`)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class File:
+class File(Struct, frozen=True, kw_only=True):
     """Where the workbook is for one channel: sent along, behind a `link` instead, or left out for a reason.
 
     `size` in bytes; `until` (aware UTC) is when the link ends; `left_out` is a sentence.
@@ -46,8 +46,7 @@ class File:
         return not self.link and not self.left_out
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wording:
+class Wording(Struct, frozen=True, kw_only=True):
     """One report in the words of every channel: `html` is the mail's page, `caption` is in Telegram's HTML."""
 
     subject: str
@@ -56,8 +55,7 @@ class Wording:
     caption: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """One window's report, ready for every recipient.
 
     `identity` names this delivery: the same for every attempt at it, another for any other report;
@@ -149,8 +147,7 @@ def _marked_up(lines: Sequence[Line], limit: int) -> str:
     return "\n".join(written).rstrip()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """What failed, and why: `why` is a sentence that ends in what to do."""
 
     what: str

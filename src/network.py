@@ -3,14 +3,13 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 import httpx
+from msgspec import Struct
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True, kw_only=True):
     """A failed connection: `what` completes "the server … because", `mend` is a sentence.
 
     `transient` tells whether it may be gone at the next attempt.

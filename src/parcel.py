@@ -1,7 +1,8 @@
 """A report on its way by one channel: with its workbook, until that turns out too large there."""
 
 from collections.abc import Sequence, Set
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from . import words
 from .channels import Outcome

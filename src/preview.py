@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from . import words
 from .channels import Channel, Outcome
@@ -16,8 +18,7 @@ from .settings import MailSettings, TelegramSettings
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preview:
+class Preview(Struct, frozen=True, kw_only=True):
     """Stands in for the channel `name`: the report goes into a file of `suffix`, as `written` writes it."""
 
     name: str

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from . import message
 from .alarm import Alarm
@@ -23,8 +25,7 @@ from .window import Window, as_option
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """How one window, or a whole run, went: its exit code, in words, and `why` it failed if it did.
 
     `sent` tells whether anything was sent, `known` whether its failure was told of before; `rows` it had.
@@ -38,8 +39,7 @@ class Result:
     rows: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Producer:
+class Producer(Struct, frozen=True, kw_only=True):
     """Makes and delivers the reports of a run, with what the run was composed of."""
 
     settings: Settings

@@ -8,8 +8,9 @@ RELATIVE_ERROR: from a nanosecond to 1e100 seconds that is 12,600 buckets at mos
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import ceil, exp, log, log1p
+
+from msgspec import Struct, field
 
 EXACT = 20_000
 """Durations up to which quantiles are exact: 160 kB."""
@@ -23,8 +24,7 @@ _NOTHING = -(10**6)
 """The bucket of durations shorter than _SHORTEST, below all others."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Durations:
+class Durations(Struct, kw_only=True):
     """Durations in seconds, none of them negative; `add` takes in more. `longest` is None while there are none."""
 
     count: int = 0

@@ -6,11 +6,12 @@ value looks like and stands in the error when the value is wrong. No error ever 
 
 import re
 import tempfile
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -133,8 +134,7 @@ class WatchSettings(_Group):
 GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """All settings of a run; a channel that is left out is None."""
 
     report: ReportSettings
@@ -147,8 +147,7 @@ class Settings:
         return replace(self, report=self.report.model_copy(update={"report_dir": folder}))
 
 
-@dataclass(kw_only=True)
-class Draft:
+class Draft(Struct, kw_only=True):
     """The groups of settings that are whole, and one line a variable for what is missing or wrong."""
 
     report: ReportSettings | None = None

@@ -4,11 +4,11 @@ import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
+from msgspec.structs import replace
 
 from .bucket import XLSX, Bucket, unreadable
 from .errors import StorageError

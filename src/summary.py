@@ -5,11 +5,12 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import compress
 from operator import attrgetter, gt
 from types import NoneType
+
+from msgspec import Struct, field
 
 from .analysis import NUMBER, Analysis, Figure, is_failed_status
 from .quantiles import Durations
@@ -30,24 +31,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = attrgetter("created_at")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Worst:
+class Worst(Struct, frozen=True, kw_only=True):
     """One of the worst analyses, and its place among the window's rows, the first being 0."""
 
     analysis: Analysis
     place: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Oddity:
+class Oddity(Struct, frozen=True, kw_only=True):
     """What is odd about `count` analyses, in a few words."""
 
     what: str
     count: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """Analyses from `start` (aware UTC) to the next step, and how many of them have a status that counts as failed."""
 
     start: datetime
@@ -55,8 +53,7 @@ class Step:
     failed: int
 
 
-@dataclass(kw_only=True, slots=True)
-class Summary:
+class Summary(Struct, kw_only=True):
     """Figures of a window's rows; `add` folds more rows in, in the order of the window.
 
     `processed` and `failed` sum the records of all rows that have the figure; `failed_analyses` are those whose

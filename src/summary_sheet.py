@@ -1,9 +1,9 @@
 """The sheet "Summary": a narrow column of sections, to be read on a phone from top to bottom."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from openpyxl.formatting.rule import DataBar, FormatObject, Rule
 from openpyxl.worksheet.pagebreak import Break
 
@@ -21,8 +21,7 @@ _CARD_LABEL = 34
 """UTF-16 units of a status on a card: two lines."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """Where a report comes from: the table's name, when it was `generated` (aware), rows that a data sheet takes."""
 
     table: str

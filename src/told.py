@@ -1,8 +1,9 @@
 """All that a report says of its window, in words, before it takes any form."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from . import words
 from .analysis import Analysis, Figure, is_failed_status
@@ -16,8 +17,7 @@ REMARKS_SHOWN = 5
 Labelled = tuple[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True, kw_only=True):
     """A status, how many analyses have it, and their share of all (0 to 1)."""
 
     name: str
@@ -26,8 +26,7 @@ class Bar:
     failed: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One of the worst analyses."""
 
     name: str
@@ -37,8 +36,7 @@ class Case:
     toll: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """Plain text, each of bounded length.
 
     `marks` stand behind the title; `figures` and `details` are labels with their values, `figures` being

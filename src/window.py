@@ -3,10 +3,12 @@
 Nothing here asks the clock; `now` is always given.
 """
 
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .errors import OptionError
 
@@ -17,8 +19,7 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
+class Window(Struct, frozen=True, kw_only=True):
     """[start, end), both aware and in UTC; `zone` is where its people read times."""
 
     template: Template

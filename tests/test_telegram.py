@@ -2,9 +2,9 @@
 
 import asyncio
 import ssl
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from src.channels import Outcome
 from src.channels.telegram import TelegramChannel

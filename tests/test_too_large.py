@@ -6,12 +6,12 @@ import re
 import ssl
 import urllib.request
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
+from msgspec.structs import replace
 
 from src.channels import Outcome, telegram
 from src.channels.mail import MailChannel

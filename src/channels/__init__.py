@@ -1,9 +1,10 @@
 """A channel takes a report to its recipients and says of each one what became of it."""
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from ..errors import DeliveryError, TooLargeError
 from ..message import Report
@@ -11,8 +12,7 @@ from ..message import Report
 State = Literal["delivered", "without file", "refused", "failed"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of a report for one recipient.
 
     `delivered`: `receipt` is the server's own word for it.

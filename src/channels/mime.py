@@ -2,12 +2,13 @@
 
 from binascii import b2a_base64
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_LINES
 from email.utils import format_datetime, make_msgid
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..message import ALERT, Report
 
@@ -19,8 +20,7 @@ _LINE = 57
 _PIECE = 4096 * _LINE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True, kw_only=True):
     """A whole message in lines that end in CRLF; `size` is in bytes, as it is sent."""
 
     head: bytes
