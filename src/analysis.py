@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -51,11 +52,16 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
         It is below zero where more failed than were processed, and None where no number could hold it.
         """
-        processed, failed = self.records_processed, self.records_failed
-        if not isinstance(processed, NUMBER) or not isinstance(failed, NUMBER):
-            return None
-        rate = (processed - failed) / processed if processed else 1.0
-        return rate if math.isfinite(rate) else None
+        (rate,) = success_rates([self.records_processed], [self.records_failed])
+        return rate if rate is not None and math.isfinite(rate) else None
+
+
+def success_rates(processed: Sequence[Figure], failed: Sequence[Figure]) -> list[float | None]:
+    """Return the success rate of each of many rows; one that no number could hold is infinite here."""
+    if str in {*map(type, processed), *map(type, failed)}:
+        processed, failed = ([one if isinstance(one, NUMBER) else None for one in col] for col in (processed, failed))
+    pairs: Iterable[Any] = zip(processed, failed, strict=True)  # no text is left in it
+    return [None if one is None or two is None else (one - two) / one if one else 1.0 for one, two in pairs]
 
 
 def is_failed_status(status: str | None) -> bool:

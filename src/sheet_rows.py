@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec.json import Encoder
 
-from .analysis import Analysis, Figure
+from .analysis import Analysis, Figure, success_rates
 from .cells import EXACT_DIGITS, cell_text
 from .data_sheet import Styles
 
@@ -48,15 +48,16 @@ class RowWriter:
         moments = [row.created_at.timestamp() for row in rows]
         minutes = [self._minutes[moment // 60] for moment in moments]  # clocks change at full minutes
         serials = [(moment + shift) / _DAY + _DAY_OF_1970 for moment, (shift, _) in zip(moments, minutes, strict=True)]
+        all_processed, all_failed = [row.records_processed for row in rows], [row.records_failed for row in rows]
         columns = (
             _cells(row_id, [row.id for row in rows]),
             [opening for _, opening in minutes],
             _wrapped("", _digits(serials)[1:-1].decode(), ",", "</v></c>").split(","),
             [self._statuses[row.status] for row in rows],
             _cells(duration, [row.duration for row in rows]),
-            _cells(processed, [row.records_processed for row in rows]),
-            _cells(failed, [row.records_failed for row in rows]),
-            _cells(rate, [row.success_rate for row in rows]),
+            _cells(processed, all_processed),
+            _cells(failed, all_failed),
+            _cells(rate, success_rates(all_processed, all_failed)),
         )
         written = "</row><row>".join(map("".join, zip(*columns, strict=True)))
         return f"<row>{written}</row>".encode()
@@ -96,7 +97,7 @@ def _cells(style: int, values: Sequence[Any]) -> list[str]:
     """Write the cells of a column of Figures."""
     kinds = {*map(type, values)}
     if kinds <= {int, float, NoneType}:
-        numbers = [value for value in values if value is not None]
+        numbers = [value for value in values if value is not None] if NoneType in kinds else values
         if numbers and -EXACT_DIGITS < min(numbers) <= max(numbers) < EXACT_DIGITS:
             opening, closing = f'<c s="{style}"><v>', "</v></c>"
             cells = _wrapped(opening, _digits(values)[1:-1].decode(), ",", closing)

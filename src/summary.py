@@ -6,8 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import compress
-from operator import attrgetter, gt
+from operator import attrgetter
 from types import NoneType
 
 from msgspec import Struct, field
@@ -83,7 +82,7 @@ class Summary(Struct, kw_only=True):
         self._count_oddities(durations, processed, failed)
         self._sum_records(processed, failed)
         self._take_durations(_numbers(durations))
-        self._rank(page)
+        self._rank(page, [one if isinstance(one, NUMBER) else 0 for one in failed])
         self.rows += len(page)
 
     def _count_statuses_and_steps(self, rows: Sequence[Analysis]) -> None:
@@ -108,38 +107,36 @@ class Summary(Struct, kw_only=True):
         self.by_status[known] += count
 
     def _count_oddities(self, *columns: Sequence[Figure]) -> None:
-        for kinds, count in Counter(zip(*(map(type, column) for column in columns), strict=True)).items():
-            if NoneType in kinds:
-                self._odd[MISSING] += count
-            if str in kinds:
-                self._odd[NO_NUMBER] += count
+        kinds: set[type] = set().union(*(map(type, column) for column in columns))
+        if NoneType in kinds:
+            self._odd[MISSING] += sum(None in figures for figures in zip(*columns, strict=True))
+        if str in kinds:
+            self._odd[NO_NUMBER] += sum(str in map(type, figures) for figures in zip(*columns, strict=True))
 
     def _sum_records(self, processed: Sequence[Figure], failed: Sequence[Figure]) -> None:
         self.processed += sum(_numbers(processed))
         self.failed += sum(_numbers(failed))
-        both = [isinstance(one, NUMBER) and isinstance(two, NUMBER) for one, two in zip(processed, failed, strict=True)]
-        rated_processed, rated_failed = _numbers(compress(processed, both)), _numbers(compress(failed, both))
-        self._rated += len(rated_processed)
-        self._rated_processed += sum(rated_processed)
-        self._rated_failed += sum(rated_failed)
-        self._odd[MORE_FAILED] += sum(map(gt, rated_failed, rated_processed))
+        pairs = zip(processed, failed, strict=True)
+        both = [(one, two) for one, two in pairs if isinstance(one, NUMBER) and isinstance(two, NUMBER)]
+        self._rated += len(both)
+        self._rated_processed += sum(one for one, _ in both)
+        self._rated_failed += sum(two for _, two in both)
+        self._odd[MORE_FAILED] += sum(two > one for one, two in both)
 
     def _take_durations(self, seconds: Sequence[float]) -> None:
         sound = [one for one in seconds if one >= 0]
         self._odd[NEGATIVE] += len(seconds) - len(sound)
         self.durations.add(sound)
 
-    def _rank(self, rows: Sequence[Analysis]) -> None:
+    def _rank(self, rows: Sequence[Analysis], failed: Sequence[float]) -> None:
         """Keep the worst: most records failed, then slowest, then first."""
         worst = self._worst
-        for place, row in enumerate(rows, self.rows):
-            failed = row.records_failed
-            if not isinstance(failed, NUMBER):
-                failed = 0
-            if len(worst) < WORST or failed >= worst[0][0]:
-                duration = row.duration if isinstance(row.duration, NUMBER) else 0
-                entry = (failed, duration, -place, row)
-                (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
+        least = worst[0][0] if len(worst) == WORST else -math.inf
+        for place in [place for place, count in enumerate(failed) if count >= least]:
+            row = rows[place]
+            duration = row.duration if isinstance(row.duration, NUMBER) else 0
+            entry = (failed[place], duration, -self.rows - place, row)
+            (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
 
     @property
     def success_rate(self) -> float | None:

@@ -28,6 +28,10 @@ from .summary import Summary
 from .summary_sheet import Origin, write_summary
 from .window import Window, day_of
 
+PIECE = 250
+"""Rows written at once: some 70 kB. Beyond 128 KiB (M_MMAP_THRESHOLD of mallopt(3)) memory is taken from the system
+and given back each time, which made up a tenth of a large run."""
+
 
 class ReportWorkbook:
     """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
@@ -71,7 +75,7 @@ class ReportWorkbook:
                     self._sheets.append(self._book.create_sheet(sheet_name(self._window, len(self._sheets) + 1)))
                 if not self._filled:
                     self._begin_sheet(rows)
-                taken = rows[: self._sheet_rows - self._filled]
+                taken = rows[: min(self._sheet_rows - self._filled, PIECE)]
                 self._streamed.write(self._writer.xml(taken))
                 self._filled += len(taken)
                 rows = rows[len(taken) :]
