@@ -14,8 +14,8 @@ DOCKER ?= docker
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
-demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mailbox and chat
-	$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py
+demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mailbox and chat; ARGS="--check" checks it
+	$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py $(ARGS)
 
 test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 	$(BIN)/python -m pytest --cov --cov-fail-under=95 --cov-report=term

@@ -94,4 +94,5 @@ class Alarm:
             async with asyncio.timeout(NOTE_LIMIT):
                 await saving
         except (LedgerError, TimeoutError) as error:  # rather told twice than not at all
-            logger.warning("That somebody was told could not be noted: %s", error or "it took too long")
+            extra = {"event": "ledger_failed"}
+            logger.warning("That somebody was told could not be noted: %s", error or "it took too long", extra=extra)

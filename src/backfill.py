@@ -23,6 +23,7 @@ async def produce_each(windows: Sequence[Window], produce: Callable[[Window], Aw
         code=max(result.code for _, result in results),
         words=f"{len(windows) - len(failed)} of {len(windows)} windows made",
         why=why,
+        rows=sum(result.rows or 0 for _, result in results),
     )
 
 
@@ -30,6 +31,8 @@ def as_table(results: Sequence[tuple[Window, Result]]) -> str:
     """Write a line for each window."""
     width = max(len(window.label()) for window, _ in results)
     lines = [
-        f"{'ok ' if not result.code else 'NO '} {window.label():<{width}}  {result.words}" for window, result in results
+        f"{'ok ' if not result.code else 'NO '} {window.label():<{width}}  {result.words}"
+        f"{f'. {result.why}' if result.code else ''}"
+        for window, result in results
     ]
     return "\n".join(["All windows:", *lines])

@@ -57,7 +57,10 @@ class Builder(Struct, frozen=True, kw_only=True):
         try:
             return await self._build(window, resent=resent, late=late, remarks=remarks)
         except RowsMissingError as error:
-            logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted)
+            extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
+            logger.warning(
+                "Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra
+            )
             return await self._build(window, resent=resent, late=late, remarks=remarks)
 
     async def _build(
@@ -65,12 +68,13 @@ class Builder(Struct, frozen=True, kw_only=True):
     ) -> tuple[Report | None, Summary]:
         """Read the window into a workbook; there is no report of an empty one that is to be skipped."""
         summary, began = Summary(), self.clock()
-        with ReportWorkbook(window) as workbook, rows_bar() as advance:
+        with ReportWorkbook(window) as workbook:
             async with aclosing(self.table.pages(window)) as pages:
-                async for page in pages:
-                    workbook.add(page.rows)
-                    summary.add(page.rows)
-                    advance(len(page.rows), page.counted)
+                with rows_bar() as advance:
+                    async for page in pages:
+                        workbook.add(page.rows)
+                        summary.add(page.rows)
+                        advance(len(page.rows), page.counted)
             if not summary.rows and self.settings.report.report_when_empty == "skip":
                 return None, summary
             before = await self._counted_before(window)

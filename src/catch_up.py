@@ -75,7 +75,8 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
     history = await _history_or_none(producer, window)
     late = await find_late_rows(history, producer.table) if history else []
     for one in late:
-        logger.warning("%s To send it again: %s", one.remark, producer.again(one.window))
+        extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
+        logger.warning("%s To send it again: %s", one.remark, producer.again(one.window), extra=extra)
     remarks = [one.remark for one in late]
     result = await producer.produce(window, resend=resend, remarks=remarks, scheduled=True)
     code = result.code
@@ -85,7 +86,8 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
         await note_late_rows(producer.ledger, late)
     for missed in history.missed():
         if not producer.patience.allows(0):
-            logger.warning("No time is left for %s; the next run makes it good", missed.label())
+            extra = {"event": "postponed", "window": as_option(missed)}
+            logger.warning("No time is left for %s; the next run makes it good", missed.label(), extra=extra)
             break
         made_good = await producer.produce(missed, late=True, scheduled=True)
         code = code if made_good.known else max(code, made_good.code)
@@ -99,7 +101,7 @@ async def _history_or_none(producer: Producer, window: Window) -> History | None
         present = {(channel.name, recipient) for channel in producer.channels for recipient in channel.recipients}
         return await read_history(producer.ledger, window, producer.settings.report.report_catch_up, present)
     except ReportError as error:
-        logger.warning("What was missed before can't be told: %s", error)
+        logger.warning("What was missed before can't be told: %s", error, extra={"event": "ledger_failed"})
         return None
 
 
@@ -126,7 +128,7 @@ async def note_late_rows(ledger: Ledger, late: Sequence[LateRows]) -> None:
                 book.record.late_rows = one.more
                 await book.save()
         except LedgerError as error:
-            logger.warning("%s", error)
+            logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(one.window)})
 
 
 async def note_given_up(ledger: Ledger, windows: Sequence[Window]) -> None:
@@ -137,4 +139,4 @@ async def note_given_up(ledger: Ledger, windows: Sequence[Window]) -> None:
                 book.record.given_up = True
                 await book.save()
         except LedgerError as error:
-            logger.warning("%s", error)
+            logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})

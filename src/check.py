@@ -1,15 +1,19 @@
 """`--check`: is everything there that a run needs? Nothing is sent, nothing is written."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
+from tempfile import TemporaryFile
 
 from msgspec import Struct
 
 from .analyses import AnalysesTable
+from .analysis import COLUMNS
 from .channels.mail import MailChannel
 from .channels.telegram import TelegramChannel
-from .errors import ReportError, SourceRefusedError
+from .errors import ReportError, SourceRefusedError, WorkbookError
 from .ledger import Ledger
+from .settings import Settings
 from .window import Window
 
 INDEX_SQL = "src/sql/analyses_index.sql"
@@ -38,21 +42,44 @@ async def _finding(part: str, check: Check) -> Finding:
         async with asyncio.timeout(LIMIT):
             return Finding(part=part, ok=True, words=await check())
     except ReportError as error:
-        return Finding(part=part, ok=False, words=str(error))
+        return Finding(part=part, ok=False, words=str(error).replace("run this window again", "check again"))
     except TimeoutError:
         return Finding(part=part, ok=False, words=f"It took longer than {LIMIT:.0f} s. Look at its server.")
     except Exception as error:  # a check that breaks down is a finding too
         return Finding(part=part, ok=False, words=f"The check broke down ({type(error).__name__}: {error}).")
 
 
-def checks_of_table(table: AnalysesTable, window: Window, *, sees_all: bool) -> list[tuple[str, Check]]:
+def checks_of_settings(settings: Settings) -> list[tuple[str, Check]]:
+    """Say what is set, as a run would use it, and check that there is room for the workbook."""
+    report = settings.report
+
+    async def what() -> str:
+        mail, telegram = settings.mail, settings.telegram
+        ways = [f"email to {len(mail.smtp_to)}"] if mail else []
+        ways += [f"telegram to {len(telegram.telegram_chat_id)}"] if telegram else []
+        return f"whole: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
+
+    async def folder() -> str:
+        try:
+            TemporaryFile(dir=report.report_dir).close()
+        except OSError as error:
+            why = f"{report.report_dir} can't be written to ({error.strerror})"
+            raise WorkbookError(f"{why}. Set REPORT_DIR to a folder that can.") from error
+        return f"{report.report_dir} can be written to, {shutil.disk_usage(report.report_dir).free / 1e9:,.1f} GB free"
+
+    return [("settings", what), ("folder", folder)]
+
+
+def checks_of_table(table: AnalysesTable, window: Window, *, key_kind: str, sees_all: bool) -> list[tuple[str, Check]]:
     """Check that the table can be read as a run reads it, the kind of key, and the index."""
 
     async def rows() -> str:
-        return f"readable, {await table.probe(window):,} rows in {window.label()}"
+        counted = await table.probe(window)
+        return f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
 
     async def key() -> str:
-        return "sees every row" if sees_all else "row-level security may hide rows from it; a secret key sees all"
+        end = "sees every row" if sees_all else "row-level security may hide rows from it; a secret key sees all"
+        return f"{key_kind}, {end}"
 
     async def index() -> str:
         plan = await table.plan(window)

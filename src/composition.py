@@ -18,7 +18,7 @@ from .build import Builder
 from .channels import Channel, mail, telegram
 from .channels.mail import MailChannel
 from .channels.telegram import TelegramChannel
-from .check import Check, check_of_ledger, checks_of_mail, checks_of_table, checks_of_telegram
+from .check import Check, check_of_ledger, checks_of_mail, checks_of_settings, checks_of_table, checks_of_telegram
 from .heartbeat import Heartbeat
 from .ledger import Ledger, NoLedger
 from .ledger_folder import FolderLedger
@@ -173,7 +173,9 @@ class Composition:
     def checks(self, settings: Settings, api: Rest, window: Window) -> list[tuple[str, Check]]:
         """List what --check looks at."""
         patience = Patience(deadline=0.0)  # asked once: somebody is sitting there
-        found = checks_of_table(self.table(settings, api, patience), window, sees_all=api.sees_all)
+        table = self.table(settings, api, patience)
+        found = checks_of_settings(settings)
+        found += checks_of_table(table, window, key_kind=api.key_kind, sees_all=api.sees_all)
         found += checks_of_mail(self.mail) if self.mail else []
         found += checks_of_telegram(self.telegram) if self.telegram else []
         if storage := self._storage(settings, patience):

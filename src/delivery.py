@@ -61,7 +61,8 @@ async def _through(
         owed = tuple(outcome.recipient for outcome in (*too_large, *failed))
         final += [replace(outcome, attempt=attempt) for outcome in outcomes if outcome.recipient not in owed]
         if too_large:
-            logger.warning("%s: %s Going on without the file.", channel.name, too_large[0].failure)
+            extra = {"event": "retry", "channel": channel.name, "attempt": attempt}
+            logger.warning("%s: %s Going on without the file.", channel.name, too_large[0].failure, extra=extra)
             await parcel.lighten(too_large[0].failure)
         if failed:
             logger.warning(
@@ -111,7 +112,7 @@ async def _attempt(
         why = f"{channel.name} did not come to an end in time. Look at its server, then run this window again."
         return not_delivered(channel.name, recipients, DeliveryError(why, transient=True, ambiguous=True))
     except Exception as error:  # the other channels' recipients must still get theirs
-        logger.exception("%s broke down", channel.name)
+        logger.exception("%s broke down", channel.name, extra={"event": "broke_down", "channel": channel.name})
         why = f"{channel.name} broke down ({type(error).__name__}). Read the log, then run this window again."
         return not_delivered(channel.name, recipients, DeliveryError(why, ambiguous=True))
 
@@ -122,13 +123,15 @@ async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> b
         logger.error("Nobody could be alerted: no channel has whole settings", extra={"event": "nobody_alerted"})
         return False
     for channel in channels:
+        extra = {"event": "alert_failed", "channel": channel.name}
         try:
             async with asyncio.timeout(ALERT_LIMIT):
                 await channel.alert(text, at)
         except (DeliveryError, TimeoutError) as error:
-            logger.error("The alert could not be sent by %s: %s", channel.name, error or "it took too long")
+            words = str(error) or "it took too long"
+            logger.error("The alert could not be sent by %s: %s", channel.name, words, extra=extra)
         except Exception:  # what the alert is about matters more
-            logger.exception("The alert could not be sent by %s", channel.name)
+            logger.exception("The alert could not be sent by %s", channel.name, extra=extra)
         else:
             logger.info("Alert sent by %s", channel.name, extra={"event": "alerted", "channel": channel.name})
             return True
@@ -147,7 +150,9 @@ def healthiest_first(channels: Sequence[Channel], outcomes: Sequence[Outcome] = 
 def _log(outcome: Outcome, report: Report) -> None:
     fields = {"channel": outcome.channel, "recipient": outcome.recipient, "attempt": outcome.attempt}
     fields |= {"seconds": round(outcome.seconds, 3), "bytes": report.file.size}
-    if outcome.delivered:
+    if outcome.state == "written":
+        logger.info("%s: written to %s", outcome.channel, outcome.receipt, extra={"event": "written", **fields})
+    elif outcome.delivered:
         extra = {"event": "delivered", **fields}
         logger.info("%s to %s: delivered (%s)", outcome.channel, outcome.recipient, outcome.receipt, extra=extra)
     else:
@@ -155,4 +160,4 @@ def _log(outcome: Outcome, report: Report) -> None:
         end = "delivered WITHOUT its workbook" if outcome.state == "without file" else "NOT delivered"
         logger.error("%s to %s: %s. %s", outcome.channel, outcome.recipient, end, outcome.failure, extra=extra)
     if outcome.notice:
-        logger.warning("%s", outcome.notice)
+        logger.warning("%s", outcome.notice, extra={"event": "notice", **fields})

@@ -51,13 +51,16 @@ class SettingsError(InputError):
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         lines = "\n".join(f"  {problem}" for problem in problems)
         super().__init__(
-            f"{count} missing or wrong:\n{lines}\nSet them in the environment or in .env (.env.example shows all)."
+            f"{count} missing or wrong:\n{lines}\n"
+            "Set them in the environment or in .env (.env.example shows all); then --check tries them."
         )
         self.problems = problems
 
 
 class OptionError(InputError):
     """An option that cannot be meant as it stands."""
+
+    stage = "the options"
 
 
 class SourceError(ReportError):

@@ -71,7 +71,9 @@ class Book:
     async def note(self, outcomes: Sequence[Outcome]) -> None:
         """Note what became of a sending."""
         for outcome in outcomes:
-            state: State = "owed" if outcome.state == "failed" else outcome.state
+            state: State = "delivered"
+            if outcome.state != "written":
+                state = "owed" if outcome.state == "failed" else outcome.state
             if state == "owed" and outcome.ambiguous:
                 state = "sending"
             self._set(outcome.channel, [outcome.recipient], state, outcome.receipt)

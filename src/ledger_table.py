@@ -68,7 +68,8 @@ class TableLedger:
                 async with asyncio.timeout(RELEASE_LIMIT):
                     await self._update(window, {"holder": None}, free=False)
             except (LedgerError, TimeoutError) as error:  # the lease ends by itself
-                logger.warning("The claim could not be given back: %s", error or "it took too long")
+                extra = {"event": "ledger_failed"}
+                logger.warning("The claim could not be given back: %s", error or "it took too long", extra=extra)
 
     async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:
         """Return the records of windows that start in [start, end), oldest first."""

@@ -19,7 +19,7 @@ QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "teleg
 What telegram logs as an error it raises too, and there it is put into words.
 """
 LogForm = Literal["auto", "text", "json"]
-FIELDS = ("event", "window", "stage", "channel", "recipient", "rows", "seconds", "bytes", "attempt", "code")
+FIELDS = ("event", "window", "stage", "channel", "recipient", "rows", "seconds", "bytes", "attempt", "code", "why")
 """What a line of JSON may bear beside time, level and message; loggers give it as `extra`."""
 EVENT = "note"
 """The event of a line that names none."""
@@ -133,8 +133,9 @@ def rows_bar() -> Iterator[Callable[[int, int], None]]:
         yield lambda rows, counted: None  # noqa: ARG005
         return
     from tqdm import tqdm  # nobody else needs it loaded
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
-    with tqdm(unit=" rows", desc="Reading", leave=False) as bar:
+    with logging_redirect_tqdm(), tqdm(unit=" rows", desc="Reading", leave=False) as bar:
 
         def advance(rows: int, counted: int) -> None:
             is_first, bar.total = bar.total is None, counted

@@ -38,9 +38,10 @@ class _Parser(argparse.ArgumentParser):
     """Names the option that an unknown one was probably meant to be."""
 
     def error(self, message: str) -> NoReturn:
-        unknown = re.findall(r"--[^\s=]+", message.partition("unrecognized arguments:")[2])
+        unknown = message.partition("unrecognized arguments:")[2].split()
+        asked = [f"--{word.lstrip('-').partition('=')[0]}" for word in unknown]
         known = [option for action in self._actions for option in action.option_strings]
-        meant = [near for one in unknown for near in difflib.get_close_matches(one, known, n=1)]
+        meant = [near for one in asked for near in difflib.get_close_matches(one, known, n=1)]
         hint = f" Did you mean {' and '.join(meant)}?" if meant else ""
         self.exit(2, f"{self.prog}: {message}.{hint} --help shows the options.\n")
 

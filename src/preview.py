@@ -32,7 +32,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         path = report.attachment.with_suffix(self.suffix)
         with written_beside(path) as file:
             file.writelines(self.written(report))
-        return [Outcome(channel=self.name, recipient=one, state="delivered", receipt=str(path)) for one in recipients]
+        return [Outcome(channel=self.name, recipient=one, state="written", receipt=str(path)) for one in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002
         """Send nothing: the log has what it would have said."""

@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 class Result(Struct, frozen=True, kw_only=True):
     """How one window, or a whole run, went: its exit code, in words, and `why` it failed if it did.
 
-    `sent` tells whether anything was sent, `known` whether its failure was told of before; `rows` it had.
+    `sent` tells whether anything was sent, `known` whether its failure was told of before; `window` is its start,
+    `rows` are those it had, `bytes` those of its workbook.
     """
 
     code: int
@@ -36,7 +37,9 @@ class Result(Struct, frozen=True, kw_only=True):
     known: bool = False
     words: str = ""
     why: str = ""
+    window: str | None = None
     rows: int | None = None
+    bytes: int | None = None
 
 
 class Producer(Struct, frozen=True, kw_only=True):
@@ -67,6 +70,12 @@ class Producer(Struct, frozen=True, kw_only=True):
         A `late` one is made good without being asked for: those refused for good are left alone.
         """
         window_in_hand.set(as_option(window))
+        result = await self._produce(window, late=late, resend=resend, remarks=remarks, scheduled=scheduled)
+        return replace(result, window=as_option(window))
+
+    async def _produce(
+        self, window: Window, *, late: bool, resend: bool, remarks: Sequence[str], scheduled: bool
+    ) -> Result:
         try:
             async with self.ledger.claim(window) as book:
                 try:
@@ -77,13 +86,13 @@ class Producer(Struct, frozen=True, kw_only=True):
                     raise
                 except TimeLimitError as error:
                     if late:
-                        logger.warning("%s The next run makes it good.", error)
-                        return Result(code=1, known=True, words="failed", why=str(error))
+                        logger.warning("%s The next run makes it good.", error, extra={"event": "postponed"})
+                        return Result(code=1, known=True, words=f"failed: {error.stage}", why=str(error))
                     return await self._failed(window, error.stage, str(error), book)
                 except ReportError as error:
                     return await self._failed(window, error.stage, str(error), book)
                 except Exception as error:
-                    logger.exception("The run broke down")
+                    logger.exception("The run broke down", extra={"event": "broke_down"})
                     why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
                     return await self._failed(window, "the run", why, book)
         except LedgerError as error:
@@ -99,14 +108,16 @@ class Producer(Struct, frozen=True, kw_only=True):
             return await self._skip(window, book)
         book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
         outcomes = await deliver(report, self.channels, book, self.patience, refused_too=not late)
-        result = replace(await self._conclude(window, book, outcomes), rows=summary.rows)
+        result = await self._conclude(window, book, outcomes)
+        result = replace(result, rows=summary.rows, bytes=report.attachment.stat().st_size)
         if late and result.code == 0:
             report.attachment.unlink(missing_ok=True)  # nobody looks for it; the present window's stays
         return result
 
     async def _conclude(self, window: Window, book: Book, outcomes: Sequence[Outcome]) -> Result:
         failed = [outcome for outcome in outcomes if not outcome.delivered]
-        words = f"delivered to {len(outcomes) - len(failed)} of {len(outcomes)}"
+        done = f"{len(outcomes) - len(failed)} of {len(outcomes)}"
+        words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
         logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
         notices = [Failure(what="nothing yet", why=outcome.notice) for outcome in outcomes if outcome.notice]
         if notices:
@@ -130,16 +141,16 @@ class Producer(Struct, frozen=True, kw_only=True):
     async def _failed(self, window: Window, stage: str, why: str, book: Book | None) -> Result:
         logger.error("%s", why, extra={"event": "failed", "stage": stage})
         told = await self.alarm.raise_for(window, [Failure(what=stage, why=why)], book=book)
-        return Result(code=1, known=told == "before", words="failed", why=why)
+        return Result(code=1, known=told == "before", words=f"failed: {stage}", why=why)
 
     async def _stopped(self, window: Window, book: Book) -> None:
         """Tell of a run that was stopped from outside, unless its window was told of already."""
         self.alarm.knows_of_stop = True
         if book.record.is_done(self._present()):
             end = "skipped" if book.record.is_skipped else "delivered"
-            logger.warning("Stopped after %s was %s", window.label(), end)
+            logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
             return
-        logger.error("Stopped before %s was delivered", window.label())
+        logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
         if not book.record.alerted or book.record.cleared:
             await self.alarm.raise_for(window, [message.STOPPED], book=book)
 
@@ -148,9 +159,11 @@ class Producer(Struct, frozen=True, kw_only=True):
 
     def _log_delivered_before(self, window: Window, book: Book) -> None:
         end = "skipped before, for it had no rows" if book.record.is_skipped else "delivered before"
-        logger.info("%s was %s. To send it again: %s", window.label(), end, self.again(window))
+        extra = {"event": "delivered_before"}
+        logger.info("%s was %s. To send it again: %s", window.label(), end, self.again(window), extra=extra)
         for entry in book.record.entries:
-            logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at)
+            extra |= {"channel": entry.channel, "recipient": entry.recipient}
+            logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at, extra=extra)
 
 
 def _failures(failed: Sequence[Outcome]) -> list[Failure]:

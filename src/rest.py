@@ -21,14 +21,22 @@ WAIT = 60.0
 DEADLINE = 120.0
 """Seconds for one whole answer; a server that drips bytes never outlasts WAIT."""
 
+_KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
+_SEES_ALL = ("a secret key", "a JWT of service_role")
+
 
 class Rest:
-    """A Supabase project's REST address; `sees_all` tells whether no row is hidden from the key."""
+    """A Supabase project's REST address, and the kind of the key that is used there."""
 
-    def __init__(self, client: AsyncPostgrestClient, *, sees_all: bool, deadline: float) -> None:
+    def __init__(self, client: AsyncPostgrestClient, *, key_kind: str, deadline: float) -> None:
         self._client = client
-        self.sees_all = sees_all
+        self.key_kind = key_kind
         self._deadline = deadline
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether row-level security never hides rows from the key."""
+        return self.key_kind in _SEES_ALL
 
     def table(self, name: str) -> AsyncRequestBuilder:
         """Begin a query."""
@@ -66,19 +74,21 @@ async def open_rest(
             headers={"apikey": key, "Authorization": f"Bearer {key}"},
             http_client=session,
         )
-        yield Rest(client, sees_all=sees_all_rows(key), deadline=deadline)
+        yield Rest(client, key_kind=key_kind(key), deadline=deadline)
 
 
-def sees_all_rows(key: str) -> bool:
-    """Tell whether row-level security never hides rows from `key`: a secret key, or a JWT of service_role."""
-    if key.startswith("sb_secret_"):
-        return True
+def key_kind(key: str) -> str:
+    """Tell what kind of key it is: by its beginning, or a JWT by its role."""
+    for beginning, kind in _KINDS.items():
+        if key.startswith(beginning):
+            return kind
     try:
         payload = key.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return False
-    return isinstance(claims, dict) and claims.get("role") == "service_role"
+        role = str(claims["role"])
+    except (LookupError, TypeError, ValueError):
+        return "a key of an unknown kind"
+    return f"a JWT of {role}" if role.isidentifier() else "a JWT of an odd role"
 
 
 def refusal(response: httpx.Response, table: str) -> SourceError:
@@ -124,6 +134,6 @@ def refusal(response: httpx.Response, table: str) -> SourceError:
 def _code_and_words(response: httpx.Response) -> tuple[str, str]:
     try:
         content = response.json()
-        return str(content["code"]), str(content["message"])
-    except (ValueError, LookupError, TypeError):
+        return str(content.get("code") or ""), str(content["message"])  # a gateway before PostgREST gives no code
+    except (ValueError, LookupError, TypeError, AttributeError):
         return "", excerpt(response.content)

@@ -42,13 +42,14 @@ class Patience(Struct, frozen=True, kw_only=True):
 
 async def again(action: Callable[[], Awaitable[T]], patience: Patience) -> T:
     """Do `action` until it succeeds; raise its error if that is not transient, or patience is at its end."""
-    for wait in patience.waits():
+    for attempt, wait in enumerate(patience.waits(), 1):
         try:
             return await action()
         except ReportError as error:
             wait = max(wait, error.retry_after)
             if not error.transient or not patience.allows(wait):
                 raise
-            logger.warning("%s Trying again in %.1f s.", error, wait)
+            extra = {"event": "retry", "stage": error.stage, "attempt": attempt}
+            logger.warning("%s Trying again in %.1f s.", error, wait, extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")

@@ -49,8 +49,7 @@ def main(
         result = asyncio.run(_Run(options, draft, redaction, timing or Timing()).guarded())
     except KeyboardInterrupt:
         result = Result(code=128 + signal.SIGINT, words="stopped from the keyboard")
-    if not options.check:
-        _last_word(result, time.monotonic() - began, redaction, termination_log)
+    _last_word(result, time.monotonic() - began, redaction, termination_log)
     return result.code
 
 
@@ -77,16 +76,16 @@ class _Run:
             if not self._made_of.stop_is_told:
                 await self._failed(message.STOPPED)
         except OptionError as error:  # somebody is sitting there
-            logger.error("%s", error)
-            result = Result(code=error.exit_code, words="wrong option", why=str(error))
+            logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
+            result = Result(code=error.exit_code, words=f"failed: {error.stage}", why=str(error))
         except ReportError as error:
             await self._failed(Failure(what=error.stage, why=str(error)))
-            result = Result(code=error.exit_code, words="failed", why=str(error))
+            result = Result(code=error.exit_code, words=f"failed: {error.stage}", why=str(error))
         except Exception as error:
-            logger.exception("The run broke down")
+            logger.exception("The run broke down", extra={"event": "broke_down"})
             why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
             await self._failed(Failure(what="the run", why=why))
-            result = Result(code=1, words="failed", why=why)
+            result = Result(code=1, words="failed: the run", why=why)
         await self._made_of.heartbeat.ended(result.why if result.code else "")
         return result
 
@@ -121,7 +120,9 @@ class _Run:
             window = last_full(settings.report.report_template, settings.report.report_timezone, now())
             findings = await run_checks(self._made_of.checks(settings, api, window))
         print(self._redaction(as_table(findings)))  # noqa: T201 - the answer of this command
-        return Result(code=0 if all(finding.ok for finding in findings) else 1)
+        wrong = [finding.part for finding in findings if not finding.ok]
+        why = f"not ok: {', '.join(wrong)}" if wrong else ""
+        return Result(code=1 if wrong else 0, words=why or f"all {len(findings)} are ok", why=why)
 
     def _likely_window(self) -> Window | None:
         with suppress(ReportError):  # of what is alerted about
@@ -145,13 +146,16 @@ def _folder(path: Path) -> Path:
 
 
 def _last_word(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
-    """Sum the run up in one line: for the log, and for Kubernetes where it wants one."""
-    word = f"exit {result.code} after {seconds:.1f} s: {result.why or result.words}"
-    fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3), "rows": result.rows}
-    logger.info("%s", word, extra=fields)
+    """Sum the run up in one line: for the log, and with its reason for Kubernetes, where it wants one."""
+    ended = f"exit {result.code} after {seconds:.1f} s"
+    fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
+    given = ("window", "rows", "bytes", "why")
+    fields |= {name: value for name in given if (value := getattr(result, name)) not in (None, "")}
+    logger.info("%s: %s", ended, result.words, extra=fields)
     if termination_log.exists():
+        line = " ".join(redaction(f"{ended}: {result.why or result.words}").split())
         with suppress(OSError):
-            termination_log.write_text(redaction(word)[: TERMINATION_BYTES // 4])
+            termination_log.write_text(line[: TERMINATION_BYTES // 4])
 
 
 async def settle(window: Window, grace: timedelta) -> None:

@@ -1,22 +1,28 @@
 """`--check` says of each part whether a run would get along with it, and sends nothing."""
 
-import re
-
 import pytest
 
 from .builders import make_rows
 from .sandbox import Sandbox
-from .test_docs import readme_section
 from .test_run import RunTool
-
-ANY_FIGURE = re.compile(r"\d[\d,:-]*")
 
 
 def check(run: RunTool, **changes: str) -> tuple[int, dict[str, str]]:
     """Run --check; return its code and its lines by the part they are about."""
     result = run("--check", **changes)
     lines = result.output.splitlines()
-    parts = ["table", "key", "index", "email", "telegram bot", "telegram -1001000000001", "telegram 42", "ledger"]
+    parts = [
+        "settings",
+        "folder",
+        "table",
+        "key",
+        "index",
+        "email",
+        "telegram bot",
+        "telegram -1001000000001",
+        "telegram 42",
+        "ledger",
+    ]
     parts.append("bucket")
     return result.code, {part: line for line in lines for part in parts if line[4:].startswith(f"{part} ")}
 
@@ -29,6 +35,8 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
 
     assert code == 0
     assert list(lines) == [
+        "settings",
+        "folder",
         "table",
         "key",
         "index",
@@ -46,6 +54,7 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
 @pytest.mark.parametrize(
     ("part", "changes", "words"),
     [
+        ("folder", {"REPORT_DIR": "/proc"}, "Set REPORT_DIR to a folder that can"),
         ("table", {"SUPABASE_TABLE": "nothing"}, "There is no table nothing"),
         ("table", {"SUPABASE_KEY": "sb_secret_wrong"}, "does not accept SUPABASE_KEY"),
         ("email", {"SMTP_PASSWORD": "wrong password"}, "does not accept SMTP_USER with SMTP_PASSWORD"),
@@ -57,7 +66,7 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
         ("telegram 42", {"TELEGRAM_CHAT_ID": "42"}, "does not know chat 42"),
         ("bucket", {"REPORT_BUCKET": "nowhere"}, "nowhere"),
     ],
-    ids=["table", "key", "login", "token", "chat", "bucket"],
+    ids=["folder", "table", "key", "login", "token", "chat", "bucket"],
 )
 def test_what_is_wrong_is_one_line_with_what_to_do(
     sandbox: Sandbox, run: RunTool, part: str, changes: dict[str, str], words: str
@@ -75,13 +84,16 @@ def test_what_is_wrong_is_one_line_with_what_to_do(
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
 
 
-def test_the_readme_shows_what_it_prints(sandbox: Sandbox, run: RunTool) -> None:
-    """But for the hour and the number of its rows."""
+def test_settings_and_the_kind_of_key_are_told(sandbox: Sandbox, run: RunTool) -> None:
+    """Who reads the table sees whether it is the right project's, and whether rows may be hidden."""
     sandbox.supabase.insert(make_rows(3))
 
-    shown = [ANY_FIGURE.sub("0", line) for line in run("--check").output.splitlines()]
+    _, lines = check(
+        run, REPORT_TEMPLATE="daily", REPORT_CHANNELS="email", SUPABASE_KEY=sandbox.supabase.publishable_key
+    )
 
-    assert shown == [ANY_FIGURE.sub("0", line) for line in readme_section("Is everything there?").splitlines()[3:11]]
+    assert lines["settings"].endswith("whole: daily in UTC, email to 2")
+    assert "a publishable key, row-level security may hide rows" in lines["key"]
 
 
 def test_wrong_settings_are_listed_and_nobody_is_alerted(sandbox: Sandbox, run: RunTool) -> None:

@@ -1,12 +1,9 @@
 """The whole path: what people receive, what the operator reads, the exit code."""
 
 import asyncio
-import os
-import pty
 import shutil
 import subprocess
 import sys
-import termios
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,6 +21,7 @@ from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.sample import sample_hour
 from .sandbox.telegram import refusal
 from .sandbox.web import Answer, Fault
+from .terminal import on_terminal
 from .test_analyses import answer
 
 ROOT = Path(__file__).parent.parent
@@ -375,27 +373,13 @@ def test_as_a_process_it_delivers_and_exits_0_without_a_bar_in_the_log(sandbox: 
 def test_a_watching_person_sees_a_bar_of_rows(sandbox: Sandbox, tmp_path: Path) -> None:
     """On a terminal, with how many there are in all."""
     sandbox.supabase.insert(make_rows(2500))
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
     command = [sys.executable, str(ROOT / "reports_generator.py"), *OPTION]
 
-    with subprocess.Popen(command, env=sandbox.environment, stdout=theirs, stderr=theirs, cwd=tmp_path) as process:
-        os.close(theirs)
-        shown = b""
-        while chunk := _read(ours):
-            shown += chunk
-    os.close(ours)
+    code, shown = on_terminal(command, sandbox.environment, tmp_path)
 
-    assert process.returncode == 0
-    assert b"Reading" in shown
-    assert b"/2500 [" in shown
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # a terminal whose other side is gone
-        return b""
+    assert code == 0
+    assert "Reading" in shown
+    assert "/2500 [" in shown
 
 
 def test_help_names_every_option_and_exits_0(tmp_path: Path) -> None:

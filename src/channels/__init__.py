@@ -9,13 +9,14 @@ from msgspec import Struct
 from ..errors import DeliveryError, TooLargeError
 from ..message import Report
 
-State = Literal["delivered", "without file", "refused", "failed"]
+State = Literal["delivered", "written", "without file", "refused", "failed"]
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """What became of a report for one recipient.
 
     `delivered`: `receipt` is the server's own word for it.
+    `written`: nothing was sent, `receipt` is the file that shows what would have been.
     `refused`: asking again won't help; `failed`: it may; `failure` is a sentence for the operator.
     `without file`: it arrived, but neither with its workbook nor with a link to it; `failure` says why.
     `too_large`: it failed of its size; without its file it may be taken.
@@ -38,8 +39,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     @property
     def delivered(self) -> bool:
-        """Whether the server took the report for this recipient, with its workbook or a link to it."""
-        return self.state == "delivered"
+        """Whether the server took it for this recipient, with its workbook or a link, or it was to be a file."""
+        return self.state in ("delivered", "written")
 
 
 class Channel(Protocol):

@@ -112,7 +112,8 @@ class TelegramChannel:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
         except Exception as error:  # an answer that the library can't read; the next chat must still get its report
-            logger.exception("Telegram's answer for chat %s could not be understood", chat)
+            extra = {"event": "broke_down", "channel": self.name, "recipient": chat}
+            logger.exception("Telegram's answer for chat %s could not be understood", chat, extra=extra)
             why = f"Telegram answered oddly for chat {chat} ({type(error).__name__}). Read the log, and look there."
             (outcome,) = not_delivered(self.name, [chat], DeliveryError(why, ambiguous=True))
             return outcome
