@@ -21,6 +21,8 @@ from .told import Bar, Case, Labelled, Told
 _TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;"
 _WRAP = "word-break:break-word;overflow-wrap:anywhere;"
+_GOOD = {"name_class": "text", "ink": "#1f2937", "bar_class": "good-bar", "colour": "#4472c4"}
+_BAD = {"name_class": "bad", "ink": "#a8430a", "bar_class": "bad-bar", "colour": "#c2570c"}
 _FILLER_SIGNS = 60
 """Blanks behind the headline, so that a mailbox's list shows no more than it of the page."""
 
@@ -89,7 +91,8 @@ def _listed(title: str, rows: Iterable[str]) -> str:
 def _bar(bar: Bar) -> str:
     width = min(max(round(bar.share * 100), 1), 100)
     return _part(
-        "failed bar" if bar.failed else "bar",
+        "bar",
+        **(_BAD if bar.failed else _GOOD),
         name=bar.name,
         count=f"{bar.count:,}",
         share=rate(bar.share),

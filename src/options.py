@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from . import VERSION
 from .errors import OptionError, SettingsError
-from .settings import LARGEST_COUNT, ReportSettings
+from .variables import LARGEST_COUNT, ReportSettings
 from .window import Window, after, as_option, last_full, starting_at, until
 
 LIBRARIES = ("supabase", "openpyxl", "python-telegram-bot", "pydantic-settings")

@@ -13,7 +13,7 @@ from .channels.mail import LARGEST
 from .channels.mime import compose, in_base64
 from .files import written_beside
 from .message import Report
-from .settings import MailSettings, TelegramSettings
+from .variables import MailSettings, TelegramSettings
 
 logger = logging.getLogger(__name__)
 

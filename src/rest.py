@@ -13,7 +13,7 @@ from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncReque
 from .analysis import COLUMNS, excerpt
 from .errors import SourceError, SourceRefusedError, SourceUnreachableError
 from .network import is_transient, retry_after, trouble
-from .settings import SupabaseSettings
+from .variables import SupabaseSettings
 
 CONNECT = 10.0
 WAIT = 60.0

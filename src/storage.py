@@ -14,7 +14,7 @@ from .bucket import XLSX, Bucket, unreadable
 from .errors import StorageError
 from .message import File
 from .retry import Patience, again
-from .settings import SupabaseSettings
+from .variables import SupabaseSettings
 
 CONNECT = 10.0
 WAIT = 60.0

@@ -8,7 +8,7 @@ import pytest
 
 from src.composition import Timing
 from src.run import main
-from src.settings import GROUPS
+from src.variables import GROUPS
 
 from .sandbox import Sandbox
 

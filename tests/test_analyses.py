@@ -18,7 +18,7 @@ from src.errors import BadAnswerError, RowsMissingError
 from src.network import tls_context
 from src.rest import open_rest
 from src.retry import Patience
-from src.settings import SupabaseSettings
+from src.variables import SupabaseSettings
 from src.window import HOUR, Window
 
 from .builders import START, ids, make_rows, make_window

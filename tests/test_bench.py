@@ -12,7 +12,7 @@ from src.analysis import Analysis
 from src.network import tls_context
 from src.rest import open_rest
 from src.retry import Patience
-from src.settings import SupabaseSettings
+from src.variables import SupabaseSettings
 
 from .bench.bars import DRY, LATE, MILLION, bars
 from .bench.pages import PAGE, Hour, serving

@@ -35,8 +35,8 @@ from src.ledger_folder import held_by_another
 from src.network import tls_context
 from src.record import read_record
 from src.rest import refusal
-from src.settings import MailSettings, TelegramSettings
 from src.summary import Summary
+from src.variables import MailSettings, TelegramSettings
 from src.window import HOUR, starting_at
 from src.workbook import ReportWorkbook
 

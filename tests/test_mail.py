@@ -14,7 +14,7 @@ import trustme
 from src.channels import Outcome
 from src.channels.mail import MailChannel
 from src.message import Report, Wording
-from src.settings import MailSettings
+from src.variables import MailSettings
 
 from .builders import make_window
 from .sandbox import RECIPIENTS, Sandbox

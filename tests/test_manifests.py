@@ -20,7 +20,8 @@ from src.alarm import NOTE_LIMIT
 from src.delivery import ALERT_LIMIT
 from src.options import CRONJOB as CRONJOB_NAME
 from src.options import NAMESPACE
-from src.settings import GROUPS, read_settings
+from src.settings import read_settings
+from src.variables import GROUPS
 
 from .manifests import (
     BACKFILL,

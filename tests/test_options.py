@@ -9,7 +9,7 @@ import pytest
 from src import VERSION
 from src.errors import OptionError, SettingsError
 from src.options import choose_windows, parse
-from src.settings import ReportSettings
+from src.variables import ReportSettings
 from src.window import as_option
 
 NOW = datetime(2026, 11, 23, 14, 37, tzinfo=UTC)

@@ -12,8 +12,8 @@ import pytest
 from src.errors import StorageError
 from src.message import File
 from src.retry import Patience
-from src.settings import SupabaseSettings
 from src.storage import Shelf, Storage
+from src.variables import SupabaseSettings
 
 from .builders import START
 from .faults import storage_says

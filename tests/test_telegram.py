@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from src.channels import Outcome
 from src.channels.telegram import TelegramChannel
-from src.settings import TelegramSettings
+from src.variables import TelegramSettings
 
 from .sandbox import CHATS, Sandbox
 from .sandbox.telegram import refusal

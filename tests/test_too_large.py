@@ -17,7 +17,7 @@ from src.channels import Outcome, telegram
 from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
 from src.message import File, Report
-from src.settings import MailSettings, TelegramSettings
+from src.variables import MailSettings, TelegramSettings
 
 from .builders import OPTION, make_rows
 from .conftest import Run

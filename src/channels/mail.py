@@ -11,7 +11,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused
 from ..errors import DeliveryError, TooLargeError
 from ..message import Report
 from ..plain import megabytes
-from ..settings import MailSettings
+from ..variables import MailSettings
 from . import Outcome, not_delivered
 from .mime import Mail, compose, compose_alert, domain, in_base64
 from .smtp_data import transmit

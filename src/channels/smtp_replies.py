@@ -17,7 +17,7 @@ from aiosmtplib import (
 
 from ..errors import DeliveryError, TooLargeError
 from ..network import trouble
-from ..settings import MailSettings
+from ..variables import MailSettings
 
 
 @contextmanager

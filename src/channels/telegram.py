@@ -17,7 +17,7 @@ from ..errors import DeliveryError, TooLargeError
 from ..message import Report, marked_as_repeat
 from ..network import trouble
 from ..plain import megabytes
-from ..settings import TelegramSettings
+from ..variables import TelegramSettings
 from . import Outcome, not_delivered
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
