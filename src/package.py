@@ -7,8 +7,9 @@ from tempfile import TemporaryFile
 from typing import IO, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
-LEVEL = 4
-"""Of deflate. 100,000 sample rows, measured once: 4.75 MB in 1.78 s of processor time; level 6 4.36 MB in 1.87 s."""
+LEVEL = 5
+"""Of deflate. For the 27.6 MB of 100,000 sample rows, in seconds of processor time: level 3 makes 4.82 MB in 0.11, 4
+makes 4.74 MB in 0.16, 5 makes 4.45 MB in 0.17, 6 (zlib's own choice) makes 4.35 MB in 0.23."""
 _END = b"</sheetData>"
 
 
