@@ -8,8 +8,9 @@ The next page is on its way while this one is worked on.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
+from itertools import takewhile
 
 import httpx
 from msgspec import Struct
@@ -53,8 +54,10 @@ class AnalysesTable:
         arrived = len(rows)
         # The first answer's rows and count are of one moment: when they agree there is nothing behind.
         while rows and not arrived == len(rows) == counted:
-            ahead = await self._ask_ahead(rows[-1], window, page_rows)
+            ahead = asyncio.create_task(self._behind(rows, window, page_rows))
             try:
+                # The question leaves before the rows at hand keep this thread busy.
+                await asyncio.wait([ahead], timeout=LEAVE)
                 yield Page(rows=rows, counted=counted)
                 rows = await ahead
             finally:
@@ -68,26 +71,22 @@ class AnalysesTable:
         if arrived == 0 and not self._rest.sees_all:
             await self._look_for_any_row()
 
-    async def _ask_ahead(self, last: Analysis, window: Window, page_rows: int) -> asyncio.Task[list[Analysis]]:
-        """Ask for the page behind `last`, and let the question leave before the rows at hand keep this thread busy."""
-        ahead = asyncio.create_task(self._behind(last, window, page_rows))
-        await asyncio.wait([ahead], timeout=LEAVE)
-        return ahead
-
     async def _first(self, window: Window, page_rows: int) -> tuple[list[Analysis], int]:
         query = self._query(window, page_rows, CountMethod.exact)
         response, rows = await self._ask(query)
-        return _within(window, rows, self._name), self._total(response)
+        return _within(window, window.start, rows, self._name), self._total(response)
 
-    async def _behind(self, last: Analysis, window: Window, page_rows: int) -> list[Analysis]:
+    async def _behind(self, before: Sequence[Analysis], window: Window, page_rows: int) -> list[Analysis]:
+        """Ask for the page behind the rows `before`; raise BadAnswerError if some of them come again."""
+        last = before[-1]
         at, row_id = _quoted(last.created_at.isoformat()), _quoted(last.id)
         if not row_id.isprintable() and re.search("[\ud800-\udfff]", row_id):
             raise BadAnswerError(table=self._name, came="a row whose id is no text (a lone surrogate)")
         query = self._query(window, page_rows).or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
         _, rows = await self._ask(query)
-        if rows and rows[-1].id == last.id:
-            raise BadAnswerError(table=self._name, came="the same page twice")
-        return _within(window, rows, self._name)
+        if _come_again(before, rows):
+            raise BadAnswerError(table=self._name, came="the same rows twice")
+        return _within(window, last.created_at, rows, self._name)
 
     async def _look_for_any_row(self) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
@@ -145,15 +144,25 @@ class AnalysesTable:
         )
 
 
-def _within(window: Window, rows: list[Analysis], table: str) -> list[Analysis]:
-    """Return `rows`, every one looked at; raise BadAnswerError if they lie outside `window` or out of order."""
-    last, end = window.start, window.end
+def _within(window: Window, last: datetime, rows: list[Analysis], table: str) -> list[Analysis]:
+    """Return `rows`, every one looked at; raise BadAnswerError if they lie outside `window` or out of order.
+
+    `last` is the moment of the row before the first.
+    """
+    end = window.end
     for row in rows:
         if not last <= row.created_at < end:
             place = "out of order" if window.start <= row.created_at < end else f"outside {window.label()}"
             raise BadAnswerError(table=table, came=f"a row of {row.created_at}, {place}")
         last = row.created_at
     return rows
+
+
+def _come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
+    """Tell whether the last rows of the page `before` stand among the first of `rows`."""
+    at = before[-1].created_at
+    known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
+    return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))
 
 
 def _quoted(value: object) -> str:

@@ -78,7 +78,7 @@ class Summary(Struct, kw_only=True):
         durations = [row.duration for row in page]
         processed = [row.records_processed for row in page]
         failed = [row.records_failed for row in page]
-        self._count_statuses_and_steps(sorted(page, key=_MOMENT))
+        self._count_statuses_and_steps(page)
         self._count_oddities(durations, processed, failed)
         self._sum_records(processed, failed)
         self._take_durations(_numbers(durations))

@@ -191,7 +191,7 @@ def test_a_server_that_gives_the_same_page_again_is_an_error(sandbox: Sandbox) -
     """A proxy that drops the filters can't keep a run going for ever."""
     sandbox.supabase.faults += [answer(make_rows(2), counted=4)] * 2
 
-    with pytest.raises(BadAnswerError, match="the same page twice"):
+    with pytest.raises(BadAnswerError, match="the same rows twice"):
         read(sandbox)
 
 
@@ -241,7 +241,9 @@ def test_the_next_page_is_on_its_way_while_one_is_worked_on(sandbox: Sandbox) ->
     assert asyncio.run(asked_meanwhile()) == [2, 3, 4]
 
 
-def test_a_page_nobody_waits_for_any_more_is_given_up_quietly(sandbox: Sandbox) -> None:
+def test_a_page_nobody_waits_for_any_more_is_given_up_quietly(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     """When the disk is full there is one error, not a second one about a page that was on its way."""
     sandbox.supabase.insert(make_rows(30))
     sandbox.supabase.page_cap = 10
@@ -257,6 +259,8 @@ def test_a_page_nobody_waits_for_any_more_is_given_up_quietly(sandbox: Sandbox) 
         asyncio.run(stop_at_the_first())
     gc.collect()  # a task whose failure nobody looked at says so here
 
+    assert caplog.records == []
+
 
 def test_rows_out_of_order_are_an_error(sandbox: Sandbox) -> None:
     """What lies behind the last row would not be all that is missing."""
@@ -264,3 +268,53 @@ def test_rows_out_of_order_are_an_error(sandbox: Sandbox) -> None:
 
     with pytest.raises(BadAnswerError, match="out of order"):
         read(sandbox)
+
+
+def test_a_page_that_overlaps_the_one_before_is_an_error(sandbox: Sandbox) -> None:
+    """A row too many could hide one too few from the count."""
+    rows = make_rows(4, step=ONE_INSTANT)
+    sandbox.supabase.faults += [answer(rows[:3], counted=4), answer(rows[1:], counted=4)]
+
+    with pytest.raises(BadAnswerError, match="the same rows twice"):
+        read(sandbox)
+
+
+def test_a_page_that_goes_back_in_time_is_an_error(sandbox: Sandbox) -> None:
+    """Even by a row that was not there before."""
+    rows = make_rows(4)
+    sandbox.supabase.faults += [answer(rows[1:3], counted=4), answer([rows[0], rows[3]], counted=4)]
+
+    with pytest.raises(BadAnswerError, match="out of order"):
+        read(sandbox)
+
+
+def test_a_row_of_the_next_hour_is_an_error(sandbox: Sandbox) -> None:
+    """Its own report will have it."""
+    sandbox.supabase.faults.append(answer(make_rows(1, start=START + HOUR), counted=1))
+
+    with pytest.raises(BadAnswerError, match="outside 2026-11-22 13:00-14:00 UTC"):
+        read(sandbox)
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.1], ids=["while the question leaves", "while the page is worked on"])
+def test_a_run_that_is_stopped_leaves_no_question_behind(sandbox: Sandbox, moment: float) -> None:
+    """Nothing is read, or tried again, while the alert goes out."""
+    sandbox.supabase.insert(make_rows(30))
+    sandbox.supabase.page_cap = 10
+    sandbox.supabase.faults += [Fault(), Fault(delay=5)]
+
+    async def stop() -> list[str]:
+        async def work() -> None:
+            async with opened_table(sandbox) as table, aclosing(table.pages(make_window())) as pages:
+                async for _page in pages:
+                    await asyncio.sleep(1)
+
+        running = asyncio.create_task(work())
+        while len(sandbox.supabase.requests) < 2:  # noqa: ASYNC110 - another thread counts them
+            await asyncio.sleep(0)
+        await asyncio.sleep(moment)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return [str(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    assert asyncio.run(stop()) == []

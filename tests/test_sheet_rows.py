@@ -2,10 +2,12 @@
 
 import io
 import math
-from datetime import datetime, timedelta
+import tracemalloc
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
@@ -14,8 +16,10 @@ from python_calamine import CalamineWorkbook
 
 from src.analysis import Analysis
 from src.cells import put
+from src.data_sheet import Styles
+from src.sheet_rows import RowWriter
 
-from .builders import START, build, make_window, opened
+from .builders import START, build, data_rows, make_analysis, make_window, opened
 from .test_hostile import NASTY
 
 TEXT = st.text(st.characters(codec=None), max_size=40) | st.sampled_from(NASTY)
@@ -116,3 +120,51 @@ def test_each_column_keeps_its_format_in_every_row(tmp_path: Path) -> None:
     (only,) = formats
     assert only[1] == 'yyyy-mm-dd hh:mm:ss "UTC+3"'
     assert only[6] == "0.0%"
+
+
+def test_a_line_break_in_an_id_stays_in_its_cell(tmp_path: Path) -> None:
+    """Ids are written many at once, a line each."""
+    rows = [make_analysis(id="a\nb"), make_analysis(id="c")]
+
+    assert [row[0] for row in data_rows(build(tmp_path, *rows))] == ["a\nb", "c"]
+
+
+def test_a_rate_that_no_number_can_hold_is_blank(tmp_path: Path) -> None:
+    """Excel takes no infinity."""
+    rows = [make_analysis(records_processed=5e-324, records_failed=9e99), make_analysis()]
+
+    assert [row[6] for row in data_rows(build(tmp_path, *rows))] == [None, 0.985]
+
+
+@pytest.mark.parametrize("number", [10**15, -(10**15)])
+def test_a_number_of_sixteen_digits_is_text_among_others_too(tmp_path: Path, number: int) -> None:
+    """Excel keeps fifteen."""
+    rows = [make_analysis(records_processed=one) for one in (1, number, 10**15 - 1)]
+
+    assert [row[4] for row in data_rows(build(tmp_path, *rows))] == [1, str(number), 10**15 - 1]
+
+
+def test_clocks_that_change_at_half_past_are_followed(tmp_path: Path) -> None:
+    """In Adelaide, at 16:30 UTC, in the midst of an hour and of a page."""
+    start = datetime(2026, 10, 3, 16, tzinfo=UTC)
+    rows = [make_analysis(created_at=start + timedelta(minutes=minutes)) for minutes in (29, 31)]
+
+    found = data_rows(build(tmp_path, *rows, window=make_window(start, "Australia/Adelaide")))
+
+    assert [f"{row[1]}" for row in found] == ["2026-10-04 01:59:00", "2026-10-04 03:01:00"]
+
+
+def test_statuses_beyond_number_are_not_all_kept() -> None:
+    """Memory stays flat whatever the table holds."""
+    writer = RowWriter(Styles(Workbook(write_only=True).create_sheet()), UTC)
+    rows = [make_analysis(status=f"status {number}") for number in range(20_000)]
+    writer.xml(rows[:2000])
+    tracemalloc.start()
+    writer.xml(rows[2000:2100])
+    before, _ = tracemalloc.get_traced_memory()
+    for place in range(2100, 20_000, 100):
+        writer.xml(rows[place : place + 100])
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert after - before < 100_000

@@ -200,3 +200,14 @@ def test_the_steps_of_a_trial_begin_at_full_five_minutes() -> None:
     steps = summary.steps(window)
     assert (steps[0].start, len(steps)) == (datetime(2026, 11, 22, 12, 35, tzinfo=UTC), 13)
     assert [step.analyses for step in steps] == [1, *[0] * 11, 1]
+
+
+def test_the_worst_of_several_pages_are_ten_while_there_are_no_worse() -> None:
+    """Whichever page they came in; one without a failure is among them as long as there is room."""
+    summary = Summary()
+    for failed in (5, 0, 9, *range(20, 30)):
+        summary.add([make_analysis(id=failed, records_failed=failed)])
+        if failed == 0:
+            assert [one.analysis.id for one in summary.worst] == [5, 0]
+
+    assert [one.analysis.id for one in summary.worst] == [*range(29, 19, -1)]

@@ -1,5 +1,6 @@
 """What was built is opened again, with two readers."""
 
+import gc
 import io
 import zipfile
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,7 @@ from openpyxl.utils import get_column_letter
 from src.analysis import FAILED_STATUSES
 from src.data_sheet import HEADER, SHEET_ROWS, sheet_name
 from src.errors import WorkbookError
+from src.package import Package
 from src.summary import Summary
 from src.window import day_of
 from src.workbook import ReportWorkbook
@@ -229,3 +231,29 @@ def test_the_bytes_are_a_plain_workbook(tmp_path: Path) -> None:
 
     assert {"[Content_Types].xml", "xl/workbook.xml", "xl/styles.xml"} <= {*names}
     assert len(names) == len({*names})
+
+
+def test_a_sheet_that_is_drawn_otherwise_in_the_end_is_never_delivered() -> None:
+    """Its rows' styles would be another sheet's."""
+    drawn, otherwise = (f"<sheet><sheetData></sheetData>{end}</sheet>".encode() for end in ("<a/>", "<b/>"))
+    skeleton = io.BytesIO()
+    with zipfile.ZipFile(skeleton, "w") as parts:
+        parts.writestr("sheet1.xml", otherwise)
+    package = Package()
+    package.begin("sheet1.xml", drawn)
+    package.end(drawn)
+
+    with pytest.raises(AssertionError, match="drawn otherwise"):
+        package.finish(skeleton, io.BytesIO())
+    package.close()
+
+
+def test_a_workbook_given_up_in_the_midst_leaves_no_file_open(tmp_path: Path) -> None:
+    """A run of many windows goes on after one that failed."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    with ReportWorkbook(make_window()) as workbook:
+        workbook.add([make_analysis()])
+    gc.collect()
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from ..errors import DeliveryError
 from ..message import ALERT, Report
 
 _XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
@@ -33,15 +34,27 @@ class Mail(Struct, frozen=True, kw_only=True):
         return len(self.head) + len(self.tail) + (in_base64(self.attachment.stat().st_size) if self.attachment else 0)
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the message in pieces of some 300 kB at most, cut at the ends of lines; raise OSError."""
+        """Yield the message in pieces of some 300 kB at most, cut at the ends of lines.
+
+        Raise DeliveryError if the attachment can't be read.
+        """
         yield self.head
-        if self.attachment:
-            with self.attachment.open("rb") as file:
-                while read := file.read(_PIECE):
-                    text = b2a_base64(read, newline=False)
-                    lines = [text[place : place + 76] for place in range(0, len(text), 76)]
-                    yield b"\r\n".join([*lines, b""])
+        for read in _read(self.attachment) if self.attachment else ():
+            text = b2a_base64(read, newline=False)
+            lines = [text[place : place + 76] for place in range(0, len(text), 76)]
+            yield b"\r\n".join([*lines, b""])
         yield self.tail
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    """Read a file in pieces of whole lines of base64."""
+    try:
+        with path.open("rb") as file:
+            while read := file.read(_PIECE):
+                yield read
+    except OSError as error:  # no fault of the mail server's
+        why = f"{path} can't be read again ({error.strerror})"
+        raise DeliveryError(f"{why}. Look at the disk of REPORT_DIR, then run this window again.") from error
 
 
 def in_base64(size: int) -> int:
@@ -76,7 +89,7 @@ def compose_alert(text: str, at: datetime, sender: str, recipients: tuple[str, .
     message = _addressed(sender, recipients, ALERT.rstrip(":"))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender))
-    message.set_content(text)
+    message.set_content(text, cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
 
 

@@ -46,7 +46,7 @@ async def _data(server: SMTP, mail: Mail, wait: float) -> str:
         # Listened for from the beginning: some servers refuse a message in its midst.
         reply = asyncio.create_task(server.protocol.read_response())
         try:
-            await _write(server.transport, mail, reply, wait)
+            is_whole = await _write(server.transport, mail, reply, wait)
             async with asyncio.timeout(wait):
                 answer = await reply
         except TimeoutError as error:
@@ -54,13 +54,15 @@ async def _data(server: SMTP, mail: Mail, wait: float) -> str:
         finally:
             reply.cancel()
             await asyncio.gather(reply, return_exceptions=True)
+        if answer.code == SMTPStatus.completed and not is_whole:
+            raise SMTPServerDisconnected("It said that it has the message before it had all of it")
     if answer.code != SMTPStatus.completed:
         raise SMTPDataError(answer.code, answer.message)
     return answer.message
 
 
-async def _write(transport: asyncio.WriteTransport, mail: Mail, reply: asyncio.Task[SMTPResponse], wait: float) -> None:
-    """Write the message and the dot that ends it; stop where there is an answer already."""
+async def _write(transport: asyncio.WriteTransport, mail: Mail, reply: asyncio.Task[SMTPResponse], wait: float) -> bool:
+    """Write the message and the dot that ends it; stop where there is an answer already. Tell if all was written."""
     for piece in mail.pieces():
         # A line that begins with a dot gets another one (RFC 5321 4.5.2); no piece begins with such a line.
         transport.write(piece.replace(b"\r\n.", b"\r\n.."))
@@ -69,5 +71,6 @@ async def _write(transport: asyncio.WriteTransport, mail: Mail, reply: asyncio.T
             while transport.get_write_buffer_size() and not reply.done():  # noqa: ASYNC110 - it tells only its protocol
                 await asyncio.sleep(_LOOK)
         if reply.done():
-            return
+            return False
     transport.write(b".\r\n")
+    return True
