@@ -25,7 +25,9 @@ class Alarm:
 
     `command` writes what makes a window good, `outlook` says whether that happens by itself, `everyone` names those
     who are owed a window that nobody has got yet, `redact` takes out secrets.
-    `knows_of_stop` is set once a SIGTERM has been dealt with.
+    `hushed` tells whether somebody is sitting there and nobody else is to be told.
+    `known` are causes that were told of in this run; None where each window is told of by itself.
+    `knows_of_stop` is set once a stop has been dealt with.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class Alarm:
         outlook: str,
         everyone: Sequence[str],
         clock: Callable[[], datetime],
+        hushed: Callable[[], bool],
+        known: set[str] | None,
     ) -> None:
         self._channels = channels
         self._redact = redact
@@ -45,6 +49,8 @@ class Alarm:
         self._everyone = everyone
         self.knows_of_stop = False
         self._clock = clock
+        self._hushed = hushed
+        self._known = known
 
     async def raise_for(
         self,
@@ -57,7 +63,10 @@ class Alarm:
     ) -> Told:
         """Alert of `failures`, unless somebody was told of them before; only what somebody took counts as told."""
         causes = [failure.cause for failure in failures]
-        if book and not book.is_new(causes):
+        if self._hushed():
+            logger.info("Nobody else is told of it")
+            return "nobody"
+        if (book and not book.is_new(causes)) or (self._known is not None and self._known.issuperset(causes)):
             logger.info("Alerted of this before; nobody is told again")
             return "before"
         text = message.alert(
@@ -68,6 +77,8 @@ class Alarm:
             command=self._command(window) if window else None,
         )
         taken = await raise_alert(self._redact(text), self._clock(), healthiest_first(self._channels, outcomes))
+        if taken and self._known is not None:
+            self._known.update(causes)
         if taken and book:
             await self._noted(book.note_alert(causes))
         return "now" if taken else "nobody"

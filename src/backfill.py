@@ -1,10 +1,11 @@
 """Several windows, one after the other: one that fails doesn't stop the rest; a table at the end says how each went."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from .produce import Result
-from .window import Window
+from .window import Window, as_option
 
 logger = logging.getLogger(__name__)
 
@@ -13,7 +14,13 @@ async def produce_each(windows: Sequence[Window], produce: Callable[[Window], Aw
     """Produce `windows` in their order; return the worst code, and for a failure how many failed."""
     results: list[tuple[Window, Result]] = []
     for place, window in enumerate(windows, 1):
-        result = await produce(window)
+        try:
+            result = await produce(window)
+        except asyncio.CancelledError:
+            goes_on = f"--start {as_option(window)} --count {len(windows) - place + 1}"
+            extra = {"event": "stopped", "window": as_option(window)}
+            logger.warning("Stopped at %d of %d; go on with %s", place, len(windows), goes_on, extra=extra)
+            raise
         results.append((window, result))
         logger.info("%d of %d: %s: %s", place, len(windows), window.label(), result.words, extra={"event": "progress"})
     logger.info("%s", as_table(results), extra={"event": "backfill"})

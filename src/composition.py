@@ -67,6 +67,8 @@ class Composition:
         self._clock = clock
         self._tls = tls_context()
         self._alarms: list[Alarm] = []
+        self._told: set[str] = set()
+        self.is_interrupted = False
         self.mail = MailChannel(draft.mail, self._tls, timing.smtp) if draft.mail else None
         self.telegram = TelegramChannel(draft.telegram, self._tls, timing.telegram) if draft.telegram else None
         self.channels: list[Channel] = [channel for channel in (self.mail, self.telegram) if channel]
@@ -155,17 +157,25 @@ class Composition:
         """Make what raises alerts; without `settings`, for those that are not whole."""
         outlook = ""
         if settings and settings.report.report_ledger == "directory":
-            outlook = "Restarts of this very Job apart, it will not be made good by itself."
+            outlook = "Nothing will send it by itself."
+            if settings.report.job_name:
+                outlook = (
+                    "Unless Kubernetes restarts this very Job, nothing will send it by itself; and as the ledger ends "
+                    "with the pod, the command sends it to everyone."
+                )
         elif settings:
             outlook = f"The next runs make it good by themselves, up to {settings.report.report_catch_up} windows back."
         everyone = [f"{channel.name} to {recipient}" for channel in self.channels for recipient in channel.recipients]
         alarm = Alarm(
-            previews(self._draft.mail, self._draft.telegram) if self._options.dry_run else self.channels,
+            self.channels,
             redact=self._redaction,
             command=self._command,
             outlook=outlook,
             everyone=["everyone"] if self._draft.problems else everyone,
             clock=self._clock,
+            hushed=lambda: self._options.dry_run or self.is_interrupted,
+            # Of many windows that fail of one cause, one alert; the table at the end names them all.
+            known=self._told if self._options.count or (settings and settings.report.report_count) else None,
         )
         self._alarms.append(alarm)
         return alarm

@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from .channels import Channel, Outcome, not_delivered
-from .errors import DeliveryError
+from .errors import DeliveryError, meanwhile
 from .ledger import Book
 from .message import Report
 from .parcel import Parcel
@@ -18,6 +18,7 @@ from .retry import Patience
 logger = logging.getLogger(__name__)
 SEND_LIMIT = 360.0
 """Seconds for one sending; the ledger's lease is longer."""
+_NOT_IN_TIME = "did not come to an end in time"
 ALERT_LIMIT = 20.0
 """Seconds for an alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
 
@@ -48,10 +49,11 @@ async def _through(
     owed = book.owed(channel, refused_too=refused_too)
     parcel, repeats = Parcel(channel.name, report, book.bare(channel.name)), book.unseen(channel.name)
     final: list[Outcome] = []
+    seen: dict[str, str] = {}
     for attempt, wait in enumerate(patience.waits(), 1):
         if not owed:
             break
-        outcomes = await _round(channel, parcel, owed, repeats, book, patience)
+        outcomes = [_with_cause(one, seen) for one in await _round(channel, parcel, owed, repeats, book, patience)]
         repeats |= {outcome.recipient for outcome in outcomes if outcome.ambiguous}
         too_large = [outcome for outcome in outcomes if outcome.too_large]
         failed = [outcome for outcome in outcomes if outcome.state == "failed" and not outcome.too_large]
@@ -69,7 +71,7 @@ async def _through(
                 "%s, attempt %d: %s Trying again in %.1f s.",
                 channel.name,
                 attempt,
-                failed[0].failure,
+                meanwhile(failed[0].failure),
                 wait,
                 extra={"event": "retry", "channel": channel.name, "attempt": attempt},
             )
@@ -77,6 +79,15 @@ async def _through(
     for outcome in final:
         _log(outcome, report)
     return final
+
+
+def _with_cause(outcome: Outcome, seen: dict[str, str]) -> Outcome:
+    """Tell in place of "not in time" what the attempt before failed of; keep that in `seen`."""
+    before = seen.get(outcome.recipient)
+    if outcome.failure.startswith(f"{outcome.channel} {_NOT_IN_TIME}") and before:
+        return replace(outcome, failure=before)
+    seen[outcome.recipient] = outcome.failure
+    return outcome
 
 
 async def _round(
@@ -109,7 +120,7 @@ async def _attempt(
         async with asyncio.timeout(min(SEND_LIMIT, patience.left())):
             return await channel.send(report, recipients, repeats)
     except TimeoutError:
-        why = f"{channel.name} did not come to an end in time. Look at its server, then run this window again."
+        why = f"{channel.name} {_NOT_IN_TIME}. Look at its server, then run this window again."
         return not_delivered(channel.name, recipients, DeliveryError(why, transient=True, ambiguous=True))
     except Exception as error:  # the other channels' recipients must still get theirs
         logger.exception("%s broke down", channel.name, extra={"event": "broke_down", "channel": channel.name})

@@ -35,6 +35,16 @@ def is_plain_http(url: str) -> bool:
     return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
 
 
+def in_small_letters(value: object) -> object:
+    """Write text in small letters."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def in_capitals(value: object) -> object:
+    """Write text in capitals."""
+    return value.upper() if isinstance(value, str) else value
+
+
 def entries(value: object) -> object:
     """Split a comma list; an entry given twice counts once, so that nobody gets a report twice."""
     if not isinstance(value, str):

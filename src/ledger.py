@@ -134,6 +134,9 @@ class Ledger(Protocol):
     async def begun(self, template: Template) -> datetime | None:
         """Return the start of the first window ever recorded, None if there is none."""
 
+    async def check(self, template: Template) -> str:
+        """Say what is there, and change nothing; raise LedgerError if a run could not use it."""
+
 
 class NoLedger:
     """Remembers nothing: for trials by hand."""
@@ -158,3 +161,7 @@ class NoLedger:
     async def begun(self, template: Template) -> datetime | None:  # noqa: ARG002
         """Return None."""
         return None
+
+    async def check(self, template: Template) -> str:  # noqa: ARG002
+        """Say that there is none."""
+        return "none"

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -67,8 +67,17 @@ class FolderLedger:
         """Return None."""
         return None
 
+    async def check(self, template: Template) -> str:  # noqa: ARG002
+        """Say where it is; raise LedgerError if it is there and not to be used."""
+        with _translated(self._folder), suppress(FileNotFoundError):  # the first run makes it
+            self._refuse_others()
+        return f"in {self._folder}, as long as that is there"
+
     def _enter(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._refuse_others()
+
+    def _refuse_others(self) -> None:
         found = self._folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             raise LedgerError(

@@ -87,6 +87,11 @@ class TableLedger:
     def _key(self, template: Template) -> str:
         return f"{template}.{self._source}"
 
+    async def check(self, template: Template) -> str:
+        """Say with which window it begins; raise LedgerError if it can't be read."""
+        begun = await self.begun(template)
+        return f"readable, {f'begun with the window of {begun:%Y-%m-%dT%H:%M}Z' if begun else 'nothing in it yet'}"
+
     async def _insert(self, record: Record) -> None:
         """Put `record` there unless there is one."""
         row = {"template": self._key(record.template), "window_start": record.start, "record": record.content()}

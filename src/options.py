@@ -105,7 +105,9 @@ def choose_windows(options: argparse.Namespace, settings: ReportSettings, now: d
     if count is None:
         return [first]
     if options.start is None and settings.report_start is None:
-        raise OptionError("--count (REPORT_COUNT) wants --start (REPORT_START), the first of the windows.")
+        if options.count is None:
+            raise SettingsError(["REPORT_COUNT is set without REPORT_START; wanted: the first of the windows there"])
+        raise OptionError("--count wants --start (or REPORT_START), the first of the windows.")
     windows = [first]
     while len(windows) < count and (following := after(windows[-1])).end <= now:
         windows.append(following)

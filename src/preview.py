@@ -1,6 +1,5 @@
 """A dry run: what a channel would send becomes a file beside the workbook, and nobody is sent anything."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import datetime
 
@@ -14,8 +13,6 @@ from .channels.mime import compose, in_base64
 from .files import written_beside
 from .message import Report
 from .variables import MailSettings, TelegramSettings
-
-logger = logging.getLogger(__name__)
 
 
 class Preview(Struct, frozen=True, kw_only=True):
@@ -34,9 +31,8 @@ class Preview(Struct, frozen=True, kw_only=True):
             file.writelines(self.written(report))
         return [Outcome(channel=self.name, recipient=one, state="written", receipt=str(path)) for one in recipients]
 
-    async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002
-        """Send nothing: the log has what it would have said."""
-        logger.warning("A dry run alerts nobody; it would have said:\n%s", text)
+    async def alert(self, text: str, at: datetime) -> None:
+        """Send nothing."""
 
 
 def previews(mail: MailSettings | None, telegram: TelegramSettings | None) -> list[Channel]:

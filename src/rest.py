@@ -94,7 +94,7 @@ def key_kind(key: str) -> str:
 def refusal(response: httpx.Response, table: str) -> SourceError:
     """Say what a status beyond 2xx means, by PostgREST's and PostgreSQL's error codes where they are given."""
     code, words = _code_and_words(response)
-    said = f"HTTP {response.status_code}, {words}"
+    said = f"HTTP {response.status_code}" + (f", {words}" if response.content.strip() else "")
     if code == "42501":  # insufficient_privilege; before 401, which PostgREST answers for it too
         return SourceRefusedError(
             f"SUPABASE_KEY may not read the table {table} ({said}). Grant its role select on it, or use a secret key."

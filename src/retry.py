@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from .errors import ReportError
+from .errors import ReportError, meanwhile
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -50,6 +50,6 @@ async def again(action: Callable[[], Awaitable[T]], patience: Patience) -> T:
             if not error.transient or not patience.allows(wait):
                 raise
             extra = {"event": "retry", "stage": error.stage, "attempt": attempt}
-            logger.warning("%s Trying again in %.1f s.", error, wait, extra=extra)
+            logger.warning("%s Trying again in %.1f s.", meanwhile(str(error)), wait, extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")

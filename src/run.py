@@ -25,6 +25,7 @@ from .window import Window, last_full
 
 logger = logging.getLogger(__name__)
 STOPPED = 128 + signal.SIGTERM
+INTERRUPTED = 128 + signal.SIGINT
 TERMINATION_LOG = Path("/dev/termination-log")
 """Where Kubernetes looks for a container's last word (terminationMessagePath's default)."""
 TERMINATION_BYTES = 4096
@@ -48,7 +49,7 @@ def main(
     try:
         result = asyncio.run(_Run(options, draft, redaction, timing or Timing()).guarded())
     except KeyboardInterrupt:
-        result = Result(code=128 + signal.SIGINT, words="stopped from the keyboard")
+        result = Result(code=INTERRUPTED, words="stopped from the keyboard")
     _last_word(result, time.monotonic() - began, redaction, termination_log)
     return result.code
 
@@ -68,12 +69,15 @@ class _Run:
         if task:
             with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+                asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted, task)
         result = Result(code=STOPPED, words="stopped by SIGTERM", why="It was stopped by SIGTERM.")
         try:
             await self._made_of.heartbeat.started()
             result = await self._report()
         except asyncio.CancelledError:
-            if not self._made_of.stop_is_told:
+            if self._made_of.is_interrupted:
+                result = Result(code=INTERRUPTED, words="stopped from the keyboard", why="It was stopped by hand.")
+            elif not self._made_of.stop_is_told:
                 await self._failed(message.STOPPED)
         except OptionError as error:  # somebody is sitting there
             logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
@@ -89,6 +93,11 @@ class _Run:
         await self._made_of.heartbeat.ended(result.why if result.code else "")
         return result
 
+    def _interrupted(self, task: "asyncio.Task[Result]") -> None:
+        """Stop; who pressed the keys need not be alerted of it."""
+        self._made_of.is_interrupted = True
+        task.cancel()
+
     async def _failed(self, failure: Failure) -> None:
         logger.error("%s", failure.why, extra={"event": "failed", "stage": failure.what})
         if not self._options.check:
@@ -96,10 +105,10 @@ class _Run:
 
     async def _report(self) -> Result:
         options, settings = self._options, self._draft.checked()
-        if options.check:
-            return await self._check(settings)
         windows = choose_windows(options, settings.report, now())
         _refuse_lonely_ledger(settings)
+        if options.check:
+            return await self._check(settings)
         if options.dry_run:
             settings = settings.writing_to(_folder(options.output or Path()))
         if not options.until_now:
@@ -151,7 +160,7 @@ def _last_word(result: Result, seconds: float, redaction: Redaction, termination
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
     given = ("window", "rows", "bytes", "why")
     fields |= {name: value for name in given if (value := getattr(result, name)) not in (None, "")}
-    logger.info("%s: %s", ended, result.words, extra=fields)
+    logger.log(logging.ERROR if result.code else logging.INFO, "%s: %s", ended, result.words, extra=fields)
     if termination_log.exists():
         line = " ".join(redaction(f"{ended}: {result.why or result.words}").split())
         with suppress(OSError):

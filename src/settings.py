@@ -1,5 +1,6 @@
 """Environment and `.env` → one frozen `Settings`, checked whole before anything is touched."""
 
+import os
 import re
 from pathlib import Path
 from typing import TypeVar
@@ -83,6 +84,9 @@ def read_settings(env_file: Path | None = ENV_FILE) -> Draft:
     draft.report = read(ReportSettings)
     draft.watch = read(WatchSettings) or draft.watch
     _refuse_plain_http(draft)
+    authority = os.environ.get("SSL_CERT_FILE")
+    if authority and not Path(authority).is_file():  # which Python would pass over in silence
+        draft.problems.append("SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority")
     return draft
 
 
@@ -90,11 +94,23 @@ def _refuse_plain_http(draft: Draft) -> None:
     if draft.report and draft.report.report_allow_http:
         return
     wanted = "is http:// to another machine; wanted: https://, or REPORT_ALLOW_HTTP=true inside a cluster"
+    monitor = draft.watch.heartbeat_url
+    if monitor and forms.is_plain_http(monitor.get_secret_value()):
+        draft.problems.append(f"HEARTBEAT_URL {wanted}")
+        draft.watch = draft.watch.model_copy(update={"heartbeat_url": None})  # nor a failure be told that way
     if draft.supabase and forms.is_plain_http(draft.supabase.supabase_url):
         draft.problems.append(f"SUPABASE_URL {wanted}")
     if draft.telegram and forms.is_plain_http(draft.telegram.telegram_api_url):
         draft.problems.append(f"TELEGRAM_API_URL {wanted}")
         draft.telegram = None  # an alert must not go that way either
+
+
+_REASONS = {
+    "int_parsing": "is no whole number",
+    "literal_error": "is none of them",
+    "bool_parsing": "is neither true nor false",
+}
+"""Of pydantic's reasons those that say the same as what is wanted, or too much."""
 
 
 def _lines(group: type[Group], error: ValidationError) -> list[str]:
@@ -103,6 +119,7 @@ def _lines(group: type[Group], error: ValidationError) -> list[str]:
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         name = str(detail["loc"][0])
         reason = "is missing" if detail["type"] == "missing" else detail["msg"]
+        reason = _REASONS.get(detail["type"], reason)
         reason = re.sub(r"^(Value error, |Input (?=should)|Value (?=should)|Path (?=does))", "", reason)
         lines.setdefault(name, f"{name.upper()} {reason}; wanted: {group.model_fields[name].description}")
     return list(lines.values())

@@ -19,9 +19,12 @@ LARGEST_COUNT = 10_000
 
 
 class Group(BaseSettings):
-    """Variables that belong together: stripped, placeholders refused, unknown ones left alone."""
+    """Variables that belong together: stripped, placeholders refused, unknown ones left alone.
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+    An empty one is one that isn't set, also where .env sets it.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -122,8 +125,12 @@ class WatchSettings(Group):
     """Who watches a run, and how it writes its log."""
 
     heartbeat_url: forms.SecretUrl | None = Field(None, description="a check's address, like https://hc-ping.com/…")
-    log_format: Literal["auto", "text", "json"] = Field("auto", description="auto, text or json")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: Annotated[Literal["auto", "text", "json"], BeforeValidator(forms.in_small_letters)] = Field(
+        "auto", description="auto, text or json"
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(forms.in_capitals)] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
 
 
 GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings)

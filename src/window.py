@@ -88,6 +88,11 @@ def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime) ->
     For `daily` a bare date is that day of `zone`.
     Raise OptionError if no window starts there, or if it is not over at `now`; the error names the likely one.
     """
+    if template == "hourly" and _is_bare_date(text):
+        raise OptionError(
+            f"--start {text} is a whole day. Ask for its hours with --start {text}T00 --count 24, or for one like "
+            f"--start {text}T13."
+        )
     moment = _moment(text, template, zone)
     window = _around(moment, template, zone)
     if window.start != moment:
@@ -116,12 +121,20 @@ def _moment(text: str, template: Template, zone: ZoneInfo) -> datetime:
         possible = False
     if not possible:
         raise OptionError(
-            f"--start {text} is no moment of this age. Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00."
+            f"--start {text} is no date and time of this age. "
+            "Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00."
         )
     if moment.tzinfo is None:
-        bare_date = len(text) <= len("2026-11-23")
-        moment = moment.replace(tzinfo=zone if template == "daily" and bare_date else UTC)
+        moment = moment.replace(tzinfo=zone if template == "daily" and _is_bare_date(text) else UTC)
     return moment.astimezone(UTC)
+
+
+def _is_bare_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _around(moment: datetime, template: Template, zone: ZoneInfo) -> Window:

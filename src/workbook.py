@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Self
 from zipfile import ZIP_STORED, ZipFile
 
@@ -67,7 +68,7 @@ class ReportWorkbook:
 
         Raise WorkbookError if there is no room for them.
         """
-        with _translated(Path("A temporary file")):
+        with _translated(Path(gettempdir()) / "a temporary file"):
             while rows:
                 if self._filled == self._sheet_rows:
                     self._streamed.end(self._drawn(self._filled))

@@ -6,6 +6,8 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from src.composition import Timing
+
 from .builders import OPTION, make_rows
 from .conftest import Run
 from .sandbox import CHATS, RECIPIENTS, Sandbox
@@ -258,3 +260,22 @@ def test_a_long_alert_is_shortened_to_what_telegram_takes(sandbox: Sandbox, run:
 
     assert len(only_alert(sandbox)) <= TEXT_LIMIT
     assert only_alert(sandbox).endswith("python reports_generator.py --start 2026-11-22T13")
+
+
+def test_in_a_job_the_alert_says_that_the_command_sends_to_everyone(sandbox: Sandbox, run: RunTool) -> None:
+    """The ledger in the pod's folder ends with the pod."""
+    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME="again")
+
+    alert = only_alert(sandbox)
+    assert "Unless Kubernetes restarts this very Job, nothing will send it by itself" in alert
+    assert "the command sends it to everyone" in alert
+
+
+def test_what_a_channel_failed_of_is_told_also_when_time_runs_out_in_its_midst(sandbox: Sandbox, run: RunTool) -> None:
+    """Not that it took too long: the operator wants the cause."""
+    sandbox.supabase.insert(make_rows(3))
+    timing = Timing(first_wait=0.01, longest_wait=0.01, smtp=0.4, limit=1)
+
+    run(*OPTION, SMTP_SECURITY="starttls", timing=timing)
+
+    assert "Set SMTP_SECURITY=tls if this port is 465" in only_alert(sandbox)

@@ -7,7 +7,10 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from subprocess import DEVNULL
+
+import pytest
 
 from src.window import HOUR, as_option
 
@@ -125,3 +128,42 @@ def test_48_hours_by_two_pods_at_a_time_reach_everyone(sandbox: Sandbox) -> None
         assert copies[7] <= 2
     assert {mail.recipients for mail in sandbox.mails} == {RECIPIENTS}
     assert sandbox.alerts == []
+
+
+def test_windows_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox, run: RunTool) -> None:
+    """A wrong key in a month of hours would be 720; the table names them all."""
+    fill(sandbox, 3)
+
+    result = run("--start", as_option(make_window(FIRST)), "--count", "3", SUPABASE_KEY="sb_secret_wrong")
+
+    assert result.code == 1
+    assert len(sandbox.alerts) == 1
+    assert result.log.count("\nNO  2026-11-20 ") == 3
+
+
+@pytest.mark.parametrize(("sent", "code", "alerts"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 0)])
+def test_a_backfill_that_is_stopped_says_how_to_go_on(
+    sandbox: Sandbox, tmp_path: Path, sent: signal.Signals, code: int, alerts: int
+) -> None:
+    """From the window that it was at; who stopped it by hand is not alerted of it."""
+    fill(sandbox, 3)
+    sandbox.supabase.always = Fault(delay=30, match=f"gte.{FIRST + HOUR:%Y-%m-%dT%H}")
+    command = [
+        sys.executable,
+        str(ROOT / "reports_generator.py"),
+        "--start",
+        as_option(make_window(FIRST)),
+        "--count",
+        "3",
+    ]
+
+    with subprocess.Popen(command, env=sandbox.environment, stderr=subprocess.PIPE, text=True) as process:
+        while not any(f"gte.{FIRST + HOUR:%Y-%m-%dT%H}" in request.target for request in sandbox.supabase.requests):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(sent)
+        _, log = process.communicate(timeout=30)
+
+    assert process.returncode == code
+    assert "Stopped at 2 of 3; go on with --start 2026-11-20T14 --count 2" in log
+    assert len(sandbox.alerts) == alerts

@@ -103,3 +103,31 @@ def test_wrong_settings_are_listed_and_nobody_is_alerted(sandbox: Sandbox, run: 
     assert result.code == 2
     assert "SMTP_PORT" in result.log
     assert (sandbox.mailbox.deliveries, sandbox.bot.requests) == ([], [])
+
+
+def test_what_hangs_on_a_part_that_failed_is_not_called_ok(sandbox: Sandbox, run: RunTool) -> None:
+    """A refused key sees no row, and nobody knows the chats under a wrong token; the sentence stands once."""
+    code, lines = check(run, SUPABASE_KEY="sb_secret_wrong", TELEGRAM_BOT_TOKEN="123:" + 20 * "a")
+
+    assert code == 1
+    assert [lines[part][:3] for part in ("table", "key", "index", "telegram bot", "telegram 42")] == ["NO "] * 5
+    assert lines["key"].endswith("Not tried: see table.")
+    assert lines["telegram 42"].endswith("Not tried: see telegram bot.")
+
+
+def test_a_ledger_that_a_run_would_refuse_is_told(sandbox: Sandbox, run: RunTool) -> None:
+    """Not at the next full hour."""
+    (sandbox.folder / "report_ledger").mkdir(mode=0o755)
+
+    code, lines = check(run)
+
+    assert code == 1
+    assert "is not a folder of this user's own, with mode 0700" in lines["ledger"]
+
+
+def test_a_window_that_a_run_would_refuse_is_told(sandbox: Sandbox, run: RunTool) -> None:
+    """As the run would: exit 2."""
+    result = run("--check", REPORT_COUNT="3")
+
+    assert result.code == 2
+    assert "REPORT_COUNT is set without REPORT_START" in result.log

@@ -122,3 +122,10 @@ def test_development_uses_the_very_versions_that_are_deployed() -> None:
     )
 
     assert deployed == {name: developed.get(name) for name in deployed}
+
+
+def test_the_readmes_table_of_the_code_names_every_module() -> None:
+    """In it a newcomer looks for where a thing is done."""
+    modules = {path.stem for path in (ROOT / "src").iterdir() if path.suffix == ".py"} - {"__init__"}
+
+    assert modules <= set(re.findall(r"\]\(src/(\w+)\.py", readme_section("How the code reads")))

@@ -74,3 +74,12 @@ def test_a_trial_is_kept_from_the_monitor(
 
     assert run(*option, HEARTBEAT_URL=sandbox.monitor.check_url).code == 0
     assert sandbox.monitor.pings == []
+
+
+def test_a_monitor_in_the_clear_is_refused_and_not_pinged(sandbox: Sandbox, run: RunTool) -> None:
+    """Whoever reads the address on its way could ping it."""
+    result = run(*OPTION, HEARTBEAT_URL="http://monitor.invalid/0b0e7a52")
+
+    assert result.code == 2
+    assert "HEARTBEAT_URL is http:// to another machine" in result.log
+    assert "could not be told" not in result.log

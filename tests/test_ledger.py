@@ -254,7 +254,7 @@ def test_a_failure_that_lasts_is_alerted_once_and_cleared_once(sandbox: Sandbox,
     assert codes == [1, 1, 1, 0, 0]
     alert, all_clear = sandbox.alerts
     assert "does not accept SUPABASE_KEY" in alert
-    assert "Restarts of this very Job apart, it will not be made good by itself." in alert
+    assert "Nothing will send it by itself." in alert
     assert all_clear.startswith("✅ All clear")
 
 

@@ -144,7 +144,9 @@ def test_every_form_begins_with_window_and_headline() -> None:
         assert "212 more than the hour before (2,219)." in text
     hidden = re.search(r'<body[^>]*>\s*<div style="display:none[^>]*>([^&]*)', wording.html)
     assert hidden
-    assert hidden[1] == ("2,431 analyses, 98.5 % of records succeeded, 1 failed 212 more than the hour before (2,219).")
+    assert hidden[1] == (
+        "2,431 analyses, 98.5 % of records succeeded, 1 failed. 212 more than the hour before (2,219)."
+    )
     assert wording.caption.startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC\n\n<b>2,431 analyses, ")
 
 

@@ -61,12 +61,12 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "https://me:word@abcdefgh.supabase.co", "carries more than an address"),
         ("SUPABASE_KEY", "sb_secret_01 23", "holds blanks or odd signs"),
         ("SUPABASE_TABLE", "public.analyses", "is not a table's name"),
-        ("REPORT_CHANNELS", "email,fax", "should be 'email' or 'telegram'"),
+        ("REPORT_CHANNELS", "email,fax", "is none of them"),
         ("REPORT_CHANNELS", ",", "should have at least 1 item"),
         ("SMTP_HOST", "https://smtp.example.com", "is not a plain host name"),
         ("SMTP_PORT", "0", "should be greater than or equal to 1"),
-        ("SMTP_PORT", "https", "should be a valid integer"),
-        ("SMTP_SECURITY", "none", "should be 'tls' or 'starttls'"),
+        ("SMTP_PORT", "https", "is no whole number"),
+        ("SMTP_SECURITY", "none", "is none of them"),
         ("SMTP_FROM", "Reports <a@example.com>", "is not an e-mail address"),
         ("SMTP_TO", "a@example.com;b@example.com", "entry 1 of 1 is not an e-mail address"),
         ("SMTP_TO", "a@example.com, b, c@", "entry 2, 3 of 3 is not an e-mail address"),
@@ -74,7 +74,7 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("TELEGRAM_BOT_TOKEN", "AAHqwertyuiopasdfghjklzxcvbnm", "is not a bot token"),
         ("TELEGRAM_CHAT_ID", "-100123,channel", "entry 2 of 2 is not a chat id"),
         ("TELEGRAM_API_URL", "api.telegram.org", "is not a whole https:// address"),
-        ("REPORT_TEMPLATE", "weekly", "should be 'hourly' or 'daily'"),
+        ("REPORT_TEMPLATE", "weekly", "is none of them"),
         ("REPORT_TIMEZONE", "Moscow", "is not a known time zone"),
         ("REPORT_TIMEZONE", "America", "is not a known time zone"),
         ("REPORT_TIMEZONE", "../etc/passwd", "is not a known time zone"),
@@ -85,7 +85,7 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SMTP_HOST", "smtp..example.com", "is not a plain host name"),
         ("REPORT_START", "yesterday", "is not a date and time"),
         ("TELEGRAM_ALERT_CHAT_ID", "operators", "is not a chat id"),
-        ("REPORT_ALLOW_HTTP", "perhaps", "should be a valid boolean"),
+        ("REPORT_ALLOW_HTTP", "perhaps", "is neither true nor false"),
         ("SUPABASE_URL", "http://rest.example.com", "is http:// to another machine"),
         ("SUPABASE_URL", "http://10.0.0.7:8000", "is http:// to another machine"),
         ("TELEGRAM_API_URL", "http://bot-api:8081", "is http:// to another machine"),
@@ -234,3 +234,32 @@ def test_settings_cannot_be_changed_later(environment: pytest.MonkeyPatch) -> No
 
     with pytest.raises(ValueError, match="frozen"):
         settings.supabase.supabase_table = "other"
+
+
+def test_an_empty_variable_is_not_set_whatever_the_env_file_says(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The environment wins."""
+    (tmp_path / ".env").write_text("REPORT_BUCKET=reports\nREPORT_TEMPLATE=daily\n")
+    environment.setenv("REPORT_BUCKET", "")
+
+    settings = load_settings(tmp_path / ".env")
+
+    assert (settings.report.report_bucket, settings.report.report_template) == (None, "daily")
+
+
+def test_an_authority_that_is_not_there_is_named(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Python would pass it over and trust whom it always trusts."""
+    environment.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+
+    assert problems() == ["SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority"]
+
+
+@pytest.mark.parametrize(("level", "form"), [("info", "JSON"), ("Warning", "Text")])
+def test_letters_of_any_size_name_the_form_of_the_log(environment: pytest.MonkeyPatch, level: str, form: str) -> None:
+    """People write them either way."""
+    environment.setenv("LOG_LEVEL", level)
+    environment.setenv("LOG_FORMAT", form)
+
+    watch = read_settings(None).watch
+    assert (watch.log_level, watch.log_format) == (level.upper(), form.lower())

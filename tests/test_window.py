@@ -100,6 +100,7 @@ def test_a_daily_start_is_a_date_of_the_reports_zone() -> None:
         ("hourly", "2026-11-23T14", "--start 2026-11-23T13, or --until-now"),
         ("hourly", "2027-11-23T14", "--start 2026-11-23T13, or --until-now"),
         ("daily", "2026-11-23", "--start 2026-11-22, or --until-now"),
+        ("hourly", "2026-11-23", "--start 2026-11-23T00 --count 24"),
         ("hourly", "yesterday", "Write it like 2026-11-23T13"),
         ("hourly", "9999-12-31T23", "Write it like 2026-11-23T13"),
         ("daily", "0001-01-01", "Write it like 2026-11-23T13"),

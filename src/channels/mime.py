@@ -4,7 +4,7 @@ from binascii import b2a_base64
 from collections.abc import Iterator
 from datetime import datetime
 from email.message import EmailMessage
-from email.policy import SMTP as SMTP_LINES
+from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from msgspec import Struct
 from ..errors import DeliveryError
 from ..message import ALERT, Report
 
+SMTP_LINES = SMTP.clone(max_line_length=200)
+"""Lines of headers may be longer than the usual 78 (RFC 5322 2.1.1 allows 998): a subject is not folded."""
 _XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
 _PLACE = b"the workbook"
 """Stands in for the file until it is sent."""

@@ -1,6 +1,6 @@
 """`python -m tests.bench.within ROWS COMMAND ...`: run a command between the bench's servers, for a profiler.
 
-Such as `python -m tests.bench.within 100000 python -m cProfile -s tottime reports_generator.py --start 2026-11-22T13`.
+Such as `python -m tests.bench.within 100000 python -m cProfile -s tottime reports_generator.py`.
 """
 
 import os
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..builders import OPTION
 from . import sinks
 from .runs import beside, source
 
@@ -17,7 +18,7 @@ def main() -> int:
     """Run the command with the settings that lead to the servers; return its exit code."""
     rows, *command = sys.argv[1:]
     with TemporaryDirectory() as name, beside(sinks.serve, Path(name)) as pipe, source(int(rows)) as hour:
-        environment = os.environ | pipe.recv() | {"SUPABASE_URL": hour.url}
+        environment = os.environ | pipe.recv() | {"SUPABASE_URL": hour.url, "REPORT_START": OPTION[1]}
         return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -104,6 +104,9 @@ class Sandbox:
             "REPORT_ALLOW_HTTP": "false",
             "REPORT_DIR": str(self.folder),
             "REPORT_SETTLE": "0",
+            # Not set, whatever a .env says.
+            **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_BUCKET", "JOB_COMPLETION_INDEX"), ""),
+            **dict.fromkeys(("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "HEARTBEAT_URL"), ""),
             "LOG_FORMAT": "text",
             "LOG_LEVEL": "INFO",
             "SSL_CERT_FILE": str(self._certificate),

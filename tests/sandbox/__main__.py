@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def main() -> int:
     print("Starting Supabase Lite, a mail server and a Bot API on the loopback ...", flush=True)
     with sandbox.serving():
         _prepare(sandbox, options)
-        print(f"$ {' '.join(options.command)}", flush=True)
+        print(f"$ {shlex.join(options.command)}", flush=True)
         code = subprocess.run(options.command, env=os.environ | sandbox.environment, check=False).returncode
         print(f"exit code {code}")
         _show(sandbox)
