@@ -46,6 +46,8 @@ def main(
     draft = read_settings(env_file)
     redaction.hide(draft.secrets())
     set_up_logs(redaction, draft.watch.log_format, draft.watch.log_level)
+    for hint in draft.hints:
+        logger.warning("%s", hint)
     try:
         result = asyncio.run(_Run(options, draft, redaction, timing or Timing()).guarded())
     except KeyboardInterrupt:

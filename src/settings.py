@@ -2,6 +2,8 @@
 
 import os
 import re
+from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 from . import forms
 from .errors import SettingsError
 from .variables import (
+    GROUPS,
     ChannelChoice,
     Group,
     MailSettings,
@@ -21,6 +24,8 @@ from .variables import (
     WatchSettings,
 )
 
+_NEAR = 0.85
+"""How much of a name is to be right for a hint, as difflib counts."""
 ENV_FILE = Path(__file__).parent.parent / ".env"
 
 
@@ -38,7 +43,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Draft(Struct, kw_only=True):
-    """The groups of settings that are whole, and one line a variable for what is missing or wrong."""
+    """The groups of settings that are whole, and one line a variable for what is missing or wrong.
+
+    `hints` are sentences about variables that look like misspelt ones.
+    """
 
     report: ReportSettings | None = None
     supabase: SupabaseSettings | None = None
@@ -46,6 +54,7 @@ class Draft(Struct, kw_only=True):
     telegram: TelegramSettings | None = None
     watch: WatchSettings = field(default_factory=WatchSettings.model_construct)
     problems: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
 
     def checked(self) -> Settings:
         """Return the settings; raise SettingsError if there is any problem."""
@@ -83,11 +92,24 @@ def read_settings(env_file: Path | None = ENV_FILE) -> Draft:
     draft.telegram = read(TelegramSettings) if "telegram" in chosen else None
     draft.report = read(ReportSettings)
     draft.watch = read(WatchSettings) or draft.watch
+    draft.hints = _near_misses(env_file)
     _refuse_plain_http(draft)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
         draft.problems.append("SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority")
     return draft
+
+
+def _near_misses(env_file: Path | None) -> list[str]:
+    """Name variables that are none of ours, but nearly: one that is passed over in silence is looked for long."""
+    known = {name.upper() for group in GROUPS for name in group.model_fields}
+    written = ""
+    with suppress(OSError, UnicodeError):  # said where it is read
+        written = env_file.read_text(encoding="utf-8") if env_file else ""
+    names = {*os.environ, *re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)} - known
+    ours = [name for name in names if name.partition("_")[0] in {one.partition("_")[0] for one in known}]
+    near = {name: get_close_matches(name.upper(), known - {*os.environ}, n=1, cutoff=_NEAR) for name in sorted(ours)}
+    return [f"{name} is none of the settings. Did you mean {found[0]}?" for name, found in near.items() if found]
 
 
 def _refuse_plain_http(draft: Draft) -> None:

@@ -263,3 +263,18 @@ def test_letters_of_any_size_name_the_form_of_the_log(environment: pytest.Monkey
 
     watch = read_settings(None).watch
     assert (watch.log_level, watch.log_format) == (level.upper(), form.lower())
+
+
+def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the environment as in the file; what belongs to other programs is left alone."""
+    (tmp_path / ".env").write_text("SMTP_PROT=587\n")
+    environment.setenv("REPORT_TIMEZOME", "Europe/Berlin")
+    environment.setenv("SUPABASE_DB_URL", "postgres://")
+    environment.setenv("SMTP_RELAY_FOR_ANOTHER", "x")
+
+    assert read_settings(tmp_path / ".env").hints == [
+        "REPORT_TIMEZOME is none of the settings. Did you mean REPORT_TIMEZONE?",
+        "SMTP_PROT is none of the settings. Did you mean SMTP_PORT?",
+    ]
