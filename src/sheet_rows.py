@@ -27,6 +27,8 @@ _SHORT = 200
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _CACHED = 1000
 """Different statuses that are kept ready; they come again and again."""
+_MINUTES = 25 * 60
+"""Minutes over which the offset is looked at: a day in which the clocks are put back."""
 _DAY = 86_400
 _DAY_OF_1970 = 25_569
 """The serial number of 1970-01-01, days being counted as Excel does since 1900-03-01 (18.17.4.1)."""
@@ -45,14 +47,10 @@ class RowWriter:
     def xml(self, rows: Sequence[Analysis]) -> bytes:
         """Write `rows`, one at least, one below the other."""
         row_id, _, _, duration, processed, failed, rate = self._columns
-        moments = [row.created_at.timestamp() for row in rows]
-        minutes = [self._minutes[moment // 60] for moment in moments]  # clocks change at full minutes
-        serials = [(moment + shift) / _DAY + _DAY_OF_1970 for moment, (shift, _) in zip(moments, minutes, strict=True)]
         all_processed, all_failed = [row.records_processed for row in rows], [row.records_failed for row in rows]
         columns = (
             _cells(row_id, [row.id for row in rows]),
-            [opening for _, opening in minutes],
-            _wrapped("", _digits(serials)[1:-1].decode(), ",", "</v></c>").split(","),
+            self._moments([row.created_at.timestamp() for row in rows]),
             [self._statuses[row.status] for row in rows],
             _cells(duration, [row.duration for row in rows]),
             _cells(processed, all_processed),
@@ -62,8 +60,19 @@ class RowWriter:
         written = "</row><row>".join(map("".join, zip(*columns, strict=True)))
         return f"<row>{written}</row>".encode()
 
+    def _moments(self, moments: Sequence[float]) -> list[str]:
+        """Write the cells of moments, in seconds since 1970: all with one offset, unless clocks change among them."""
+        reach = range(int(min(moments) // 60), int(max(moments) // 60) + 1)
+        offsets = {self._minutes[minute] for minute in reach[:_MINUTES]}  # clocks change at full minutes
+        if len(offsets) > 1 or len(reach) > _MINUTES:
+            return [cell for moment in moments for cell in self._moments([moment])]
+        ((shift, opening),) = offsets
+        since = shift / _DAY + _DAY_OF_1970
+        serials = [moment / _DAY + since for moment in moments]
+        return _wrapped(opening, _digits(serials)[1:-1].decode(), ",", "</v></c>").split(",")
 
-class _Minutes(dict[float, tuple[float, str]]):
+
+class _Minutes(dict[int, tuple[float, str]]):
     """Minutes since 1970 → the zone's offset in seconds, and how the cell of a moment begins."""
 
     def __init__(self, styles: Styles, zone: tzinfo) -> None:
@@ -71,7 +80,7 @@ class _Minutes(dict[float, tuple[float, str]]):
         self._styles = styles
         self._zone = zone
 
-    def __missing__(self, minute: float) -> tuple[float, str]:
+    def __missing__(self, minute: int) -> tuple[float, str]:
         local = datetime.fromtimestamp(minute * 60, UTC).astimezone(self._zone)
         offset = local.utcoffset()
         shift = offset.total_seconds() if offset else 0.0
