@@ -47,12 +47,13 @@ pictures: $(SANDBOX)  ## the README's pictures, with chromium, soffice and pdfto
 	$(BIN)/python -m tests.pictures
 
 # In a venv of its own, so that its packages can't decide what the tool runs with.
-audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences
+audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences; ARGS="-s osv" asks elsewhere
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.audit.txt
 	.venv-audit/bin/pip-licenses --python $(BIN)/python \
 		--packages $$(sed -n 's/^\([a-z0-9-]*\).*==.*/\1/p' requirements.reports.txt)
-	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.reports.txt
+	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off $(ARGS) \
+		-r requirements.reports.txt
 
 # With their extras: pip takes `name[extra]` for unpinned beside `name==…` as soon as there is a newer release of it.
 lock: $(READY)  ## compile the requirement lists anew, with hashes
