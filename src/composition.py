@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from . import rest, storage
+from . import rest, storage, words
 from .alarm import Alarm
 from .analyses import AnalysesTable
 from .build import Builder
@@ -155,22 +155,12 @@ class Composition:
 
     def alarm(self, settings: Settings | None) -> Alarm:
         """Make what raises alerts; without `settings`, for those that are not whole."""
-        outlook = ""
-        if settings and settings.report.report_ledger == "directory":
-            outlook = "Nothing will send it by itself."
-            if settings.report.job_name:
-                outlook = (
-                    "Unless Kubernetes restarts this very Job, nothing will send it by itself; and as the ledger ends "
-                    "with the pod, the command sends it to everyone."
-                )
-        elif settings:
-            outlook = f"The next runs make it good by themselves, up to {settings.report.report_catch_up} windows back."
         everyone = [f"{channel.name} to {recipient}" for channel in self.channels for recipient in channel.recipients]
         alarm = Alarm(
             self.channels,
             redact=self._redaction,
             command=self._command,
-            outlook=outlook,
+            outlook=_outlook(settings),
             everyone=["everyone"] if self._draft.problems else everyone,
             clock=self._clock,
             hushed=lambda: self._options.dry_run or self.is_interrupted,
@@ -199,3 +189,11 @@ class Composition:
     def _holder(self) -> str:
         pod_name = self._draft.report and self._draft.report.pod_name
         return pod_name or f"{socket.gethostname()}.{os.getpid()}"
+
+
+def _outlook(settings: Settings | None) -> str:
+    """Say whether what an alert is about will be made good by itself; nothing where the settings are not whole."""
+    if not settings:
+        return ""
+    report = settings.report
+    return words.outlook(report.report_ledger, report.report_catch_up, in_a_job=bool(report.job_name))

@@ -129,3 +129,15 @@ def _span(window: Window) -> str:
     if window.template == "hourly":
         return "hour"
     return "day" if window == day_of(window.start.astimezone(window.zone).date(), window.zone) else "24 hours"
+
+
+def outlook(ledger: str, catch_up: int, *, in_a_job: bool) -> str:
+    """Say whether a report that failed will be sent by itself, with that REPORT_LEDGER and REPORT_CATCH_UP."""
+    if ledger == "supabase":
+        return f"The next runs make it good by themselves, up to {catch_up} windows back."
+    if not in_a_job:
+        return "Nothing will send it by itself."
+    return (
+        "Unless Kubernetes restarts this very Job, nothing will send it by itself; "
+        "and as the ledger ends with the pod, the command sends it to everyone."
+    )
