@@ -59,9 +59,13 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def success_rates(processed: Sequence[Figure], failed: Sequence[Figure]) -> list[float | None]:
     """Return the success rate of each of many rows; one that no number could hold is infinite here."""
     if str in {*map(type, processed), *map(type, failed)}:
-        processed, failed = ([one if isinstance(one, NUMBER) else None for one in col] for col in (processed, failed))
+        processed, failed = (_numbers_or_none(column) for column in (processed, failed))
     pairs: Iterable[Any] = zip(processed, failed, strict=True)  # no text is left in it
     return [None if one is None or two is None else (one - two) / one if one else 1.0 for one, two in pairs]
+
+
+def _numbers_or_none(column: Sequence[Figure]) -> list[int | float | None]:
+    return [one if isinstance(one, NUMBER) else None for one in column]
 
 
 def is_failed_status(status: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""`--check`: is everything there that a run needs? Nothing is sent, nothing is written."""
+"""`--check`: is everything there that a run needs? Nothing is sent, nothing stays written."""
 
 import asyncio
 import shutil

@@ -16,9 +16,9 @@ from .parcel import Parcel
 from .retry import Patience
 
 logger = logging.getLogger(__name__)
+_NOT_IN_TIME = "did not come to an end in time"
 SEND_LIMIT = 360.0
 """Seconds for one sending; the ledger's lease is longer."""
-_NOT_IN_TIME = "did not come to an end in time"
 ALERT_LIMIT = 20.0
 """Seconds for an alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
 

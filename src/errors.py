@@ -37,11 +37,6 @@ class ReportError(Exception):
     retry_after: float = 0.0
 
 
-def meanwhile(sentence: str) -> str:
-    """Take out of a sentence what to do when all is over, for as long as it is tried again."""
-    return sentence.replace(", then run this window again", "")
-
-
 class InputError(ReportError):
     """Settings or options are wrong; nothing was contacted."""
 
@@ -183,3 +178,8 @@ class TooLargeError(DeliveryError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, transient=True)
+
+
+def meanwhile(sentence: str) -> str:
+    """Take out of a sentence what to do when all is over, for as long as it is tried again."""
+    return sentence.replace(", then run this window again", "")

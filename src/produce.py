@@ -107,9 +107,9 @@ class Producer(Struct, frozen=True, kw_only=True):
         if report is None:
             return await self._skip(window, book)
         book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
+        size = report.attachment.stat().st_size
         outcomes = await deliver(report, self.channels, book, self.patience, refused_too=not late)
-        result = await self._conclude(window, book, outcomes)
-        result = replace(result, rows=summary.rows, bytes=report.attachment.stat().st_size)
+        result = replace(await self._conclude(window, book, outcomes), rows=summary.rows, bytes=size)
         if late and result.code == 0:
             report.attachment.unlink(missing_ok=True)  # nobody looks for it; the present window's stays
         return result

@@ -96,7 +96,8 @@ class _Run:
         return result
 
     def _interrupted(self, task: "asyncio.Task[Result]") -> None:
-        """Stop; who pressed the keys need not be alerted of it."""
+        """Stop; who pressed the keys need not be alerted of it, and who presses them again doesn't want to wait."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
         self._made_of.is_interrupted = True
         task.cancel()
 

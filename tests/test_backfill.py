@@ -148,14 +148,8 @@ def test_a_backfill_that_is_stopped_says_how_to_go_on(
     """From the window that it was at; who stopped it by hand is not alerted of it."""
     fill(sandbox, 3)
     sandbox.supabase.always = Fault(delay=30, match=f"gte.{FIRST + HOUR:%Y-%m-%dT%H}")
-    command = [
-        sys.executable,
-        str(ROOT / "reports_generator.py"),
-        "--start",
-        as_option(make_window(FIRST)),
-        "--count",
-        "3",
-    ]
+    option = ("--start", as_option(make_window(FIRST)), "--count", "3")
+    command = [sys.executable, str(ROOT / "reports_generator.py"), *option]
 
     with subprocess.Popen(command, env=sandbox.environment, stderr=subprocess.PIPE, text=True) as process:
         while not any(f"gte.{FIRST + HOUR:%Y-%m-%dT%H}" in request.target for request in sandbox.supabase.requests):
@@ -167,3 +161,25 @@ def test_a_backfill_that_is_stopped_says_how_to_go_on(
     assert process.returncode == code
     assert "Stopped at 2 of 3; go on with --start 2026-11-20T14 --count 2" in log
     assert len(sandbox.alerts) == alerts
+
+
+def test_ctrl_c_twice_does_not_wait(sandbox: Sandbox) -> None:
+    """Not even for the monitor's answer, and shows no traceback."""
+    sandbox.supabase.always = sandbox.monitor.always = Fault(delay=4)
+    command = [sys.executable, str(ROOT / "reports_generator.py"), "--start", as_option(make_window(FIRST))]
+
+    with subprocess.Popen(
+        command,
+        env=sandbox.environment | {"HEARTBEAT_URL": sandbox.monitor.check_url},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for pings in (1, 2):
+            while len(sandbox.monitor.requests) < pings:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Traceback" not in log

@@ -6,25 +6,16 @@ from .builders import make_rows
 from .sandbox import Sandbox
 from .test_run import RunTool
 
+PARTS = ["settings", "folder", "table", "key", "index", "email", "telegram bot"]
+PARTS += ["telegram -1001000000001", "telegram 42", "ledger"]
+"""Of a whole set of settings without a bucket, in their order."""
+
 
 def check(run: RunTool, **changes: str) -> tuple[int, dict[str, str]]:
     """Run --check; return its code and its lines by the part they are about."""
     result = run("--check", **changes)
     lines = result.output.splitlines()
-    parts = [
-        "settings",
-        "folder",
-        "table",
-        "key",
-        "index",
-        "email",
-        "telegram bot",
-        "telegram -1001000000001",
-        "telegram 42",
-        "ledger",
-    ]
-    parts.append("bucket")
-    return result.code, {part: line for line in lines for part in parts if line[4:].startswith(f"{part} ")}
+    return result.code, {part: line for line in lines for part in [*PARTS, "bucket"] if line[4:].startswith(f"{part} ")}
 
 
 def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> None:
@@ -34,18 +25,7 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
     code, lines = check(run)
 
     assert code == 0
-    assert list(lines) == [
-        "settings",
-        "folder",
-        "table",
-        "key",
-        "index",
-        "email",
-        "telegram bot",
-        "telegram -1001000000001",
-        "telegram 42",
-        "ledger",
-    ]
+    assert list(lines) == PARTS
     assert all(line.startswith("ok ") for line in lines.values())
     assert "@reports_bot" in lines["telegram bot"]
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])

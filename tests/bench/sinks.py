@@ -21,8 +21,8 @@ def serve(pipe: Connection, folder: Path) -> None:
     End when the pipe's other end is closed; the certificate is put into `folder`.
     """
     sandbox = Sandbox(folder)
-    environment = sandbox.environment
     with sandbox.mailbox.serving(), sandbox.bot.serving():
+        environment = sandbox.environment
         sandbox.bot.reset()  # fills its chats
         sandbox.mailbox.certificates.cert_pem.write_to_path(environment["SSL_CERT_FILE"])
         # One chat, because the other programs know one.

@@ -69,8 +69,7 @@ class Mailbox:
     """
 
     def __init__(self) -> None:
-        self.tls_port = _free_port()
-        self.starttls_port = _free_port()
+        self.tls_port = self.starttls_port = 0
         self.certificates = trustme.CA()
         self.reset()
 
@@ -97,9 +96,10 @@ class Mailbox:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.certificates.issue_cert("localhost").configure_cert(tls)
         controllers = (
-            self._controller(self.tls_port, ssl_context=tls, auth_require_tls=False),
-            self._controller(self.starttls_port, tls_context=tls, require_starttls=True),
+            self._controller(ssl_context=tls, auth_require_tls=False),
+            self._controller(tls_context=tls, require_starttls=True),
         )
+        self.tls_port, self.starttls_port = (controller.port for controller in controllers)
         for controller in controllers:
             controller.start()
         try:
@@ -108,10 +108,8 @@ class Mailbox:
             for controller in controllers:
                 controller.stop()
 
-    def _controller(self, port: int, **options: Any) -> Controller:
-        return Controller(
-            self, "127.0.0.1", port, server_hostname="localhost", authenticator=self._authenticate, **options
-        )
+    def _controller(self, **options: Any) -> Controller:
+        return _Listening(self, server_hostname="localhost", authenticator=self._authenticate, **options)
 
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
@@ -195,7 +193,12 @@ class Mailbox:
         return "421 cut"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class _Listening(Controller):
+    """Listens from the beginning, on a port that nobody else can take in between."""
+
+    def __init__(self, handler: object, **options: Any) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        super().__init__(handler, *self._socket.getsockname(), **options)
+
+    def _create_server(self) -> Any:
+        return self.loop.create_server(self._factory_invoker, sock=self._socket, ssl=self.ssl_context)
