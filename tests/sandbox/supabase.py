@@ -100,6 +100,7 @@ class Supabase(Web):
         if self.page_cap is None:
             return target
         parts = urlsplit(target)
-        query = dict(parse_qsl(parts.query))
-        query["limit"] = str(min(int(query.get("limit", self.page_cap)), self.page_cap))
-        return f"{parts.path}?{urlencode(query)}"
+        query = parse_qsl(parts.query)
+        asked = [int(value) for name, value in query if name == "limit"]
+        others = [(name, value) for name, value in query if name != "limit"]
+        return f"{parts.path}?{urlencode([*others, ('limit', min([*asked, self.page_cap]))])}"
