@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,8 +11,8 @@ from msgspec.structs import replace
 from . import words
 from .analyses import AnalysesTable
 from .errors import LedgerError, ReportError, SourceError
-from .history import History, read_history
-from .ledger import Ledger
+from .history import History, as_ranges, read_history
+from .ledger import Ledger, addresses
 from .message import Failure
 from .options import command_again
 from .produce import Producer, Result
@@ -21,6 +22,8 @@ from .window import Window, as_option
 logger = logging.getLogger(__name__)
 COUNT_LIMIT = 30.0
 """Seconds that looking for late rows may take; the present report matters more."""
+RANGES_TOLD = 8
+"""Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
 
 
 class LateRows(Struct, frozen=True, kw_only=True):
@@ -39,20 +42,19 @@ class LateRows(Struct, frozen=True, kw_only=True):
 async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:
     """Find delivered windows that have more rows now and of which nobody was told; quietly none if it can't be told.
 
-    One counted query answers for all; only where it differs is each window counted.
+    One counted query answers for all that lie side by side; only where it differs is each window counted.
     """
-    delivered = history.delivered()
-    if not delivered or not history.covers():
-        return []
+    found = []
     try:
         async with asyncio.timeout(COUNT_LIMIT):
-            total = await table.count(delivered[0][0].start, delivered[-1][0].end)
-            if total == sum((record.rows or 0) + record.late_rows for _, record in delivered):
-                return []
-            return await _each_counted(delivered, table)
+            for delivered in history.delivered():
+                total = await table.count(delivered[0][0].start, delivered[-1][0].end)
+                if total != sum((record.rows or 0) + record.late_rows for _, record in delivered):
+                    found += await _each_counted(delivered, table)
     except (SourceError, TimeoutError) as error:
         logger.info("Rows that came late were not looked for: %s", error or "counting took too long")
         return []
+    return found
 
 
 async def _each_counted(delivered: Sequence[tuple[Window, Record]], table: AnalysesTable) -> list[LateRows]:
@@ -78,7 +80,8 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
         logger.warning("%s To send it again: %s", one.remark, producer.again(one.window), extra=extra)
     remarks = [one.remark for one in late]
-    result = await producer.produce(window, resend=resend, remarks=remarks, scheduled=True)
+    watermark = history.watermark() if history else None
+    result = await producer.produce(window, trigger="scheduled", resend=resend, remarks=remarks, watermark=watermark)
     code = result.code
     if history is None:
         return result
@@ -89,35 +92,53 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
             extra = {"event": "postponed", "window": as_option(missed)}
             logger.warning("No time is left for %s; the next run makes it good", missed.label(), extra=extra)
             break
-        made_good = await producer.produce(missed, late=True, scheduled=True)
+        made_good = await producer.produce(missed, trigger="catch_up")
         code = code if made_good.known else max(code, made_good.code)
-    await _give_up(producer, history.given_up())
-    why = result.why or ("A window that was missed failed again." if code else "")
+    unreadable = await _tell_of_unreadable(producer, history)
+    told = [*unreadable, *await _tell_of_out_of_reach(producer, history.out_of_reach())]
+    if told:
+        await _note_told(producer.ledger, window, history.watermark(told), unreadable)
+    code = max(code, 1 if history.unreadable() else 0)
+    why = result.why or ("An earlier window failed; its own line in the log says why." if code else "")
     return replace(result, code=code, why=why)
 
 
 async def _history_or_none(producer: Producer, window: Window) -> History | None:
     try:
-        present = {(channel.name, recipient) for channel in producer.channels for recipient in channel.recipients}
-        return await read_history(producer.ledger, window, producer.settings.report.report_catch_up, present)
+        reach, present = producer.settings.report.report_catch_up, addresses(producer.channels)
+        return await read_history(producer.ledger, window, reach, present)
     except ReportError as error:
         logger.warning("What was missed before can't be told: %s", error, extra={"event": "ledger_failed"})
         return None
 
 
-async def _give_up(producer: Producer, windows: Sequence[Window]) -> None:
-    if not windows:
-        return
-    settings = producer.settings.report
-    command = command_again(windows[0], settings).replace(as_option(windows[0]), "$start")
-    starts = " ".join(as_option(window) for window in windows)
-    why = (
-        "They are too far back to be made good by the next runs. To make them good, run:\n"
-        f"for start in {starts}; do {command}; sleep 1; done"
-    )
-    what = f"{len(windows)} reports, from {windows[0].label()} to {windows[-1].label()}"
-    if await producer.alarm.raise_for(None, [Failure(what=what, why=why)], owed=()) == "now":
-        await note_given_up(producer.ledger, windows)
+async def _tell_of_unreadable(producer: Producer, history: History) -> list[Window]:
+    """Alert of records that cannot be read; return their windows if somebody was told."""
+    found = history.unreadable()
+    failures = [Failure(what=f"the ledger, {window.label()}", why=str(error)) for window, error in found]
+    for failure in failures:
+        logger.error("%s", failure.why, extra={"event": "ledger_failed"})
+    taken = found and await producer.alarm.raise_for(None, failures, owed=()) == "now"
+    return [window for window, _ in found] if taken else []
+
+
+async def _tell_of_out_of_reach(producer: Producer, windows: Sequence[Window]) -> list[Window]:
+    """Alert of windows that no run will send by itself, with a command for each range; return those told of.
+
+    What does not fit into one alert is left to the next run.
+    """
+    ranges = as_ranges(windows)[:RANGES_TOLD]
+    if not ranges:
+        return []
+    named = [window for one in ranges for window in one]
+    commands = [command_again(one[0], producer.settings.report, count=len(one)) for one in ranges]
+    listed = [
+        f"{one[0].label()}, {len(one)} in a row:\n{command}" for one, command in zip(ranges, commands, strict=True)
+    ]
+    why = "They are further back than REPORT_CATCH_UP reaches, so no run will send them by itself. To send them, run:"
+    what = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}"
+    failure = Failure(what=what, why="\n".join([why, *listed]))
+    return named if await producer.alarm.raise_for(None, [failure], owed=()) == "now" else []
 
 
 async def note_late_rows(ledger: Ledger, late: Sequence[LateRows]) -> None:
@@ -131,12 +152,12 @@ async def note_late_rows(ledger: Ledger, late: Sequence[LateRows]) -> None:
             logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(one.window)})
 
 
-async def note_given_up(ledger: Ledger, windows: Sequence[Window]) -> None:
-    """Remember that somebody was told of windows that are out of reach."""
-    for window in windows:
-        try:
-            async with ledger.claim(window) as book:
-                book.record.given_up = True
-                await book.save()
-        except LedgerError as error:
-            logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
+async def _note_told(ledger: Ledger, window: Window, watermark: datetime, unreadable: Sequence[Window]) -> None:
+    """Remember in the record of the run's own `window` what somebody was told of."""
+    try:
+        async with ledger.claim(window) as book:
+            book.record.watermark = watermark
+            book.record.unreadable += [one.start for one in unreadable]
+            await book.save()
+    except LedgerError as error:
+        logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})

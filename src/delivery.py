@@ -23,15 +23,13 @@ ALERT_LIMIT = 20.0
 """Seconds for an alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
 
 
-async def deliver(
-    report: Report, channels: Sequence[Channel], book: Book, patience: Patience, *, refused_too: bool = True
-) -> list[Outcome]:
+async def deliver(report: Report, channels: Sequence[Channel], book: Book, patience: Patience) -> list[Outcome]:
     """Send `report` to all who are owed it, channels side by side; return the outcome of each of them.
 
     A channel that fails, even in a way nobody foresaw, neither stops nor delays another.
     Raise LedgerError if `book` can't be written; what was sent then may be sent again.
     """
-    jobs = [_through(channel, report, book, patience, refused_too=refused_too) for channel in channels]
+    jobs = [_through(channel, report, book, patience) for channel in channels]
     by_channel = await asyncio.gather(*jobs, return_exceptions=True)
     for failed in by_channel:
         if isinstance(failed, BaseException):  # the ledger's; the other channels have come to their end
@@ -39,14 +37,12 @@ async def deliver(
     return [outcome for outcomes in by_channel if isinstance(outcomes, list) for outcome in outcomes]
 
 
-async def _through(
-    channel: Channel, report: Report, book: Book, patience: Patience, *, refused_too: bool
-) -> list[Outcome]:
+async def _through(channel: Channel, report: Report, book: Book, patience: Patience) -> list[Outcome]:
     """Send by one channel, and again to those for whom it failed, as long as patience allows.
 
     Where the workbook is too large, it goes once more without.
     """
-    owed = book.owed(channel, refused_too=refused_too)
+    owed = book.owed(channel.name)
     parcel, repeats = Parcel(channel.name, report, book.bare(channel.name)), book.unseen(channel.name)
     final: list[Outcome] = []
     seen: dict[str, str] = {}

@@ -1,14 +1,15 @@
-"""What the ledger remembers of the windows before one: which were missed, which nobody makes good any more."""
+"""What the ledger remembers of the windows before one: which were missed, which no run will send by itself."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 
+from msgspec import Struct
+
+from .errors import LedgerError
 from .ledger import Ledger
-from .record import Record
+from .record import Address, Record
 from .window import Window, before
-
-LOOK_BACK = 24 * 7
-"""Windows in which those that nobody made good are looked for: a week of hours."""
 
 
 def windows_before(window: Window, count: int) -> list[Window]:
@@ -20,55 +21,83 @@ def windows_before(window: Window, count: int) -> list[Window]:
     return found[::-1]
 
 
-class History:
-    """What the ledger remembers of the windows since `begun`, of which `reach` are made good.
+def windows_between(start: datetime, window: Window) -> list[Window]:
+    """Return the windows that start at `start` (aware) or later and come before `window`, oldest first."""
+    found: list[Window] = []
+    while (window := before(window)).start >= start:
+        found.append(window)
+    return found[::-1]
 
-    `present` are the channels and recipients that the settings name now: others are owed nothing more.
+
+def as_ranges(windows: Sequence[Window]) -> list[list[Window]]:
+    """Split `windows`, oldest first, where one does not begin at the end of the one before it."""
+    breaks = [0, *(place for place in range(1, len(windows)) if windows[place - 1].end != windows[place].start)]
+    return [[*windows[first:last]] for first, last in zip(breaks, [*breaks[1:], None], strict=True) if windows]
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """The records of the windows `in_reach` of catching up and of those `beyond`, back to the last watermark.
+
+    `reach_start` is where the reach begins. `records` are by the start of their windows; in place of one that cannot
+    be read stands the error that says so. `present` are the recipients that the settings name now; nobody else is
+    sent anything.
     """
 
-    def __init__(
-        self, window: Window, reach: int, begun: datetime, records: Sequence[Record], present: Set[tuple[str, str]]
-    ) -> None:
-        self._records = {record.start: record for record in records}
-        self._present = present
-        known = [other for other in windows_before(window, _looked_at(reach)) if other.start >= begun]
-        in_reach = {other.start for other in windows_before(window, reach)}
-        self._reached = [other for other in known if other.start in in_reach]
-        self._beyond = [other for other in known if other.start not in in_reach]
+    reach_start: datetime
+    in_reach: Sequence[Window]
+    beyond: Sequence[Window]
+    records: Mapping[datetime, Record | LedgerError]
+    present: Sequence[Address]
 
     def missed(self) -> list[Window]:
-        """Return the windows in reach that somebody is still owed, oldest first."""
-        return [window for window in self._reached if not self._is_settled(window)]
+        """Return the windows in reach that are to be sent to somebody, oldest first."""
+        return [window for window in self.in_reach if self._is_missing(window)]
 
-    def given_up(self) -> list[Window]:
-        """Return the windows out of reach that were never delivered, and of which nobody was told."""
-        return [window for window in self._beyond if not self._is_settled(window)]
+    def out_of_reach(self) -> list[Window]:
+        """Return the windows beyond reach that should have been sent to somebody, oldest first."""
+        return [window for window in self.beyond if self._is_missing(window)]
 
-    def delivered(self) -> list[tuple[Window, Record]]:
-        """Return the windows in reach whose delivered report had its rows counted."""
-        found = [(window, self._records.get(window.start.isoformat())) for window in self._reached]
-        return [(window, record) for window, record in found if record and record.rows is not None]
+    def unreadable(self) -> list[tuple[Window, LedgerError]]:
+        """Return the windows whose records cannot be read and of which nobody was told, each with its error."""
+        told = {start for record in self.records.values() if isinstance(record, Record) for start in record.unreadable}
+        found = [(window, self.records.get(window.start)) for window in (*self.beyond, *self.in_reach)]
+        return [(window, why) for window, why in found if isinstance(why, LedgerError) and window.start not in told]
 
-    def covers(self) -> bool:
-        """Tell whether every window in reach is among the delivered ones."""
-        return len(self.delivered()) == len(self._reached)
+    def delivered(self) -> list[list[tuple[Window, Record]]]:
+        """Return the windows in reach whose report had its rows counted, each run of adjacent ones by itself."""
+        found = [(window, self.records.get(window.start)) for window in self.in_reach]
+        runs = groupby(found, key=lambda pair: isinstance(pair[1], Record) and pair[1].rows is not None)
+        return [[(window, one) for window, one in run if isinstance(one, Record)] for counted, run in runs if counted]
 
-    def _is_settled(self, window: Window) -> bool:
-        record = self._records.get(window.start.isoformat())
-        return record is not None and (record.is_settled(self._present) or record.given_up)
+    def watermark(self, told: Sequence[Window] = ()) -> datetime:
+        """Return the moment before which no window is to be looked at again, once somebody was `told` of those."""
+        left = [*self.out_of_reach(), *(window for window, _ in self.unreadable())]
+        return min([self.reach_start, *(window.start for window in left if window not in told)])
+
+    def _is_missing(self, window: Window) -> bool:
+        record = self.records.get(window.start)
+        if isinstance(record, Record):
+            return not (record.is_settled(self.present) or record.given_up)
+        return record is None
 
 
-def _looked_at(reach: int) -> int:
-    return max(2 * reach, LOOK_BACK)
+async def read_history(ledger: Ledger, window: Window, reach: int, present: Sequence[Address]) -> History | None:
+    """Read what `ledger` remembers; None if it remembers nothing, or nothing before `window`.
 
-
-async def read_history(ledger: Ledger, window: Window, reach: int, present: Set[tuple[str, str]]) -> History | None:
-    """Read what `ledger` remembers; None if it remembers nothing, or nothing before `window`."""
+    The records in reach bear the watermark that earlier runs left, and that of `window` the one of an earlier attempt
+    at it. Without one, as after an outage longer than the reach, everything since the beginning of the ledger is read.
+    """
     if not ledger.remembers or not reach:
         return None
     begun = await ledger.begun(window.template)
     if begun is None or begun >= window.start:
         return None
-    oldest = windows_before(window, _looked_at(reach))[0]
-    records = await ledger.records(window.template, max(oldest.start, begun), window.start)
-    return History(window, reach, begun, records, present)
+    in_reach = [other for other in windows_before(window, reach) if other.start >= begun]
+    oldest = in_reach[0] if in_reach else window
+    records = await ledger.records(window.template, oldest.start, window.end)
+    marks = [record.watermark for record in records.values() if isinstance(record, Record) and record.watermark]
+    since = max(marks, default=begun)
+    beyond = windows_between(since, oldest)
+    if beyond:
+        records |= await ledger.records(window.template, since, oldest.start)
+    return History(reach_start=oldest.start, in_reach=in_reach, beyond=beyond, records=records, present=present)

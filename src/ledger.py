@@ -11,8 +11,14 @@ from datetime import datetime
 from typing import Protocol
 
 from .channels import Channel, Outcome
-from .record import Entry, Record, State, new_record
+from .errors import LedgerError
+from .record import Address, Entry, Record, State, Trigger, new_record, same
 from .window import Template, Window
+
+
+def addresses(channels: Iterable[Channel]) -> list[Address]:
+    """List the recipients that the settings name now, each with its channel."""
+    return [(channel.name, recipient) for channel in channels for recipient in channel.recipients]
 
 
 class Book:
@@ -26,42 +32,49 @@ class Book:
         self._save = save
         self._clock = clock
         self._turn = asyncio.Lock()
+        self._owed: list[Address] = []
 
-    async def open_for(self, channels: Iterable[Channel], *, resend_by: str = "", scheduled: bool = False) -> None:
-        """Fix the window's recipients, if nobody has; with `resend_by` those of now are owed it, once more or at last.
+    async def open_for(
+        self,
+        channels: Iterable[Channel],
+        trigger: Trigger,
+        *,
+        resend_by: str = "",
+        watermark: datetime | None = None,
+    ) -> None:
+        """Enter those of the present recipients who are sent the window by a run of this `trigger`.
 
-        A resend that was begun by the same (a Job, or else a process) goes on where it was.
+        With `resend_by` that is all of them, once more or for the first time. A resend that was begun by the same
+        (a Job, or else a process) goes on where it was.
         """
-        present = [(channel.name, recipient) for channel in channels for recipient in channel.recipients]
-        if not self.record.entries:
-            self.record.entries = [Entry(channel=channel, recipient=recipient) for channel, recipient in present]
-            self.record.scheduled = scheduled
-        elif resend_by and self.record.resent_by != resend_by:
-            self.record.resent += 1
-            self.record.resent_by = resend_by
-            self.record.entries = [Entry(channel=channel, recipient=recipient) for channel, recipient in present]
+        record, present = self.record, addresses(channels)
+        if resend_by and record.entries and record.resent_by != resend_by:
+            record.resent += 1
+            record.resent_by = resend_by
+            record.entries = []
+        self._owed = present if not record.entries else record.owed(present, trigger)
+        known = {entry.address for entry in record.entries}
+        new = [address for address in self._owed if same(address) not in known]
+        record.entries += [Entry(channel=channel, recipient=recipient) for channel, recipient in new]
+        record.scheduled = record.scheduled or trigger != "manual"
+        record.watermark = watermark or record.watermark
         await self.save()
 
-    def owed(self, channel: Channel, *, refused_too: bool) -> tuple[str, ...]:
-        """List the recipients of `channel` that lack the report, as far as they are still recipients."""
-        without = ("owed", "sending", *(("without file", "refused") if refused_too else ()))
-        return tuple(
-            entry.recipient
-            for entry in self.record.entries
-            if entry.channel == channel.name and entry.state in without and entry.recipient in channel.recipients
-        )
+    def owed(self, channel: str) -> tuple[str, ...]:
+        """List the recipients of `channel` to whom the window is sent, as settings spell them."""
+        return tuple(recipient for name, recipient in self._owed if name == channel)
 
     def unseen(self, channel: str) -> frozenset[str]:
-        """Name the recipients for whom a sending began whose end nobody saw."""
+        """Name those of `owed` for whom a sending began whose end nobody saw."""
         return self._those(channel, "sending")
 
     def bare(self, channel: str) -> frozenset[str]:
-        """Name the recipients who got the report without its workbook."""
+        """Name those of `owed` who got the report without its workbook."""
         return self._those(channel, "without file")
 
     def _those(self, channel: str, state: State) -> frozenset[str]:
-        entries = self.record.entries
-        return frozenset(entry.recipient for entry in entries if (entry.channel, entry.state) == (channel, state))
+        found = {entry.address for entry in self.record.entries if entry.state == state}
+        return frozenset(recipient for recipient in self.owed(channel) if same((channel, recipient)) in found)
 
     async def sending(self, channel: str, recipients: Sequence[str]) -> None:
         """Note that a sending begins."""
@@ -80,9 +93,9 @@ class Book:
         await self.save()
 
     async def skip(self, channels: Iterable[Channel]) -> None:
-        """Note that the window has no rows, so that nobody gets what is still owed to `channels`."""
+        """Note that the window has no rows, so that those of `channels` whom it was owed to get nothing."""
         for channel in channels:
-            self._set(channel.name, self.owed(channel, refused_too=True), "skipped", "")
+            self._set(channel.name, self.owed(channel.name), "skipped", "")
         self.record.rows, self.record.late_rows = 0, 0
         await self.save()
 
@@ -112,8 +125,9 @@ class Book:
             await self._save(self.record)
 
     def _set(self, channel: str, recipients: Sequence[str], state: State, receipt: str) -> None:
+        changed = {same((channel, recipient)) for recipient in recipients}
         for entry in self.record.entries:
-            if entry.channel == channel and entry.recipient in recipients:
+            if entry.address in changed:
                 entry.state, entry.receipt, entry.at = state, receipt, self._clock().isoformat(timespec="seconds")
 
 
@@ -128,8 +142,11 @@ class Ledger(Protocol):
         Raise LedgerError if another run holds it to the end of patience.
         """
 
-    async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:
-        """Return the records of windows that start in [start, end), oldest first."""
+    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:
+        """Return the record of each window that has one and starts in [start, end), by that start.
+
+        In place of a record that cannot be read stands the error that says so.
+        """
 
     async def begun(self, template: Template) -> datetime | None:
         """Return the start of the first window ever recorded, None if there is none."""
@@ -154,9 +171,9 @@ class NoLedger:
 
         return nullcontext(Book(new_record(window), forget, self._clock, ""))
 
-    async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:  # noqa: ARG002
+    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:  # noqa: ARG002
         """Return none."""
-        return []
+        return {}
 
     async def begun(self, template: Template) -> datetime | None:  # noqa: ARG002
         """Return None."""

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import shlex
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -49,7 +50,7 @@ class FolderLedger:
         try:
             await self._lock(descriptor, window)
             with _translated(self._folder):
-                record = _read(path) if path.exists() else new_record(window)
+                record = _read(path, window) if path.exists() else new_record(window)
 
             async def save(changed: Record) -> None:
                 with _translated(self._folder), written_beside(path, durable=True) as file:
@@ -59,9 +60,9 @@ class FolderLedger:
         finally:
             os.close(descriptor)
 
-    async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:  # noqa: ARG002
-        """Return none: what an emptyDir remembers is no base for catching up."""
-        return []
+    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:  # noqa: ARG002
+        """Return none: an emptyDir forgets with its pod, so that nothing can be caught up from it."""
+        return {}
 
     async def begun(self, template: Template) -> datetime | None:  # noqa: ARG002
         """Return None."""
@@ -105,11 +106,12 @@ def held_by_another(window: Window, holder: str) -> LedgerError:
     )
 
 
-def _read(path: Path) -> Record:
+def _read(path: Path, window: Window) -> Record:
     try:
-        return read_record(json.loads(path.read_bytes()))
+        content = json.loads(path.read_bytes())
     except ValueError:
-        return read_record(None)
+        content = None
+    return read_record(content, window.start, f"rm {shlex.quote(str(path))}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from postgrest import AsyncQueryRequestBuilder, ReturnMethod
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"
 LEASE = 420
 """Seconds that a claim lives without a sign of its holder: longer than the longest sending (delivery.SEND_LIMIT)."""
+PAGE_RECORDS = 1000
+"""Records asked for at once: what Supabase gives at most, unless told otherwise."""
 RELEASE_LIMIT = 5.0
 LAST_WORD = 3.0
 """Seconds for a question to the ledger when the run's time is over: what was sent is still noted."""
@@ -60,9 +62,8 @@ class TableLedger:
                     "Look at what kept it; the other run delivers what is owed."
                 )
 
-        book = Book(read_record(rows[0]["record"]), save, self._clock, self._holder)
         try:
-            yield book
+            yield Book(self._read(rows[0], window.template, window.start), save, self._clock, self._holder)
         finally:
             try:
                 async with asyncio.timeout(RELEASE_LIMIT):
@@ -71,18 +72,41 @@ class TableLedger:
                 extra = {"event": "ledger_failed"}
                 logger.warning("The claim could not be given back: %s", error or "it took too long", extra=extra)
 
-    async def records(self, template: Template, start: datetime, end: datetime) -> list[Record]:
-        """Return the records of windows that start in [start, end), oldest first."""
-        query = self._rest.table(TABLE).select("record").eq("template", self._key(template)).order("window_start")
+    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:
+        """Return the record of each window that has one and starts in [start, end), by that start.
+
+        In place of a record that cannot be read stands the error that says so. Read page by page, to the first empty
+        one: a page may be shorter than all that there is.
+        """
+        found: dict[datetime, Record | LedgerError] = {}
+        while rows := await self._ask(self._page(template, start, end)):
+            for row in rows:
+                at = _window_start(row)
+                try:
+                    found[at] = self._read(row, template, at)
+                except LedgerError as error:
+                    found[at] = error
+            if min(map(_window_start, rows)) < start:
+                raise LedgerError("Supabase repeats records of the ledger that it gave before. Look at its log.")
+            start = max(found) + timedelta.resolution
+        return found
+
+    def _page(self, template: Template, start: datetime, end: datetime) -> AsyncQueryRequestBuilder:
+        query = self._rest.table(TABLE).select("window_start,record").eq("template", self._key(template))
         query = query.gte("window_start", start.isoformat()).lt("window_start", end.isoformat())
-        return [read_record(row["record"]) for row in await self._ask(query)]
+        return query.order("window_start").limit(PAGE_RECORDS)
+
+    def _read(self, row: dict[str, Any], template: Template, start: datetime) -> Record:
+        where = f"template = '{self._key(template)}' and window_start = '{start.isoformat()}'"
+        removal = f"delete from {TABLE} where {where};"  # noqa: S608 - shown to the operator, never run
+        return read_record(row["record"], start, removal)
 
     async def begun(self, template: Template) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
         query = self._rest.table(TABLE).select("window_start").eq("template", self._key(template))
         query = query.is_("scheduled", "true").order("window_start").limit(1)
         rows = await self._ask(query)
-        return datetime.fromisoformat(rows[0]["window_start"]).astimezone(UTC) if rows else None
+        return _window_start(rows[0]) if rows else None
 
     def _key(self, template: Template) -> str:
         return f"{template}.{self._source}"
@@ -123,3 +147,8 @@ class TableLedger:
                 raise LedgerError(sentence, transient=error.transient, retry_after=error.retry_after) from error
 
         return await again(once, self._patience)
+
+
+def _window_start(row: dict[str, Any]) -> datetime:
+    """Read the column that tells which window a row is about."""
+    return datetime.fromisoformat(row["window_start"]).astimezone(UTC)

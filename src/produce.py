@@ -15,9 +15,10 @@ from .build import Builder
 from .channels import Channel, Outcome
 from .delivery import deliver
 from .errors import LedgerError, ReportError, TimeLimitError
-from .ledger import Book, Ledger
+from .ledger import Book, Ledger, addresses
 from .logs import window_in_hand
 from .message import Failure
+from .record import Trigger
 from .retry import Patience
 from .settings import Settings
 from .window import Window, as_option
@@ -60,26 +61,28 @@ class Producer(Struct, frozen=True, kw_only=True):
         self,
         window: Window,
         *,
-        late: bool = False,
+        trigger: Trigger = "manual",
         resend: bool = False,
         remarks: Sequence[str] = (),
-        scheduled: bool = False,
+        watermark: datetime | None = None,
     ) -> Result:
-        """Report `window` to all who are owed it; whatever fails is logged and alerted here.
+        """Report `window` to those to whom a run of this `trigger` sends it; log and alert whatever fails.
 
-        A `late` one is made good without being asked for: those refused for good are left alone.
+        `watermark` is noted in the window's record.
         """
         window_in_hand.set(as_option(window))
-        result = await self._produce(window, late=late, resend=resend, remarks=remarks, scheduled=scheduled)
+        result = await self._produce(window, trigger, resend=resend, remarks=remarks, watermark=watermark)
         return replace(result, window=as_option(window))
 
     async def _produce(
-        self, window: Window, *, late: bool, resend: bool, remarks: Sequence[str], scheduled: bool
+        self, window: Window, trigger: Trigger, *, resend: bool, remarks: Sequence[str], watermark: datetime | None
     ) -> Result:
+        late = trigger == "catch_up"
         try:
             async with self.ledger.claim(window) as book:
                 try:
-                    await book.open_for(self.channels, resend_by=self.resender if resend else "", scheduled=scheduled)
+                    resend_by = self.resender if resend else ""
+                    await book.open_for(self.channels, trigger, resend_by=resend_by, watermark=watermark)
                     return await self._claimed(window, book, late=late, remarks=remarks)
                 except asyncio.CancelledError:
                     await self._stopped(window, book)
@@ -99,7 +102,7 @@ class Producer(Struct, frozen=True, kw_only=True):
             return await self._failed(window, error.stage, str(error), None)
 
     async def _claimed(self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]) -> Result:
-        if not any(book.owed(channel, refused_too=not late) for channel in self.channels):
+        if not any(book.owed(channel.name) for channel in self.channels):
             self._log_delivered_before(window, book)
             words = "skipped before" if book.record.is_skipped else "delivered before"
             return Result(code=0, words=words, rows=book.record.rows)
@@ -108,7 +111,7 @@ class Producer(Struct, frozen=True, kw_only=True):
             return await self._skip(window, book)
         book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
         size = report.attachment.stat().st_size
-        outcomes = await deliver(report, self.channels, book, self.patience, refused_too=not late)
+        outcomes = await deliver(report, self.channels, book, self.patience)
         result = replace(await self._conclude(window, book, outcomes), rows=summary.rows, bytes=size)
         if late and result.code == 0:
             report.attachment.unlink(missing_ok=True)  # nobody looks for it; the present window's stays
@@ -127,14 +130,14 @@ class Producer(Struct, frozen=True, kw_only=True):
             return Result(
                 code=1, sent=len(failed) < len(outcomes), known=told == "before", words=words, why=failed[0].failure
             )
-        if book.record.is_done(self._present()):
+        if book.record.is_done(addresses(self.channels)):
             await self.alarm.all_clear(window, book)
         return Result(code=0, sent=True, words=words)
 
     async def _skip(self, window: Window, book: Book) -> Result:
         await book.skip(self.channels)
         logger.info("%s: skipped: no rows", window.label(), extra={"event": "skipped"})
-        if book.record.is_done(self._present()):
+        if book.record.is_done(addresses(self.channels)):
             await self.alarm.all_clear(window, book)
         return Result(code=0, words="skipped: no rows", rows=0)
 
@@ -146,16 +149,13 @@ class Producer(Struct, frozen=True, kw_only=True):
     async def _stopped(self, window: Window, book: Book) -> None:
         """Tell of a run that was stopped from outside, unless its window was told of already."""
         self.alarm.knows_of_stop = True
-        if book.record.is_done(self._present()):
+        if book.record.is_done(addresses(self.channels)):
             end = "skipped" if book.record.is_skipped else "delivered"
             logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
             return
         logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
         if not book.record.alerted or book.record.cleared:
             await self.alarm.raise_for(window, [message.STOPPED], book=book)
-
-    def _present(self) -> set[tuple[str, str]]:
-        return {(channel.name, recipient) for channel in self.channels for recipient in channel.recipients}
 
     def _log_delivered_before(self, window: Window, book: Book) -> None:
         end = "skipped before, for it had no rows" if book.record.is_skipped else "delivered before"

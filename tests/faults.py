@@ -291,7 +291,9 @@ SPECIAL = {
     "Disk|full": ("0", "0", "0", "1", "1"),
     "Recipients|one of three refused, then accepted on the second run": ("1 each", "1", "1", "1, all-clear", "1, 0"),
     "Recipients|one refused for good over three windows": ("0; 3 for the other", "3", "3", "3", "1, 1, 1"),
-    "Recipients|one added later is owed nothing earlier": ("0 for the added", "1", "1", "0", "0"),
+    "Recipients|one added later, then the window named": ("1 each", "1", "1", "0", "0, 0"),
+    "Recipients|one added later: no hour that a scheduled run has opened is caught up for it": (
+        "0 for the added", "1", "1", "0", "0"),
 }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ class Fake:
 async def delivered(folder: Path, channels: Sequence[Channel]) -> list[Outcome]:
     """Deliver a report with no ledger and no patience."""
     async with NoLedger(lambda: START).claim(make_window()) as book:
-        await book.open_for(channels)
+        await book.open_for(channels, "manual")
         patience = Patience(deadline=asyncio.get_running_loop().time() + 5, first_wait=10)
         return await deliver(make_report(folder), channels, book, patience)
 

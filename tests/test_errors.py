@@ -123,7 +123,10 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
     StorageError: [lambda: unreadable("a signed link")],
-    LedgerError: [lambda: raised_by(lambda: read_record({})), lambda: held_by_another(make_window(), "another run")],
+    LedgerError: [
+        lambda: raised_by(lambda: read_record({}, START, "rm it")),
+        lambda: held_by_another(make_window(), "another run"),
+    ],
     TimeLimitError: [lambda: TimeLimitError(800)],
     WorkbookError: [lambda: raised_by(unsaved)],
     DeliveryError: [

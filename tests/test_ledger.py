@@ -19,11 +19,12 @@ import pytest
 from src.composition import Timing
 from src.history import windows_before
 from src.options import scheduled_time
+from src.record import Entry, State, Trigger, new_record
 from src.window import HOUR, day_of
 
-from .builders import OPTION, Rows, data_rows, ids, make_rows
+from .builders import OPTION, Rows, data_rows, ids, make_rows, make_window
 from .conftest import Run
-from .faults import copies
+from .faults import copies, source_name
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.telegram import refusal
 from .sandbox.web import Answer, Fault
@@ -227,15 +228,128 @@ def test_an_address_refused_for_good_is_alerted_once_a_window(sandbox: Sandbox, 
     assert "Alerted of this before" in again.log
 
 
-def test_an_address_added_later_is_owed_nothing_earlier(sandbox: Sandbox, run: RunTool) -> None:
-    """A window's recipients are fixed when it is first opened."""
-    sandbox.bot.faults.append(Fault(answer=refusal(403, "Forbidden: bot was blocked by the user")))
+STATES = ("owed", "sending", "delivered", "refused", "without file", "skipped")
+SENT_BY = {
+    "scheduled": {"owed", "sending", "refused", "without file"},
+    "manual": {"owed", "sending", "refused", "without file", "skipped"},
+    "catch_up": {"owed", "sending"},
+}
+
+
+@pytest.mark.parametrize("trigger", SENT_BY)
+@pytest.mark.parametrize("state", STATES)
+def test_what_a_recipient_has_decides_whether_the_window_is_sent(state: State, trigger: Trigger) -> None:
+    """A delivered window is sent by no run; what was refused or skipped only where somebody asks for it."""
+    record = new_record(make_window())
+    record.entries = [Entry(channel="email", recipient="Manager@Example.com", state=state)]
+    manager = ("email", "manager@example.com")
+
+    assert (record.owed([manager], trigger) == [manager]) == (state in SENT_BY[trigger])
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+@pytest.mark.parametrize("trigger", SENT_BY)
+def test_a_recipient_without_an_entry_is_sent_the_window(trigger: Trigger, scheduled: bool) -> None:
+    """By every run but one that catches up a window that a scheduled run has opened."""
+    record = new_record(make_window())
+    record.entries = [Entry(channel="email", recipient="manager@example.com", state="delivered")]
+    record.scheduled = scheduled
+    new = ("email", "new@example.com")
+
+    assert (record.owed([new], trigger) == [new]) == (trigger != "catch_up" or not scheduled)
+
+
+def test_a_window_that_is_named_reaches_recipients_who_were_added_or_corrected(sandbox: Sandbox, run: RunTool) -> None:
+    """Exit 0 means that every present recipient has it; nobody gets a second copy."""
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
     run(*OPTION)
 
-    run(*OPTION, SMTP_TO=",".join((*RECIPIENTS, "new@example.com")))
-    run("--start", "2026-11-22T14", SMTP_TO=",".join((*RECIPIENTS, "new@example.com")))
+    corrected = run(*OPTION, SMTP_TO=f"right@example.com,{RECIPIENTS[1]}")
+    added = run(*OPTION, SMTP_TO=f"right@example.com,{RECIPIENTS[1]},new@example.com")
+    again = run(*OPTION, SMTP_TO=f"right@example.com,{RECIPIENTS[1]},new@example.com")
 
-    assert [RECIPIENTS, (*RECIPIENTS, "new@example.com")] == [mail.recipients for mail in sandbox.mails]
+    assert [corrected.code, added.code, again.code] == [0, 0, 0]
+    assert [mail.recipients for mail in sandbox.mails] == [
+        (RECIPIENTS[1],), ("right@example.com",), ("new@example.com",),
+    ]  # fmt: skip
+    assert [*CHATS] == [sent.chat for sent in sandbox.messages]
+
+
+def test_a_channel_that_is_added_gets_a_named_window(sandbox: Sandbox, run: RunTool) -> None:
+    """The other channel, which has it, sends nothing."""
+    run(*OPTION, REPORT_CHANNELS="email")
+
+    assert run(*OPTION).code == 0
+    assert copies(sandbox) == ONCE
+
+
+@LEDGERS
+def test_a_job_that_starts_again_also_reaches_a_recipient_who_was_added_meanwhile(
+    sandbox: Sandbox, run: RunTool, ledger: str
+) -> None:
+    """The window is that run's own."""
+    run(JOB_NAME=job(0), REPORT_LEDGER=ledger)
+
+    assert run(JOB_NAME=job(0), REPORT_LEDGER=ledger, SMTP_TO=",".join((*RECIPIENTS, "new@example.com"))).code == 0
+    assert [mail.recipients for mail in sandbox.mails] == [RECIPIENTS, ("new@example.com",)]
+
+
+def test_addresses_are_the_same_in_whatever_case_they_are_written(sandbox: Sandbox, run: RunTool) -> None:
+    """Another spelling in SMTP_TO is no new recipient."""
+    run(*OPTION)
+
+    assert run(*OPTION, SMTP_TO="Manager@Example.COM,TEAM@example.com").code == 0
+    assert len(sandbox.mails) == 1
+
+
+def test_a_refused_address_that_is_spelt_in_another_case_is_tried_as_it_stands_now(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """The settings decide how an address is written, not the ledger."""
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+    run(*OPTION)
+
+    assert run(*OPTION, SMTP_TO=f"Manager@example.com,{RECIPIENTS[1]}").code == 0
+    assert [mail.recipients for mail in sandbox.mails] == [(RECIPIENTS[1],), ("Manager@example.com",)]
+    assert run(*OPTION).code == 0
+    assert len(sandbox.mails) == 2
+
+
+def test_a_missed_hour_that_somebody_sent_to_himself_is_still_caught_up_for_the_others(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """A trial by hand, from another machine with the same ledger, takes it from nobody."""
+    run(JOB_NAME=job(2), **CATCH_UP)
+    trial = {"SMTP_TO": "me@example.com", "REPORT_CHANNELS": "email"}
+    run("--start", f"{this_hour(2):%Y-%m-%dT%H}", **trial, **CATCH_UP)
+
+    codes = [run(JOB_NAME=job(0), **CATCH_UP).code, run(JOB_NAME=job(0), **CATCH_UP).code]
+
+    missed = [mail.recipients for mail in sandbox.mails if f"{this_hour(2):%Y-%m-%d %H:%M}" in mail.message["Subject"]]
+    assert (codes, missed) == ([0, 0], [("me@example.com",), RECIPIENTS])
+    assert len(sandbox.messages) == 3 * len(CHATS)
+
+
+def test_a_scheduled_run_marks_an_hour_that_was_first_opened_by_hand(sandbox: Sandbox, run: RunTool) -> None:
+    """A recipient who is added later then gets only later hours."""
+    run("--start", f"{this_hour(2):%Y-%m-%dT%H}", **CATCH_UP)
+    run(JOB_NAME=job(1), **CATCH_UP)
+
+    run(JOB_NAME=job(0), SMTP_TO=",".join((*RECIPIENTS, "new@example.com")), **CATCH_UP)
+
+    assert [mail.recipients for mail in sandbox.mails] == [RECIPIENTS, (*RECIPIENTS, "new@example.com")]
+
+
+def test_a_recipient_who_is_added_gets_no_hour_that_a_scheduled_run_opened_before(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Also where that hour is still owed to others and caught up now."""
+    sandbox.mailbox.data_faults += ["451 4.3.0 Later"] * 50
+    run(JOB_NAME=job(1), **CATCH_UP, limit=0.5)
+    sandbox.mailbox.data_faults.clear()
+
+    assert run(JOB_NAME=job(0), SMTP_TO=",".join((*RECIPIENTS, "new@example.com")), **CATCH_UP).code == 0
+    assert [mail.recipients for mail in sandbox.mails] == [(*RECIPIENTS, "new@example.com"), RECIPIENTS]
 
 
 def test_a_recipient_removed_meanwhile_is_owed_nothing_more(sandbox: Sandbox, run: RunTool) -> None:
@@ -443,6 +557,18 @@ def job(back: int) -> str:
 CATCH_UP = {"REPORT_LEDGER": "supabase"}
 
 
+def opened_long_ago(sandbox: Sandbox, back: int, record: str = "") -> None:
+    """Put a delivered record of the hour `back` hours ago into the ledger, or `record` in its place."""
+    entries = [{"channel": "email", "recipient": address, "state": "delivered"} for address in RECIPIENTS]
+    entries += [{"channel": "telegram", "recipient": chat, "state": "delivered"} for chat in CHATS]
+    content = {"template": "hourly", "start": this_hour(back).isoformat(), "entries": entries, "scheduled": True}
+    columns = "template, window_start, record, scheduled"
+    sql = f"insert into report_deliveries ({columns}) values ($1, $2, $3, true) on conflict (template, window_start) "
+    sql += "do update set record = excluded.record"
+    values = (f"hourly.{source_name(sandbox)}", this_hour(back).isoformat(), record or json.dumps(content))
+    sandbox.supabase.sql(sql, *values)
+
+
 def test_the_first_run_ever_makes_up_nothing(sandbox: Sandbox, run: RunTool) -> None:
     """A new installation doesn't flood anyone with yesterday."""
     assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
@@ -513,10 +639,9 @@ def test_windows_out_of_reach_are_named_in_one_alert_with_their_commands(sandbox
     (alert,) = sandbox.alerts
     assert codes == [0, 0]
     assert len(sandbox.mails) == 4
-    assert f"for start in {this_hour(5):%Y-%m-%dT%H} {this_hour(4):%Y-%m-%dT%H}; do kubectl" in alert
-    assert "REPORT_START=$start " in alert
+    assert f"REPORT_START={this_hour(5):%Y-%m-%dT%H} REPORT_COUNT=2 " in alert
     assert "Still owed" not in alert
-    assert "They are too far back" in alert
+    assert "They are further back than REPORT_CATCH_UP reaches" in alert
 
 
 def test_rows_that_came_late_are_told_once_a_change_with_the_command(sandbox: Sandbox, run: RunTool) -> None:
@@ -557,15 +682,87 @@ def test_a_directory_that_was_lost_with_its_pod_repeats_the_mail_under_its_id(sa
     assert len({mail.message["Message-ID"] for mail in sandbox.mails}) == 1
 
 
-def test_all_windows_of_a_long_outage_are_made_good_or_named(sandbox: Sandbox, run: RunTool) -> None:
-    """However much longer than the reach it was."""
-    run(JOB_NAME=job(8), REPORT_CATCH_UP="2", **CATCH_UP)
+@pytest.mark.parametrize("hours", [8, 200])
+def test_all_windows_of_a_long_outage_are_caught_up_or_named(sandbox: Sandbox, run: RunTool, hours: int) -> None:
+    """However much longer than the reach it was; an outage of 200 hours is one range and one command."""
+    opened_long_ago(sandbox, hours + 1)
 
-    assert run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code == 0
+    codes = [run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code for _ in range(2)]
 
     (alert,) = sandbox.alerts
-    assert len(sandbox.mails) == 4
-    assert all(f"{this_hour(back):%Y-%m-%dT%H}" in alert for back in (8, 7, 6, 5, 4))
+    assert (codes, len(sandbox.mails)) == ([0, 0], 3)
+    assert f"REPORT_START={this_hour(hours):%Y-%m-%dT%H} REPORT_COUNT={hours - 3} " in alert
+
+
+def test_hours_out_of_reach_are_named_as_ranges(sandbox: Sandbox, run: RunTool) -> None:
+    """What was delivered between them is not sent again by their commands."""
+    for back in (9, 6):
+        opened_long_ago(sandbox, back)
+
+    run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
+
+    (alert,) = sandbox.alerts
+    for back in (8, 5):
+        assert f"REPORT_START={this_hour(back):%Y-%m-%dT%H} REPORT_COUNT=2 " in alert
+
+
+def test_ranges_that_one_alert_cannot_hold_are_named_by_the_next_run(sandbox: Sandbox, run: RunTool) -> None:
+    """Every other hour was missed; no hour is left unnamed, and none is named twice."""
+    for back in range(4, 40, 2):
+        opened_long_ago(sandbox, back)
+
+    for _ in range(4):
+        run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
+
+    named = [hour for alert in sandbox.alerts for hour in re.findall(r"REPORT_START=(\S+)", alert)]
+    assert named == [f"{this_hour(back):%Y-%m-%dT%H}" for back in range(37, 4, -2)]
+    assert all(len(alert) <= 4096 and "…" not in alert for alert in sandbox.alerts)
+
+
+def test_one_record_that_cannot_be_read_costs_only_its_own_window(sandbox: Sandbox, run: RunTool) -> None:
+    """It is alerted once, with the statement that removes it; the other missed hours are caught up."""
+    run(JOB_NAME=job(4), **CATCH_UP)
+    opened_long_ago(sandbox, 3, record="[]")
+
+    codes = [run(JOB_NAME=job(0), **CATCH_UP).code for _ in range(2)]
+
+    (alert,) = sandbox.alerts
+    late = [mail for mail in sandbox.mails if mail.message["Subject"].endswith("(late)")]
+    assert (codes, len(late), len(sandbox.mails)) == ([1, 0], 2, 4)
+    statement = re.search(r"delete from report_deliveries where [^;]+;", alert)
+    assert statement
+    sandbox.supabase.sql(statement[0])
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+    assert len(sandbox.mails) == 5
+
+
+def test_a_record_that_cannot_be_read_does_not_hide_late_rows_of_other_windows(sandbox: Sandbox, run: RunTool) -> None:
+    """On either side of it."""
+    for back in (4, 2):
+        run(JOB_NAME=job(back), **CATCH_UP)
+    opened_long_ago(sandbox, 4, record="[]")
+    for back in (5, 3):
+        sandbox.supabase.insert(
+            make_rows(2, start=this_hour(back), id=f"0000000{back}-0000-4000-8000-000000000000")[:1]
+        )
+
+    run(JOB_NAME=job(1), **CATCH_UP)
+
+    newest = sandbox.mails[-1]
+    assert newest.text.count("1 row has come late for ") == 2
+
+
+def test_history_is_read_to_its_end_whatever_the_servers_cap(sandbox: Sandbox, run: RunTool) -> None:
+    """With three rows a page, delivered hours beyond the first page are not opened again."""
+    for back in range(6, 1, -1):
+        run(JOB_NAME=job(back), **CATCH_UP)
+    sandbox.supabase.page_cap = 3
+    sandbox.supabase.requests.clear()
+
+    result = run(JOB_NAME=job(1), **CATCH_UP)
+
+    claims = [request for request in sandbox.supabase.requests if request.method == "POST"]
+    assert (result.code, len(sandbox.mails), len(claims)) == (0, 6, 1)
 
 
 def test_a_window_asked_for_by_hand_is_no_beginning_to_catch_up_from(sandbox: Sandbox, run: RunTool) -> None:
@@ -601,16 +798,6 @@ def test_a_jobs_resend_that_is_restarted_sends_only_the_rest(sandbox: Sandbox, r
 
     assert codes == [1, 1]
     assert copies(sandbox) == ((1, 2), (2, 2))
-
-
-def test_a_corrected_address_gets_the_window_by_a_resend(sandbox: Sandbox, run: RunTool) -> None:
-    """As the alert of its refusal says."""
-    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
-    run(*OPTION)
-    assert "or correct it in SMTP_TO and run it again with --resend" in sandbox.alerts[0]
-
-    assert run(*OPTION, "--resend", SMTP_TO=f"right@example.com,{RECIPIENTS[1]}").code == 0
-    assert sandbox.mails[-1].recipients == ("right@example.com", RECIPIENTS[1])
 
 
 def test_one_chat_that_is_to_be_left_alone_does_not_give_up_the_other(sandbox: Sandbox, run: RunTool) -> None:
@@ -658,4 +845,6 @@ def test_windows_out_of_reach_are_named_again_where_nobody_was_told(sandbox: San
     run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
 
     assert len(sandbox.alerts) == 1
-    assert "They are too far back" in sandbox.alerts[0]
+    assert "They are further back than REPORT_CATCH_UP reaches" in sandbox.alerts[0]
+    assert run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code == 0
+    assert len(sandbox.alerts) == 1

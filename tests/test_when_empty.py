@@ -27,18 +27,26 @@ def test_an_empty_window_is_skipped_and_said_so(sandbox: Sandbox, run: RunTool) 
     assert [entry["state"] for entry in entries] == ["skipped"] * (len(RECIPIENTS) + len(CHATS))
 
 
-def test_a_skipped_window_is_not_opened_again(sandbox: Sandbox, run: RunTool) -> None:
-    """It is told apart from a delivered one; --resend still asks for it."""
-    run(*OPTION, **SKIP)
-    sandbox.supabase.insert(make_rows(3))
+def test_a_scheduled_run_does_not_open_its_skipped_window_again(sandbox: Sandbox, run: RunTool) -> None:
+    """As when Kubernetes starts a Job twice; the log tells it apart from a delivered one."""
+    run(JOB_NAME=job(1), **SKIP)
+    sandbox.supabase.insert(make_rows(3, start=this_hour(2)))
 
-    again = run(*OPTION, **SKIP)
+    again = run(JOB_NAME=job(1), **SKIP)
 
     assert (again.code, sandbox.bot.sent) == (0, [])
     assert "was skipped before, for it had no rows" in again.log
     assert f"email to {RECIPIENTS[0]}: skipped at " in again.log
     assert "delivered" not in again.log
-    assert run(*OPTION, "--resend", **SKIP).code == 0
+
+
+def test_a_skipped_window_that_is_named_is_built_again(sandbox: Sandbox, run: RunTool) -> None:
+    """Once it has rows everyone gets it; while it has none it is skipped again."""
+    codes = [run(*OPTION, **SKIP).code, run(*OPTION, **SKIP).code]
+    assert (codes, sandbox.bot.sent) == ([0, 0], [])
+    sandbox.supabase.insert(make_rows(3))
+
+    assert run(*OPTION, **SKIP).code == 0
     assert (len(sandbox.mails), len(sandbox.messages)) == (1, len(CHATS))
 
 
