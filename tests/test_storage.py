@@ -200,6 +200,16 @@ def test_a_host_that_is_not_known_is_said(sandbox: Sandbox) -> None:
         put(sandbox, url="https://no-such-project.invalid")
 
 
+def test_what_is_no_tls_after_the_handshake_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not taken for a workbook that can't be read."""
+    monkeypatch.setenv("SSL_CERT_FILE", sandbox.environment["SSL_CERT_FILE"])
+    sandbox.speak("https")
+    sandbox.supabase.faults.append(Fault(cut="garbled"))
+
+    with pytest.raises(StorageError, match="it does not speak TLS there"):
+        put(sandbox)
+
+
 def test_it_leaves_half_of_the_time_for_a_message_without_the_workbook(sandbox: Sandbox) -> None:
     """However slowly the server answers."""
     sandbox.supabase.always = Fault(drip=0.5, answer=Answer(body=b'{"public": false}'))
