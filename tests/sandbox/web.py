@@ -37,7 +37,7 @@ class Fault:
     `cut` closes the connection: in the "handshake" of TLS, "before" anything is done, "within" the answer, half of
     which is sent, "after" all was done, without an answer, or "garbled", with an answer that is no TLS.
     `hold` does what was asked and waits that many seconds with the answer.
-    `drip` sends the answer byte by byte, with that many seconds between.
+    `drip` sends the answer byte by byte, with that many seconds between. `until` is waited for before all that.
     It is for requests that hold `match`; a cut handshake is for the next connection.
     """
 
@@ -47,6 +47,7 @@ class Fault:
     drip: float = 0.0
     hold: float = 0.0
     match: str = ""
+    until: threading.Event | None = None
 
 
 class Web:
@@ -172,6 +173,8 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 at=time.monotonic(),
             )
             fault, resets = web.take(request), web.resets
+            if fault.until:
+                fault.until.wait(60)
             time.sleep(fault.delay)
             if fault.cut == "before" or resets != web.resets:
                 self.close_connection = True
