@@ -11,7 +11,7 @@ import httpx
 
 from .analysis import excerpt
 from .errors import StorageError
-from .network import is_transient, retry_after, trouble
+from .network import CONNECTION_ERRORS, is_transient, retry_after, trouble
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _AGAIN = "then run this window again."
@@ -28,7 +28,7 @@ class Bucket:
         """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
         try:
             response = await self._client.request(method, path, **options)
-        except httpx.HTTPError as error:
+        except CONNECTION_ERRORS as error:
             found = trouble(error)
             raise StorageError(
                 f"Supabase Storage could not be asked: {found.what}. {found.mend}; SUPABASE_URL says where it is.",

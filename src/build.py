@@ -3,16 +3,18 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 
 from msgspec import Struct
 
 from . import message
 from .analyses import AnalysesTable
 from .errors import RowsMissingError, TimeLimitError
+from .files import private_folder, put_in_place
 from .logs import rows_bar
 from .message import Report
 from .retry import Patience
@@ -21,7 +23,7 @@ from .storage import Shelf, Storage
 from .summary import Summary
 from .told import tell
 from .window import Window, to_compare_with
-from .workbook import ReportWorkbook
+from .workbook import ReportWorkbook, translated
 
 logger = logging.getLogger(__name__)
 COMPARISON_LIMIT = 3.0
@@ -37,34 +39,42 @@ class Builder(Struct, frozen=True, kw_only=True):
     patience: Patience
     clock: Callable[[], datetime]
 
+    @asynccontextmanager
     async def build(
         self, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
-    ) -> tuple[Report | None, Summary]:
+    ) -> AsyncIterator[tuple[Report | None, Summary]]:
         """Read the window into a report, None of it if it is empty and to be skipped; `resent` counts its resends.
 
+        Its workbook is in a folder of its own, so that no other run can replace it before it is sent; the folder is
+        removed at the end of the block.
         Raise TimeLimitError at the end of patience, SourceError or WorkbookError for what they say.
         """
-        try:
-            async with asyncio.timeout_at(self.patience.deadline):
-                return await self._build_whole(window, resent=resent, late=late, remarks=remarks)
-        except TimeoutError:
-            raise TimeLimitError(self.settings.report.report_time_limit) from None
+        report_dir = self.settings.report.report_dir
+        with ExitStack() as stack:
+            with translated(f"{report_dir}"):
+                folder = stack.enter_context(private_folder(report_dir, self.clock()))
+            try:
+                async with asyncio.timeout_at(self.patience.deadline):
+                    built = await self._build_whole(folder, window, resent=resent, late=late, remarks=remarks)
+            except TimeoutError:
+                raise TimeLimitError(self.settings.report.report_time_limit) from None
+            yield built
 
     async def _build_whole(
-        self, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
+        self, folder: Path, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
     ) -> tuple[Report | None, Summary]:
         """Read the window into a workbook; where rows were missing, count and read once more."""
         try:
-            return await self._build(window, resent=resent, late=late, remarks=remarks)
+            return await self._build(folder, window, resent=resent, late=late, remarks=remarks)
         except RowsMissingError as error:
             extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
             logger.warning(
                 "Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra
             )
-            return await self._build(window, resent=resent, late=late, remarks=remarks)
+            return await self._build(folder, window, resent=resent, late=late, remarks=remarks)
 
     async def _build(
-        self, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
+        self, folder: Path, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
     ) -> tuple[Report | None, Summary]:
         """Read the window into a workbook; there is no report of an empty one that is to be skipped."""
         summary, began = Summary(), self.clock()
@@ -80,16 +90,18 @@ class Builder(Struct, frozen=True, kw_only=True):
             before = await self._counted_before(window)
             created = self.clock()
             attachment = workbook.save(
-                self.settings.report.report_dir,
+                folder,
                 summary,
                 table=self.settings.supabase.supabase_table,
                 generated=created,
                 remarks=remarks,
             )
+        with translated(attachment.name):
+            kept = put_in_place(attachment, self.settings.report.report_dir)
         figures = {"rows": summary.rows, "bytes": attachment.stat().st_size}
         seconds = (created - began).total_seconds()
         extra = {"event": "built", "seconds": seconds, **figures}
-        logger.info("%s: %d rows in %s", window.label(), summary.rows, attachment, extra=extra)
+        logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
         told = tell(window, summary, late=late, remarks=remarks, before=before)
         identity = self._identity(window)
         delivery = f"{identity}.resend.{resent}" if resent else identity

@@ -101,7 +101,7 @@ class Composition:
                 clock=self._clock,
             ),
             ledger=self.ledger(settings, api, patience),
-            channels=previews(settings.mail, settings.telegram) if self._options.dry_run else self.channels,
+            channels=previews(settings) if self._options.dry_run else self.channels,
             alarm=self.alarm(settings),
             patience=patience,
             clock=self._clock,

@@ -1,11 +1,19 @@
 """Files that are for their owner only, and whole or not there at all."""
 
+import filecmp
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
+
+_PRIVATE = ".report_build_"
+_LEFT_OVER = timedelta(days=1)
+"""No run takes as long as that."""
 
 
 @contextmanager
@@ -29,6 +37,40 @@ def written_beside(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def private_folder(parent: Path, now: datetime) -> Iterator[Path]:
+    """Make a folder in `parent` that only its owner may enter, and remove it when the block is done.
+
+    Those that killed runs have left there are removed too, if they are a day old at `now` (aware).
+    """
+    for path in parent.glob(f"{_PRIVATE}*"):
+        with suppress(OSError):
+            found = path.lstat()
+            if found.st_uid == os.geteuid() and now.timestamp() - found.st_mtime > _LEFT_OVER.total_seconds():
+                shutil.rmtree(path)  # which refuses what is no folder
+    with TemporaryDirectory(dir=parent, prefix=_PRIVATE, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def put_in_place(file: Path, folder: Path) -> Path:
+    """Copy `file` into `folder`, in place of what bears its name there; return the path.
+
+    Not as a hard link: what somebody did to the one would be done to the other.
+    """
+    path = folder / file.name
+    with written_beside(path) as copy, file.open("rb") as content:
+        shutil.copyfileobj(content, copy, 1 << 20)
+    return path
+
+
+def take_away(file: Path, folder: Path) -> None:
+    """Remove what was put in place, unless something else has taken its place since."""
+    path = folder / file.name
+    with suppress(OSError):
+        if filecmp.cmp(file, path, shallow=False):
+            path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 from pydantic import SecretStr
 
-from .network import trouble
+from .network import CONNECTION_ERRORS, trouble
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 5.0
@@ -39,7 +39,7 @@ class Heartbeat:
         try:
             async with asyncio.timeout(TIMEOUT), httpx.AsyncClient(verify=self._tls, timeout=TIMEOUT) as session:
                 answer = await session.post(f"{self._url}{path}", content=reason.encode())
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
             why = trouble(error).what
         else:
             why = "" if answer.is_success else f"it answered with HTTP {answer.status_code}"

@@ -8,6 +8,8 @@ from email.utils import parsedate_to_datetime
 import httpx
 from msgspec import Struct
 
+from .errors import ReportError
+
 
 class Trouble(Struct, frozen=True, kw_only=True):
     """A failed connection: `what` completes "the server … because", `mend` is a sentence.
@@ -22,6 +24,10 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
 _TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
     (
+        (TimeoutError, httpx.TimeoutException),
+        Trouble(what="it did not answer in time", mend="Look at the server's load and at the network between"),
+    ),
+    (
         (socket.gaierror,),
         Trouble(what="its host name is not known", mend="Check the name, and that DNS works from here"),
     ),
@@ -35,12 +41,14 @@ _TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
         (ConnectionRefusedError,),
         Trouble(what="nothing listens on that port", mend="Check host and port, and that the server is up"),
     ),
-    (
-        (TimeoutError, httpx.TimeoutException),
-        Trouble(what="it did not answer in time", mend="Look at the server's load and at the network between"),
-    ),
 )
 _CUT_OFF = Trouble(what="the connection broke off", mend="Look at the server's log and at the network between")
+_NO_REASONS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""Errors of TLS that tell only that the connection ended, or that data was being waited for."""
+
+
+CONNECTION_ERRORS = (httpx.HTTPError, ssl.SSLError)
+"""What httpx raises when a connection fails; it passes on an error of TLS that comes after the handshake as it is."""
 
 
 def tls_context() -> ssl.SSLContext:
@@ -50,7 +58,7 @@ def tls_context() -> ssl.SSLContext:
 
 def trouble(error: BaseException) -> Trouble:
     """Find out what a failed connection failed of, looking through the exceptions that `error` came from."""
-    causes = list(_causes(error))
+    causes = [cause for cause in _causes(error) if not isinstance(cause, _NO_REASONS)]
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Trouble(
@@ -65,7 +73,8 @@ def trouble(error: BaseException) -> Trouble:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    # Behind an error of our own is another connection's failure, of which an alert is being sent.
+    while error is not None and not isinstance(error, ReportError):
         yield error
         if isinstance(error, BaseExceptionGroup):
             for part in error.exceptions:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import datetime
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,13 +13,15 @@ from .channels.mail import LARGEST
 from .channels.mime import compose, in_base64
 from .files import written_beside
 from .message import Report
-from .variables import MailSettings, TelegramSettings
+from .settings import Settings
+from .variables import MailSettings
 
 
 class Preview(Struct, frozen=True, kw_only=True):
-    """Stands in for the channel `name`: the report goes into a file of `suffix`, as `written` writes it."""
+    """Stands in for the channel `name`: the report goes into a file in `folder`, as `written` writes it."""
 
     name: str
+    folder: Path
     suffix: str
     written: Callable[[Report], Iterable[bytes]]
     recipients: tuple[str, ...] = ("file",)
@@ -26,7 +29,7 @@ class Preview(Struct, frozen=True, kw_only=True):
 
     async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
         """Write the file, for its owner only; raise OSError if it can't be."""
-        path = report.attachment.with_suffix(self.suffix)
+        path = self.folder / f"{report.attachment.stem}{self.suffix}"
         with written_beside(path) as file:
             file.writelines(self.written(report))
         return [Outcome(channel=self.name, recipient=one, state="written", receipt=str(path)) for one in recipients]
@@ -35,13 +38,14 @@ class Preview(Struct, frozen=True, kw_only=True):
         """Send nothing."""
 
 
-def previews(mail: MailSettings | None, telegram: TelegramSettings | None) -> list[Channel]:
-    """Make a preview of each channel that the settings choose."""
+def previews(settings: Settings) -> list[Channel]:
+    """Make a preview of each channel that the settings choose, into REPORT_DIR."""
+    mail, folder = settings.mail, settings.report.report_dir
     found: list[Channel] = []
     if mail:
-        found.append(Preview(name="email", suffix=".eml", written=lambda report: _mail(report, mail)))
-    if telegram:
-        found.append(Preview(name="telegram", suffix=".txt", written=_caption))
+        found.append(Preview(name="email", folder=folder, suffix=".eml", written=lambda report: _mail(report, mail)))
+    if settings.telegram:
+        found.append(Preview(name="telegram", folder=folder, suffix=".txt", written=_caption))
     return found
 
 

@@ -15,6 +15,7 @@ from .build import Builder
 from .channels import Channel, Outcome
 from .delivery import deliver
 from .errors import LedgerError, ReportError, TimeLimitError
+from .files import take_away
 from .ledger import Book, Ledger, addresses
 from .logs import window_in_hand
 from .message import Failure
@@ -106,16 +107,17 @@ class Producer(Struct, frozen=True, kw_only=True):
             self._log_delivered_before(window, book)
             words = "skipped before" if book.record.is_skipped else "delivered before"
             return Result(code=0, words=words, rows=book.record.rows)
-        report, summary = await self.builder.build(window, resent=book.record.resent, late=late, remarks=remarks)
-        if report is None:
-            return await self._skip(window, book)
-        book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
-        size = report.attachment.stat().st_size
-        outcomes = await deliver(report, self.channels, book, self.patience)
-        result = replace(await self._conclude(window, book, outcomes), rows=summary.rows, bytes=size)
-        if late and result.code == 0:
-            report.attachment.unlink(missing_ok=True)  # nobody looks for it; the present window's stays
-        return result
+        building = self.builder.build(window, resent=book.record.resent, late=late, remarks=remarks)
+        async with building as (report, summary):
+            if report is None:
+                return await self._skip(window, book)
+            book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
+            size = report.attachment.stat().st_size
+            outcomes = await deliver(report, self.channels, book, self.patience)
+            result = replace(await self._conclude(window, book, outcomes), rows=summary.rows, bytes=size)
+            if late and result.code == 0:  # nobody looks for it; the present window's stays
+                take_away(report.attachment, self.settings.report.report_dir)
+            return result
 
     async def _conclude(self, window: Window, book: Book, outcomes: Sequence[Outcome]) -> Result:
         failed = [outcome for outcome in outcomes if not outcome.delivered]

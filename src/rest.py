@@ -12,7 +12,7 @@ from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncReque
 
 from .analysis import COLUMNS, excerpt
 from .errors import SourceError, SourceRefusedError, SourceUnreachableError
-from .network import is_transient, retry_after, trouble
+from .network import CONNECTION_ERRORS, is_transient, retry_after, trouble
 from .variables import SupabaseSettings
 
 CONNECT = 10.0
@@ -48,7 +48,7 @@ class Rest:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._deadline):
                 response = await query.request.send(httpx.Headers())
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = trouble(error)
             raise SourceUnreachableError(
                 f"Supabase could not be asked for the table {table}: {found.what}. "

@@ -68,7 +68,7 @@ class ReportWorkbook:
 
         Raise WorkbookError if there is no room for them.
         """
-        with _translated(Path(gettempdir()) / "a temporary file"):
+        with translated(f"A temporary file in {gettempdir()}"):
             while rows:
                 if self._filled == self._sheet_rows:
                     self._streamed.end(self._drawn(self._filled))
@@ -84,13 +84,13 @@ class ReportWorkbook:
     def save(
         self, folder: Path, summary: Summary, *, table: str, generated: datetime, remarks: Sequence[str] = ()
     ) -> Path:
-        """Write the Summary and put the whole file into `folder`; return its path.
+        """Write the Summary and the whole file into `folder`; return its path.
 
         `table` is where the rows came from, `generated` (aware) when the report was made, `remarks` are sentences
         about other windows. Raise WorkbookError if the file cannot be written.
         """
         path = folder / file_name(self._window)
-        with _translated(path):
+        with translated(path.name):
             if self._filled:
                 self._end_sheet()
             else:
@@ -160,12 +160,12 @@ def file_name(window: Window) -> str:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn a failure of the disk into WorkbookError."""
+def translated(what: str) -> Iterator[None]:
+    """Turn a failure of the disk, which hinders `what` from being written, into WorkbookError."""
     try:
         yield
     except OSError as error:
         raise WorkbookError(
-            f"{path} could not be written ({error.strerror or type(error).__name__}). "
+            f"{what} could not be written ({error.strerror or type(error).__name__}). "
             "Check that REPORT_DIR and TMPDIR have room and may be written to, then run this window again."
         ) from error

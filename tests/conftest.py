@@ -31,8 +31,9 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(_servers: Sandbox, tmp_path: Path) -> Sandbox:
-    """Everything the tool talks to, empty, with nothing planned to fail."""
+    """Everything the tool talks to, empty, with nothing planned to fail, its HTTP servers spoken to in the clear."""
     _servers.reset()
+    _servers.speak("http")
     _servers.folder = tmp_path
     return _servers
 

@@ -16,6 +16,7 @@ from .sandbox.telegram import refusal
 from .sandbox.web import Answer, Fault
 
 Plan = Callable[[Sandbox], object]
+HTTP_EDGES = ("Supabase", "Telegram", "Storage", "Ledger (table)")
 HTML = b"<html><title>Bad Gateway</title></html>"
 
 
@@ -31,6 +32,12 @@ class Row:
     chats: tuple[int, int] = (1, 1)
     alerts: int = 0
     code: int = 0
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """How the HTTP servers are spoken to: over TLS, and in the clear as well where the fault is theirs."""
+        in_the_clear = self.edge in HTTP_EDGES and "TLS" not in self.fault
+        return ("https", "http") if in_the_clear else ("https",)
 
 
 def once(status: int, body: bytes = b"", **headers: str) -> Plan:
@@ -173,7 +180,9 @@ def _row(edge: str, fault: str, plan: Plan, *, changes: dict[str, str] | None = 
 
 ROWS = [
     _row("Supabase", "connection cut before an answer, once", supabase(cut="before")),
+    _row("Supabase", "connection ended in the TLS handshake, once", supabase(cut="handshake")),
     _row("Supabase", "answer cut off within, once", supabase(cut="within")),
+    _row("Supabase", "answer later than the time-out, once", supabase(delay=0.7)),
     _row("Supabase", "second page cut off, once: asked again from its cursor",
          second_page_cut),
     _row("Supabase", "500 once", once(500)),
@@ -224,6 +233,7 @@ ROWS = [
     _row("SMTP", "nothing listens, to the end", lambda _: None, changes={"SMTP_PORT": "1"}, **NO_MAIL),
     _row("Telegram", "502 once", chat(Fault(answer=Answer(status=502, body=HTML)))),
     _row("Telegram", "429 with retry_after, once", chat(Fault(answer=TOO_MANY))),
+    _row("Telegram", "connection ended in the TLS handshake, once", chat(Fault(cut="handshake"))),
     _row("Telegram", "connection cut before anything was done: the caption of the repeat says so",
          chat(Fault(cut="before"))),
     _row("Telegram", "connection cut after the message was taken: the caption of the repeat says so",
@@ -251,6 +261,8 @@ ROWS = [
          changes=BUCKET),
     _row("Storage", "stored, but the answer got lost, once: put in its own place again", stored(
         cut="after", match="/object/reports/"), changes=BUCKET),
+    _row("Storage", "answer later than the time-out, once", stored(delay=0.7, match="/object/reports/"),
+         changes=BUCKET),
     _row("Storage", "web page with 200, once", stored(answer=Answer(body=HTML)), changes=BUCKET),
     _row("Storage", "no link in the answer, once", stored(answer=Answer(body=b"{}"), match="/sign/"), changes=BUCKET),
     _row("Storage", "503 to half of the time that is left: the messages come without the workbook", stored(
@@ -266,6 +278,8 @@ ROWS = [
         413, "The object exceeded the maximum allowed size"), match="/object/reports/"), changes=BUCKET, **FAILS),
     _row("Ledger (table)", "503 once, at the claim", supabase(
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE),
+    _row("Ledger (table)", "answer later than the time-out, once, at the claim", supabase(
+        hold=0.7, match="report_deliveries"), changes=TABLE),
     _row("Ledger (table)", "503 to the end of the time limit", for_ever(
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE, **FAILS),
     _row("Ledger (table)", "another run holds the window, to the end", claimed_by("another-pod", 600), changes=TABLE,

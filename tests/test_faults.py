@@ -26,9 +26,13 @@ TIMING = Timing(
 )
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.edge}: {row.fault}")
-def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, row: Row) -> None:
+@pytest.mark.parametrize(
+    ("row", "scheme"),
+    [pytest.param(row, scheme, id=f"{row.edge}, {scheme}: {row.fault}") for row in ROWS for scheme in row.schemes],
+)
+def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, row: Row, scheme: str) -> None:
     """Who got how many copies, who was alerted, and the exit code; whoever got one got all rows."""
+    sandbox.speak(scheme)
     rows = make_rows(5)
     sandbox.supabase.insert(rows)
     row.plan(sandbox)

@@ -2,11 +2,14 @@
 
 import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from src.files import written_beside
+from src.files import private_folder, put_in_place, take_away, written_beside
+
+NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 
 
 def test_a_file_is_for_its_owner_only(tmp_path: Path) -> None:
@@ -59,3 +62,47 @@ def test_a_report_made_again_takes_the_place_of_the_old_one(tmp_path: Path) -> N
             file.write(content)
 
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"second"]
+
+
+def test_a_private_folder_is_its_owners_only_and_goes_with_what_is_in_it(tmp_path: Path) -> None:
+    """However its block ends."""
+
+    def fail() -> None:
+        with private_folder(tmp_path, NOW) as folder:
+            (folder / "report.xlsx").write_bytes(b"rows")
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_put_in_place_is_a_copy_for_its_owner_only(tmp_path: Path) -> None:
+    """What is done to it afterwards doesn't touch the one that is sent."""
+    file = tmp_path / "built" / "report.xlsx"
+    file.parent.mkdir()
+    file.write_bytes(b"rows")
+
+    path = put_in_place(file, tmp_path)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.write_bytes(b"changed")
+
+    assert (path, mode) == (tmp_path / "report.xlsx", 0o600)
+    assert file.read_bytes() == b"rows"
+
+
+@pytest.mark.parametrize("there", [b"rows", b"others", None], ids=["its own", "another's", "none"])
+def test_only_the_same_file_is_taken_away(tmp_path: Path, there: bytes | None) -> None:
+    """Another one may have taken its place; it may be gone."""
+    file, path = tmp_path / "built" / "report.xlsx", tmp_path / "report.xlsx"
+    file.parent.mkdir()
+    file.write_bytes(b"rows")
+    if there:
+        path.write_bytes(there)
+
+    take_away(file, tmp_path)
+
+    assert path.exists() == (there == b"others")
+    assert file.exists()

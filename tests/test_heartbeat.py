@@ -47,13 +47,20 @@ def test_wrong_settings_are_told_too(sandbox: Sandbox, run: RunTool) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault(answer=Answer(status=500)), Fault(cut="before"), Fault(delay=0.4, cut="before")],
-    ids=["500", "cut", "slow"],
+    [
+        Fault(answer=Answer(status=500)),
+        Fault(cut="before"),
+        Fault(delay=0.4, cut="before"),
+        Fault(cut="handshake"),
+        Fault(cut="garbled"),
+    ],
+    ids=["500", "cut", "slow", "cut in the handshake", "garbled"],
 )
 def test_a_broken_monitor_is_logged_and_fails_nothing(sandbox: Sandbox, run: RunTool, fault: Fault) -> None:
     """The report matters, the monitor doesn't; nobody is alerted of it."""
+    sandbox.speak("https")
     sandbox.supabase.insert(make_rows(3))
-    sandbox.monitor.always = fault
+    sandbox.monitor.faults += [fault] * 2
 
     result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url)
 

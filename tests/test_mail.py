@@ -44,7 +44,7 @@ def make_report(folder: Path, identity: str = "report.hourly.20261122T130000Z.01
 def send(sandbox: Sandbox, *, trusted: trustme.CA | None = None, timeout: float = 5, **changes: str) -> list[Outcome]:
     """Send a report through the sandbox's mail server."""
     tls = ssl.create_default_context()
-    (trusted or sandbox.mailbox.certificates).configure_trust(tls)
+    (trusted or sandbox.authority).configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
     channel = MailChannel(MailSettings.model_validate(values | changes), tls, timeout=timeout)
     return asyncio.run(channel.send(make_report(sandbox.folder), channel.recipients, frozenset()))

@@ -42,11 +42,12 @@ DATA = st.sampled_from(
 RUNS = 8
 
 
-@pytest.mark.parametrize("ledger", ["directory", "supabase"])
+@pytest.mark.parametrize(("ledger", "scheme"), [("directory", "http"), ("supabase", "https")])
 def test_after_any_faults_everyone_has_every_row_and_no_more_copies_than_ambiguous_faults_explain(
-    sandbox: Sandbox, run: Callable[..., Run], ledger: str
+    sandbox: Sandbox, run: Callable[..., Run], ledger: str, scheme: str
 ) -> None:
     """Whatever fails, as long as it ends some time."""
+    sandbox.speak(scheme)
     rows = make_rows(7)
 
     @settings(

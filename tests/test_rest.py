@@ -149,6 +149,16 @@ def test_https_to_a_server_that_speaks_plain_http_is_said(sandbox: Sandbox) -> N
         read(sandbox, supabase_url=sandbox.supabase.url.replace("http://", "https://"))
 
 
+def test_what_is_no_tls_after_the_handshake_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpx passes it on as ssl.SSLError."""
+    monkeypatch.setenv("SSL_CERT_FILE", sandbox.environment["SSL_CERT_FILE"])
+    sandbox.speak("https")
+    sandbox.supabase.faults.append(Fault(cut="garbled"))
+
+    with pytest.raises(SourceUnreachableError, match="it does not speak TLS there"):
+        read(sandbox)
+
+
 def test_a_certificate_nobody_vouches_for_is_said(sandbox: Sandbox) -> None:
     """The key does not leave this machine."""
     port = sandbox.mailbox.tls_port  # any server with the sandbox's certificate

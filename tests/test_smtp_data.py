@@ -154,5 +154,5 @@ def test_a_workbook_that_cannot_be_read_again_is_not_the_mail_servers_fault(tmp_
 
     outcome = send(Server(), replace(report, worded=lose_it))
 
-    assert f"{report.attachment} can't be read again" in outcome.failure
+    assert f"{report.attachment.name} can't be read again" in outcome.failure
     assert "mail server" not in outcome.failure

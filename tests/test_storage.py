@@ -17,7 +17,7 @@ from src.variables import SupabaseSettings
 
 from .builders import START
 from .faults import storage_says
-from .sandbox import Sandbox, downloads
+from .sandbox import Sandbox
 from .sandbox.web import Answer, Fault
 
 CONTENT = b"PK\x03\x04" + bytes(range(256)) * 2000
@@ -75,7 +75,7 @@ def test_the_file_comes_back_through_its_link_byte_by_byte(sandbox: Sandbox) -> 
         len(CONTENT),
         START + timedelta(hours=72),
     )
-    assert downloads(f"here: {file.link} .") == [CONTENT]
+    assert sandbox.downloads(f"here: {file.link} .") == [CONTENT]
 
 
 def test_the_upload_is_streamed_and_takes_the_place_of_an_earlier_one(sandbox: Sandbox) -> None:
@@ -181,7 +181,7 @@ def test_what_may_be_gone_at_the_next_attempt_is_tried_again(sandbox: Sandbox, m
 
     (file,) = put(sandbox)
 
-    assert downloads(file.link) == [CONTENT]
+    assert sandbox.downloads(file.link) == [CONTENT]
 
 
 def test_a_public_bucket_gets_nothing(sandbox: Sandbox) -> None:
@@ -198,6 +198,16 @@ def test_a_host_that_is_not_known_is_said(sandbox: Sandbox) -> None:
 
     with pytest.raises(StorageError, match=sentence):
         put(sandbox, url="https://no-such-project.invalid")
+
+
+def test_what_is_no_tls_after_the_handshake_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not taken for a workbook that can't be read."""
+    monkeypatch.setenv("SSL_CERT_FILE", sandbox.environment["SSL_CERT_FILE"])
+    sandbox.speak("https")
+    sandbox.supabase.faults.append(Fault(cut="garbled"))
+
+    with pytest.raises(StorageError, match="it does not speak TLS there"):
+        put(sandbox)
 
 
 def test_it_leaves_half_of_the_time_for_a_message_without_the_workbook(sandbox: Sandbox) -> None:

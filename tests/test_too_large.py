@@ -240,7 +240,7 @@ def test_a_storage_that_fails_is_told_as_the_cause(sandbox: Sandbox, run: RunToo
 def by_mail(sandbox: Sandbox, report: Report) -> list[Outcome]:
     """Send a report by mail alone."""
     tls = ssl.create_default_context()
-    sandbox.mailbox.certificates.configure_trust(tls)
+    sandbox.authority.configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
     channel = MailChannel(MailSettings.model_validate(values), tls)
     return asyncio.run(channel.send(report, channel.recipients, frozenset()))

@@ -24,7 +24,6 @@ def serve(pipe: Connection, folder: Path) -> None:
     with sandbox.mailbox.serving(), sandbox.bot.serving():
         environment = sandbox.environment
         sandbox.bot.reset()  # fills its chats
-        sandbox.mailbox.certificates.cert_pem.write_to_path(environment["SSL_CERT_FILE"])
         # One chat, because the other programs know one.
         pipe.send(environment | {"TELEGRAM_API_URL": sandbox.bot.url, "TELEGRAM_CHAT_ID": CHATS[0]})
         try:

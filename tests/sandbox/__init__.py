@@ -2,45 +2,68 @@
 
 import html
 import re
+import ssl
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import trustme
 
 from . import smtp, telegram
 from .monitor import Monitor
 from .smtp import Delivery, Mailbox
 from .supabase import Supabase
 from .telegram import BotApi, Sent
+from .web import Web
 
 RECIPIENTS = ("manager@example.com", "team@example.com")
 CHATS = ("-1001000000001", "42")
 
 
 class Sandbox:
-    """Supabase, a mail server and the Bot API; `folder` holds what the tool writes."""
+    """Supabase, a mail server, the Bot API and a monitor; `folder` holds what the tool writes.
+
+    All their certificates are of one authority, which SSL_CERT_FILE names.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.authority = trustme.CA()
         self._certificate = folder / "sandbox-ca.pem"
-        self.supabase = Supabase()
-        self.mailbox = Mailbox()
-        self.bot = BotApi()
-        self.monitor = Monitor()
+        self.authority.cert_pem.write_to_path(str(self._certificate))
+        # By its name, so that there is a wrong one too: its address.
+        self.mailbox = Mailbox(self._tls("localhost"))
+        tls = self._tls("127.0.0.1")
+        self.supabase = Supabase(tls)
+        self.bot = BotApi(tls)
+        self.monitor = Monitor(tls)
+        self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor)
+        self._servers: tuple[Mailbox | Web, ...] = (self.mailbox, *self._webs)
+
+    def _tls(self, host: str) -> ssl.SSLContext:
+        """Make a server's side of TLS for `host`."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert(host).configure_cert(context)
+        return context
 
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Serve everything while the block runs."""
         with ExitStack() as stack:
-            for server in (self.supabase, self.mailbox, self.bot, self.monitor):
+            for server in self._servers:
                 stack.enter_context(server.serving())
-            self.mailbox.certificates.cert_pem.write_to_path(str(self._certificate))
             self.reset()
             yield
 
+    def speak(self, scheme: str) -> None:
+        """Let the HTTP servers be reached by `scheme`, http or https."""
+        for server in self._webs:
+            server.secure = scheme == "https"
+
     def reset(self) -> None:
         """Empty tables, mailbox and chats, and forget every planned failure."""
-        for server in (self.supabase, self.mailbox, self.bot, self.monitor):
+        for server in self._servers:
             server.reset()
 
     @property
@@ -64,15 +87,24 @@ class Sandbox:
         by_mail = [
             (address, content)
             for mail in self.mails
-            for content in mail.attachments() or downloads(mail.text)
+            for content in mail.attachments() or self.downloads(mail.text)
             for address in mail.recipients
         ]
         by_chat = [
             (sent.chat, content)
             for sent in self.messages
-            for content in ([sent.document] if sent.document else downloads(sent.markup))
+            for content in ([sent.document] if sent.document else self.downloads(sent.markup))
         ]
         return by_mail + by_chat
+
+    def downloads(self, text: str) -> list[bytes]:
+        """Follow the links to stored files in a text, as whoever reads it would: without any key."""
+        tls = ssl.create_default_context(cafile=self._certificate)
+        contents = []
+        for link in links(text):
+            with urllib.request.urlopen(link, timeout=60, context=tls) as response:
+                contents.append(response.read())
+        return contents
 
     @property
     def environment(self) -> dict[str, str]:
@@ -115,17 +147,8 @@ class Sandbox:
 
 def links(text: str) -> list[str]:
     """List the links to stored files in a text, plain or HTML."""
-    found = re.findall(r"http://[^\s\"<]+/storage/v1/object/[^\s\"<]+", html.unescape(text))
+    found = re.findall(r"https?://[^\s\"<]+/storage/v1/object/[^\s\"<]+", html.unescape(text))
     return list(dict.fromkeys(found))
-
-
-def downloads(text: str) -> list[bytes]:
-    """Follow the links to stored files in a text, as whoever reads it would: without any key."""
-    contents = []
-    for link in links(text):
-        with urllib.request.urlopen(link, timeout=60) as response:
-            contents.append(response.read())
-    return contents
 
 
 def _is_told(sent: Sent) -> bool:

@@ -13,7 +13,6 @@ from email.message import EmailMessage
 from email.policy import default
 from typing import Any
 
-import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import DATA_SIZE_DEFAULT, SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -68,9 +67,9 @@ class Mailbox:
     that "taken, cut" or "taken, silent" for `hold` seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext) -> None:
         self.tls_port = self.starttls_port = 0
-        self.certificates = trustme.CA()
+        self._tls = tls
         self.reset()
 
     def reset(self) -> None:
@@ -93,11 +92,9 @@ class Mailbox:
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Serve on both ports while the block runs."""
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.certificates.issue_cert("localhost").configure_cert(tls)
         controllers = (
-            self._controller(ssl_context=tls, auth_require_tls=False),
-            self._controller(tls_context=tls, require_starttls=True),
+            self._controller(ssl_context=self._tls, auth_require_tls=False),
+            self._controller(tls_context=self._tls, require_starttls=True),
         )
         self.tls_port, self.starttls_port = (controller.port for controller in controllers)
         for controller in controllers:

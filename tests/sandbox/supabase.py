@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import ssl
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -35,8 +36,8 @@ _HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date
 class Supabase(Web):
     """A project's REST and Storage address. `page_cap` lowers the 1,000 rows that a page holds at most."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        super().__init__(tls)
         self.secret_key = f"sb_secret_{secrets.token_urlsafe(24)}"
         self.publishable_key = f"sb_publishable_{secrets.token_urlsafe(24)}"
         self.page_cap: int | None = None

@@ -1,6 +1,7 @@
 """A Bot API stand-in: the answers, errors and limits of the real one, as far as sending goes."""
 
 import json
+import ssl
 import time
 from dataclasses import dataclass
 from email.parser import BytesParser
@@ -38,8 +39,8 @@ class _Upload:
 class BotApi(Web):
     """One bot that is a member of `chats`; `blocked` chats refuse it. `largest` is what a file may have in bytes."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        super().__init__(tls)
         self.chats: set[str] = set()
         self.blocked: set[str] = set()
         self.largest = DOCUMENT_LIMIT

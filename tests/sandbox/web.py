@@ -1,9 +1,11 @@
-"""A small HTTP server in a thread whose next answers can be told to fail."""
+"""A small HTTP and HTTPS server in threads whose next answers can be told to fail."""
 
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -32,9 +34,11 @@ class Answer:
 class Fault:
     """One planned failure: wait `delay` seconds, then answer with `answer` in place of the real one, if given.
 
-    `cut` closes the connection: "before" anything is done, "within" the answer, half of which is sent, or "after"
-    all was done, without an answer. `hold` does what was asked and waits that many seconds with the answer.
-    `drip` sends the answer byte by byte, with that many seconds between. It is for requests that hold `match`.
+    `cut` closes the connection: in the "handshake" of TLS, "before" anything is done, "within" the answer, half of
+    which is sent, "after" all was done, without an answer, or "garbled", with an answer that is no TLS.
+    `hold` does what was asked and waits that many seconds with the answer.
+    `drip` sends the answer byte by byte, with that many seconds between. `until` is waited for before all that.
+    It is for requests that hold `match`; a cut handshake is for the next connection.
     """
 
     answer: Answer | None = None
@@ -43,18 +47,29 @@ class Fault:
     drip: float = 0.0
     hold: float = 0.0
     match: str = ""
+    until: threading.Event | None = None
 
 
 class Web:
-    """A server on a free port of the loopback; each request uses up one of `faults`, oldest first, then `always`."""
+    """A server on free ports of the loopback; each request uses up one of `faults`, oldest first, then `always`.
 
-    def __init__(self) -> None:
+    It speaks plain HTTP on one port and TLS, as `tls` says, on another; `secure` tells which of them `url` names.
+    """
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
         self.faults: list[Fault] = []
         self.always: Fault | None = None
         self.resets = 0
         self.requests: list[Request] = []
-        self.url = ""
+        self.secure = False
+        self._tls = tls
+        self._plain_port = self._tls_port = 0
         self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """Where it is served."""
+        return f"https://127.0.0.1:{self._tls_port}" if self.secure else f"http://127.0.0.1:{self._plain_port}"
 
     def answer(self, request: Request) -> Answer:
         """Do what the real server would do."""
@@ -69,27 +84,79 @@ class Web:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Serve while the block runs."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
+        """Serve on both ports while the block runs."""
+        with ExitStack() as stack:
+            self._plain_port = stack.enter_context(_served(_Server(self, None)))
+            self._tls_port = stack.enter_context(_served(_Server(self, self._tls)))
             yield
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
     def take(self, request: Request) -> Fault:
         """Record `request` and return the fault that is due for it, an empty one if none is."""
         with self._lock:
             self.requests.append(request)
             for fault in self.faults:
-                if fault.match in request.target:
+                if fault.match in request.target and fault.cut != "handshake":
                     self.faults.remove(fault)
                     return fault
             return self.always if self.always and self.always.match in request.target else Fault()
+
+    def take_handshake(self) -> bool:
+        """Tell whether the handshake of a new connection is to be cut."""
+        with self._lock:
+            is_due = bool(self.faults) and self.faults[0].cut == "handshake"
+            if is_due:
+                self.faults.pop(0)
+            return is_due
+
+
+class _Server(ThreadingHTTPServer):
+    """Serves `web` on a port of its own, over TLS where a context for it is given.
+
+    A connection over TLS ends without a close_notify, as with most servers, so that an end looks as a cut does.
+    """
+
+    def __init__(self, web: Web, tls: ssl.SSLContext | None) -> None:
+        self._web = web
+        self._tls = tls
+        super().__init__(("127.0.0.1", 0), _handler(web))
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        """Accept a connection; its handshake is left to the thread that serves it."""
+        connection, address = super().get_request()
+        if self._tls:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def finish_request(self, request: object, address: object) -> None:
+        """Serve a connection, once its handshake is done."""
+        if isinstance(request, ssl.SSLSocket):
+            if self._web.take_handshake():
+                _read_hello(request)
+                return
+            try:
+                request.do_handshake()
+            except OSError:  # the client has given up
+                return
+        super().finish_request(request, address)  # type: ignore[arg-type] # typeshed's names for them are its own
+
+
+def _read_hello(connection: socket.socket) -> None:
+    """Read the ClientHello below TLS: with something unread a close would be a reset, not an end (RFC 9293 3.6.1)."""
+    record = socket.socket.recv(connection, 5, socket.MSG_WAITALL)
+    socket.socket.recv(connection, int.from_bytes(record[3:5]), socket.MSG_WAITALL)
+
+
+@contextmanager
+def _served(server: _Server) -> Iterator[int]:
+    """Serve in a thread while the block runs, on the port that is yielded."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
@@ -106,8 +173,14 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 at=time.monotonic(),
             )
             fault, resets = web.take(request), web.resets
+            if fault.until:
+                fault.until.wait(60)
             time.sleep(fault.delay)
             if fault.cut == "before" or resets != web.resets:
+                self.close_connection = True
+                return
+            if fault.cut == "garbled":
+                socket.socket.send(self.connection, b"below TLS")
                 self.close_connection = True
                 return
             answer = fault.answer or web.answer(request)
@@ -115,7 +188,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             if fault.cut == "after":
                 self.close_connection = True
                 return
-            with suppress(ConnectionError):  # a client that has given up, or was killed
+            with suppress(OSError):  # a client that has given up, or was killed
                 self._send(answer, fault)
 
         do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = _respond  # noqa: N815 - http.server's names
