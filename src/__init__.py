@@ -1,14 +1,21 @@
 """One hour of analyses, from Supabase to mailbox and chat.
 
-Read in the order in which a report travels:
+    cli         arguments → command → exit code
+    commands    what one can ask for: a report, a backfill, a check
+    pipeline    what happens to a window: claim, build, deliver, conclude
+    channels    email and Telegram, and the files of a dry run
+    ledger      what has been delivered to whom
+    message     what a report says, in the form of each channel
+    workbook    rows and figures → the `.xlsx` file
+    supabase    its REST interface and Storage
+    phrases     every word that a recipient reads
+    config      environment and `.env` → settings; windows and commands that follow from them
+    domain      windows, analyses and figures: pure data and arithmetic
+    runtime     retries, connections, logs, files
+    errors      everything that can go wrong
 
-    errors → network → retry → forms → variables → settings → window → analysis → rest → analyses → quantiles →
-    summary → cells → files → data_sheet → sheet_rows → package → lines → chart → summary_sheet → workbook → plain →
-    words → told → letter → message → bucket → storage → channels → parcel → record → ledger → ledger_folder →
-    ledger_table → delivery → alarm → logs → options → heartbeat → preview → build → produce → history → catch_up →
-    backfill → check → composition → run
-
-A module imports only what stands before it in that line.
+A package imports only what stands below it, and none of those beside it (channels and ledger; message, workbook and
+supabase); `make lint` checks that.
 """
 
 VERSION = "1.0.0"

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from openpyxl import load_workbook
 from python_calamine import CalamineWorkbook
 
-from src.analysis import Analysis
-from src.data_sheet import SHEET_ROWS
-from src.summary import Summary
-from src.window import HOUR, Window
-from src.workbook import ReportWorkbook
+from src.domain.analysis import Analysis
+from src.domain.summary import Summary
+from src.domain.window import HOUR, Window
+from src.workbook.data_sheet import SHEET_ROWS
+from src.workbook.writer import ReportWorkbook
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)
 """An hour that is over; tests put their rows into it and ask for it with --start."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from src.composition import Timing
-from src.run import main
-from src.variables import GROUPS
+from src.commands.report import main
+from src.config.settings import GROUPS
+from src.pipeline.services import Timing
 
 from .sandbox import Sandbox
 

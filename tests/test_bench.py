@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from src.analyses import AnalysesTable
-from src.analysis import Analysis
-from src.network import tls_context
-from src.rest import open_rest
-from src.retry import Patience
-from src.variables import SupabaseSettings
+from src.config.settings import SupabaseSettings
+from src.domain.analysis import Analysis
+from src.runtime.connection import tls_context
+from src.runtime.retry import Patience
+from src.supabase.analyses import AnalysesTable
+from src.supabase.client import open_rest
 
 from .bench.bars import DRY, LATE, MILLION, bars
 from .bench.pages import PAGE, Hour, serving

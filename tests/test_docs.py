@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from src.variables import GROUPS
+from src.config.settings import GROUPS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -124,8 +124,8 @@ def test_development_uses_the_very_versions_that_are_deployed() -> None:
     assert deployed == {name: developed.get(name) for name in deployed}
 
 
-def test_the_readmes_table_of_the_code_names_every_module() -> None:
+def test_the_readmes_table_of_the_code_names_every_package() -> None:
     """In it a newcomer looks for where a thing is done."""
-    modules = {path.stem for path in (ROOT / "src").iterdir() if path.suffix == ".py"} - {"__init__"}
+    packages = {path.parent.name for path in (ROOT / "src").glob("*/__init__.py")}
 
-    assert modules <= set(re.findall(r"\]\(src/(\w+)\.py", readme_section("How the code reads")))
+    assert packages == set(re.findall(r"\]\(src/(\w+)\)", readme_section("How the code reads")))

@@ -10,9 +10,11 @@ import httpx
 import pytest
 
 from src import errors
-from src.bucket import unreadable
 from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
+from src.config.settings import MailSettings, TelegramSettings
+from src.domain.summary import Summary
+from src.domain.window import HOUR, starting_at
 from src.errors import (
     BadAnswerError,
     DeliveryError,
@@ -31,14 +33,12 @@ from src.errors import (
     TooLargeError,
     WorkbookError,
 )
-from src.ledger_folder import held_by_another
-from src.network import tls_context
-from src.record import read_record
-from src.rest import refusal
-from src.summary import Summary
-from src.variables import MailSettings, TelegramSettings
-from src.window import HOUR, starting_at
-from src.workbook import ReportWorkbook
+from src.ledger.directory import held_by_another
+from src.ledger.record import read_record
+from src.runtime.connection import tls_context
+from src.supabase.bucket import unreadable
+from src.supabase.client import refusal
+from src.workbook.writer import ReportWorkbook
 
 from .builders import START, make_window
 

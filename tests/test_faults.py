@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.composition import Timing
+from src.pipeline.services import Timing
 
 from .builders import OPTION, data_rows, ids, make_rows
 from .conftest import Run

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.analysis import read_by_hand, read_page
-from src.cells import shortened, visible
-from src.message import CAPTION_LIMIT, File, marked_as_repeat, worded
-from src.summary import Summary
-from src.told import tell
+from src.domain.analysis import read_by_hand, read_page
+from src.domain.summary import Summary
+from src.message.content import tell
+from src.message.report import CAPTION_LIMIT, File, marked_as_repeat, worded
+from src.workbook.cells import shortened, visible
 
 from .builders import START, build, data_rows, data_rows_again, make_window
+from .message.test_message import Page
 from .sandbox.markup import plain
-from .test_cells import unescaped
 from .test_imports import SRC
-from .test_message import Page
+from .workbook.test_cells import unescaped
 
 NASTY = ["=1+1", "#N/A", "+7", "-2", "@x", "\x00", "\r\n", "\ud800", "_x0041_", " a ", "<&>\"'", "]]>", "🙂" * 17_000]
 TEXT = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(NASTY)

@@ -16,12 +16,12 @@ from cronsim import CronSim
 from kubernetes_validate import ValidationError, validate
 
 from src import VERSION
-from src.alarm import NOTE_LIMIT
-from src.delivery import ALERT_LIMIT
-from src.options import CRONJOB as CRONJOB_NAME
-from src.options import NAMESPACE
-from src.settings import read_settings
-from src.variables import GROUPS
+from src.cli import CRONJOB as CRONJOB_NAME
+from src.cli import NAMESPACE
+from src.config.loader import read_settings
+from src.config.settings import GROUPS
+from src.pipeline.alerts import NOTE_LIMIT
+from src.pipeline.deliver import ALERT_LIMIT
 
 from .manifests import (
     BACKFILL,

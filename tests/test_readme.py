@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from src.composition import Timing
-from src.run import main
-from src.window import HOUR
+from src.commands.report import main
+from src.domain.window import HOUR
+from src.pipeline.services import Timing
 
 from .builders import OPTION, make_rows
 from .sandbox import Sandbox

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from src.run import settle
-from src.window import HOUR
+from src.commands.report import settle
+from src.domain.window import HOUR
 
 from .builders import OPTION, START, Rows, data_rows, data_rows_again, ids, make_rows, make_window
 from .conftest import Run
@@ -21,8 +21,8 @@ from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.sample import sample_hour
 from .sandbox.telegram import refusal
 from .sandbox.web import Answer, Fault
+from .supabase.test_analyses import answer
 from .terminal import on_terminal
-from .test_analyses import answer
 
 ROOT = Path(__file__).parent.parent
 RunTool = Callable[..., Run]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from src.logs import HIDDEN, Redaction, set_up_logs
+from src.runtime.logs import HIDDEN, Redaction, set_up_logs
 
 from .builders import OPTION, make_rows
 from .conftest import Run

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused
 
+from ..config.settings import MailSettings
 from ..errors import DeliveryError, TooLargeError
-from ..message import Report
-from ..plain import megabytes
-from ..variables import MailSettings
-from . import Outcome, not_delivered
+from ..message.report import Report
+from ..phrases.formats import megabytes
+from .interface import Outcome, not_delivered
 from .mime import Mail, compose, compose_alert, domain, in_base64
 from .smtp_data import transmit
 from .smtp_replies import is_too_large, is_transient, line, translated

@@ -15,9 +15,9 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
+from ..config.settings import MailSettings
 from ..errors import DeliveryError, TooLargeError
-from ..network import trouble
-from ..variables import MailSettings
+from ..runtime.connection import trouble
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
+from ..config.settings import TelegramSettings
 from ..errors import DeliveryError, TooLargeError
-from ..message import Report, marked_as_repeat
-from ..network import trouble
-from ..plain import megabytes
-from ..variables import TelegramSettings
-from . import Outcome, not_delivered
+from ..message.report import Report, marked_as_repeat
+from ..phrases.formats import megabytes
+from ..runtime.connection import trouble
+from .interface import Outcome, not_delivered
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 logger = logging.getLogger(__name__)

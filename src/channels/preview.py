@@ -1,0 +1,59 @@
+"""A dry run: what a channel would send becomes a file beside the workbook, and nobody is sent anything."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..config.loader import Settings
+from ..config.settings import MailSettings
+from ..message.report import Report
+from ..phrases import english as words
+from ..runtime.atomic_write import written_beside
+from .interface import Channel, Outcome
+from .mail import LARGEST
+from .mime import compose, in_base64
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    """Stands in for the channel `name`: the report goes into a file in `folder`, as `written` writes it."""
+
+    name: str
+    folder: Path
+    suffix: str
+    written: Callable[[Report], Iterable[bytes]]
+    recipients: tuple[str, ...] = ("file",)
+    one_by_one: bool = False
+
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
+        """Write the file, for its owner only; raise OSError if it can't be."""
+        path = self.folder / f"{report.attachment.stem}{self.suffix}"
+        with written_beside(path) as file:
+            file.writelines(self.written(report))
+        return [Outcome(channel=self.name, recipient=one, state="written", receipt=str(path)) for one in recipients]
+
+    async def alert(self, text: str, at: datetime) -> None:
+        """Send nothing."""
+
+
+def previews(settings: Settings) -> list[Channel]:
+    """Make a preview of each channel that the settings choose, into REPORT_DIR."""
+    mail, folder = settings.mail, settings.report.report_dir
+    found: list[Channel] = []
+    if mail:
+        found.append(Preview(name="email", folder=folder, suffix=".eml", written=lambda report: _mail(report, mail)))
+    if settings.telegram:
+        found.append(Preview(name="telegram", folder=folder, suffix=".txt", written=_caption))
+    return found
+
+
+def _mail(report: Report, settings: MailSettings) -> Iterator[bytes]:
+    if in_base64(report.file.size) > LARGEST:
+        report = replace(report, moved=replace(report.file, left_out=words.too_large("email", report.file.size)))
+    return compose(report, settings.smtp_from, settings.smtp_to).pieces()
+
+
+def _caption(report: Report) -> Iterable[bytes]:
+    return [report.worded(report.file).caption.encode()]

@@ -1,0 +1,147 @@
+"""Environment and `.env` → one frozen `Settings`, checked whole before anything is touched."""
+
+import os
+import re
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+from pydantic import ValidationError
+
+from ..errors import SettingsError
+from . import validators as forms
+from .settings import (
+    GROUPS,
+    ChannelChoice,
+    Group,
+    MailSettings,
+    ReportSettings,
+    SupabaseSettings,
+    TelegramSettings,
+    WatchSettings,
+)
+
+_NEAR = 0.85
+"""How much of a name is to be right for a hint, as difflib counts."""
+ENV_FILE = Path(__file__).parents[2] / ".env"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings of a run; a channel that is left out is None."""
+
+    report: ReportSettings
+    supabase: SupabaseSettings
+    mail: MailSettings | None
+    telegram: TelegramSettings | None
+
+    def writing_to(self, folder: Path) -> "Settings":
+        """Return these settings with another REPORT_DIR."""
+        return replace(self, report=self.report.model_copy(update={"report_dir": folder}))
+
+
+class Draft(Struct, kw_only=True):
+    """The groups of settings that are whole, and one line a variable for what is missing or wrong.
+
+    `hints` are sentences about variables that look like misspelt ones.
+    """
+
+    report: ReportSettings | None = None
+    supabase: SupabaseSettings | None = None
+    mail: MailSettings | None = None
+    telegram: TelegramSettings | None = None
+    watch: WatchSettings = field(default_factory=WatchSettings.model_construct)
+    problems: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+
+    def checked(self) -> Settings:
+        """Return the settings; raise SettingsError if there is any problem."""
+        if self.problems or not self.report or not self.supabase:
+            raise SettingsError(self.problems)
+        return Settings(report=self.report, supabase=self.supabase, mail=self.mail, telegram=self.telegram)
+
+    def secrets(self) -> list[str]:
+        """List the values that must not be seen, as far as they are known."""
+        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch)
+        return [secret for group in groups if group for secret in group.secrets()]
+
+
+_G = TypeVar("_G", bound=Group)
+
+
+def read_settings(env_file: Path | None = ENV_FILE) -> Draft:
+    """Read the environment, then `env_file` for what it leaves out, and check all of it."""
+    draft = Draft()
+
+    def read(group: type[_G]) -> _G | None:
+        try:
+            return group(_env_file=env_file)  # type: ignore[call-arg] # BaseSettings takes it at run time
+        except ValidationError as error:
+            draft.problems += _lines(group, error)
+        except (OSError, UnicodeError) as error:
+            problem = f"{env_file} can't be read ({type(error).__name__}); wanted: a readable text file in UTF-8"
+            draft.problems += [problem] if problem not in draft.problems else []
+        return None
+
+    draft.supabase = read(SupabaseSettings)
+    choice = read(ChannelChoice)
+    chosen = choice.report_channels if choice else ("email", "telegram")
+    draft.mail = read(MailSettings) if "email" in chosen else None
+    draft.telegram = read(TelegramSettings) if "telegram" in chosen else None
+    draft.report = read(ReportSettings)
+    draft.watch = read(WatchSettings) or draft.watch
+    draft.hints = _near_misses(env_file)
+    _refuse_plain_http(draft)
+    authority = os.environ.get("SSL_CERT_FILE")
+    if authority and not Path(authority).is_file():  # which Python would pass over in silence
+        draft.problems.append("SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority")
+    return draft
+
+
+def _near_misses(env_file: Path | None) -> list[str]:
+    """Name variables that are none of ours, but nearly: one that is passed over in silence is looked for long."""
+    known = {name.upper() for group in GROUPS for name in group.model_fields}
+    written = ""
+    with suppress(OSError, UnicodeError):  # said where it is read
+        written = env_file.read_text(encoding="utf-8") if env_file else ""
+    names = {*os.environ, *re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)} - known
+    ours = [name for name in names if name.partition("_")[0] in {one.partition("_")[0] for one in known}]
+    near = {name: get_close_matches(name.upper(), known - {*os.environ}, n=1, cutoff=_NEAR) for name in sorted(ours)}
+    return [f"{name} is none of the settings. Did you mean {found[0]}?" for name, found in near.items() if found]
+
+
+def _refuse_plain_http(draft: Draft) -> None:
+    if draft.report and draft.report.report_allow_http:
+        return
+    wanted = "is http:// to another machine; wanted: https://, or REPORT_ALLOW_HTTP=true inside a cluster"
+    monitor = draft.watch.heartbeat_url
+    if monitor and forms.is_plain_http(monitor.get_secret_value()):
+        draft.problems.append(f"HEARTBEAT_URL {wanted}")
+        draft.watch = draft.watch.model_copy(update={"heartbeat_url": None})  # nor a failure be told that way
+    if draft.supabase and forms.is_plain_http(draft.supabase.supabase_url):
+        draft.problems.append(f"SUPABASE_URL {wanted}")
+    if draft.telegram and forms.is_plain_http(draft.telegram.telegram_api_url):
+        draft.problems.append(f"TELEGRAM_API_URL {wanted}")
+        draft.telegram = None  # an alert must not go that way either
+
+
+_REASONS = {
+    "int_parsing": "is no whole number",
+    "literal_error": "is none of them",
+    "bool_parsing": "is neither true nor false",
+}
+"""Of pydantic's reasons those that say the same as what is wanted, or too much."""
+
+
+def _lines(group: type[Group], error: ValidationError) -> list[str]:
+    """Turn a validation error into `NAME what is wrong; wanted: …`, at most one line a variable."""
+    lines: dict[str, str] = {}
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        name = str(detail["loc"][0])
+        reason = "is missing" if detail["type"] == "missing" else detail["msg"]
+        reason = _REASONS.get(detail["type"], reason)
+        reason = re.sub(r"^(Value error, |Input (?=should)|Value (?=should)|Path (?=does))", "", reason)
+        lines.setdefault(name, f"{name.upper()} {reason}; wanted: {group.model_fields[name].description}")
+    return list(lines.values())

@@ -1,0 +1,1 @@
+"""Windows, analyses and figures: pure data and arithmetic."""

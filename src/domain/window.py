@@ -1,0 +1,155 @@
+"""Which stretch of time a report covers: half-open, in aware UTC.
+
+Nothing here asks the clock; `now` is always given.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..errors import OptionError
+
+Template = Literal["hourly", "daily"]
+EARLIEST, LATEST = datetime(1970, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 - compared without zones
+"""Beyond these a moment can't be told in every zone, nor written into a sheet."""
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """[start, end), both aware and in UTC; `zone` is where its people read times."""
+
+    template: Template
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+
+    def label(self) -> str:
+        """Name the window for people: `2026-11-23 13:00-14:00 UTC`, or `2026-11-23 Europe/Berlin` for a day.
+
+        An hour's zone is written as its offset, because the hours around a clock change share their names.
+        """
+        start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
+        if self.template == "daily" and self == day_of(start.date(), self.zone):
+            return f"{start:%Y-%m-%d} {self.zone.key}"
+        dash = "-" if start.utcoffset() == end.utcoffset() else f" {offset_name(start)} - "
+        end_date = "" if self.end - self.start < DAY else f"{end:%Y-%m-%d} "
+        clock = "%H:%M:%S" if start.second else "%H:%M"
+        return f"{start:%Y-%m-%d} {start.strftime(clock)}{dash}{end_date}{end.strftime(clock)} {offset_name(end)}"
+
+
+def offset_name(moment: datetime) -> str:
+    """Name an aware moment's offset: `UTC`, `UTC+3`, `UTC-3:30`."""
+    minutes = int((moment.utcoffset() or timedelta()).total_seconds() // 60)
+    hours, rest = divmod(abs(minutes), 60)
+    if not minutes:
+        return "UTC"
+    return f"UTC{'+' if minutes > 0 else '-'}{hours}" + (f":{rest:02}" if rest else "")
+
+
+def last_full(template: Template, zone: ZoneInfo, now: datetime) -> Window:
+    """Given an aware `now`, return the last full hour of UTC, or the last full day of `zone`."""
+    if template == "daily":
+        return day_of(now.astimezone(zone).date() - DAY, zone)
+    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return Window(template=template, start=end - HOUR, end=end, zone=zone)
+
+
+def before(window: Window) -> Window:
+    """Return the window that ends where `window` starts."""
+    return last_full(window.template, window.zone, window.start)
+
+
+def after(window: Window) -> Window:
+    """Return the window that starts where `window` ends."""
+    return _around(window.end, window.template, window.zone)
+
+
+def to_compare_with(window: Window) -> Window:
+    """Return the full hour or day before a full one, and before any other window the same span."""
+    earlier = before(window)
+    if earlier.end == window.start:
+        return earlier
+    return replace(window, start=window.start - (window.end - window.start), end=window.start)
+
+
+def until(template: Template, zone: ZoneInfo, now: datetime) -> Window:
+    """Return the sixty minutes, or 24 hours, up to an aware `now`."""
+    end = now.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    return Window(template=template, start=end - (DAY if template == "daily" else HOUR), end=end, zone=zone)
+
+
+def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime) -> Window:
+    """Return the window that starts at `text`, an ISO 8601 moment: UTC unless it carries an offset.
+
+    For `daily` a bare date is that day of `zone`.
+    Raise OptionError if no window starts there, or if it is not over at `now`; the error names the likely one.
+    """
+    if template == "hourly" and _is_bare_date(text):
+        raise OptionError(
+            f"--start {text} is a whole day. Ask for its hours with --start {text}T00 --count 24, or for one like "
+            f"--start {text}T13."
+        )
+    moment = _moment(text, template, zone)
+    window = _around(moment, template, zone)
+    if window.start != moment:
+        raise OptionError(
+            f"--start {text} is not the start of {_a_window(template, zone)}. Did you mean --start {as_option(window)}?"
+        )
+    if window.end > now:
+        raise OptionError(
+            f"--start {text} names a window that is not over before {window.end:%Y-%m-%dT%H:%M} UTC. "
+            f"Did you mean the last full one, --start {as_option(last_full(template, zone, now))}, or --until-now?"
+        )
+    return window
+
+
+def day_of(day: date, zone: ZoneInfo) -> Window:
+    """Return a local day from midnight to midnight: 23 or 25 hours long where the clocks change."""
+    start, end = (datetime.combine(date_, time(), tzinfo=zone).astimezone(UTC) for date_ in (day, day + DAY))
+    return Window(template="daily", start=start, end=end, zone=zone)
+
+
+def _moment(text: str, template: Template, zone: ZoneInfo) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        possible = EARLIEST < moment.replace(tzinfo=None) < LATEST
+    except ValueError:
+        possible = False
+    if not possible:
+        raise OptionError(
+            f"--start {text} is no date and time of this age. "
+            "Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00."
+        )
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone if template == "daily" and _is_bare_date(text) else UTC)
+    return moment.astimezone(UTC)
+
+
+def _is_bare_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _around(moment: datetime, template: Template, zone: ZoneInfo) -> Window:
+    if template == "daily":
+        return day_of(moment.astimezone(zone).date(), zone)
+    start = moment.replace(minute=0, second=0, microsecond=0)
+    return Window(template=template, start=start, end=start + HOUR, zone=zone)
+
+
+def _a_window(template: Template, zone: ZoneInfo) -> str:
+    return f"a day in {zone.key}" if template == "daily" else "a full hour in UTC"
+
+
+def as_option(window: Window) -> str:
+    """Write the window as --start takes it."""
+    if window.template == "daily":
+        return f"{window.start.astimezone(window.zone):%Y-%m-%d}"
+    return f"{window.start:%Y-%m-%dT%H}"

@@ -1,0 +1,126 @@
+"""The ledger in a folder: protects restarts in one pod and runs on one machine."""
+
+import asyncio
+import fcntl
+import json
+import os
+import shlex
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from ..domain.window import Template, Window
+from ..errors import LedgerError
+from ..runtime.atomic_write import written_beside
+from ..runtime.retry import Patience
+from .claim import Book
+from .record import Record, new_record, read_record
+
+FOLDER = "report_ledger"
+_POLL = 0.2
+
+
+class FolderLedger:
+    """One small file a window, in a folder of its own that only its owner may enter.
+
+    `source` tells tables apart whose reports share the folder.
+    An operating-system lock, which dies with its process, keeps two runs from one window at a time.
+    """
+
+    remembers = False
+
+    def __init__(
+        self, parent: Path, clock: Callable[[], datetime], holder: str, patience: Patience, source: str
+    ) -> None:
+        self._source = source
+        self._folder = parent / FOLDER
+        self._clock = clock
+        self._holder = holder
+        self._patience = patience
+
+    @asynccontextmanager
+    async def claim(self, window: Window) -> AsyncIterator[Book]:
+        """Claim the window's record for the block; wait for another run that holds it, to the end of patience."""
+        with _translated(self._folder):
+            self._enter()
+            path = self._folder / f"{window.template}-{self._source}-{window.start:%Y%m%dT%H%M%SZ}.json"
+            descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            await self._lock(descriptor, window)
+            with _translated(self._folder):
+                record = _read(path, window) if path.exists() else new_record(window)
+
+            async def save(changed: Record) -> None:
+                with _translated(self._folder), written_beside(path, durable=True) as file:
+                    file.write(json.dumps(changed.content()).encode())
+
+            yield Book(record, save, self._clock, self._holder)
+        finally:
+            os.close(descriptor)
+
+    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:  # noqa: ARG002
+        """Return none: an emptyDir forgets with its pod, so that nothing can be caught up from it."""
+        return {}
+
+    async def begun(self, template: Template) -> datetime | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    async def check(self, template: Template) -> str:  # noqa: ARG002
+        """Say where it is; raise LedgerError if it is there and not to be used."""
+        with _translated(self._folder), suppress(FileNotFoundError):  # the first run makes it
+            self._refuse_others()
+        return f"in {self._folder}, as long as that is there"
+
+    def _enter(self) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._refuse_others()
+
+    def _refuse_others(self) -> None:
+        found = self._folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise LedgerError(
+                f"{self._folder} is not a folder of this user's own, with mode 0700. "
+                "Look at who made it, and remove it or set REPORT_DIR elsewhere."
+            )
+
+    async def _lock(self, descriptor: int, window: Window) -> None:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not self._patience.allows(_POLL):
+                    raise held_by_another(window, "another run on this machine") from None
+                await asyncio.sleep(_POLL)
+            else:
+                return
+
+
+def held_by_another(window: Window, holder: str) -> LedgerError:
+    """Say that a window is in another run's hands."""
+    return LedgerError(
+        f"{window.label()} is being delivered by {holder}, and that did not end in time. "
+        "Look at that run; if it failed, run this window again."
+    )
+
+
+def _read(path: Path, window: Window) -> Record:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        content = None
+    return read_record(content, window.start, f"rm {shlex.quote(str(path))}")
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    """Turn a failure of the disk into LedgerError."""
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger in {folder} can't be used ({error.strerror or type(error).__name__}). "
+            "Check that REPORT_DIR has room and may be written to, then run this window again."
+        ) from error

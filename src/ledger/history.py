@@ -1,0 +1,103 @@
+"""What the ledger remembers of the windows before one: which were missed, which no run will send by itself."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from msgspec import Struct
+
+from ..domain.window import Window, before
+from ..errors import LedgerError
+from .claim import Ledger
+from .record import Address, Record
+
+
+def windows_before(window: Window, count: int) -> list[Window]:
+    """Return the `count` windows that come before `window`, oldest first."""
+    found: list[Window] = []
+    for _ in range(count):
+        window = before(window)
+        found.append(window)
+    return found[::-1]
+
+
+def windows_between(start: datetime, window: Window) -> list[Window]:
+    """Return the windows that start at `start` (aware) or later and come before `window`, oldest first."""
+    found: list[Window] = []
+    while (window := before(window)).start >= start:
+        found.append(window)
+    return found[::-1]
+
+
+def as_ranges(windows: Sequence[Window]) -> list[list[Window]]:
+    """Split `windows`, oldest first, where one does not begin at the end of the one before it."""
+    breaks = [0, *(place for place in range(1, len(windows)) if windows[place - 1].end != windows[place].start)]
+    return [[*windows[first:last]] for first, last in zip(breaks, [*breaks[1:], None], strict=True) if windows]
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """The records of the windows `in_reach` of catching up and of those `beyond`, back to the last watermark.
+
+    `reach_start` is where the reach begins. `records` are by the start of their windows; in place of one that cannot
+    be read stands the error that says so. `present` are the recipients that the settings name now; nobody else is
+    sent anything.
+    """
+
+    reach_start: datetime
+    in_reach: Sequence[Window]
+    beyond: Sequence[Window]
+    records: Mapping[datetime, Record | LedgerError]
+    present: Sequence[Address]
+
+    def missed(self) -> list[Window]:
+        """Return the windows in reach that are to be sent to somebody, oldest first."""
+        return [window for window in self.in_reach if self._is_missing(window)]
+
+    def out_of_reach(self) -> list[Window]:
+        """Return the windows beyond reach that should have been sent to somebody, oldest first."""
+        return [window for window in self.beyond if self._is_missing(window)]
+
+    def unreadable(self) -> list[tuple[Window, LedgerError]]:
+        """Return the windows whose records cannot be read and of which nobody was told, each with its error."""
+        told = {start for record in self.records.values() if isinstance(record, Record) for start in record.unreadable}
+        found = [(window, self.records.get(window.start)) for window in (*self.beyond, *self.in_reach)]
+        return [(window, why) for window, why in found if isinstance(why, LedgerError) and window.start not in told]
+
+    def delivered(self) -> list[list[tuple[Window, Record]]]:
+        """Return the windows in reach whose report had its rows counted, each run of adjacent ones by itself."""
+        found = [(window, self.records.get(window.start)) for window in self.in_reach]
+        runs = groupby(found, key=lambda pair: isinstance(pair[1], Record) and pair[1].rows is not None)
+        return [[(window, one) for window, one in run if isinstance(one, Record)] for counted, run in runs if counted]
+
+    def watermark(self, told: Sequence[Window] = ()) -> datetime:
+        """Return the moment before which no window is to be looked at again, once somebody was `told` of those."""
+        left = [*self.out_of_reach(), *(window for window, _ in self.unreadable())]
+        return min([self.reach_start, *(window.start for window in left if window not in told)])
+
+    def _is_missing(self, window: Window) -> bool:
+        record = self.records.get(window.start)
+        if isinstance(record, Record):
+            return not (record.is_settled(self.present) or record.given_up)
+        return record is None
+
+
+async def read_history(ledger: Ledger, window: Window, reach: int, present: Sequence[Address]) -> History | None:
+    """Read what `ledger` remembers; None if it remembers nothing, or nothing before `window`.
+
+    The records in reach bear the watermark that earlier runs left, and that of `window` the one of an earlier attempt
+    at it. Without one, as after an outage longer than the reach, everything since the beginning of the ledger is read.
+    """
+    if not ledger.remembers or not reach:
+        return None
+    begun = await ledger.begun(window.template)
+    if begun is None or begun >= window.start:
+        return None
+    in_reach = [other for other in windows_before(window, reach) if other.start >= begun]
+    oldest = in_reach[0] if in_reach else window
+    records = await ledger.records(window.template, oldest.start, window.end)
+    marks = [record.watermark for record in records.values() if isinstance(record, Record) and record.watermark]
+    since = max(marks, default=begun)
+    beyond = windows_between(since, oldest)
+    if beyond:
+        records |= await ledger.records(window.template, since, oldest.start)
+    return History(reach_start=oldest.start, in_reach=in_reach, beyond=beyond, records=records, present=present)

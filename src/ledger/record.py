@@ -1,0 +1,125 @@
+"""What is known of one window's delivery: its recipients, and what became of it for each."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ..domain.window import Template, Window
+from ..errors import LedgerError
+
+State = Literal["owed", "sending", "delivered", "without file", "refused", "skipped"]
+Trigger = Literal["scheduled", "manual", "catch_up"]
+"""Why a window is reported: it is this run's own, it was named (--start, REPORT_START), or it was missed before."""
+_SENT_BY: dict[Trigger, tuple[State, ...]] = {
+    "scheduled": ("owed", "sending", "refused", "without file"),
+    "manual": ("owed", "sending", "refused", "without file", "skipped"),
+    "catch_up": ("owed", "sending"),
+}
+"""The states of an entry from which each trigger sends."""
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Address = tuple[str, str]
+"""A channel and a recipient there."""
+
+
+def same(address: Address) -> Address:
+    """Return `address` in the form in which two spellings of it are equal."""
+    channel, recipient = address
+    return channel, recipient.casefold()
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """One recipient of a window's report; `at` is when `state` began, ISO 8601 in UTC."""
+
+    channel: str
+    recipient: str
+    state: State = "owed"
+    receipt: str = ""
+    at: str = ""
+
+    @property
+    def address(self) -> Address:
+        """The channel and the recipient, to be compared with others."""
+        return same((self.channel, self.recipient))
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """What is known of one window; `start` is ISO 8601 in UTC.
+
+    `rows`: how many the delivered report had, 0 if it was skipped.
+    `resent`: how often it was sent again on purpose, `resent_by` whom.
+    `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
+    `cleared`: somebody was told that all is well after all.
+    `given_up`: no run will send it by itself any more, and somebody was told; only version 1.0 wrote this.
+    `scheduled`: a scheduled run has opened it, not only runs that named it.
+    `watermark`: every window that starts before it is settled, or somebody was told of it.
+    `unreadable`: starts of windows whose records could not be read, of which somebody was told during this one.
+    """
+
+    template: Template
+    start: str
+    entries: list[Entry] = []
+    rows: int | None = None
+    resent: int = 0
+    resent_by: str = ""
+    alerted: list[str] = []
+    cleared: bool = False
+    late_rows: int = 0
+    given_up: bool = False
+    scheduled: bool = False
+    watermark: Moment | None = None
+    unreadable: list[Moment] = []
+
+    def owed(self, present: Sequence[Address], trigger: Trigger) -> list[Address]:
+        """Return those of `present`, as they are spelt there, to whom a run of this `trigger` sends the window.
+
+        A recipient without an entry is sent it by every trigger, unless catching up finds that a scheduled run has
+        opened the window: that run was before the recipient was added.
+        """
+        states: dict[Address, State] = {entry.address: entry.state for entry in self.entries}
+        without: State = "delivered" if trigger == "catch_up" and self.scheduled else "owed"
+        return [address for address in present if states.get(same(address), without) in _SENT_BY[trigger]]
+
+    def is_done(self, present: Sequence[Address]) -> bool:
+        """Tell whether every recipient has it, or it was skipped, that is one of `present`."""
+        done = ("delivered", "skipped")
+        return bool(self.entries) and all(entry.state in done for entry in self._those_of(present))
+
+    def is_settled(self, present: Sequence[Address]) -> bool:
+        """Tell whether no recipient of `present` is sent it any more unless somebody names the window."""
+        return bool(self.entries) and not self.owed(present, "catch_up")
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the window was skipped for whoever was owed it, because it had no rows."""
+        return any(entry.state == "skipped" for entry in self.entries)
+
+    def _those_of(self, present: Sequence[Address]) -> list[Entry]:
+        known = set(map(same, present))
+        return [entry for entry in self.entries if entry.address in known]
+
+    def content(self) -> dict[str, Any]:
+        """Return the record as JSON has it."""
+        content: dict[str, Any] = msgspec.to_builtins(self)
+        return content
+
+
+def read_record(content: object, start: datetime, removal: str) -> Record:
+    """Read what `content` returned for the window from `start`; `removal` is the command that removes it.
+
+    Raise LedgerError if it is something else.
+    """
+    try:
+        return msgspec.convert(content, Record)
+    except msgspec.ValidationError:
+        raise LedgerError(
+            f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z is not one that this program wrote. "
+            f"Find out who changed it, then remove it: {removal} - the window then counts as never delivered, "
+            "and the next run that includes it sends it to everyone."
+        ) from None
+
+
+def new_record(window: Window) -> Record:
+    """Make the record of a window that nobody has opened yet."""
+    return Record(template=window.template, start=window.start.isoformat())

@@ -1,0 +1,65 @@
+"""A value → a few plain characters for people: numbers, shares, durations, sizes, moments, text of the table."""
+
+import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from ..domain.window import offset_name
+from ..workbook.cells import visible
+
+NAME_LENGTH = 40
+"""UTF-16 units of an id or a status in a message; the workbook has it whole."""
+_LARGEST = 10**21
+"""Numbers from here on are written with an exponent, so that any number fits into a line."""
+# They turn the direction of what follows, and nobody sees them.
+_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def shown(text: str, limit: int = NAME_LENGTH) -> str:
+    """Write text of the table in one line of at most `limit` UTF-16 units, with what nobody sees made visible."""
+    line = visible(" ".join(text[: limit * 4].split()))
+    return fitted(_TURNS.sub(lambda match: f"\\u{ord(match[0]):04x}", line), limit)
+
+
+def fitted(text: str, limit: int) -> str:
+    """Cut `text` to `limit` UTF-16 units, between characters, with a mark."""
+    units = text.encode("utf-16-le")
+    return text if len(units) <= limit * 2 else units[: limit * 2 - 2].decode("utf-16-le", "ignore") + "…"
+
+
+def number(value: int | float) -> str:
+    """Write a sum for people: `1,234`, of fractions at most six digits, from 10^21 on with an exponent."""
+    if abs(value) >= _LARGEST:
+        return f"{value:.3e}"
+    return f"{value:,}" if isinstance(value, int) else f"{round(value, 6):,}".removesuffix(".0")
+
+
+def rate(value: float | None) -> str:
+    """Write a share for people: `97.8 %`, or `-` where there is none; nothing but a whole one is `100 %`."""
+    if value is None:
+        return "-"
+    if abs(value) >= 10:
+        return f"{number(round(value * 100, 0))} %"
+    return "100 %" if value == 1 else f"{min(value * 100, 99.9) if value < 1 else value * 100:.1f} %"
+
+
+def seconds(value: float) -> str:
+    """Write a duration in seconds for people: `2.9 s`, `3 min 5 s`, `2 h 7 min`."""
+    if not 60 <= value < 360_000:
+        return f"{number(round(value, 2))} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def megabytes(size: int) -> str:
+    """Write a size in bytes for people: `31 MB`, `0.4 MB`, `60 kB`."""
+    if size < 1e5:
+        return f"{size / 1e3:.0f} kB"
+    millions = size / 1e6
+    return f"{millions:.1f} MB" if millions < 9.95 else f"{millions:,.0f} MB"
+
+
+def moment(at: datetime, zone: ZoneInfo, form: str = "%Y-%m-%d %H:%M") -> str:
+    """Write an aware moment as `zone` reads it, its offset beside it: `2026-11-26 17:00 UTC+3`."""
+    local = at.astimezone(zone)
+    return f"{local.strftime(form)} {offset_name(local)}"

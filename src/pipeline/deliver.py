@@ -1,0 +1,170 @@
+"""One report to every recipient of every channel → one outcome each; and the alert."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from ..channels.interface import Channel, Outcome, not_delivered
+from ..errors import DeliveryError, meanwhile
+from ..ledger.claim import Book
+from ..message.report import Report
+from ..runtime.retry import Patience
+from .oversize import Parcel
+
+logger = logging.getLogger(__name__)
+_NOT_IN_TIME = "did not come to an end in time"
+SEND_LIMIT = 360.0
+"""Seconds for one sending; the ledger's lease is longer."""
+ALERT_LIMIT = 20.0
+"""Seconds for an alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
+
+
+async def deliver(report: Report, channels: Sequence[Channel], book: Book, patience: Patience) -> list[Outcome]:
+    """Send `report` to all who are owed it, channels side by side; return the outcome of each of them.
+
+    A channel that fails, even in a way nobody foresaw, neither stops nor delays another.
+    Raise LedgerError if `book` can't be written; what was sent then may be sent again.
+    """
+    jobs = [_through(channel, report, book, patience) for channel in channels]
+    by_channel = await asyncio.gather(*jobs, return_exceptions=True)
+    for failed in by_channel:
+        if isinstance(failed, BaseException):  # the ledger's; the other channels have come to their end
+            raise failed
+    return [outcome for outcomes in by_channel if isinstance(outcomes, list) for outcome in outcomes]
+
+
+async def _through(channel: Channel, report: Report, book: Book, patience: Patience) -> list[Outcome]:
+    """Send by one channel, and again to those for whom it failed, as long as patience allows.
+
+    Where the workbook is too large, it goes once more without.
+    """
+    owed = book.owed(channel.name)
+    parcel, repeats = Parcel(channel.name, report, book.bare(channel.name)), book.unseen(channel.name)
+    final: list[Outcome] = []
+    seen: dict[str, str] = {}
+    for attempt, wait in enumerate(patience.waits(), 1):
+        if not owed:
+            break
+        outcomes = [_with_cause(one, seen) for one in await _round(channel, parcel, owed, repeats, book, patience)]
+        repeats |= {outcome.recipient for outcome in outcomes if outcome.ambiguous}
+        too_large = [outcome for outcome in outcomes if outcome.too_large]
+        failed = [outcome for outcome in outcomes if outcome.state == "failed" and not outcome.too_large]
+        # One that wants to be left alone for longer than there is time doesn't give up the others.
+        failed = [outcome for outcome in failed if patience.allows(max(wait, outcome.retry_after))]
+        wait = max([wait, *(outcome.retry_after for outcome in failed)])
+        owed = tuple(outcome.recipient for outcome in (*too_large, *failed))
+        final += [replace(outcome, attempt=attempt) for outcome in outcomes if outcome.recipient not in owed]
+        if too_large:
+            extra = {"event": "retry", "channel": channel.name, "attempt": attempt}
+            logger.warning("%s: %s Going on without the file.", channel.name, too_large[0].failure, extra=extra)
+            await parcel.lighten(too_large[0].failure)
+        if failed:
+            logger.warning(
+                "%s, attempt %d: %s Trying again in %.1f s.",
+                channel.name,
+                attempt,
+                meanwhile(failed[0].failure),
+                wait,
+                extra={"event": "retry", "channel": channel.name, "attempt": attempt},
+            )
+            await asyncio.sleep(wait)
+    for outcome in final:
+        _log(outcome, report)
+    return final
+
+
+def _with_cause(outcome: Outcome, seen: dict[str, str]) -> Outcome:
+    """Tell in place of "not in time" what the attempt before failed of; keep that in `seen`."""
+    before = seen.get(outcome.recipient)
+    if outcome.failure.startswith(f"{outcome.channel} {_NOT_IN_TIME}") and before:
+        return replace(outcome, failure=before)
+    seen[outcome.recipient] = outcome.failure
+    return outcome
+
+
+async def _round(
+    channel: Channel,
+    parcel: Parcel,
+    owed: Sequence[str],
+    repeats: frozenset[str],
+    book: Book,
+    patience: Patience,
+) -> list[Outcome]:
+    """Send once to each of `owed`, but to those who have it as well as it can be sent now."""
+    outcomes = parcel.spared(owed)
+    await book.note(outcomes)
+    spared = {outcome.recipient for outcome in outcomes}
+    rest = tuple(recipient for recipient in owed if recipient not in spared)
+    for batch in [(one,) for one in rest] if channel.one_by_one or not rest else [rest]:
+        await book.sending(channel.name, batch)
+        began = time.monotonic()
+        answers = await _attempt(channel, parcel.report, batch, repeats, patience)
+        seconds = time.monotonic() - began
+        outcomes += (judged := [replace(parcel.judged(answer), seconds=seconds) for answer in answers])
+        await book.note(judged)
+    return outcomes
+
+
+async def _attempt(
+    channel: Channel, report: Report, recipients: Sequence[str], repeats: frozenset[str], patience: Patience
+) -> list[Outcome]:
+    try:
+        async with asyncio.timeout(min(SEND_LIMIT, patience.left())):
+            return await channel.send(report, recipients, repeats)
+    except TimeoutError:
+        why = f"{channel.name} {_NOT_IN_TIME}. Look at its server, then run this window again."
+        return not_delivered(channel.name, recipients, DeliveryError(why, transient=True, ambiguous=True))
+    except Exception as error:  # the other channels' recipients must still get theirs
+        logger.exception("%s broke down", channel.name, extra={"event": "broke_down", "channel": channel.name})
+        why = f"{channel.name} broke down ({type(error).__name__}). Read the log, then run this window again."
+        return not_delivered(channel.name, recipients, DeliveryError(why, ambiguous=True))
+
+
+async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> bool:
+    """Send `text`, written at `at`, through the first channel that takes it; tell whether one did, and never raise."""
+    if not channels:  # what it is about was logged before
+        logger.error("Nobody could be alerted: no channel has whole settings", extra={"event": "nobody_alerted"})
+        return False
+    for channel in channels:
+        extra = {"event": "alert_failed", "channel": channel.name}
+        try:
+            async with asyncio.timeout(ALERT_LIMIT):
+                await channel.alert(text, at)
+        except (DeliveryError, TimeoutError) as error:
+            words = str(error) or "it took too long"
+            logger.error("The alert could not be sent by %s: %s", channel.name, words, extra=extra)
+        except Exception:  # what the alert is about matters more
+            logger.exception("The alert could not be sent by %s", channel.name, extra=extra)
+        else:
+            logger.info("Alert sent by %s", channel.name, extra={"event": "alerted", "channel": channel.name})
+            return True
+    logger.error(
+        "Nobody could be alerted; this log is the only word of it:\n%s", text, extra={"event": "nobody_alerted"}
+    )
+    return False
+
+
+def healthiest_first(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Channel]:
+    """Order channels for an alert: those without a failed outcome first, then Telegram before email."""
+    failed = {outcome.channel for outcome in outcomes if not outcome.delivered}
+    return sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))
+
+
+def _log(outcome: Outcome, report: Report) -> None:
+    fields = {"channel": outcome.channel, "recipient": outcome.recipient, "attempt": outcome.attempt}
+    fields |= {"seconds": round(outcome.seconds, 3), "bytes": report.file.size}
+    if outcome.state == "written":
+        logger.info("%s: written to %s", outcome.channel, outcome.receipt, extra={"event": "written", **fields})
+    elif outcome.delivered:
+        extra = {"event": "delivered", **fields}
+        logger.info("%s to %s: delivered (%s)", outcome.channel, outcome.recipient, outcome.receipt, extra=extra)
+    else:
+        extra = {"event": "without_file" if outcome.state == "without file" else "not_delivered", **fields}
+        end = "delivered WITHOUT its workbook" if outcome.state == "without file" else "NOT delivered"
+        logger.error("%s to %s: %s. %s", outcome.channel, outcome.recipient, end, outcome.failure, extra=extra)
+    if outcome.notice:
+        logger.warning("%s", outcome.notice, extra={"event": "notice", **fields})

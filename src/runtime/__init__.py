@@ -1,0 +1,1 @@
+"""What any part may need of its process: retries, connections, logs, files."""

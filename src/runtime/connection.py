@@ -1,0 +1,103 @@
+"""What went wrong between here and a server, in words; and the one TLS context that all connections share."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+import httpx
+from msgspec import Struct
+
+from ..errors import ReportError
+
+
+class Trouble(Struct, frozen=True, kw_only=True):
+    """A failed connection: `what` completes "the server … because", `mend` is a sentence.
+
+    `transient` tells whether it may be gone at the next attempt.
+    """
+
+    what: str
+    mend: str
+    transient: bool = True
+
+
+_TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
+    (
+        (TimeoutError, httpx.TimeoutException),
+        Trouble(what="it did not answer in time", mend="Look at the server's load and at the network between"),
+    ),
+    (
+        (socket.gaierror,),
+        Trouble(what="its host name is not known", mend="Check the name, and that DNS works from here"),
+    ),
+    (
+        (ssl.SSLError,),
+        Trouble(
+            what="it does not speak TLS there", mend="Check the port, and that the address is right", transient=False
+        ),
+    ),
+    (
+        (ConnectionRefusedError,),
+        Trouble(what="nothing listens on that port", mend="Check host and port, and that the server is up"),
+    ),
+)
+_CUT_OFF = Trouble(what="the connection broke off", mend="Look at the server's log and at the network between")
+_NO_REASONS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""Errors of TLS that tell only that the connection ended, or that data was being waited for."""
+
+
+CONNECTION_ERRORS = (httpx.HTTPError, ssl.SSLError)
+"""What httpx raises when a connection fails; it passes on an error of TLS that comes after the handshake as it is."""
+
+
+def tls_context() -> ssl.SSLContext:
+    """Make a context that verifies certificate and host name; SSL_CERT_FILE names another authority."""
+    return ssl.create_default_context()
+
+
+def trouble(error: BaseException) -> Trouble:
+    """Find out what a failed connection failed of, looking through the exceptions that `error` came from."""
+    causes = [cause for cause in _causes(error) if not isinstance(cause, _NO_REASONS)]
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Trouble(
+                what=f"its certificate is not trusted ({cause.verify_message.rstrip('.')})",
+                mend="Correct the host name, or set SSL_CERT_FILE to the authority that signed it",
+                transient=False,
+            )
+    for types, found in _TROUBLES:
+        if any(isinstance(cause, types) for cause in causes):
+            return found
+    return _CUT_OFF
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    # Behind an error of our own is another connection's failure, of which an alert is being sent.
+    while error is not None and not isinstance(error, ReportError):
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for part in error.exceptions:
+                yield from _causes(part)
+        error = error.__cause__ or error.__context__
+
+
+AGAIN = (408, 425, 429)
+"""HTTP statuses below 500 that mean "later": time-out, too early, too many (RFC 9110, 8470, 6585)."""
+
+
+def is_transient(status: int) -> bool:
+    """Tell whether an HTTP status may be another one at the next attempt."""
+    return status in AGAIN or status >= 500
+
+
+def retry_after(headers: httpx.Headers) -> float:
+    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal() and value.isascii():
+        return float(value)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
+        return max(0.0, wait.total_seconds())
+    except (TypeError, ValueError):  # neither, or one date with a zone and the other without
+        return 0.0

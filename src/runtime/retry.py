@@ -1,0 +1,55 @@
+"""How long, and how often, a failure is put up with.
+
+The only layer of retries: postgrest's own is not used, and the others have none.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+from msgspec import Struct
+
+from ..errors import ReportError, meanwhile
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Patience(Struct, frozen=True, kw_only=True):
+    """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end."""
+
+    deadline: float
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+
+    def waits(self) -> Iterator[float]:
+        """Yield exponentially longer waits, each with jitter, so that runs do not come in step."""
+        wait = self.first_wait
+        while True:
+            yield wait * random.uniform(0.5, 1)  # noqa: S311 - no secret hangs on it
+            wait = min(wait * 2, self.longest_wait)
+
+    def left(self) -> float:
+        """Return the seconds until the end."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
+    def allows(self, wait: float) -> bool:
+        """Tell whether there is time for `wait` and something after it."""
+        return asyncio.get_running_loop().time() + wait < self.deadline
+
+
+async def again(action: Callable[[], Awaitable[T]], patience: Patience) -> T:
+    """Do `action` until it succeeds; raise its error if that is not transient, or patience is at its end."""
+    for attempt, wait in enumerate(patience.waits(), 1):
+        try:
+            return await action()
+        except ReportError as error:
+            wait = max(wait, error.retry_after)
+            if not error.transient or not patience.allows(wait):
+                raise
+            extra = {"event": "retry", "stage": error.stage, "attempt": attempt}
+            logger.warning("%s Trying again in %.1f s.", meanwhile(str(error)), wait, extra=extra)
+        await asyncio.sleep(wait)
+    raise AssertionError("waits never end")

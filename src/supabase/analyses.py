@@ -1,0 +1,171 @@
+"""The rows of a window from Supabase, page by page, every one of them.
+
+Keyset paging over `(created_at, id)`: each page asks for what lies behind the last row of the one before,
+so it is the same whatever cap the server puts on a page, and a row is never repeated or stepped over.
+Reading ends at the first empty page; a page that is merely shorter than asked for says nothing.
+The next page is on its way while this one is worked on.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
+from itertools import takewhile
+
+import httpx
+from msgspec import Struct
+from postgrest import AsyncSelectRequestBuilder, CountMethod
+
+from ..domain.analysis import COLUMNS, Analysis, read_page
+from ..domain.window import Window
+from ..errors import BadAnswerError, HiddenRowsError, RowsMissingError, SourceRefusedError
+from ..runtime.retry import Patience, again
+from .client import Rest
+
+PAGE_ROWS = 5000
+"""Rows asked for at once; Supabase caps this at 1,000 unless told otherwise (max-rows of PostgREST)."""
+LEAVE = 0.002
+"""Seconds that a question gets to leave this process."""
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """Some rows in order, and how many rows the window had when its reading began."""
+
+    rows: list[Analysis]
+    counted: int
+
+
+class AnalysesTable:
+    """The table of analyses in a Supabase project."""
+
+    def __init__(self, rest: Rest, name: str, patience: Patience) -> None:
+        self._rest = rest
+        self._name = name
+        self._patience = patience
+
+    async def pages(self, window: Window, page_rows: int = PAGE_ROWS) -> AsyncGenerator[Page]:
+        """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
+
+        Raise RowsMissingError at the end if fewer rows came than the server counted at the beginning,
+        HiddenRowsError if an empty window may hide rows, another SourceError if the server can't be reached,
+        refuses, or answers with something else than the window's rows.
+        """
+        rows, counted = await self._first(window, page_rows)
+        arrived = len(rows)
+        # The first answer's rows and count are of one moment: when they agree there is nothing behind.
+        while rows and not arrived == len(rows) == counted:
+            ahead = asyncio.create_task(self._behind(rows, window, page_rows))
+            try:
+                # The question leaves before the rows at hand keep this thread busy.
+                await asyncio.wait([ahead], timeout=LEAVE)
+                yield Page(rows=rows, counted=counted)
+                rows = await ahead
+            finally:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
+            arrived += len(rows)
+        if rows or not arrived:
+            yield Page(rows=rows, counted=counted)
+        if arrived < counted:
+            raise RowsMissingError(arrived=arrived, counted=counted, table=self._name)
+        if arrived == 0 and not self._rest.sees_all:
+            await self._look_for_any_row()
+
+    async def _first(self, window: Window, page_rows: int) -> tuple[list[Analysis], int]:
+        query = self._query(window, page_rows, CountMethod.exact)
+        response, rows = await self._ask(query)
+        return _within(window, window.start, rows, self._name), self._total(response)
+
+    async def _behind(self, before: Sequence[Analysis], window: Window, page_rows: int) -> list[Analysis]:
+        """Ask for the page behind the rows `before`; raise BadAnswerError if some of them come again."""
+        last = before[-1]
+        at, row_id = _quoted(last.created_at.isoformat()), _quoted(last.id)
+        if not row_id.isprintable() and re.search("[\ud800-\udfff]", row_id):
+            raise BadAnswerError(table=self._name, came="a row whose id is no text (a lone surrogate)")
+        query = self._query(window, page_rows).or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
+        _, rows = await self._ask(query)
+        if _come_again(before, rows):
+            raise BadAnswerError(table=self._name, came="the same rows twice")
+        return _within(window, last.created_at, rows, self._name)
+
+    async def _look_for_any_row(self) -> None:
+        """Tell a truly empty window from one whose rows this key may not see."""
+        _, rows = await self._ask(self._rest.table(self._name).select(*COLUMNS).limit(1))
+        if not rows:
+            raise HiddenRowsError(table=self._name)
+
+    async def count(self, start: datetime, end: datetime) -> int:
+        """Count the rows of [start, end), both aware, without fetching them; asked once, for nothing hangs on it."""
+        query = self._rest.table(self._name).select("id", count=CountMethod.exact)
+        query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
+        return self._total(await self._rest.answer(query, self._name))
+
+    async def probe(self, window: Window) -> int:
+        """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
+        rows, counted = await self._first(window, 1)
+        if not rows and not self._rest.sees_all:
+            await self._look_for_any_row()
+        return counted
+
+    async def plan(self, window: Window) -> str | None:
+        """Return the database's plan for the first page as JSON, None where PostgREST doesn't tell (the default)."""
+        query = self._query(window, PAGE_ROWS)
+        query.request.headers["Accept"] = "application/vnd.pgrst.plan+json"
+        try:
+            response = await self._rest.answer(query, self._name)
+        except SourceRefusedError:  # 406, PGRST107
+            return None
+        return response.text if "pgrst.plan" in response.headers.get("content-type", "") else None
+
+    async def _ask(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[Analysis]]:
+        """Ask until rows come, or patience ends: a page that fails is asked for again from its cursor."""
+
+        async def once() -> tuple[httpx.Response, list[Analysis]]:
+            response = await self._rest.answer(query, self._name)
+            return response, read_page(response.content, self._name)
+
+        return await again(once, self._patience)
+
+    def _total(self, response: httpx.Response) -> int:
+        total = response.headers.get("content-range", "").rpartition("/")[2]
+        if not total.isdecimal():
+            raise BadAnswerError(table=self._name, came="rows without their count (no total in Content-Range)")
+        return int(total)
+
+    def _query(self, window: Window, page_rows: int, count: CountMethod | None = None) -> AsyncSelectRequestBuilder:
+        return (
+            self._rest.table(self._name)
+            .select(*COLUMNS, count=count)
+            .gte("created_at", window.start.isoformat())
+            .lt("created_at", window.end.isoformat())
+            .order("created_at")
+            .order("id")
+            .limit(page_rows)
+        )
+
+
+def _within(window: Window, last: datetime, rows: list[Analysis], table: str) -> list[Analysis]:
+    """Return `rows`, every one looked at; raise BadAnswerError if they lie outside `window` or out of order.
+
+    `last` is the moment of the row before the first.
+    """
+    end = window.end
+    for row in rows:
+        if not last <= row.created_at < end:
+            place = "out of order" if window.start <= row.created_at < end else f"outside {window.label()}"
+            raise BadAnswerError(table=table, came=f"a row of {row.created_at}, {place}")
+        last = row.created_at
+    return rows
+
+
+def _come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
+    """Tell whether the last rows of the page `before` stand among the first of `rows`."""
+    at = before[-1].created_at
+    known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
+    return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))
+
+
+def _quoted(value: object) -> str:
+    """Quote a value for a PostgREST filter, where commas and brackets have a meaning of their own."""
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -1,0 +1,139 @@
+"""One question to Supabase's REST interface: sent once, timed, and its failures put into words."""
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
+
+from ..config.settings import SupabaseSettings
+from ..domain.analysis import COLUMNS, excerpt
+from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
+from ..runtime.connection import CONNECTION_ERRORS, is_transient, retry_after, trouble
+
+CONNECT = 10.0
+WAIT = 60.0
+"""Seconds for one wait on the server; a count of an unindexed table takes its time."""
+DEADLINE = 120.0
+"""Seconds for one whole answer; a server that drips bytes never outlasts WAIT."""
+
+_KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
+_SEES_ALL = ("a secret key", "a JWT of service_role")
+
+
+class Rest:
+    """A Supabase project's REST address, and the kind of the key that is used there."""
+
+    def __init__(self, client: AsyncPostgrestClient, *, key_kind: str, deadline: float) -> None:
+        self._client = client
+        self.key_kind = key_kind
+        self._deadline = deadline
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether row-level security never hides rows from the key."""
+        return self.key_kind in _SEES_ALL
+
+    def table(self, name: str) -> AsyncRequestBuilder:
+        """Begin a query."""
+        return self._client.from_(name)
+
+    async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
+        """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
+        try:
+            # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
+            async with asyncio.timeout(self._deadline):
+                response = await query.request.send(httpx.Headers())
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
+            found = trouble(error)
+            raise SourceUnreachableError(
+                f"Supabase could not be asked for the table {table}: {found.what}. "
+                f"{found.mend}; SUPABASE_URL says where it is asked.",
+                transient=found.transient,
+            ) from error
+        if not response.is_success:
+            raise refusal(response, table)
+        return response
+
+
+@asynccontextmanager
+async def open_rest(
+    settings: SupabaseSettings, tls: ssl.SSLContext, *, wait: float = WAIT, deadline: float = DEADLINE
+) -> AsyncIterator[Rest]:
+    """Open the project that `settings` names; its connections end with the block."""
+    key = settings.supabase_key.get_secret_value()
+    # A redirect is not followed: it would carry the key to another host.
+    timeout = httpx.Timeout(wait, connect=min(CONNECT, wait))
+    async with httpx.AsyncClient(verify=tls, timeout=timeout, follow_redirects=False) as session:
+        client = AsyncPostgrestClient(
+            f"{settings.supabase_url}/rest/v1",
+            headers={"apikey": key, "Authorization": f"Bearer {key}"},
+            http_client=session,
+        )
+        yield Rest(client, key_kind=key_kind(key), deadline=deadline)
+
+
+def key_kind(key: str) -> str:
+    """Tell what kind of key it is: by its beginning, or a JWT by its role."""
+    for beginning, kind in _KINDS.items():
+        if key.startswith(beginning):
+            return kind
+    try:
+        payload = key.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        role = str(claims["role"])
+    except (LookupError, TypeError, ValueError):
+        return "a key of an unknown kind"
+    return f"a JWT of {role}" if role.isidentifier() else "a JWT of an odd role"
+
+
+def refusal(response: httpx.Response, table: str) -> SourceError:
+    """Say what a status beyond 2xx means, by PostgREST's and PostgreSQL's error codes where they are given."""
+    code, words = _code_and_words(response)
+    said = f"HTTP {response.status_code}" + (f", {words}" if response.content.strip() else "")
+    if code == "42501":  # insufficient_privilege; before 401, which PostgREST answers for it too
+        return SourceRefusedError(
+            f"SUPABASE_KEY may not read the table {table} ({said}). Grant its role select on it, or use a secret key."
+        )
+    if response.status_code == 401 or code.startswith("PGRST30"):
+        return SourceRefusedError(
+            f"Supabase does not accept SUPABASE_KEY ({said}). Copy a secret key from the project's API settings."
+        )
+    if code == "42703":  # undefined_column
+        return SourceRefusedError(
+            f"The table {table} lacks a column ({said}). It needs {', '.join(COLUMNS)}; check SUPABASE_TABLE."
+        )
+    if code in ("42P01", "PGRST205") or response.status_code == 404:
+        return SourceRefusedError(
+            f"There is no table {table} ({said}). Check SUPABASE_TABLE, SUPABASE_URL and the exposed schemas."
+        )
+    if response.is_redirect:
+        return SourceRefusedError(
+            f"SUPABASE_URL leads elsewhere ({said}). Set it to the address it redirects to, if you know that one."
+        )
+    if code == "57014":  # query_canceled
+        return SourceUnreachableError(
+            f"Supabase stopped the query for {table} because it took too long ({said}). "
+            "Create the index of src/sql/analyses_index.sql, then run this window again."
+        )
+    if response.status_code < 500 and not is_transient(response.status_code):
+        return SourceRefusedError(
+            f"Supabase refuses the question for {table} ({said}). Look at its words and at SUPABASE_URL."
+        )
+    return SourceUnreachableError(
+        f"Supabase is out of order ({said}). Look at the project's status page and logs, then run this window again.",
+        transient=is_transient(response.status_code),
+        retry_after=retry_after(response.headers),
+    )
+
+
+def _code_and_words(response: httpx.Response) -> tuple[str, str]:
+    try:
+        content = response.json()
+        return str(content.get("code") or ""), str(content["message"])  # a gateway before PostgREST gives no code
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "", excerpt(response.content)

@@ -1,0 +1,1 @@
+"""Rows and figures → one `.xlsx` file."""

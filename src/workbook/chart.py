@@ -1,0 +1,101 @@
+"""Analyses and failures over the window: a table of steps, and a chart of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from openpyxl.chart import BarChart, Reference
+from openpyxl.chart.axis import ChartLines
+from openpyxl.chart.legend import Legend
+from openpyxl.chart.shapes import GraphicalProperties
+from openpyxl.chart.text import RichText, Text
+from openpyxl.chart.title import Title
+from openpyxl.drawing.line import LineProperties
+from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, TwoCellAnchor
+from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
+
+from ..domain.summary import Step, Summary
+from ..domain.window import Window, offset_name
+from .cells import Sheet
+from .data_sheet import times_in
+from .layout import CARDS, Lines
+
+CHART_ROWS = 15
+"""Rows of a sheet that the chart covers."""
+ANALYSES, FAILED = "8EA9DB", "843C0C"
+"""Light blue and dark brown: far apart in grey too."""
+
+
+class DescribedAnchor(TwoCellAnchor):
+    """From column `left` and row `top` to column `right` and row `bottom`, from 0, with a text for screen readers.
+
+    openpyxl makes the frame that carries the text (`descr`, ECMA-376 20.1.2.2.8) only as it writes the drawing.
+    """
+
+    __attrs__ = TwoCellAnchor.__attrs__
+    __elements__ = TwoCellAnchor.__elements__
+
+    def __init__(self, *, left: int, top: int, right: int, bottom: int, text: str) -> None:
+        super().__init__("oneCell", AnchorMarker(col=left, row=top), AnchorMarker(col=right, row=bottom))
+        self.text = text
+
+    def to_tree(self, *args: Any, **kwargs: Any) -> Any:
+        """Write the anchor with its text."""
+        frame: Any = self.graphicFrame
+        frame.nvGraphicFramePr.cNvPr.descr = self.text
+        return super().to_tree(*args, **kwargs)
+
+
+def write_steps(lines: Lines, window: Window, summary: Summary, chart_row: int) -> None:
+    """Add the table of steps, and draw its chart over the CHART_ROWS empty rows from `chart_row` on."""
+    steps = summary.steps(window)
+    names = _names(steps, window)
+    how = "per hour" if window.template == "daily" else "in steps of five minutes"
+    lines.heading(f"{how.capitalize()}, times in {times_in(window)}")
+    lines.header("From", "Analyses", "Failed analyses")
+    first = lines.last
+    for step, name in zip(steps, names, strict=True):
+        lines.row(lines.text(name), lines.figure(step.analyses, "#,##0"), lines.figure(step.failed, "#,##0"))
+    chart = _chart(lines.sheet, first, lines.last)
+    chart.title = _title(f"Analyses and failures {how}", 1200)
+    chart.x_axis.title, chart.y_axis.title = _title(f"From ({times_in(window)})", 900), _title("Analyses", 900)
+    most = max(range(len(steps)), key=lambda place: steps[place].analyses)
+    anchor = DescribedAnchor(
+        left=0,
+        top=chart_row - 1,
+        right=CARDS,
+        bottom=chart_row - 1 + CHART_ROWS,
+        text=f"Column chart: analyses and failures {how}, {window.label()}. {summary.rows:,} analyses, "
+        f"{summary.failed_analyses:,} of them failed; most, {steps[most].analyses:,}, from {names[most]}.",
+    )
+    lines.sheet.add_chart(chart, anchor)
+
+
+def _names(steps: Sequence[Step], window: Window) -> list[str]:
+    """Name the steps by their beginning; where the clocks change, with the offset too."""
+    starts = [step.start.astimezone(window.zone) for step in steps]
+    changes = len({start.utcoffset() for start in starts}) > 1
+    return [f"{start:%H:%M} {offset_name(start)}" if changes else f"{start:%H:%M}" for start in starts]
+
+
+def _title(text: str, size: int) -> Title:
+    """Make a title of `size` hundredths of a point that keeps clear of the columns."""
+    paragraph = Paragraph(
+        pPr=ParagraphProperties(defRPr=CharacterProperties(sz=size, b=True)), r=[RegularTextRun(t=text)]
+    )
+    return Title(tx=Text(rich=RichText(p=[paragraph])), overlay=False)
+
+
+def _chart(sheet: Sheet, first: int, last: int) -> BarChart:
+    """Draw rows `first` (of headers) to `last`: times in column A, analyses in B, failed ones in C in front of them."""
+    chart = BarChart()
+    chart.x_axis.delete = chart.y_axis.delete = False  # Excel hides axes that don't say so
+    chart.y_axis.number_format = "#,##0"
+    chart.y_axis.majorGridlines = ChartLines(GraphicalProperties(ln=LineProperties(solidFill="D9D9D9")))
+    chart.legend = Legend(legendPos="b", overlay=False)
+    chart.gapWidth, chart.overlap = 40, 100
+    chart.add_data(Reference(sheet, min_col=2, max_col=3, min_row=first, max_row=last), titles_from_data=True)
+    chart.set_categories(Reference(sheet, min_col=1, min_row=first + 1, max_row=last))
+    for series, colour in zip(chart.series, (ANALYSES, FAILED), strict=True):
+        series.graphicalProperties.solidFill = colour
+        series.graphicalProperties.line.solidFill = colour
+    return chart

@@ -1,0 +1,171 @@
+"""Rows and figures → one `.xlsx` file.
+
+The rows are streamed into the file as they come and are never all in memory; openpyxl draws all that is around
+them (in its write-only mode, which wants widths and frozen panes set before a sheet's first row).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Self
+from zipfile import ZIP_STORED, ZipFile
+
+from openpyxl import Workbook
+from openpyxl.packaging.core import DocumentProperties
+from openpyxl.writer.excel import ExcelWriter
+
+from ..domain.analysis import Analysis
+from ..domain.summary import Summary
+from ..domain.window import Window, day_of
+from ..errors import WorkbookError
+from ..runtime.atomic_write import written_beside
+from . import data_sheet
+from .archive import Package
+from .cells import text_cell
+from .data_sheet import SHEET_ROWS, Styles, sheet_name
+from .row_xml import RowWriter
+from .summary_sheet import Origin, write_summary
+
+PIECE = 250
+"""Rows written at once: some 70 kB. Beyond 128 KiB (M_MMAP_THRESHOLD of mallopt(3)) memory is taken from the system
+and given back each time, which made up a tenth of a large run."""
+
+
+class ReportWorkbook:
+    """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
+
+    `sheet_rows` is how many rows a sheet takes before the next one is begun, behind the Summary.
+    """
+
+    def __init__(self, window: Window, *, sheet_rows: int = SHEET_ROWS) -> None:
+        self._window = window
+        self._sheet_rows = sheet_rows
+        self._book = Workbook(write_only=True)
+        self._sheets = [self._book.create_sheet(sheet_name(window, 1))]
+        self._summary_sheet = self._book.create_sheet("Summary")
+        self._writer = RowWriter(Styles(self._sheets[0]), window.zone)
+        self._package: Package | None = None
+        self._first: Sequence[Analysis] = ()
+        self._filled = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the temporary files behind sheets that were begun and never saved."""
+        for sheet in (*self._sheets, self._summary_sheet):
+            with suppress(OSError, ValueError):  # what went wrong was said before
+                if not sheet.closed:
+                    sheet.close()
+        if self._package:
+            self._package.close()
+
+    def add(self, rows: Sequence[Analysis]) -> None:
+        """Write `rows` below those already there; the first ones settle the widths of the columns.
+
+        Raise WorkbookError if there is no room for them.
+        """
+        with translated(f"A temporary file in {gettempdir()}"):
+            while rows:
+                if self._filled == self._sheet_rows:
+                    self._streamed.end(self._drawn(self._filled))
+                    self._end_sheet()
+                    self._sheets.append(self._book.create_sheet(sheet_name(self._window, len(self._sheets) + 1)))
+                if not self._filled:
+                    self._begin_sheet(rows)
+                taken = rows[: min(self._sheet_rows - self._filled, PIECE)]
+                self._streamed.write(self._writer.xml(taken))
+                self._filled += len(taken)
+                rows = rows[len(taken) :]
+
+    def save(
+        self, folder: Path, summary: Summary, *, table: str, generated: datetime, remarks: Sequence[str] = ()
+    ) -> Path:
+        """Write the Summary and the whole file into `folder`; return its path.
+
+        `table` is where the rows came from, `generated` (aware) when the report was made, `remarks` are sentences
+        about other windows. Raise WorkbookError if the file cannot be written.
+        """
+        path = folder / file_name(self._window)
+        with translated(path.name):
+            if self._filled:
+                self._end_sheet()
+            else:
+                self._draw_empty()
+            origin = Origin(table=table, generated=generated, sheet_rows=self._sheet_rows)
+            write_summary(self._summary_sheet, self._window, summary, origin, remarks)
+            self._book.properties = _properties(self._window)
+            with written_beside(path) as file:
+                self._streamed.finish(_saved(self._book), file)
+        return path
+
+    @property
+    def _streamed(self) -> Package:
+        self._package = self._package or Package()
+        return self._package
+
+    @property
+    def _part(self) -> str:
+        return f"xl/worksheets/sheet{self._book.sheetnames.index(self._sheets[-1].title) + 1}.xml"
+
+    def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
+        self._first = rows
+        data_sheet.begin(self._sheets[-1], self._window, rows)
+        self._streamed.begin(self._part, self._drawn(1))
+
+    def _end_sheet(self) -> None:
+        data_sheet.end(self._sheets[-1], self._window, len(self._sheets), self._filled)
+        self._filled = 0
+
+    def _draw_empty(self) -> None:
+        sheet = self._sheets[-1]
+        data_sheet.begin(sheet, self._window, ())
+        sheet.append([text_cell(sheet, f"No analyses in {self._window.label()}.")])
+        data_sheet.end(sheet, self._window, len(self._sheets), 0)
+
+    def _drawn(self, rows: int) -> bytes:
+        """Draw the sheet by itself, as the whole book will have it when it is saved, but for its rows."""
+        book = Workbook(write_only=True)
+        sheet = book.create_sheet()
+        Styles(sheet)  # in the order of the whole book, so that styles have the same numbers
+        data_sheet.begin(sheet, self._window, self._first)
+        data_sheet.end(sheet, self._window, len(self._sheets), rows)
+        with ZipFile(_saved(book)) as parts:
+            return parts.read("xl/worksheets/sheet1.xml")
+
+
+def _saved(book: Workbook) -> BytesIO:
+    """Save a book as Workbook.save does, but for its stamp of the moment: the same report has the same properties."""
+    content = BytesIO()
+    ExcelWriter(book, ZipFile(content, "w", ZIP_STORED)).save()
+    return content
+
+
+def _properties(window: Window) -> DocumentProperties:
+    title = f"{window.template.title()} Report - {window.label()}"
+    end = window.end.astimezone(UTC).replace(tzinfo=None)
+    return DocumentProperties(
+        title=title, subject="Digital Twin analyses", creator="Reports Generator", created=end, modified=end
+    )
+
+
+def file_name(window: Window) -> str:
+    """Name the file by the window's start: in UTC for an hour or a trial, by the local date for a day."""
+    if window.template == "daily" and window == day_of(window.start.astimezone(window.zone).date(), window.zone):
+        return f"report_daily_{window.start.astimezone(window.zone):%Y%m%d}.xlsx"
+    return f"report_{window.start:%Y%m%d_%H%M%S}.xlsx"
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn a failure of the disk, which hinders `what` from being written, into WorkbookError."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkbookError(
+            f"{what} could not be written ({error.strerror or type(error).__name__}). "
+            "Check that REPORT_DIR and TMPDIR have room and may be written to, then run this window again."
+        ) from error

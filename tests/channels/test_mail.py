@@ -1,0 +1,229 @@
+"""The report by email: one message, taken by a real server over TLS with login."""
+
+import asyncio
+import re
+import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from src.channels.interface import Outcome
+from src.channels.mail import MailChannel
+from src.config.settings import MailSettings
+from src.message.report import Report, Wording
+
+from ..builders import make_window
+from ..sandbox import RECIPIENTS, Sandbox
+
+CREATED = datetime(2026, 11, 23, 14, 0, 31, tzinfo=UTC)
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def make_report(folder: Path, identity: str = "report.hourly.20261122T130000Z.0123456789ab") -> Report:
+    """Make a report with a small attachment."""
+    attachment = folder / "report_20261122_130000.xlsx"
+    attachment.write_bytes(b"PK\x03\x04" + bytes(range(256)))
+    return Report(
+        window=make_window(),
+        identity=identity,
+        created=CREATED,
+        attachment=attachment,
+        worded=lambda _: Wording(
+            subject="Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC",
+            text="Analyses: 3\n",
+            html="<p>Analyses: 3</p>\n",
+            caption="Hourly Report",
+        ),
+    )
+
+
+def send(sandbox: Sandbox, *, trusted: trustme.CA | None = None, timeout: float = 5, **changes: str) -> list[Outcome]:
+    """Send a report through the sandbox's mail server."""
+    tls = ssl.create_default_context()
+    (trusted or sandbox.authority).configure_trust(tls)
+    values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
+    channel = MailChannel(MailSettings.model_validate(values | changes), tls, timeout=timeout)
+    return asyncio.run(channel.send(make_report(sandbox.folder), channel.recipients, frozenset()))
+
+
+def failure(sandbox: Sandbox, **changes: Any) -> str:
+    """Send a report that nobody gets, and return why."""
+    outcomes = send(sandbox, **changes)
+    assert [False] * len(outcomes) == [outcome.delivered for outcome in outcomes]
+    assert sandbox.mails == []
+    return outcomes[0].failure
+
+
+def test_one_message_reaches_all_recipients(sandbox: Sandbox) -> None:
+    """Everyone sees who else got it."""
+    outcomes = send(sandbox)
+
+    (delivery,) = sandbox.mailbox.deliveries
+    assert delivery.recipients == RECIPIENTS
+    assert delivery.message["To"] == ", ".join(RECIPIENTS)
+    assert delivery.sender == delivery.message["From"] == "reports@example.com"
+    assert [(address, True) for address in RECIPIENTS] == [(o.recipient, o.delivered) for o in outcomes]
+
+
+def test_the_workbook_is_attached_whole_under_its_plain_name(sandbox: Sandbox) -> None:
+    """A phone knows what to open it with."""
+    send(sandbox)
+
+    delivery = sandbox.mailbox.deliveries[0]
+    (part,) = delivery.message.iter_attachments()
+    assert (part.get_content_type(), part.get_filename()) == (XLSX, "report_20261122_130000.xlsx")
+    assert delivery.attachment() == make_report(sandbox.folder).attachment.read_bytes()
+    assert delivery.text == "Analyses: 3\n"
+
+
+def test_the_mail_has_text_and_page_of_the_same_and_the_workbook_beside_both(sandbox: Sandbox) -> None:
+    """Whoever shows no HTML reads the text; both are sent as ASCII in short lines, which every server takes."""
+    send(sandbox)
+
+    delivery = sandbox.mailbox.deliveries[0]
+    kinds = [part.get_content_type() for part in delivery.message.walk()]
+    assert kinds == ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", XLSX]
+    assert delivery.page == "<p>Analyses: 3</p>\n"
+    assert delivery.raw.isascii()
+    assert max(map(len, delivery.raw.splitlines())) <= 998
+
+
+def test_a_retry_is_known_by_its_message_id(sandbox: Sandbox) -> None:
+    """A mailbox that got the first attempt after all can drop the second."""
+    send(sandbox)
+    send(sandbox)
+
+    first, second = (delivery.message for delivery in sandbox.mailbox.deliveries)
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first["Message-ID"] == "<report.hourly.20261122T130000Z.0123456789ab@example.com>"
+
+
+def test_the_message_bears_its_date_and_says_that_no_person_wrote_it(sandbox: Sandbox) -> None:
+    """Neither is added by Python; without the second, holiday notes come back every hour."""
+    send(sandbox)
+
+    message = sandbox.mailbox.deliveries[0].message
+    assert parsedate_to_datetime(message["Date"]) == CREATED
+    assert message["Auto-Submitted"] == "auto-generated"
+
+
+def test_starttls_works_too(sandbox: Sandbox) -> None:
+    """Port 587 of most providers."""
+    send(sandbox, smtp_security="starttls", smtp_port=str(sandbox.mailbox.starttls_port))
+
+    assert len(sandbox.mailbox.deliveries) == 1
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_server_nobody_vouches_for_gets_neither_password_nor_report(sandbox: Sandbox, security: str) -> None:
+    """The certificate is verified, and nothing is sent if it doesn't hold."""
+    port = sandbox.mailbox.tls_port if security == "tls" else sandbox.mailbox.starttls_port
+
+    assert re.search(
+        r"its certificate is not trusted .*SSL_CERT_FILE",
+        failure(sandbox, trusted=trustme.CA(), smtp_security=security, smtp_port=str(port)),
+    )
+
+    assert sandbox.mailbox.logins == []
+
+
+def test_a_server_of_another_name_gets_nothing(sandbox: Sandbox) -> None:
+    """The sandbox's certificate is for localhost."""
+    why = failure(sandbox, smtp_host="127.0.0.1")
+
+    assert re.search(r"its certificate is not trusted .*SSL_CERT_FILE", why)
+
+    assert sandbox.mailbox.logins == []
+
+
+def test_a_refused_recipient_is_told_apart_from_the_others(sandbox: Sandbox) -> None:
+    """The others still get theirs."""
+    refused, served = RECIPIENTS
+    sandbox.mailbox.refused = {refused: "550 5.1.1 No such user here"}
+
+    outcomes = {outcome.recipient: outcome for outcome in send(sandbox)}
+
+    assert outcomes[served].delivered
+    assert sandbox.mailbox.deliveries[0].recipients == (served,)
+    assert f"refused {refused} (550 5.1.1 No such user here)" in outcomes[refused].failure
+
+
+def test_all_refused_is_an_outcome_for_each(sandbox: Sandbox) -> None:
+    """Not one exception for all."""
+    sandbox.mailbox.refused = dict.fromkeys(RECIPIENTS, "550 5.1.1 No such user here")
+
+    assert [outcome.delivered for outcome in send(sandbox)] == [False, False]
+
+
+def test_a_refused_login_is_said_with_the_servers_words(sandbox: Sandbox) -> None:
+    """Without the password."""
+    why = failure(sandbox, smtp_password="wrong-Pa55")
+
+    assert re.search(r"does not accept SMTP_USER .*\(535 .*Correct them", why)
+    assert "wrong-Pa55" not in failure(sandbox, smtp_password="wrong-Pa55")
+
+
+def test_a_server_that_does_not_answer_is_given_up(sandbox: Sandbox) -> None:
+    """A hanging server is an error within the time-out."""
+    sandbox.mailbox.delay = 0.6
+
+    why = failure(sandbox, timeout=0.3)
+
+    assert "it did not answer in time" in why
+
+
+def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
+    """The commonest mistake with port 587."""
+    assert re.search(
+        r"does not speak TLS there\. Set SMTP_SECURITY=starttls",
+        failure(sandbox, smtp_port=str(sandbox.mailbox.starttls_port)),
+    )
+
+
+def test_starttls_spoken_to_a_tls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
+    """The commonest mistake with port 465: both wait for the other to speak."""
+    assert re.search(
+        r"did not answer in time\. Set SMTP_SECURITY=tls if this port is 465",
+        failure(sandbox, timeout=0.5, smtp_security="starttls"),
+    )
+
+
+def test_an_unknown_mail_server_is_said(sandbox: Sandbox) -> None:
+    """A typing error in SMTP_HOST."""
+    assert re.search(
+        r"no-such-host.invalid:.* its host name is not known\. Check the name",
+        failure(sandbox, smtp_host="no-such-host.invalid"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("hook", "reply", "sentence"),
+    [
+        ("sender_reply", "553 5.7.1 Not your address", r"refused the sender \(553 5.7.1 Not your .*Set SMTP_FROM"),
+        ("data_reply", "554 5.7.1 Looks odd", r"refused the message \(554 5.7.1 Looks odd\)"),
+        ("data_reply", "552 5.2.2 Mailbox full", r"refused the message \(552 5.2.2 Mailbox full\)"),
+        ("data_reply", "552 5.3.4 Too big", r"too large for the mail server \S+ \(552 5.3.4 Too big\)"),
+        ("data_reply", "552 Exceeded", r"too large for the mail server \S+ \(552 Exceeded\)"),
+        ("helo_reply", "554 5.7.1 Blocked", r"turned the connection away \(554 5.7.1 Blocked\)"),
+    ],
+)
+def test_a_refusal_on_the_way_says_what_was_refused(sandbox: Sandbox, hook: str, reply: str, sentence: str) -> None:
+    """With the server's words."""
+    setattr(sandbox.mailbox, hook, reply)
+
+    why = failure(sandbox)
+
+    assert re.search(sentence, why)
+
+
+def test_a_server_without_login_is_said(sandbox: Sandbox) -> None:
+    """One that offers none, such as a relay."""
+    sandbox.mailbox.offers_login = False
+
+    why = failure(sandbox)
+
+    assert re.search("offers no STARTTLS or no login", why)

@@ -1,0 +1,60 @@
+"""A dry run makes everything and sends nothing."""
+
+from email.parser import BytesParser
+from email.policy import default
+from pathlib import Path
+
+from ..builders import OPTION, data_rows, ids, make_rows
+from ..sandbox import Sandbox
+from ..test_run import RunTool
+
+STEM = "report_20261122_130000"
+
+
+def test_workbook_mail_and_caption_are_files(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
+    """The real ones: the mail can be opened in a mail program, the workbook is in it."""
+    rows = make_rows(30)
+    sandbox.supabase.insert(rows)
+    folder = tmp_path / "to be made" / "out"
+
+    assert run(*OPTION, "--dry-run", "--output", str(folder)).code == 0
+
+    assert {path.name for path in folder.iterdir()} == {f"{STEM}.xlsx", f"{STEM}.eml", f"{STEM}.txt"}
+    mail = BytesParser(policy=default).parsebytes((folder / f"{STEM}.eml").read_bytes())
+    (attachment,) = mail.iter_attachments()
+    assert attachment.get_content() == (folder / f"{STEM}.xlsx").read_bytes()
+    assert [str(row[0]) for row in data_rows(attachment.get_content())] == [str(one) for one in ids(rows)]
+    assert (folder / f"{STEM}.txt").read_text().startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC")
+
+
+def test_nobody_is_sent_anything_and_nothing_is_remembered(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
+    """The real run afterwards delivers as if nothing had been."""
+    sandbox.supabase.insert(make_rows(3))
+
+    run(*OPTION, "--dry-run", "--output", str(tmp_path / "out"))
+
+    assert (sandbox.mailbox.deliveries, sandbox.bot.requests) == ([], [])
+    assert not (sandbox.folder / "report_ledger").exists()
+    assert run(*OPTION).code == 0
+    assert len(sandbox.mails) == 1
+
+
+def test_a_dry_run_that_fails_alerts_nobody(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
+    """Somebody is sitting there, and reads it; and no line says that somebody was told."""
+    result = run(*OPTION, "--dry-run", "--output", str(tmp_path), SUPABASE_KEY="sb_secret_wrong")
+
+    assert result.code == 1
+    assert "does not accept SUPABASE_KEY" in result.log
+    assert "Alert sent" not in result.log
+    assert (sandbox.mailbox.deliveries, sandbox.bot.requests) == ([], [])
+
+
+def test_a_folder_that_cannot_be_made_is_said(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
+    """Before anything is read."""
+    (tmp_path / "file").touch()
+
+    result = run(*OPTION, "--dry-run", "--output", str(tmp_path / "file" / "out"))
+
+    assert result.code == 2
+    assert "can't be made" in result.log
+    assert sandbox.supabase.requests == []

@@ -1,0 +1,158 @@
+"""The message on the wire: whole to the byte, and what servers do in its midst is taken for what it is."""
+
+import asyncio
+import os
+import re
+import ssl
+import tracemalloc
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+import pytest
+import trustme
+from msgspec.structs import replace
+
+from src.channels.interface import Outcome
+from src.channels.mail import MailChannel
+from src.config.settings import MailSettings
+from src.message.report import File, Report, Wording
+
+from .test_mail import make_report
+
+CERTIFICATES = trustme.CA()
+ENOUGH = 1_000_000
+"""Bytes after which a server has seen enough."""
+DOTS = ".\n..dot\n.x\n" + "." * 200 + "\nend\n"
+
+
+class Server:
+    """A mail server by hand; `midst` is what it does instead of reading on after ENOUGH bytes of a message."""
+
+    def __init__(self, midst: bytes | None = None) -> None:
+        self.midst = midst
+        self.size = 0
+        self.data = b""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Speak to one client."""
+        writer.write(b"220 here\r\n")
+        try:
+            while command := (await reader.readline()).upper():
+                writer.write(self._answer(command))
+                if command.startswith(b"DATA"):
+                    await self._take(reader, writer)
+                if command.startswith(b"QUIT"):
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    def _answer(self, command: bytes) -> bytes:
+        if announced := re.search(rb"SIZE=(\d+)", command):
+            self.size = int(announced[1])
+        answers = {b"EHLO": b"250-here\r\n250-SIZE 100000000\r\n250 AUTH PLAIN", b"AUTH": b"235 ok", b"DATA": b"354 go"}
+        return answers.get(command[:4], b"250 ok") + b"\r\n"
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.midst is not None:
+            self.data = await reader.readexactly(ENOUGH)
+            writer.write(self.midst)
+            await asyncio.sleep(60)
+        while not self.data.endswith(b"\r\n.\r\n") and (read := await reader.read(2**16)):
+            self.data += read
+        writer.write(b"250 2.0.0 queued\r\n")
+
+
+def send(server: Server, report: Report, timeout: float = 5) -> Outcome:
+    """Send a report to one address through `server`."""
+    ours, theirs = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CERTIFICATES.configure_trust(ours)
+    CERTIFICATES.issue_cert("localhost").configure_cert(theirs)
+    values = {"smtp_host": "localhost", "smtp_user": "reports", "smtp_password": "a password"}
+    values |= {"smtp_from": "reports@example.com", "smtp_to": "team@example.com"}
+
+    async def sending() -> Outcome:
+        async with await asyncio.start_server(server, "127.0.0.1", 0, ssl=theirs) as serving:
+            port = str(serving.sockets[0].getsockname()[1])
+            channel = MailChannel(MailSettings.model_validate(values | {"smtp_port": port}), ours, timeout=timeout)
+            (outcome,) = await channel.send(report, channel.recipients, frozenset())
+            return outcome
+
+    return asyncio.run(sending())
+
+
+def report_of(folder: Path, attachment: bytes) -> Report:
+    """Make a report with that attachment, and lines that begin with dots in its text and page."""
+    report = make_report(folder)
+    report.attachment.write_bytes(attachment)
+    words = replace(report.worded(report.file), text=DOTS, html=f"<pre>\n{DOTS}</pre>\n")
+    return replace(report, worded=lambda _: words)
+
+
+@pytest.mark.parametrize("size", [0, 1, 57, 58, 4096 * 57, 4096 * 57 + 1, 700_001])
+def test_text_page_and_workbook_arrive_to_the_byte_and_as_many_as_were_announced(tmp_path: Path, size: int) -> None:
+    """Lines that begin with a dot too, and however many pieces the workbook goes out in."""
+    server, content = Server(), os.urandom(size)
+
+    outcome = send(server, report_of(tmp_path, content))
+
+    raw = server.data.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
+    assert outcome.delivered
+    assert server.size == len(raw)
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)|[^\r\n]{999}", raw)
+    message = message_from_bytes(raw, _class=EmailMessage, policy=default)
+    (attached,) = message.iter_attachments()
+    assert attached.get_content() == content
+    text, page = message.get_body(("plain",)), message.get_body(("html",))
+    assert text
+    assert page
+    assert text.get_content().replace("\r\n", "\n") == DOTS
+    assert DOTS in page.get_content().replace("\r\n", "\n")
+
+
+def test_a_refusal_in_the_midst_is_taken_at_once_with_its_words(tmp_path: Path) -> None:
+    """Some servers look into a message while it comes, and then read no further."""
+    outcome = send(Server(b"554 5.7.1 A virus\r\n"), report_of(tmp_path, os.urandom(3 * ENOUGH)))
+
+    assert outcome.state == "refused"
+    assert "554 5.7.1 A virus" in outcome.failure
+
+
+def test_a_server_that_has_a_message_before_it_was_sent_has_not_got_it(tmp_path: Path) -> None:
+    """Something between is out of order: it may or may not be there."""
+    outcome = send(Server(b"250 2.0.0 queued\r\n"), report_of(tmp_path, os.urandom(3 * ENOUGH)))
+
+    assert (outcome.state, outcome.ambiguous) == ("failed", True)
+
+
+def test_a_server_that_reads_no_further_is_given_up_and_the_message_is_not_gathered_in_memory(tmp_path: Path) -> None:
+    """A workbook of 20 MB waits on the disk."""
+    report = report_of(tmp_path, os.urandom(18_000_000))
+    tracemalloc.start()
+
+    outcome = send(Server(b""), report, timeout=0.5)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (outcome.state, outcome.ambiguous) == ("failed", True)
+    assert "did not answer in time" in outcome.failure
+    assert peak < 8_000_000
+
+
+def test_a_workbook_that_cannot_be_read_again_is_not_the_mail_servers_fault(tmp_path: Path) -> None:
+    """The operator looks at the disk."""
+    report = report_of(tmp_path, b"x" * 1000)
+    words = report.worded(report.file)
+
+    def lose_it(_: File) -> Wording:
+        report.attachment.unlink()
+        report.attachment.mkdir()
+        return words
+
+    outcome = send(Server(), replace(report, worded=lose_it))
+
+    assert f"{report.attachment.name} can't be read again" in outcome.failure
+    assert "mail server" not in outcome.failure

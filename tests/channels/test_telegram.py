@@ -1,0 +1,172 @@
+"""The report by Telegram: the workbook as a document in each chat."""
+
+import asyncio
+import ssl
+
+import pytest
+from msgspec.structs import replace
+
+from src.channels.interface import Outcome
+from src.channels.telegram import TelegramChannel
+from src.config.settings import TelegramSettings
+
+from ..sandbox import CHATS, Sandbox
+from ..sandbox.telegram import refusal
+from ..sandbox.web import Answer, Fault
+from .test_mail import CREATED, make_report
+
+
+def make_channel(sandbox: Sandbox, *, read_timeout: float = 5, **changes: str) -> TelegramChannel:
+    """Make the channel that leads to the sandbox's Bot API."""
+    values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
+    settings = TelegramSettings.model_validate(values | changes)
+    return TelegramChannel(settings, ssl.create_default_context(), read_timeout=read_timeout)
+
+
+def send(sandbox: Sandbox, *, read_timeout: float = 5, caption: str = "Hourly Report", **changes: str) -> list[Outcome]:
+    """Send a report through the sandbox's Bot API."""
+    channel = make_channel(sandbox, read_timeout=read_timeout, **changes)
+    report = make_report(sandbox.folder)
+    words = replace(report.worded(report.file), caption=caption)
+    report = replace(report, worded=lambda _: words)
+    return asyncio.run(channel.send(report, channel.recipients, frozenset()))
+
+
+def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -> None:
+    """Once each."""
+    outcomes = send(sandbox)
+
+    report = make_report(sandbox.folder)
+    expected = (report.worded(report.file).caption, "report_20261122_130000.xlsx", report.attachment.read_bytes())
+    assert [(chat, *expected) for chat in CHATS] == [
+        (sent.chat, sent.text, sent.file_name, sent.document) for sent in sandbox.bot.sent
+    ]
+    assert [(chat, True) for chat in CHATS] == [(o.recipient, o.delivered) for o in outcomes]
+
+
+def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
+    """The chat shows bold words and signs, not tags and entities; an alert is shown as it stands."""
+    send(sandbox, caption="<b>3 analyses</b>\n&lt;script&gt; &amp;amp; 1")
+    asyncio.run(make_channel(sandbox).alert("<b> & </i>", CREATED))
+
+    assert [sent.text for sent in sandbox.bot.sent] == ["3 analyses\n<script> &amp; 1"] * 2 + ["<b> & </i>"]
+
+
+@pytest.mark.parametrize("caption", ["a < b", "<script>x</script>", "<b>x", "x</b>", "<b><i>x</b></i>"])
+def test_a_caption_that_is_no_html_of_telegrams_would_be_refused(sandbox: Sandbox, caption: str) -> None:
+    """The stand-in is as strict as the real server, so that these tests mean something."""
+    assert "an't parse entities" in send(sandbox, caption=caption)[0].failure
+    assert sandbox.bot.sent == []
+
+
+def test_a_caption_is_measured_as_it_is_shown(sandbox: Sandbox) -> None:
+    """Markup doesn't count, and an emoji counts twice."""
+    fits, too_long = f"<b>{'&amp;' * 1022}🙂</b>", f"<b>{'&amp;' * 1023}🙂</b>"
+
+    assert [outcome.delivered for outcome in send(sandbox, caption=fits)] == [True, True]
+    assert "caption is too long" in send(sandbox, caption=too_long)[0].failure
+
+
+def test_a_channel_may_be_named(sandbox: Sandbox) -> None:
+    """Public channels go by their name."""
+    sandbox.bot.chats.add("@reports")
+
+    (outcome,) = send(sandbox, telegram_chat_id="@reports")
+
+    assert outcome.delivered
+    assert sandbox.bot.sent[0].chat == "@reports"
+
+
+def test_a_chat_that_is_not_found_does_not_keep_the_next_from_its_report(sandbox: Sandbox) -> None:
+    """Each has an outcome of its own."""
+    lost, served = CHATS
+    sandbox.bot.chats.remove(lost)
+
+    outcomes = {outcome.recipient: outcome for outcome in send(sandbox)}
+
+    assert outcomes[served].delivered
+    assert [served] == [sent.chat for sent in sandbox.bot.sent]
+    assert "chat not found" in (outcomes[lost].failure or "").lower()
+    assert "TELEGRAM_CHAT_ID" in (outcomes[lost].failure or "")
+
+
+def test_a_refusal_is_said_without_the_token(sandbox: Sandbox) -> None:
+    """python-telegram-bot would put it into the text."""
+    wrong = "123456789:wrong-AAH4cKzV0Qw9uXyZlmNopQr"
+
+    outcomes = send(sandbox, telegram_bot_token=wrong)
+
+    assert [outcome.delivered for outcome in outcomes] == [False, False]
+    assert wrong not in repr(outcomes)
+
+
+def test_no_more_is_asked_of_the_bot_api_than_to_send(sandbox: Sandbox) -> None:
+    """No getMe before, one request a chat."""
+    send(sandbox)
+
+    assert [request.target.rpartition("/")[2] for request in sandbox.bot.requests] == ["sendDocument"] * 2
+
+
+def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) -> None:
+    """The second chat is tried after the first one failed."""
+    sandbox.bot.faults += [Fault(answer=refusal(502, "Bad Gateway"))]
+
+    assert [outcome.delivered for outcome in send(sandbox)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (refusal(401, "Unauthorized"), "does not accept TELEGRAM_BOT_TOKEN (Unauthorized). Copy it anew"),
+        (refusal(404, "Not Found"), "does not accept TELEGRAM_BOT_TOKEN (Not Found). Copy it anew"),
+        (refusal(403, "Forbidden: bot was blocked by the user"), "does not let the bot write to chat 42"),
+        (
+            refusal(400, "Bad Request: chat not found"),
+            "does not know chat 42 (Chat not found). Correct",
+        ),
+        (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "is asked too often for chat 42"),
+        (refusal(400, "Bad Request: something new"), "refused it for chat 42 (Something new)"),
+        (Answer(status=502, body=b"<html>Bad Gateway</html>"), "Bad Gateway (502)"),
+        (Answer(status=200, body=b"<html>Hello</html>"), "Invalid server response"),
+    ],
+)
+def test_every_refusal_says_what_to_mend(sandbox: Sandbox, answer: Answer, sentence: str) -> None:
+    """In the words of an operator."""
+    sandbox.bot.faults.append(Fault(answer=answer))
+
+    (outcome,) = send(sandbox, telegram_chat_id="42")
+
+    assert sentence in (outcome.failure or "")
+    assert (outcome.failure or "").endswith(", then run this window again.")
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [(Fault(cut="before"), "the connection broke off"), (Fault(delay=0.8), "it did not answer in time")],
+)
+def test_a_broken_connection_is_said_and_the_next_chat_tried(sandbox: Sandbox, fault: Fault, what: str) -> None:
+    """The one chat's bad luck is its own."""
+    sandbox.bot.faults.append(fault)
+
+    first, second = send(sandbox, read_timeout=0.4)
+
+    assert what in (first.failure or "")
+    assert second.delivered
+
+
+@pytest.mark.parametrize("body", [b'{"ok": true, "result": {}}', b'{"ok": true}', b'{"ok": true, "result": []}'])
+def test_an_answer_that_cannot_be_understood_is_one_chats_own(sandbox: Sandbox, body: bytes) -> None:
+    """The next chat gets its report."""
+    sandbox.bot.faults.append(Fault(answer=Answer(body=body)))
+
+    first, second = send(sandbox)
+
+    assert (first.delivered, first.ambiguous, second.delivered) == (False, True, True)
+
+
+def test_a_bot_api_that_is_not_there_is_said(sandbox: Sandbox) -> None:
+    """With the variable that says where it is looked for."""
+    outcomes = send(sandbox, telegram_api_url="http://no-such-host.invalid")
+
+    assert all("its host name is not known" in (outcome.failure or "") for outcome in outcomes)
+    assert all("TELEGRAM_API_URL" in (outcome.failure or "") for outcome in outcomes)

@@ -1,0 +1,185 @@
+"""Many windows again: here one after the other, on a cluster shared by the pods of an Indexed Job."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import DEVNULL
+
+import pytest
+
+from src.domain.window import HOUR, as_option
+
+from ..builders import START, make_rows, make_window
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
+from ..sandbox.web import Answer, Fault
+from ..test_run import ROOT, RunTool
+
+HOURS = 48
+FIRST = START - HOURS * HOUR
+
+
+def fill(sandbox: Sandbox, hours: int) -> list[str]:
+    """Put three rows into each hour from FIRST on; return how people read these hours."""
+    starts = [FIRST + number * HOUR for number in range(hours)]
+    for start in starts:
+        sandbox.supabase.insert([row | {"id": str(uuid.uuid4())} for row in make_rows(3, start=start)])
+    return [make_window(start).label() for start in starts]
+
+
+def test_each_window_is_a_report_and_one_that_fails_does_not_stop_the_rest(sandbox: Sandbox, run: RunTool) -> None:
+    """Oldest first, a line each, a table at the end, and the code of the worst."""
+    labels = fill(sandbox, 4)
+    option = ("--start", as_option(make_window(FIRST)), "--count", "4")
+    broken = f"gte.{FIRST + HOUR:%Y-%m-%dT%H}"
+    sandbox.supabase.always = Fault(answer=Answer(status=401), match=broken)
+
+    result = run(*option)
+
+    assert result.code == 1
+    subjects = [mail.message["Subject"] for mail in sandbox.mails]
+    assert [any(label in subject for subject in subjects) for label in labels] == [True, False, True, True]
+    table = result.log.partition("All windows:\n")[2].splitlines()
+    assert [line[:3].strip() for line in table[:4]] == ["ok", "NO", "ok", "ok"]
+    assert "3 of 4: " in result.log
+    assert "failed: reading the rows. Supabase does not accept SUPABASE_KEY" in table[1]
+    assert ": 3 of 4 windows made" in table[-1]
+
+
+def test_run_again_a_backfill_sends_only_what_is_owed(sandbox: Sandbox, run: RunTool) -> None:
+    """It can be broken off and begun anew."""
+    fill(sandbox, 3)
+    option = ("--start", as_option(make_window(FIRST)))
+    run(*option, "--count", "2")
+
+    assert run(*option, "--count", "3").code == 0
+    assert len(sandbox.mails) == 3
+
+
+def test_pods_that_share_no_ledger_are_refused(sandbox: Sandbox, run: RunTool) -> None:
+    """Each restart would send anew."""
+    result = run(REPORT_START=as_option(make_window(FIRST)), REPORT_COUNT="2", JOB_COMPLETION_INDEX="0")
+
+    assert result.code == 2
+    assert "REPORT_LEDGER is directory; wanted: supabase" in result.log
+    assert sandbox.mails == []
+
+
+class Pods:
+    """The pods of an Indexed Job, two at a time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._lock = threading.Lock()
+        self._names = 0
+        self._environment = {
+            "REPORT_LEDGER": "supabase",
+            "REPORT_START": as_option(make_window(FIRST)),
+            "REPORT_COUNT": str(HOURS),
+            "JOB_NAME": "reports-generator-backfill",
+        }
+
+    def start(self, index: int) -> "subprocess.Popen[bytes]":
+        """Start a pod for an index."""
+        with self._lock:
+            self._names += 1
+            name = f"backfill-{index}-{self._names}"
+        changes = self._environment | {"JOB_COMPLETION_INDEX": str(index), "POD_NAME": name}
+        environment = self._sandbox.environment | changes
+        return subprocess.Popen([sys.executable, str(ROOT / "reports_generator.py")], env=environment, stderr=DEVNULL)
+
+    def run(self, index: int) -> int:
+        """Run a pod to its end."""
+        with self.start(index) as process:
+            process.wait(timeout=240)
+        return process.returncode
+
+
+def test_48_hours_by_two_pods_at_a_time_reach_everyone(sandbox: Sandbox) -> None:
+    """With one index started twice and one pod killed; a copy more only where the kill fell into a sending."""
+    labels = fill(sandbox, HOURS)
+    pods = Pods(sandbox)
+
+    with pods.start(7) as killed:
+        while not sandbox.bot.requests:
+            assert killed.poll() is None
+            time.sleep(0.01)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait(timeout=30)
+    # Its claim ends by itself after seven minutes of the database's clock; here at once.
+    sandbox.supabase.sql("update report_deliveries set holder = null where holder like 'backfill-7-%'")
+    with ThreadPoolExecutor(2) as two:
+        codes = list(two.map(pods.run, [*range(HOURS), 20]))
+
+    assert codes == [0] * (HOURS + 1)
+    subjects = [mail.message["Subject"] for mail in sandbox.mails]
+    by_mail = [sum(label in subject for subject in subjects) for label in labels]
+    by_chat = {
+        chat: [sum(label in sent.text for sent in sandbox.messages if sent.chat == chat) for label in labels]
+        for chat in CHATS
+    }
+    for copies in (by_mail, *by_chat.values()):
+        assert min(copies) == 1
+        assert [copy for place, copy in enumerate(copies) if place != 7] == [1] * (HOURS - 1)
+        assert copies[7] <= 2
+    assert {mail.recipients for mail in sandbox.mails} == {RECIPIENTS}
+    assert sandbox.alerts == []
+
+
+def test_windows_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox, run: RunTool) -> None:
+    """A wrong key in a month of hours would be 720; the table names them all."""
+    fill(sandbox, 3)
+
+    result = run("--start", as_option(make_window(FIRST)), "--count", "3", SUPABASE_KEY="sb_secret_wrong")
+
+    assert result.code == 1
+    assert len(sandbox.alerts) == 1
+    assert result.log.count("\nNO  2026-11-20 ") == 3
+
+
+@pytest.mark.parametrize(("sent", "code", "alerts"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 0)])
+def test_a_backfill_that_is_stopped_says_how_to_go_on(
+    sandbox: Sandbox, tmp_path: Path, sent: signal.Signals, code: int, alerts: int
+) -> None:
+    """From the window that it was at; who stopped it by hand is not alerted of it."""
+    fill(sandbox, 3)
+    sandbox.supabase.always = Fault(delay=30, match=f"gte.{FIRST + HOUR:%Y-%m-%dT%H}")
+    option = ("--start", as_option(make_window(FIRST)), "--count", "3")
+    command = [sys.executable, str(ROOT / "reports_generator.py"), *option]
+
+    with subprocess.Popen(command, env=sandbox.environment, stderr=subprocess.PIPE, text=True) as process:
+        while not any(f"gte.{FIRST + HOUR:%Y-%m-%dT%H}" in request.target for request in sandbox.supabase.requests):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(sent)
+        _, log = process.communicate(timeout=30)
+
+    assert process.returncode == code
+    assert "Stopped at 2 of 3; go on with --start 2026-11-20T14 --count 2" in log
+    assert len(sandbox.alerts) == alerts
+
+
+def test_ctrl_c_twice_does_not_wait(sandbox: Sandbox) -> None:
+    """Not even for the monitor's answer, and shows no traceback."""
+    sandbox.supabase.always = sandbox.monitor.always = Fault(delay=4)
+    command = [sys.executable, str(ROOT / "reports_generator.py"), "--start", as_option(make_window(FIRST))]
+
+    with subprocess.Popen(
+        command,
+        env=sandbox.environment | {"HEARTBEAT_URL": sandbox.monitor.check_url},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for pings in (1, 2):
+            while len(sandbox.monitor.requests) < pings:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Traceback" not in log

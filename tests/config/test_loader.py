@@ -1,0 +1,280 @@
+"""Settings are checked whole, and no error repeats a value."""
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.config.loader import Settings, read_settings
+from src.errors import SettingsError
+
+WHOLE = {
+    "SUPABASE_URL": "https://abcdefgh.supabase.co",
+    "SUPABASE_KEY": "sb_secret_0123456789",
+    "SMTP_HOST": "smtp.example.com",
+    "SMTP_USER": "reports@example.com",
+    "SMTP_PASSWORD": "correct horse battery",
+    "SMTP_FROM": "reports@example.com",
+    "SMTP_TO": "a@example.com,b@example.com",
+    "TELEGRAM_BOT_TOKEN": "123456:AAHqwertyuiopasdfghjklzxcvbnm",
+    "TELEGRAM_CHAT_ID": "-1001234567890",
+}
+
+
+def load_settings(env_file: Path | None) -> Settings:
+    """Read and check the settings."""
+    return read_settings(env_file).checked()
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with a whole set of settings, to be changed."""
+    for name, value in WHOLE.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def problems() -> list[str]:
+    """List what load_settings finds wrong."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None)
+    return caught.value.problems
+
+
+def test_everything_missing_is_named_at_once_one_line_a_variable(environment: pytest.MonkeyPatch) -> None:
+    """An operator mends all variables in one go."""
+    for name in WHOLE:
+        environment.delenv(name)
+
+    assert [*WHOLE] == [line.split()[0] for line in problems()]
+    assert all("is missing; wanted: " in line for line in problems())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("SUPABASE_URL", "abcdefgh.supabase.co", "is not a whole https:// address"),
+        ("SUPABASE_URL", "https://", "is not a whole https:// address"),
+        ("SUPABASE_URL", "ftp://abcdefgh.supabase.co", "is not a whole https:// address"),
+        ("SUPABASE_URL", "https://abcdefgh.supabase.co:port", "is not a whole https:// address"),
+        ("SUPABASE_URL", "https://me:word@abcdefgh.supabase.co", "carries more than an address"),
+        ("SUPABASE_KEY", "sb_secret_01 23", "holds blanks or odd signs"),
+        ("SUPABASE_TABLE", "public.analyses", "is not a table's name"),
+        ("REPORT_CHANNELS", "email,fax", "is none of them"),
+        ("REPORT_CHANNELS", ",", "should have at least 1 item"),
+        ("SMTP_HOST", "https://smtp.example.com", "is not a plain host name"),
+        ("SMTP_PORT", "0", "should be greater than or equal to 1"),
+        ("SMTP_PORT", "https", "is no whole number"),
+        ("SMTP_SECURITY", "none", "is none of them"),
+        ("SMTP_FROM", "Reports <a@example.com>", "is not an e-mail address"),
+        ("SMTP_TO", "a@example.com;b@example.com", "entry 1 of 1 is not an e-mail address"),
+        ("SMTP_TO", "a@example.com, b, c@", "entry 2, 3 of 3 is not an e-mail address"),
+        ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 1 of 1 is not an e-mail address"),
+        ("TELEGRAM_BOT_TOKEN", "AAHqwertyuiopasdfghjklzxcvbnm", "is not a bot token"),
+        ("TELEGRAM_CHAT_ID", "-100123,channel", "entry 2 of 2 is not a chat id"),
+        ("TELEGRAM_API_URL", "api.telegram.org", "is not a whole https:// address"),
+        ("REPORT_TEMPLATE", "weekly", "is none of them"),
+        ("REPORT_TIMEZONE", "Moscow", "is not a known time zone"),
+        ("REPORT_TIMEZONE", "America", "is not a known time zone"),
+        ("REPORT_TIMEZONE", "../etc/passwd", "is not a known time zone"),
+        ("REPORT_DIR", "/no/such/folder", "does not point to a directory"),
+        ("REPORT_SETTLE", "-1", "should be greater than or equal to 0"),
+        ("SMTP_PASSWORD", "pässword", "is shorter than 4 signs or holds some beyond ASCII"),
+        ("SMTP_PASSWORD", "abc", "is shorter than 4 signs or holds some beyond ASCII"),
+        ("SMTP_HOST", "smtp..example.com", "is not a plain host name"),
+        ("REPORT_START", "yesterday", "is not a date and time"),
+        ("TELEGRAM_ALERT_CHAT_ID", "operators", "is not a chat id"),
+        ("REPORT_ALLOW_HTTP", "perhaps", "is neither true nor false"),
+        ("SUPABASE_URL", "http://rest.example.com", "is http:// to another machine"),
+        ("SUPABASE_URL", "http://10.0.0.7:8000", "is http:// to another machine"),
+        ("TELEGRAM_API_URL", "http://bot-api:8081", "is http:// to another machine"),
+        ("SMTP_USER", "your-email@gmail.com", "is still the placeholder"),
+        ("SMTP_PASSWORD", "your-app-password", "is still the placeholder"),
+        ("SUPABASE_KEY", "change-me", "is still the placeholder"),
+        ("SUPABASE_URL", "https://change-me.supabase.co", "is still the placeholder"),
+        ("SMTP_TO", "a@example.com,change-me@example.com", "is still the placeholder"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_wrong_and_what_is_right(
+    environment: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
+    """The line names the variable, the reason and a right value's look."""
+    environment.setenv(name, value)
+
+    (line,) = problems()
+
+    assert line.startswith(f"{name} {reason}")
+    assert "; wanted: " in line
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_no_error_repeats_a_value_not_even_in_its_traceback(environment: pytest.MonkeyPatch, name: str) -> None:
+    """A secret put into the wrong place stays unseen."""
+    secret = "hunter2 é;<change-me>"
+    environment.setenv(name, secret)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None)
+
+    shown = repr(caught.value) + "".join(traceback.format_exception(caught.value))
+    assert caught.value.__context__ is None
+    assert name in shown
+    assert "hunter2" not in shown
+
+
+def test_a_wrong_report_setting_does_not_open_the_way_for_plain_http(environment: pytest.MonkeyPatch) -> None:
+    """Both are told, and no alert carries the token that way."""
+    environment.setenv("REPORT_TEMPLATE", "weekly")
+    environment.setenv("TELEGRAM_API_URL", "http://10.0.0.7")
+
+    draft = read_settings(None)
+
+    assert [line.split()[0] for line in draft.problems] == ["REPORT_TEMPLATE", "TELEGRAM_API_URL"]
+    assert draft.telegram is None
+
+
+def test_the_settings_themselves_show_no_secret(environment: pytest.MonkeyPatch) -> None:
+    """A `repr` in some log is harmless."""
+    shown = repr(load_settings(None))
+
+    for name in ("SUPABASE_KEY", "SMTP_PASSWORD", "TELEGRAM_BOT_TOKEN"):
+        assert WHOLE[name] not in shown
+
+
+def test_values_are_stripped_of_blanks_and_line_ends(environment: pytest.MonkeyPatch) -> None:
+    """A secret made with `echo` ends in a line break."""
+    for name, value in WHOLE.items():
+        environment.setenv(name, f"  {value}\r\n")
+
+    settings = load_settings(None)
+
+    assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
+    assert settings.mail is not None
+    assert settings.mail.smtp_password.get_secret_value() == WHOLE["SMTP_PASSWORD"]
+    assert settings.mail.smtp_to == ("a@example.com", "b@example.com")
+
+
+def test_a_blank_value_counts_as_missing(environment: pytest.MonkeyPatch) -> None:
+    """An empty key in a Secret is not a password."""
+    environment.setenv("SMTP_PASSWORD", " \n")
+
+    (line,) = problems()
+
+    assert line.startswith("SMTP_PASSWORD is missing")
+
+
+@pytest.mark.parametrize(
+    ("channels", "prefix", "gone"), [("email", "TELEGRAM_", "telegram"), ("telegram", "SMTP_", "mail")]
+)
+def test_a_channel_left_out_needs_none_of_its_variables(
+    environment: pytest.MonkeyPatch, channels: str, prefix: str, gone: str
+) -> None:
+    """Who wants no Telegram needs no bot."""
+    environment.setenv("REPORT_CHANNELS", channels)
+    for name in WHOLE:
+        if name.startswith(prefix):
+            environment.delenv(name)
+
+    assert getattr(load_settings(None), gone) is None
+
+
+def test_an_entry_given_twice_counts_once(environment: pytest.MonkeyPatch) -> None:
+    """Nobody gets a report twice for a typing error."""
+    environment.setenv("SMTP_TO", "a@example.com, b@example.com, A@example.com,")
+
+    settings = load_settings(None)
+
+    assert settings.mail is not None
+    assert [address.lower() for address in settings.mail.smtp_to] == ["a@example.com", "b@example.com"]
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/rest/v1", "/rest/v1/"])
+def test_the_project_address_may_end_in_the_rest_path(environment: pytest.MonkeyPatch, ending: str) -> None:
+    """Both forms that the dashboard shows are right."""
+    environment.setenv("SUPABASE_URL", WHOLE["SUPABASE_URL"] + ending)
+
+    assert load_settings(None).supabase.supabase_url == WHOLE["SUPABASE_URL"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:54321", "http://localhost:54321", "http://[::1]:54321"])
+def test_http_to_this_very_machine_is_fine(environment: pytest.MonkeyPatch, url: str) -> None:
+    """Nobody listens between."""
+    environment.setenv("SUPABASE_URL", url)
+
+    assert load_settings(None).supabase.supabase_url == url
+
+
+def test_http_to_a_service_inside_the_cluster_can_be_allowed(environment: pytest.MonkeyPatch) -> None:
+    """By saying so."""
+    environment.setenv("TELEGRAM_API_URL", "http://bot-api:8081")
+    environment.setenv("REPORT_ALLOW_HTTP", "true")
+
+    settings = load_settings(None)
+
+    assert settings.telegram is not None
+    assert settings.telegram.telegram_api_url == "http://bot-api:8081"
+
+
+def test_the_env_file_fills_in_and_the_environment_wins(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`.env` is for a developer's machine; what the cluster sets stands above it."""
+    environment.delenv("SMTP_HOST")
+    env_file = tmp_path / ".env"
+    env_file.write_text("SMTP_HOST=from-file.example.com\nSMTP_USER=from-file\nSOMETHING_ELSE=secret\n")
+
+    settings = load_settings(env_file)
+
+    assert settings.mail is not None
+    assert (settings.mail.smtp_host, settings.mail.smtp_user) == ("from-file.example.com", WHOLE["SMTP_USER"])
+
+
+def test_settings_cannot_be_changed_later(environment: pytest.MonkeyPatch) -> None:
+    """What was checked is what is used."""
+    settings: Any = load_settings(None)
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.supabase.supabase_table = "other"
+
+
+def test_an_empty_variable_is_not_set_whatever_the_env_file_says(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The environment wins."""
+    (tmp_path / ".env").write_text("REPORT_BUCKET=reports\nREPORT_TEMPLATE=daily\n")
+    environment.setenv("REPORT_BUCKET", "")
+
+    settings = load_settings(tmp_path / ".env")
+
+    assert (settings.report.report_bucket, settings.report.report_template) == (None, "daily")
+
+
+def test_an_authority_that_is_not_there_is_named(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Python would pass it over and trust whom it always trusts."""
+    environment.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+
+    assert problems() == ["SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority"]
+
+
+@pytest.mark.parametrize(("level", "form"), [("info", "JSON"), ("Warning", "Text")])
+def test_letters_of_any_size_name_the_form_of_the_log(environment: pytest.MonkeyPatch, level: str, form: str) -> None:
+    """People write them either way."""
+    environment.setenv("LOG_LEVEL", level)
+    environment.setenv("LOG_FORMAT", form)
+
+    watch = read_settings(None).watch
+    assert (watch.log_level, watch.log_format) == (level.upper(), form.lower())
+
+
+def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the environment as in the file; what belongs to other programs is left alone."""
+    (tmp_path / ".env").write_text("SMTP_PROT=587\n")
+    environment.setenv("REPORT_TIMEZOME", "Europe/Berlin")
+    environment.setenv("SUPABASE_DB_URL", "postgres://")
+    environment.setenv("SMTP_RELAY_FOR_ANOTHER", "x")
+
+    assert read_settings(tmp_path / ".env").hints == [
+        "REPORT_TIMEZOME is none of the settings. Did you mean REPORT_TIMEZONE?",
+        "SMTP_PROT is none of the settings. Did you mean SMTP_PORT?",
+    ]

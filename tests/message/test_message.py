@@ -1,0 +1,442 @@
+"""The words that people receive, in every form."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from src.domain.analysis import Analysis
+from src.domain.summary import Summary
+from src.domain.window import Window, day_of, until
+from src.message.content import REMARKS_SHOWN, tell
+from src.message.report import ALERT_LIMIT, CAPTION_LIMIT, Failure, File, Wording, alert, marked_as_repeat, worded
+from src.phrases import english as words
+from src.phrases.formats import megabytes, moment, number, rate, seconds, shown
+
+from ..builders import START, make_analysis, make_window
+from ..sandbox.markup import plain
+
+ATTACHED = File(name="report.xlsx", size=10_000)
+URL = 'https://abc.supabase.co/storage/v1/object/sign/reports/report.xlsx?token=a&b="' + "e" * 300
+LINKED = File(name="report.xlsx", size=31_000_000, link=URL, until=datetime(2026, 11, 25, 14, tzinfo=UTC))
+REASON = "It is too large for this mail server (31 MB, it takes 25 MB). <Sorry & thanks>"
+LEFT_OUT = File(name="report.xlsx", size=31_000_000, left_out=REASON)
+BERLIN = ZoneInfo("Europe/Berlin")
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "&amp;<b>&lt;",
+    '"><img src=x onerror=alert(1)>',
+    "a\x00b\x07c\x1b[31m",
+    "\u202eevil\u2066\u200f",
+    "x" * 10_000,
+    "\ud800",
+    "🙂" * 10_000,
+    "a\r\nBcc: evil@example.com\r\n\r\n",
+    "{{ 7 * 7 }}",
+    " ",
+]
+
+
+@dataclass
+class Page(HTMLParser):
+    """A page as a mail program reads it: its elements, their attributes, and the text."""
+
+    markup: str
+    tags: set[str] = field(default_factory=set)
+    attributes: list[tuple[str, str | None]] = field(default_factory=list)
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep an element."""
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        """Keep text."""
+        self.text += data
+
+
+def make_summary(*statuses: str | None) -> Summary:
+    """Fold one ordinary analysis for each of `statuses`."""
+    return folded([make_analysis(status=status) for status in statuses])
+
+
+def folded(rows: Sequence[Analysis]) -> Summary:
+    """Fold `rows`."""
+    summary = Summary()
+    summary.add(rows)
+    return summary
+
+
+def write(
+    summary: Summary,
+    *,
+    file: File = ATTACHED,
+    window: Window | None = None,
+    late: bool = False,
+    remarks: Sequence[str] = (),
+    before: int | None = None,
+) -> Wording:
+    """Write a report of `summary`."""
+    window = window or make_window()
+    return worded(file, tell(window, summary, late=late, remarks=remarks, before=before), window)
+
+
+def all_forms(wording: Wording) -> tuple[str, str, str]:
+    """Return what a reader sees of the text, of the page and of the caption."""
+    return wording.text, Page(wording.html).text, plain(wording.caption)
+
+
+def units(text: str) -> int:
+    """Count UTF-16 units."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def test_the_subject_names_the_window() -> None:
+    """As design and customer want it."""
+    day = day_of(START.date(), BERLIN)
+
+    assert write(make_summary("completed")).subject == "Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC"
+    assert write(Summary(), window=day).subject == "Digital Twin Daily Report - 2026-11-22 Europe/Berlin"
+
+
+def test_only_what_is_odd_or_late_marks_the_subject() -> None:
+    """Ordinary failures are no surprise; the beginning stays as it is."""
+    odd = folded([make_analysis(records_processed=1, records_failed=2)])
+    plain_subject = "Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC"
+
+    assert write(make_summary("failed", "failed")).subject == plain_subject
+    assert write(odd).subject == f"{plain_subject} (odd data)"
+    assert write(make_summary("completed"), remarks=["2 rows …"]).subject == f"{plain_subject} (rows came late)"
+    assert write(odd, late=True, remarks=["2 rows …"]).subject == (
+        f"{plain_subject} (late) (odd data) (rows came late)"
+    )
+
+
+def test_the_subject_holds_nothing_of_the_table_and_keeps_one_short_line() -> None:
+    """Whatever the table holds."""
+    rows = [make_analysis(id=text, status=text, duration=text, records_failed=text) for text in HOSTILE]
+    for zone in ("UTC", "America/Argentina/ComodRivadavia"):
+        window = make_window(zone=zone)
+        hostile = write(folded(rows), window=window, late=True, remarks=HOSTILE).subject
+        harmless = write(make_summary("completed"), window=window, late=True, remarks=["late"]).subject
+
+        assert hostile.replace(words.ODD, "") == harmless
+        assert re.fullmatch("[ -~]{1,150}", hostile)
+
+
+def test_every_form_begins_with_window_and_headline() -> None:
+    """The one line that says it all; in the inbox's preview too."""
+    summary = make_summary(*["completed"] * 2430, "failed")
+    wording = write(summary, before=2219)
+
+    for text in all_forms(wording):
+        assert "2026-11-22 13:00-14:00 UTC" in text
+        assert "2,431 analyses, 98.5 % of records succeeded, 1 failed" in text
+        assert "212 more than the hour before (2,219)." in text
+    hidden = re.search(r'<body[^>]*>\s*<div style="display:none[^>]*>([^&]*)', wording.html)
+    assert hidden
+    assert hidden[1] == (
+        "2,431 analyses, 98.5 % of records succeeded, 1 failed. 212 more than the hour before (2,219)."
+    )
+    assert wording.caption.startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC\n\n<b>2,431 analyses, ")
+
+
+def test_every_form_gives_the_figures() -> None:
+    """By status, processed, failed, rate, durations."""
+    wording = write(make_summary("completed", "completed", "failed"))
+
+    for line in (
+        "Analyses: 3",
+        "completed: 2",
+        "failed: 1",
+        "Failed analyses: 1",
+        "Records processed: 600",
+        "Records failed: 9",
+        "Success rate: 98.5 %",
+        "Half took at most: 1.25 s",
+        "95 % took at most: 1.25 s",
+        "The longest took: 1.25 s",
+    ):
+        label, _, value = line.partition(": ")
+        assert line in wording.text
+        assert line in plain(wording.caption) or label in ("Analyses", "Failed analyses")
+        assert re.search(rf"{re.escape(label)}\s+{re.escape(value)}", Page(wording.html).text)
+    assert "report.xlsx" in wording.text
+    assert "report.xlsx" in wording.html
+
+
+def test_the_page_shows_statuses_as_bars_of_their_share() -> None:
+    """Failed ones in a colour of their own, with their name beside it."""
+    page = write(make_summary(*["completed"] * 3, "Failed ")).html
+
+    bars = re.findall(r'class="(good|bad)-bar" width="(\d+)%"', page)
+    assert bars == [("good", "75"), ("bad", "25")]
+    assert re.findall(r'class="rest" width="(\d+)%"', page) == ["25", "75"]
+
+
+def test_text_and_page_name_the_worst_five() -> None:
+    """With moment and zone, what they cost, and the id to look for in the workbook."""
+    rows = [
+        make_analysis(id=f"id-{number}", records_failed=number, created_at=START + timedelta(minutes=number))
+        for number in range(8)
+    ]
+    wording = write(folded(rows), window=make_window(zone="Asia/Kolkata"))
+
+    for text in (wording.text, Page(wording.html).text):
+        assert "7 of 200 records failed, 1.25 s" in text
+        assert "18:37:00 UTC+5:30, completed" in text
+        assert re.findall(r"id-\d", text) == [f"id-{number}" for number in (7, 6, 5, 4, 3)]
+
+
+def test_where_nothing_failed_the_worst_are_called_the_slowest() -> None:
+    """Nobody is alarmed by a heading."""
+    summary = folded([make_analysis(records_failed=0, duration=number) for number in range(3)])
+
+    assert "The slowest" in write(summary).html
+    assert "Most records failed" not in write(summary).text
+
+
+def test_the_caption_has_a_line_for_what_is_wrong() -> None:
+    """None where nothing is."""
+    odd = folded([make_analysis(status="failed"), make_analysis(records_processed=1, records_failed=2)])
+
+    assert re.search(r"^To look at: 1 analysis failed; .+: 1 analysis$", write(odd).caption, re.MULTILINE)
+    assert "To look at" not in write(make_summary("completed")).caption
+
+
+def test_oddities_and_late_rows_are_told_in_every_form() -> None:
+    """What the subject's mark means."""
+    odd = folded([make_analysis(records_processed=1, records_failed=2)])
+    (oddity,) = odd.oddities()
+
+    for text in all_forms(write(odd, remarks=[words.late_rows(make_window(), 3)])):
+        assert f"{oddity.what}: 1 analysis" in text
+        assert "3 rows have come late for 2026-11-22 13:00-14:00 UTC, after its report was sent." in text
+
+
+def test_many_remarks_are_told_by_the_first_few() -> None:
+    """A message stays one that is read."""
+    text = write(Summary(), remarks=[f"remark {number}" for number in range(REMARKS_SHOWN + 9)]).text
+
+    assert f"remark {REMARKS_SHOWN - 1}\nAnd 9 more like this." in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "sentence"),
+    [
+        (3, 2, "1 more than the hour before (2)."),
+        (3, 2000, "1,997 fewer than the hour before (2,000)."),
+        (3, 3, "As many as the hour before."),
+        (3, 0, "The hour before had none."),
+        (0, 2000, "The hour before had 2,000."),
+        (0, 0, "The hour before had none."),
+        (3, None, ""),
+    ],
+)
+def test_the_window_before_is_compared_with_in_a_sentence(rows: int, before: int | None, sentence: str) -> None:
+    """Nothing is said where it isn't known."""
+    assert words.comparison(make_window(), rows, before) == sentence
+
+
+def test_the_comparison_names_the_day_or_the_hours_it_is_with() -> None:
+    """A trial's 24 hours are no day."""
+    day, trial = day_of(START.date(), BERLIN), until("daily", BERLIN, START)
+
+    assert words.comparison(day, 2, 1) == "1 more than the day before (1)."
+    assert words.comparison(trial, 2, 1) == "1 more than the 24 hours before (1)."
+
+
+@pytest.mark.parametrize(
+    ("rows", "headline"),
+    [
+        ([make_analysis(records_failed=0)], "1 analysis, 100 % of records succeeded, none failed"),
+        ([make_analysis(records_processed=10**6, records_failed=1)], "1 analysis, 99.9 % of records succeeded, none f"),
+        ([make_analysis(records_processed=0, records_failed=0)], "1 analysis, no records processed, none failed"),
+        ([make_analysis(records_failed=None, status="Error")], "1 analysis, 1 failed"),
+    ],
+)
+def test_the_headline_says_no_more_than_is_known(rows: list[Analysis], headline: str) -> None:
+    """One failed record of a million is not 100 %."""
+    assert headline in write(folded(rows)).text
+
+
+def test_an_empty_window_is_said_so() -> None:
+    """In a sentence, not as a row of zeros."""
+    for text in all_forms(write(Summary(), before=3)):
+        assert "No analyses in 2026-11-22 13:00-14:00 UTC." in text
+        assert "The hour before had 3." in text
+        assert "Records" not in text
+
+
+def test_a_workbook_behind_a_link_is_told_with_its_end_in_the_readers_zone() -> None:
+    """As a link in the text, a button on the page, a word to tap in the chat; the caption stays within its limit."""
+    wording = write(make_summary("completed"), file=LINKED, window=make_window(zone="Europe/Moscow"))
+    ending = "(31 MB); download it until 2026-11-25 17:00 UTC+3:"
+
+    assert f"The workbook is too large for email {ending}\n{URL}\n" in wording.text
+    assert f"The workbook is too large for email {ending}" in Page(wording.html).text
+    assert ("href", URL) in Page(wording.html).attributes
+    assert f"too large for Telegram {ending}\nDownload the workbook\n" in plain(wording.caption)
+    assert "?token=a&amp;b=&quot;eee" in wording.caption
+    assert "attached" not in "".join(all_forms(wording))
+
+
+def test_a_workbook_left_out_is_told_with_the_reason() -> None:
+    """Never dropped in silence."""
+    for text in all_forms(write(make_summary("completed"), file=LEFT_OUT)):
+        assert f"The workbook could not be sent along. {REASON}" in text
+        assert "attached workbook" not in text
+
+
+@pytest.mark.parametrize("file", [ATTACHED, LINKED, LEFT_OUT], ids=["attached", "linked", "left out"])
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_stays_text_in_every_form(text: str, file: File) -> None:
+    """No element, no entity, no line, no direction of its own; all limits kept."""
+    rows = [make_analysis(id=f"{text}{place}", status=f"{place}{text}", duration=text) for place in range(500)]
+    plain_rows = [make_analysis(status=f"{place}", duration="x") for place in range(500)]
+    harmless = write(folded(plain_rows), file=file, remarks=["late"] * 50)
+
+    wording = write(folded(rows), file=file, remarks=["late"] * 50)
+
+    page = Page(wording.html)
+    assert page.tags == Page(harmless.html).tags
+    assert {name for name, _ in page.attributes} == {name for name, _ in Page(harmless.html).attributes}
+    assert units(plain(marked_as_repeat(wording.caption))) <= CAPTION_LIMIT
+    assert len(wording.html.encode()) < 100_000  # Gmail hides what is beyond 102 kB
+    assert len(wording.text) < 10_000
+    for shown_text in all_forms(wording):
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200f\ud800-\udfff]", shown_text)
+        assert "\nBcc" not in shown_text
+
+
+def test_what_nobody_could_see_is_shown() -> None:
+    """A control character, a lone surrogate or a turn of direction neither hides nor breaks a message."""
+    for text in all_forms(write(make_summary("a\x07b\x00", "\ud800", "\u202eevil"))):
+        assert "a␇b␀" in text
+        assert "\\ud800" in text
+        assert "\\u202eevil" in text
+
+
+@pytest.mark.parametrize("status", ["x" * 5000, "🙂" * 5000, "a\nb\r\nc" * 2000, "<&>" * 2000])
+def test_a_caption_keeps_telegrams_limit_and_its_figures_whatever_the_statuses(status: str) -> None:
+    """Counted as Telegram counts, after its markup is read."""
+    summary = make_summary(*(f"{number} {status}" for number in range(500)))
+
+    text = plain(write(summary).caption)
+
+    assert units(text) <= CAPTION_LIMIT
+    assert "492 other statuses: 492" in text
+    assert "Success rate: 98.5 %" in text
+
+
+@pytest.mark.parametrize("reason", ["<" * 5000, "&🙂" * 5000])
+def test_a_caption_is_never_cut_within_an_entity(reason: str) -> None:
+    """What is cut off is what is shown, before it is escaped."""
+    summary = make_summary(*(f"{number} {reason}" for number in range(500)))
+    remarks = [f"{reason[:length]}" for length in (90, 91, 92, 93, 94)]
+
+    for length in range(1, 9):
+        caption = write(summary, remarks=[*remarks, "x" * length], file=File(name="r", size=1, left_out=reason)).caption
+        repeat = plain(marked_as_repeat(caption))
+        assert CAPTION_LIMIT - 10 < units(repeat) <= CAPTION_LIMIT
+        assert repeat.endswith(words.REPEAT)
+        assert plain(caption).endswith("…")
+        assert not re.search(r"&(?!(?:lt|gt|amp|quot|#x27);)", caption)
+
+
+@pytest.mark.parametrize(
+    ("sums", "shown_sum"),
+    [((10.0,) * 3, "30"), ((0.1,) * 300, "30"), ((1000, 234), "1,234"), ((0.25, 1), "1.25"), ((2**60,), f"{2**60:,}"),
+     ((10**99,), "1.000e+99"), ((1e99,), "1.000e+99")],
+)  # fmt: skip
+def test_sums_are_written_for_people(sums: tuple[float, ...], shown_sum: str) -> None:
+    """Without the dust of binary fractions, and never too long for a line."""
+    assert number(sum(sums)) == shown_sum
+
+
+def test_rates_durations_and_sizes_are_written_for_people() -> None:
+    """Short, and nothing is rounded up to perfection."""
+    assert [rate(value) for value in (1.0, 0.99999, 0.978, 0.0, -0.5, -1e99, 1e308, None)] == [
+        "100 %", "99.9 %", "97.8 %", "0.0 %", "-50.0 %", "-1.000e+101 %", "inf %", "-"
+    ]  # fmt: skip
+    assert [seconds(value) for value in (0, 2.904, 59.99, 60, 185.2, 7630, 1e99, -3)] == [
+        "0 s", "2.9 s", "59.99 s", "1 min 0 s", "3 min 5 s", "2 h 7 min", "1.000e+99 s", "-3 s"
+    ]  # fmt: skip
+    assert [megabytes(size) for size in (1, 444_000, 9_949_000, 31_400_000)] == ["0 kB", "0.4 MB", "9.9 MB", "31 MB"]
+
+
+def test_text_of_the_table_comes_in_one_line_of_bounded_length() -> None:
+    """Counted in UTF-16 units, cut between characters."""
+    assert shown("a\nb\r\n  c\u2028d") == "a b c d"
+    assert shown("🙂" * 50) == "🙂" * 19 + "…"
+    assert shown("x" * 40) == "x" * 40
+
+
+def test_the_hours_around_a_clock_change_are_told_apart() -> None:
+    """02:30 comes twice that night; its offset says which."""
+    twice = [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1)]
+    texts = [
+        write(folded([make_analysis(created_at=at)]), window=make_window(at.replace(minute=0), "Europe/Berlin"))
+        for at in twice
+    ]
+
+    assert ["02:30:00 UTC+2, completed" in texts[0].text, "02:30:00 UTC+1, completed" in texts[1].text] == [True, True]
+    assert texts[0].subject.endswith("2026-10-25 02:00 UTC+2 - 02:00 UTC+1")
+    assert texts[1].subject.endswith("2026-10-25 02:00-03:00 UTC+1")
+    assert [moment(at, BERLIN) for at in twice] == ["2026-10-25 02:30 UTC+2", "2026-10-25 02:30 UTC+1"]
+
+
+def test_a_day_of_25_hours_tells_every_moment_with_its_offset() -> None:
+    """The first and the last hour have different ones."""
+    day = day_of(date(2026, 10, 25), BERLIN)
+    rows = [make_analysis(created_at=day.start), make_analysis(created_at=day.end - timedelta(seconds=1))]
+    text = write(folded(rows), window=day, before=1).text
+
+    assert day.end - day.start == timedelta(hours=25)
+    assert "00:00:00 UTC+2, completed" in text
+    assert "23:59:59 UTC+1, completed" in text
+    assert "1 more than the day before (1)." in text
+
+
+def test_a_window_over_midnight_gives_moments_their_date() -> None:
+    """A clock alone would leave the day open."""
+    window = make_window(datetime(2026, 11, 22, 18, tzinfo=UTC), "Asia/Kolkata")
+
+    text = write(folded([make_analysis(created_at=window.start + timedelta(minutes=45))]), window=window).text
+
+    assert "2026-11-23 00:15:00 UTC+5:30, completed" in text
+
+
+def test_the_page_asks_for_nothing_from_outside_and_reads_well_aloud() -> None:
+    """No image, no script, no style sheet; layout tables say that they are no data; light and dark."""
+    page = Page(write(make_summary("completed", "failed"), before=3).html)
+
+    assert not page.tags & {"img", "script", "link", "iframe", "svg", "input"}
+    assert not re.search(r"https?://(?!www\.w3\.org/1999/xhtml)|url\(", page.markup)
+    assert page.markup.count("<table") == page.markup.count('<table role="presentation"')
+    assert ("lang", "en") in page.attributes
+    assert {"h1", "h2", "title"} <= page.tags
+    for name in ("color-scheme", "supported-color-schemes"):
+        assert f'<meta name="{name}" content="light dark">' in page.markup
+    assert "prefers-color-scheme: dark" in page.markup
+
+
+def test_a_long_alert_keeps_window_owed_and_command() -> None:
+    """What is told of the failures gives way."""
+    failures = [Failure(what=f"email to {number}", why="x" * 300) for number in range(100)]
+
+    text = alert(make_window(), failures, owed=[f"email to {number}" for number in range(100)], command="run me")
+
+    assert units(text) <= ALERT_LIMIT
+    assert "Window: hourly report, 2026-11-22 13:00-14:00 UTC" in text
+    assert "email to 9 and 90 more" in text
+    assert text.endswith("run:\nrun me")

@@ -1,0 +1,135 @@
+"""Each run sends the workbook that it built itself, and leaves it in REPORT_DIR."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..builders import OPTION, data_rows, ids, make_rows
+from ..conftest import Run
+from ..ledger.test_ledger import CATCH_UP, job, started, this_hour
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
+from ..sandbox.web import Fault
+
+RunTool = Callable[..., Run]
+NAME = "report_20261122_130000.xlsx"
+OTHER = "analyses_named"
+
+
+def wait_for_the_bot(sandbox: Sandbox, process: "subprocess.Popen[str]") -> None:
+    """Wait until a run has sent its first chat the report."""
+    while not sandbox.bot.requests:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        time.sleep(0.01)
+
+
+def names(folder: Path) -> set[str]:
+    """List what is in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("template", "start"), [("hourly", OPTION[1]), ("daily", "2026-11-22")])
+def test_two_tables_at_once_in_one_folder_never_send_each_others_workbook(
+    sandbox: Sandbox, run: RunTool, template: str, start: str
+) -> None:
+    """The second one's is built under the same name while the first one's is being sent."""
+    first, second = make_rows(3), make_rows(4)
+    sandbox.supabase.insert(first)
+    sandbox.supabase.insert(second, OTHER)
+    second_is_sent = threading.Event()
+    sandbox.bot.faults.append(Fault(until=second_is_sent))
+    window = {"REPORT_TEMPLATE": template}
+
+    with started(sandbox, "--start", start, REPORT_CHANNELS="telegram", **window) as process:
+        wait_for_the_bot(sandbox, process)
+        other = run("--start", start, REPORT_CHANNELS="email", SUPABASE_TABLE=OTHER, **window)
+        second_is_sent.set()
+        code = process.wait(timeout=60)
+
+    arrived = {
+        name: [row[0] for row in data_rows(content, f"{template.title()} Report")]
+        for name, content in sandbox.workbooks()
+    }
+    assert (code, other.code) == (0, 0)
+    assert arrived == dict.fromkeys(CHATS, ids(first)) | dict.fromkeys(RECIPIENTS, ids(second))
+
+
+def test_the_workbook_of_a_failed_delivery_stays(sandbox: Sandbox, run: RunTool) -> None:
+    """Somebody can still send it by hand; nothing else is left."""
+    rows = make_rows(3)
+    sandbox.supabase.insert(rows)
+    sandbox.mailbox.sender_reply = "553 5.7.1 Not yours"
+    sandbox.bot.chats = set()
+
+    assert run(*OPTION).code == 1
+    assert names(sandbox.folder) == {NAME, "report_ledger"}
+    assert [row[0] for row in data_rows((sandbox.folder / NAME).read_bytes())] == ids(rows)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(sandbox: Sandbox, run: RunTool) -> None:
+    """The operator learns which folder, and what to do."""
+    result = run(*OPTION, "--dry-run", "--output", "/proc")
+
+    assert result.code == 1
+    assert "/proc could not be written (No such file or directory). Check that REPORT_DIR" in result.log
+
+
+def test_a_run_that_is_stopped_while_it_sends_leaves_the_workbook_and_nothing_else(sandbox: Sandbox) -> None:
+    """By SIGTERM."""
+    stopped = threading.Event()
+    sandbox.bot.faults.append(Fault(until=stopped))
+
+    with started(sandbox, *OPTION) as process:
+        wait_for_the_bot(sandbox, process)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=10)
+    stopped.set()
+
+    assert code == 143
+    assert names(sandbox.folder) == {NAME, "report_ledger"}
+
+
+def test_the_folder_of_a_killed_run_is_removed_after_a_day(sandbox: Sandbox, run: RunTool) -> None:
+    """Not before: its run may still be at work; and nothing that only bears such a name."""
+    killed = threading.Event()
+    sandbox.bot.faults.append(Fault(until=killed))
+    with started(sandbox, *OPTION) as process:
+        wait_for_the_bot(sandbox, process)
+        process.kill()
+    killed.set()
+    (left,) = names(sandbox.folder) - {NAME, "report_ledger"}
+    alien = sandbox.folder / f"{left}.txt"
+    alien.touch()
+
+    def after(hours: int) -> set[str]:
+        changed = time.time() - hours * 3600
+        for path in (sandbox.folder / left, alien):
+            os.utime(path, (changed, changed))
+        run("--until-now")
+        return names(sandbox.folder) & {left, alien.name}
+
+    assert after(23) == {left, alien.name}
+    assert after(25) == {alien.name}
+
+
+def test_a_missed_windows_workbook_is_removed_only_if_it_is_this_ones(sandbox: Sandbox, run: RunTool) -> None:
+    """Another table's, left by its failed delivery, is not."""
+    missed = sandbox.folder / f"report_{this_hour(2):%Y%m%d_%H}0000.xlsx"
+    run(JOB_NAME=job(2), **CATCH_UP)
+    made_good = threading.Event()
+    sandbox.bot.faults += [Fault(), Fault(), Fault(until=made_good)]
+
+    with started(sandbox, JOB_NAME=job(0), **CATCH_UP) as process:
+        while len(sandbox.bot.requests) < 5:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.01)
+        missed.write_bytes(b"another table's")
+        made_good.set()
+        assert process.wait(timeout=60) == 0
+
+    assert missed.read_bytes() == b"another table's"

@@ -1,0 +1,92 @@
+"""A monitor outside learns of every run, and never harms one."""
+
+import pytest
+
+from ..builders import OPTION, make_rows
+from ..sandbox import Sandbox
+from ..sandbox.monitor import CHECK
+from ..sandbox.web import Answer, Fault
+from ..test_run import RunTool
+
+
+def test_a_run_that_went_well_is_a_start_and_a_success(sandbox: Sandbox, run: RunTool) -> None:
+    """Without a reason."""
+    sandbox.supabase.insert(make_rows(3))
+
+    assert run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url).code == 0
+    assert sandbox.monitor.pings == [("/start", ""), ("", "")]
+
+
+def test_a_run_that_failed_says_why_in_short(sandbox: Sandbox, run: RunTool) -> None:
+    """Who gets the monitor's mail knows where to look, and gets no secret."""
+    run(*OPTION, SUPABASE_KEY="sb_secret_wrong_0123456789", HEARTBEAT_URL=sandbox.monitor.check_url)
+
+    (start, _), (end, reason) = sandbox.monitor.pings
+    assert (start, end) == ("/start", "/fail")
+    assert "does not accept SUPABASE_KEY" in reason
+    assert "sb_secret_wrong" not in reason
+    assert len(reason) <= 500
+
+
+def test_one_refused_recipient_is_a_failure_for_the_monitor_too(sandbox: Sandbox, run: RunTool) -> None:
+    """As it is for the exit code."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.mailbox.refused = {"team@example.com": "550 5.1.1 No such user here"}
+
+    assert run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url).code == 1
+    assert sandbox.monitor.pings[-1][0] == "/fail"
+    assert "refused team@example.com" in sandbox.monitor.pings[-1][1]
+
+
+def test_wrong_settings_are_told_too(sandbox: Sandbox, run: RunTool) -> None:
+    """A deploy gone wrong is what a monitor is for."""
+    assert run(*OPTION, SMTP_PORT="none", HEARTBEAT_URL=sandbox.monitor.check_url).code == 2
+    assert sandbox.monitor.pings[-1][0] == "/fail"
+    assert "SMTP_PORT" in sandbox.monitor.pings[-1][1]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(answer=Answer(status=500)),
+        Fault(cut="before"),
+        Fault(delay=0.4, cut="before"),
+        Fault(cut="handshake"),
+        Fault(cut="garbled"),
+    ],
+    ids=["500", "cut", "slow", "cut in the handshake", "garbled"],
+)
+def test_a_broken_monitor_is_logged_and_fails_nothing(sandbox: Sandbox, run: RunTool, fault: Fault) -> None:
+    """The report matters, the monitor doesn't; nobody is alerted of it."""
+    sandbox.speak("https")
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.monitor.faults += [fault] * 2
+
+    result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url)
+
+    assert result.code == 0
+    assert len(sandbox.mails) == 1
+    assert result.log.count("The monitor at HEARTBEAT_URL could not be told") == 2
+    assert CHECK not in result.log
+    assert sandbox.alerts == []
+
+
+@pytest.mark.parametrize("option", [("--until-now",), (*OPTION, "--dry-run")], ids=["until now", "dry run"])
+def test_a_trial_is_kept_from_the_monitor(
+    sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
+) -> None:
+    """It would count as the hour's run."""
+    sandbox.supabase.insert(make_rows(3))
+    monkeypatch.chdir(sandbox.folder)
+
+    assert run(*option, HEARTBEAT_URL=sandbox.monitor.check_url).code == 0
+    assert sandbox.monitor.pings == []
+
+
+def test_a_monitor_in_the_clear_is_refused_and_not_pinged(sandbox: Sandbox, run: RunTool) -> None:
+    """Whoever reads the address on its way could ping it."""
+    result = run(*OPTION, HEARTBEAT_URL="http://monitor.invalid/0b0e7a52")
+
+    assert result.code == 2
+    assert "HEARTBEAT_URL is http:// to another machine" in result.log
+    assert "could not be told" not in result.log

@@ -1,0 +1,81 @@
+"""What went wrong on the way to a server is said in words."""
+
+import asyncio
+import socket
+import ssl
+
+import httpx
+import pytest
+
+from src.errors import ReportError
+from src.runtime.connection import retry_after, trouble
+
+
+def caused(error: BaseException, *causes: BaseException) -> BaseException:
+    """Chain `causes` behind `error`, as libraries do."""
+    for one, behind in zip((error, *causes), causes, strict=False):
+        one.__cause__ = behind
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "transient"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "its host name is not known", True),
+        (caused(httpx.ConnectError("x"), socket.gaierror(-2, "unknown")), "its host name is not known", True),
+        (caused(httpx.ConnectError("x"), ConnectionRefusedError(111, "refused")), "nothing listens on that port", True),
+        (
+            caused(OSError("all failed"), ExceptionGroup("both", [ConnectionRefusedError(), ConnectionRefusedError()])),
+            "nothing listens on that port",
+            True,
+        ),
+        (
+            caused(httpx.ConnectError("x"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
+            "it does not speak TLS there",
+            False,
+        ),
+        (TimeoutError(), "it did not answer in time", True),
+        (httpx.ReadTimeout("x"), "it did not answer in time", True),
+        (
+            caused(httpx.ReadTimeout("x"), TimeoutError(), asyncio.CancelledError(), ssl.SSLWantReadError()),
+            "it did not answer in time",
+            True,
+        ),
+        (ConnectionResetError(104, "reset"), "the connection broke off", True),
+        (httpx.RemoteProtocolError("peer closed"), "the connection broke off", True),
+        (caused(httpx.ConnectError("x"), ssl.SSLEOFError(8, "unexpected eof")), "the connection broke off", True),
+        (caused(httpx.ReadError("x"), ssl.SSLZeroReturnError(6, "closed")), "the connection broke off", True),
+    ],
+)
+def test_a_failed_connection_is_said_in_words_with_what_to_do(error: Exception, what: str, transient: bool) -> None:
+    """However deep the cause lies; only what stays as it is, is not tried again."""
+    found = trouble(error)
+
+    assert found.what == what
+    assert found.transient == transient
+    assert found.mend.split()[0] in ("Check", "Look", "Correct")
+
+
+def test_what_an_alert_failed_of_is_not_mixed_up_with_what_it_is_about() -> None:
+    """It is sent while the run's own failure is being handled."""
+    run_failed = caused(ReportError("Supabase could not be asked"), socket.gaierror(-2, "unknown"))
+
+    error = caused(ConnectionRefusedError(111, "refused"), run_failed)
+
+    assert trouble(error).what == "nothing listens on that port"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "Mon, 23 Nov 2026 14:01:30 GMT", "date": "Mon, 23 Nov 2026 14:00:00 GMT"}, 90),
+        ({"retry-after": "Mon, 23 Nov 2026 13:00:00 GMT", "date": "Mon, 23 Nov 2026 14:00:00 GMT"}, 0),
+        ({"retry-after": "Mon, 23 Nov 2026 14:01:30 GMT"}, 0),
+        ({"retry-after": "soon"}, 0),
+        ({}, 0),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(headers: dict[str, str], seconds: float) -> None:
+    """By the server's own clock."""
+    assert retry_after(httpx.Headers(headers)) == seconds

@@ -1,0 +1,86 @@
+"""What the operator reads: lines for a query, the last line of a run, the word that Kubernetes keeps."""
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.commands.report import TERMINATION_BYTES, main
+from src.pipeline.services import Timing
+from src.runtime.logs import FIELDS, Redaction, set_up_logs
+
+from ..builders import OPTION, make_rows
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
+from ..test_docs import readme_section
+from ..test_imports import SRC
+from ..test_run import RunTool
+
+
+def lines_of(log: str) -> list[dict[str, Any]]:
+    """Read each line as JSON."""
+    return [json.loads(line) for line in log.splitlines()]
+
+
+def test_one_query_answers_who_got_an_hours_report_and_how_long_it_took(sandbox: Sandbox, run: RunTool) -> None:
+    """Every line is JSON; a delivery bears window, channel, recipient, seconds, bytes and attempt."""
+    sandbox.supabase.insert(make_rows(3))
+
+    lines = lines_of(run(*OPTION, LOG_FORMAT="json").log)
+
+    found = [line for line in lines if line["event"] == "delivered" and line["window"] == "2026-11-22T13"]
+    assert {line["recipient"] for line in found} == {*RECIPIENTS, *CHATS}
+    assert all(line["seconds"] > 0 and line["bytes"] > 1000 and line["attempt"] == 1 for line in found)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in lines)
+
+
+def test_the_last_line_sums_the_run_up(sandbox: Sandbox, run: RunTool) -> None:
+    """Well or not."""
+    sandbox.supabase.insert(make_rows(3))
+    good = lines_of(run(*OPTION, LOG_FORMAT="json").log)[-1]
+    bad = lines_of(run(*OPTION, LOG_FORMAT="json", SUPABASE_KEY="sb_secret_wrong").log)[-1]
+
+    assert (good["event"], good["code"], good["rows"], good["level"]) == ("run", 0, 3, "INFO")
+    assert good["seconds"] > 0
+    assert "delivered before" in bad["message"] or (bad["event"], bad["code"]) == ("run", 1)
+
+
+def test_json_hides_secrets_and_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also those with signs that JSON escapes, and in a traceback."""
+    secret = 'pass"word\\with signs'
+    redaction = Redaction()
+    redaction.hide([secret])
+    set_up_logs(redaction, "json")
+
+    logging.getLogger("x").error("broke at %s", secret, exc_info=ValueError(f"it was {secret}"))
+
+    (line,) = lines_of(capsys.readouterr().err)
+    assert (line["message"], line["traceback"]) == ("broke at [hidden]", "ValueError: it was [hidden]")
+
+
+def test_the_readme_lists_every_event_and_every_field() -> None:
+    """Queries and dashboards hang on these names."""
+    source = "\n".join(path.read_text() for path in SRC.rglob("*.py"))
+    written = set(re.findall(r'"event": "([a-z_]+)"', source)) | set(re.findall(r'else "(not_delivered)"', source))
+    listed = set(re.findall(r"^\| `([a-z_]+)` \|", readme_section("Logs"), re.MULTILINE))
+
+    assert written | {"note"} == listed
+    assert all(f"`{field}`" in readme_section("Logs") for field in FIELDS)
+
+
+@pytest.mark.parametrize("rows", [0, 3], ids=["an empty hour", "a full one"])
+def test_kubernetes_gets_the_runs_last_word(sandbox: Sandbox, run: RunTool, tmp_path: Path, rows: int) -> None:
+    """`kubectl describe pod` shows it."""
+    sandbox.supabase.insert(make_rows(rows))
+    run(*OPTION)  # sets the environment
+    word = tmp_path / "termination-log"
+    word.touch()
+
+    timing = Timing(first_wait=0.01, longest_wait=0.05, limit=5)
+    code = main([*OPTION, "--resend"], env_file=None, timing=timing, termination_log=word)
+
+    assert code == 0
+    assert re.fullmatch(r"exit 0 after [\d.]+ s: delivered to 4 of 4", word.read_text())
+    assert len(word.read_bytes()) <= TERMINATION_BYTES

@@ -1,0 +1,239 @@
+"""Whatever Supabase answers, or doesn't: a clear sentence, and never an empty report."""
+
+import base64
+import json
+import socket
+from collections.abc import Callable
+
+import pytest
+from postgrest import AsyncPostgrestClient
+
+from src.errors import BadAnswerError, HiddenRowsError, SourceError, SourceRefusedError, SourceUnreachableError
+from src.supabase.client import Rest, key_kind
+
+from ..builders import START, make_rows
+from ..sandbox import Sandbox
+from ..sandbox.web import Answer, Fault
+from .test_analyses import answer, read
+
+HTML = Answer(headers={"content-type": "text/html"}, body=b"<html><title>We'll be back</title></html>")
+
+
+def test_a_web_page_with_status_200_is_not_an_empty_hour(sandbox: Sandbox) -> None:
+    """As gateways answer when the project sleeps."""
+    sandbox.supabase.faults.append(Fault(answer=HTML))
+
+    with pytest.raises(BadAnswerError, match=r"the table analyses .* a web page, “<html><title>We'll be back"):
+        read(sandbox)
+
+
+def test_a_web_page_in_place_of_a_later_page_is_not_the_end(sandbox: Sandbox) -> None:
+    """Half an hour's rows are not the hour."""
+    sandbox.supabase.insert(make_rows(20))
+    sandbox.supabase.page_cap = 10
+    sandbox.supabase.faults += [Fault(), Fault(answer=HTML)]
+
+    with pytest.raises(BadAnswerError, match="a web page"):
+        read(sandbox)
+
+
+def test_an_answer_cut_off_within_is_not_taken_for_whole(sandbox: Sandbox) -> None:
+    """The connection ends in the midst of the rows."""
+    sandbox.supabase.insert(make_rows(20))
+    sandbox.supabase.faults.append(Fault(cut="within"))
+
+    with pytest.raises(SourceUnreachableError, match="the connection broke off"):
+        read(sandbox)
+
+
+def test_rows_of_another_hour_are_refused(sandbox: Sandbox) -> None:
+    """A proxy that drops the query's filters would else make a wrong report."""
+    sandbox.supabase.faults.append(answer(make_rows(1, created_at="2026-11-22T14:00:00+00:00"), counted=1))
+
+    with pytest.raises(BadAnswerError, match="a row of 2026-11-22 14:00:00"):
+        read(sandbox)
+
+
+def test_a_wrong_key_is_said(sandbox: Sandbox) -> None:
+    """The server's own answer."""
+    with pytest.raises(SourceRefusedError, match=r"does not accept SUPABASE_KEY \(HTTP 401.*Copy a secret key"):
+        read(sandbox, supabase_key="sb_secret_wrong")
+
+
+def test_a_missing_table_is_said(sandbox: Sandbox) -> None:
+    """The server's own answer."""
+    with pytest.raises(SourceRefusedError, match=r"no table nowhere \(HTTP 404.*Check SUPABASE_TABLE"):
+        read(sandbox, "nowhere")
+
+
+def test_a_missing_column_is_said(sandbox: Sandbox) -> None:
+    """The server's own answer names it."""
+    with pytest.raises(SourceRefusedError, match=r"analyses_other lacks a column .*duration does not exist.*It needs"):
+        read(sandbox, "analyses_other")
+
+
+def test_a_missing_permission_is_said(sandbox: Sandbox) -> None:
+    """The server's own answer."""
+    read(sandbox, "analyses_forbidden")  # Supabase Lite grants everything once, at its first question
+    sandbox.supabase.sql("revoke all on analyses_forbidden from service_role")
+
+    with pytest.raises(SourceRefusedError, match=r"may not read the table analyses_forbidden .*permission denied"):
+        read(sandbox, "analyses_forbidden")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "sentence"),
+    [
+        (401, b'{"code": "PGRST301", "message": "JWT expired"}', SourceRefusedError, "does not accept SUPABASE_KEY"),
+        (401, b'{"code": "42501", "message": "permission denied"}', SourceRefusedError, "may not read the table"),
+        (401, b"<html>login</html>", SourceRefusedError, "does not accept SUPABASE_KEY"),
+        (404, b"<html>not here</html>", SourceRefusedError, "There is no table analyses"),
+        (404, b'{"code": "42P01", "message": "relation"}', SourceRefusedError, "There is no table analyses"),
+        (301, b"", SourceRefusedError, "SUPABASE_URL leads elsewhere"),
+        (500, b'{"code": "57014", "message": "statement timeout"}', SourceUnreachableError, "Create the index"),
+        (403, b"<html>blocked</html>", SourceRefusedError, "refuses the question"),
+        (406, b'{"code": "PGRST106", "message": "schema"}', SourceRefusedError, "refuses the question"),
+        (429, b"", SourceUnreachableError, "HTTP 429"),
+        (502, b"<html>Bad Gateway</html>", SourceUnreachableError, "HTTP 502, “<html>Bad Gateway"),
+        (503, b"", SourceUnreachableError, "HTTP 503"),
+        (544, b"[]", SourceUnreachableError, "HTTP 544"),
+    ],
+)
+def test_a_status_is_said_in_words(
+    sandbox: Sandbox, status: int, body: bytes, kind: type[SourceError], sentence: str
+) -> None:
+    """With the server's own, shortened."""
+    headers = {"location": "https://elsewhere.example.com/"} if status == 301 else {}
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=status, headers=headers, body=body)))
+
+    with pytest.raises(kind) as caught:
+        read(sandbox)
+
+    assert sentence in str(caught.value)
+
+
+def test_a_redirect_is_not_followed_with_the_key(sandbox: Sandbox) -> None:
+    """One request, no second."""
+    away = Answer(status=307, headers={"location": f"{sandbox.supabase.url}/elsewhere"})
+    sandbox.supabase.faults.append(Fault(answer=away))
+
+    with pytest.raises(SourceRefusedError):
+        read(sandbox)
+
+    assert len(sandbox.supabase.requests) == 1
+
+
+def test_a_host_nobody_knows_is_said(sandbox: Sandbox) -> None:
+    """A typing error in the address."""
+    with pytest.raises(SourceUnreachableError, match=r"its host name is not known\. Check the name"):
+        read(sandbox, supabase_url="http://no-such-project.invalid")
+
+
+def test_a_port_where_nothing_listens_is_said(sandbox: Sandbox) -> None:
+    """A server that is down."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and not listening
+        with pytest.raises(SourceUnreachableError, match="nothing listens on that port"):
+            read(sandbox, supabase_url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_https_to_a_server_that_speaks_plain_http_is_said(sandbox: Sandbox) -> None:
+    """The wrong scheme."""
+    with pytest.raises(SourceUnreachableError, match="it does not speak TLS there"):
+        read(sandbox, supabase_url=sandbox.supabase.url.replace("http://", "https://"))
+
+
+def test_what_is_no_tls_after_the_handshake_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpx passes it on as ssl.SSLError."""
+    monkeypatch.setenv("SSL_CERT_FILE", sandbox.environment["SSL_CERT_FILE"])
+    sandbox.speak("https")
+    sandbox.supabase.faults.append(Fault(cut="garbled"))
+
+    with pytest.raises(SourceUnreachableError, match="it does not speak TLS there"):
+        read(sandbox)
+
+
+def test_a_certificate_nobody_vouches_for_is_said(sandbox: Sandbox) -> None:
+    """The key does not leave this machine."""
+    port = sandbox.mailbox.tls_port  # any server with the sandbox's certificate
+    with pytest.raises(SourceUnreachableError, match=r"certificate is not trusted .*SSL_CERT_FILE"):
+        read(sandbox, supabase_url=f"https://localhost:{port}")
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        pytest.param(lambda: Fault(delay=0.6), id="silent"),
+        pytest.param(lambda: Fault(drip=0.1), id="dripping"),
+    ],
+)
+def test_a_server_too_slow_is_given_up(sandbox: Sandbox, slow: Callable[[], Fault]) -> None:
+    """One that says nothing, and one that drips a byte now and then."""
+    sandbox.supabase.insert(make_rows(20))
+    sandbox.supabase.faults.append(slow())
+
+    with pytest.raises(SourceUnreachableError, match="it did not answer in time"):
+        read(sandbox, wait=0.3, deadline=0.5)
+
+
+def test_a_connection_cut_before_an_answer_is_said(sandbox: Sandbox) -> None:
+    """A restart of the server."""
+    sandbox.supabase.faults.append(Fault(cut="before"))
+
+    with pytest.raises(SourceUnreachableError, match="the connection broke off"):
+        read(sandbox)
+
+
+def test_an_empty_hour_that_row_level_security_may_have_made_is_a_failure(sandbox: Sandbox) -> None:
+    """Under a publishable key, with rows that it may not see."""
+    sandbox.supabase.insert(make_rows(3, status="private"), "analyses_guarded")
+
+    with pytest.raises(HiddenRowsError, match="sees no row at all in the table analyses_guarded"):
+        read(sandbox, "analyses_guarded", supabase_key=sandbox.supabase.publishable_key)
+
+
+def test_an_empty_hour_is_believed_where_another_hours_row_is_seen(sandbox: Sandbox) -> None:
+    """Row-level security lets this key see rows; this hour just has none."""
+    earlier = make_rows(1, status="shared", created_at="2026-11-01T00:00:00+00:00")
+    sandbox.supabase.insert(earlier, "analyses_guarded")
+
+    assert read(sandbox, "analyses_guarded", supabase_key=sandbox.supabase.publishable_key) == []
+
+
+def test_an_empty_table_is_believed_under_a_secret_key(sandbox: Sandbox) -> None:
+    """Nothing is hidden from it, so one request is enough."""
+    assert read(sandbox) == []
+    assert len(sandbox.supabase.requests) == 1
+
+
+def jwt(claims: object) -> str:
+    """Write a token with `claims`; who signed it matters to the server only."""
+    return "eyJhbGciOiJIUzI1NiJ9." + base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=") + ".sig"
+
+
+@pytest.mark.parametrize(
+    ("key", "sees_all"),
+    [
+        ("sb_secret_abc", True),
+        (jwt({"role": "service_role"}), True),
+        ("sb_publishable_abc", False),
+        (jwt({"role": "anon"}), False),
+        (jwt({"role": "reporter"}), False),
+        (jwt({}), False),
+        (jwt([]), False),
+        ("a.é.c", False),
+        ("some-key", False),
+    ],
+)
+def test_only_a_secret_key_or_the_service_role_is_known_to_see_every_row(key: str, sees_all: bool) -> None:
+    """Any other may be subject to row-level security."""
+    rest = Rest(AsyncPostgrestClient("http://localhost"), key_kind=key_kind(key), deadline=1)
+
+    assert rest.sees_all == sees_all
+
+
+def test_the_hour_is_asked_for_by_its_very_limits(sandbox: Sandbox) -> None:
+    """So that the server's index is used, and nothing else is read."""
+    read(sandbox)
+
+    assert f"gte.{START:%Y-%m-%dT%H}" in sandbox.supabase.requests[0].target

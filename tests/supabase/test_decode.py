@@ -1,0 +1,170 @@
+"""A row is read as what it is, or refused with what it is instead."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from src.domain.analysis import COLUMNS, Analysis, is_failed_status, read_page
+from src.errors import BadAnswerError
+
+from ..builders import make_rows
+
+
+def read_one(**changes: Any) -> Analysis:
+    """Read one row with `changes`, as it comes over the wire."""
+    (row,) = read_page(json.dumps(make_rows(1, **changes)).encode(), "analyses")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-23T13:00:00.123+00:00", datetime(2026, 11, 23, 13, 0, 0, 123000, UTC)),
+        ("2026-11-23 13:00:00+00", datetime(2026, 11, 23, 13, tzinfo=UTC)),
+        ("2026-11-23T13:00:00.1Z", datetime(2026, 11, 23, 13, 0, 0, 100000, UTC)),
+        ("2026-11-23T16:00:00+03:00", datetime(2026, 11, 23, 13, tzinfo=UTC)),
+        ("2026-11-23 07:30:00.000001-05:30", datetime(2026, 11, 23, 13, 0, 0, 1, UTC)),
+        ("2026-11-23T13:00:00.123456", datetime(2026, 11, 23, 13, 0, 0, 123456, UTC)),
+        ("2026-11-23 13:00:00", datetime(2026, 11, 23, 13, tzinfo=UTC)),
+    ],
+)
+def test_a_timestamp_is_read_in_all_its_forms(text: str, moment: datetime) -> None:
+    """With T or a blank, any fraction, any offset; without one it is UTC."""
+    read = read_one(created_at=text).created_at
+
+    assert read == moment
+    assert read.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("value", "figure"),
+    [
+        (12, 12),
+        (-3, -3),
+        (1.5, 1.5),
+        (None, None),
+        ("0.00", 0.0),
+        ("-1.5e3", -1500.0),
+        ("42", 42),
+        ("9007199254740993", 2**53 + 1),
+        (2**63 - 1, 2**63 - 1),
+        ("NaN", "NaN"),
+        (float("nan"), "NaN"),
+        ("Infinity", "Infinity"),
+        (float("-inf"), "-Infinity"),
+        ("00:01:30", "00:01:30"),
+        ("1_000", "1_000"),
+        (" 5", " 5"),
+        ("007", "007"),
+        ("-0.5", -0.5),
+        ("", ""),
+        ("٣", "٣"),
+        (True, "true"),
+        ({"a": 1}, '{"a": 1}'),
+        (10**100, "1" + "0" * 100),
+        (1e200, "1e+200"),
+        ("9" * 5000, "9" * 5000),
+        ("1e400", "Infinity"),
+    ],
+)
+def test_a_figure_is_a_number_where_it_is_one_and_else_shown_as_it_stands(value: object, figure: object) -> None:
+    """Nothing is dropped, nothing is guessed."""
+    read = read_one(duration=value).duration
+
+    assert (read, type(read)) == (figure, type(figure))
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("=1+1", "=1+1"), (None, None), ("", ""), (7, "7"), (False, "false"), ({"é": []}, '{"é": []}')],
+)
+def test_a_status_is_text_whatever_its_columns_type(value: object, status: str | None) -> None:
+    """A `jsonb` or a `boolean` has a form that can be read."""
+    assert read_one(status=value).status == status
+
+
+@pytest.mark.parametrize(
+    ("processed", "failed", "rate"),
+    [
+        (0, 0, 1.0),
+        (0, 5, 1.0),
+        (10, 12, -0.2),
+        (200, 3, 0.985),
+        ("10.0", "2", 0.8),
+        (None, 0, None),
+        (5, None, None),
+        (5, "NaN", None),
+        (10**99, -(10**99), 2.0),
+    ],
+)
+def test_the_rate_is_whole_when_nothing_was_processed_and_blank_without_a_figure(
+    processed: object, failed: object, rate: float | None
+) -> None:
+    """Below zero where more failed than were processed: that is for people to look at."""
+    assert read_one(records_processed=processed, records_failed=failed).success_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("body", "came"),
+    [
+        (b"<!doctype html><title>502 Bad Gateway</title>", "a web page, “<!doctype html><title>502 Bad Gateway"),
+        (b"", "nothing"),
+        (b" \n", "nothing"),
+        (b'{"message": "hello"}', "a single dict, “{"),
+        (b'"rows"', "a single str"),
+        (b"null", "a single NoneType"),
+        (b'[{"id": 1, "created_at"', "a text that is no whole JSON, “[{"),
+        (b"\xff\xfe\x00", "a text that is no whole JSON"),
+        (b"[" * 100_000, "a text that is no whole JSON"),
+        (b"[1, 2]", "a list that holds a int"),
+        (b'[{"id": 1, "status": null}]', "a row without created_at, duration, records_processed, records_failed"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_anything_but_rows_is_refused_with_what_came(body: bytes, came: str) -> None:
+    """An outage never looks like an empty hour."""
+    with pytest.raises(BadAnswerError) as caught:
+        read_page(body, "some_table")
+
+    assert f"for the table some_table is not a list of its rows: {came}" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("changes", "came"),
+    [
+        ({"id": None}, "a row whose id is a NoneType"),
+        ({"id": True}, "a row whose id is a bool"),
+        ({"id": 1.5}, "a row whose id is a float"),
+        ({"created_at": None}, "a row whose created_at is no moment, “None”"),
+        ({"created_at": "9999-12-31T23:00:00-12:00"}, "a row whose created_at is no moment, “9999-12-31T23"),
+        ({"created_at": "infinity"}, "a row whose created_at is no moment, “infinity”"),
+        ({"created_at": 1763906400}, "a row whose created_at is no moment, “1763906400”"),
+        ({"created_at": "\ud800" + "x" * 500}, "a row whose created_at is no moment, “?xxx"),
+    ],
+)
+def test_a_row_that_cannot_be_placed_is_refused(changes: dict[str, Any], came: str) -> None:
+    """Without an id or a moment there is no order and no cursor."""
+    with pytest.raises(BadAnswerError) as caught:
+        read_one(**changes)
+
+    assert came in str(caught.value)
+
+
+def test_the_six_columns_are_those_of_the_report() -> None:
+    """No more is asked for."""
+    assert ", ".join(COLUMNS) == "id, created_at, status, duration, records_processed, records_failed"
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"),
+    [
+        *((status, True) for status in ("failed", "FAILED", " Failure\n", "Error", "timed out", "TimedOut", "crashed")),
+        *((status, False) for status in (None, "", "completed", "cancelled", "not failed", "failed over")),
+    ],
+)
+def test_a_status_counts_as_failed_by_its_whole_word(status: str | None, failed: bool) -> None:
+    """In whatever case; what somebody cancelled did not fail."""
+    assert is_failed_status(status) is failed

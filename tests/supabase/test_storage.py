@@ -1,0 +1,217 @@
+"""Supabase Storage: what is asked, what its answers mean, and a sentence for every way it fails."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from src.config.settings import SupabaseSettings
+from src.errors import StorageError
+from src.message.report import File
+from src.runtime.retry import Patience
+from src.supabase.storage import Shelf, Storage
+
+from ..builders import START
+from ..faults import storage_says
+from ..sandbox import Sandbox
+from ..sandbox.web import Answer, Fault
+
+CONTENT = b"PK\x03\x04" + bytes(range(256)) * 2000
+"""More than one chunk of an upload."""
+
+
+def put(sandbox: Sandbox, *, times: int = 1, hidden: list[str] | None = None, url: str = "") -> list[File]:
+    """Put a file into the bucket `reports`, asked for `times` times at once, with hardly any patience."""
+
+    def hide(secrets: Iterable[str]) -> None:
+        if hidden is not None:
+            hidden.extend(secrets)
+
+    async def asked() -> list[File]:
+        storage = Storage(
+            SupabaseSettings.model_validate(
+                {"supabase_url": url or sandbox.supabase.url, "supabase_key": sandbox.supabase.secret_key}
+            ),
+            "reports",
+            timedelta(hours=72),
+            tls=ssl.create_default_context(),
+            patience=Patience(deadline=asyncio.get_running_loop().time() + 4, first_wait=0.01),
+            clock=lambda: START,
+            hide=hide,
+        )
+        shelf = Shelf(storage, attachment(sandbox.folder), "report.hourly.x")
+        return await asyncio.gather(*(shelf() for _ in range(times)))
+
+    return asyncio.run(asked())
+
+
+def attachment(folder: Path) -> Path:
+    """Write the file."""
+    path = folder / "report_20261122_130000.xlsx"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def failure(sandbox: Sandbox) -> str:
+    """Put a file that can't be put, and return the sentence."""
+    with pytest.raises(StorageError) as caught:
+        put(sandbox)
+    assert str(caught.value).endswith("then run this window again.")
+    return str(caught.value)
+
+
+def test_the_file_comes_back_through_its_link_byte_by_byte(sandbox: Sandbox) -> None:
+    """With its name, its size, and the moment when the link ends."""
+    sandbox.supabase.make_bucket("reports")
+
+    (file,) = put(sandbox)
+
+    assert (file.name, file.size, file.until) == (
+        "report_20261122_130000.xlsx",
+        len(CONTENT),
+        START + timedelta(hours=72),
+    )
+    assert sandbox.downloads(f"here: {file.link} .") == [CONTENT]
+
+
+def test_the_upload_is_streamed_and_takes_the_place_of_an_earlier_one(sandbox: Sandbox) -> None:
+    """Its length is known beforehand, and a repeat is no error."""
+    sandbox.supabase.make_bucket("reports")
+    put(sandbox)
+    sandbox.supabase.requests.clear()
+
+    put(sandbox)
+
+    bucket, upload, sign = sandbox.supabase.requests
+    assert upload.target == "/storage/v1/object/reports/report.hourly.x/report_20261122_130000.xlsx"
+    assert (upload.headers["content-length"], upload.headers["x-upsert"]) == (str(len(CONTENT)), "true")
+    assert "transfer-encoding" not in upload.headers
+    assert json.loads(sign.body) == {"expiresIn": 72 * 3600}
+    assert (bucket.method, bucket.target) == ("GET", "/storage/v1/bucket/reports")
+
+
+def test_whoever_asks_at_once_gets_the_same_link_from_one_upload(sandbox: Sandbox) -> None:
+    """Channels run side by side."""
+    sandbox.supabase.make_bucket("reports")
+
+    first, second = put(sandbox, times=2)
+
+    assert first == second
+    assert len([request for request in sandbox.supabase.requests if "/object/reports/" in request.target]) == 1
+
+
+def test_the_token_of_a_link_is_told_as_a_secret(sandbox: Sandbox) -> None:
+    """It opens the file to whoever reads it."""
+    sandbox.supabase.make_bucket("reports")
+    hidden: list[str] = []
+
+    (file,) = put(sandbox, hidden=hidden)
+
+    assert hidden == [file.link.partition("token=")[2]]
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [
+        pytest.param('{"signedURL": "/object/sign/reports/a.xlsx?token=abc"}', id="hosted"),
+        pytest.param('{"signedUrl": "/storage/v1/object/sign/reports/a.xlsx?token=abc"}', id="others"),
+    ],
+)
+def test_either_form_of_a_signed_link_becomes_a_whole_address(sandbox: Sandbox, signed: str) -> None:
+    """With the prefix of Storage once."""
+    sandbox.supabase.make_bucket("reports")
+    sandbox.supabase.faults.append(Fault(answer=Answer(body=signed.encode()), match="/object/sign/"))
+
+    (file,) = put(sandbox)
+
+    assert file.link == f"{sandbox.supabase.url}/storage/v1/object/sign/reports/a.xlsx?token=abc"
+
+
+@pytest.mark.parametrize(
+    ("match", "answer", "sentence"),
+    [
+        ("/bucket/", storage_says(404, "Bucket not found"), "sees no bucket reports in Supabase Storage (HTTP 404"),
+        ("/bucket/", storage_says(401, "jwt expired"), "SUPABASE_KEY may not store in the bucket reports (HTTP 401"),
+        ("/bucket/", Answer(status=302), "did not do it (HTTP 302"),
+        ("/object/reports", storage_says(403, "row-level security"), "storage.objects (select, insert, update)"),
+        ("/object/reports", storage_says(400, "Invalid JWT"), "may not store in the bucket reports (HTTP 400"),
+        (
+            "/object/reports",
+            storage_says(413, "exceeded"),
+            "no file of this size (HTTP 413, “exceeded”). Raise the limit",
+        ),
+        ("/object/reports", storage_says(415, "mime type"), "takes no workbooks (HTTP 415, “mime type”). Allow app"),
+        ("/object/reports", storage_says(409, "odd"), "did not do it (HTTP 409, “odd”). Look at its words"),
+        ("/object/sign", storage_says(404, "Object not found"), "(HTTP 404, “Object not found”)"),
+    ],
+)
+def test_a_refusal_is_said_with_what_to_mend_and_not_tried_again(
+    sandbox: Sandbox, match: str, answer: Answer, sentence: str
+) -> None:
+    """The true status stands in the body of an HTTP 400."""
+    sandbox.supabase.make_bucket("reports")
+    sandbox.supabase.faults.append(Fault(answer=answer, match=match))
+
+    assert sentence in failure(sandbox)
+
+
+@pytest.mark.parametrize("match", ["/bucket/", "/object/reports", "/object/sign"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=503),
+        storage_says(500, "Internal"),
+        storage_says(429, "Slow down"),
+        Answer(status=544, body=b'{"statusCode": "544", "message": "The connection to the database timed out"}'),
+        Answer(body=b"<html>Hello</html>"),
+        Answer(body=b"[]"),
+        Answer(body=b"{}"),
+        Answer(body=b'{"public": "no", "signedURL": "https://elsewhere.invalid/?token=x"}'),
+    ],
+    ids=["503", "500 within 400", "429 within 400", "544", "web page", "list", "nothing", "something else"],
+)
+def test_what_may_be_gone_at_the_next_attempt_is_tried_again(sandbox: Sandbox, match: str, answer: Answer) -> None:
+    """At each of the three questions."""
+    sandbox.supabase.make_bucket("reports")
+    sandbox.supabase.faults.append(Fault(answer=answer, match=match))
+
+    (file,) = put(sandbox)
+
+    assert sandbox.downloads(file.link) == [CONTENT]
+
+
+def test_a_public_bucket_gets_nothing(sandbox: Sandbox) -> None:
+    """Whoever guesses a name could read it."""
+    sandbox.supabase.make_bucket("reports", public=True)
+
+    assert "The bucket reports is public" in failure(sandbox)
+    assert [request.method for request in sandbox.supabase.requests] == ["GET"]
+
+
+def test_a_host_that_is_not_known_is_said(sandbox: Sandbox) -> None:
+    """A typing error in SUPABASE_URL."""
+    sentence = "Supabase Storage could not be asked: its host name is not known."
+
+    with pytest.raises(StorageError, match=sentence):
+        put(sandbox, url="https://no-such-project.invalid")
+
+
+def test_what_is_no_tls_after_the_handshake_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not taken for a workbook that can't be read."""
+    monkeypatch.setenv("SSL_CERT_FILE", sandbox.environment["SSL_CERT_FILE"])
+    sandbox.speak("https")
+    sandbox.supabase.faults.append(Fault(cut="garbled"))
+
+    with pytest.raises(StorageError, match="it does not speak TLS there"):
+        put(sandbox)
+
+
+def test_it_leaves_half_of_the_time_for_a_message_without_the_workbook(sandbox: Sandbox) -> None:
+    """However slowly the server answers."""
+    sandbox.supabase.always = Fault(drip=0.5, answer=Answer(body=b'{"public": false}'))
+
+    assert "did not take the workbook in time" in failure(sandbox)

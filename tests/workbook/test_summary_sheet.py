@@ -1,0 +1,258 @@
+"""The sheet "Summary" says what the figures are, in words and numbers that a manager reads on a phone."""
+
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from python_calamine import CalamineWorkbook
+
+from src.domain.quantiles import EXACT
+from src.domain.summary import Summary
+from src.domain.window import day_of
+from src.workbook.layout import TEXT_SHOWN, short
+from src.workbook.summary_sheet import STATUSES_SHOWN
+
+from ..builders import START, build, make_analysis, make_window, opened
+
+REMARK = "12 rows have come late for 2026-11-22 12:00-13:00 UTC, after its report was sent."
+
+
+def lines_of(content: bytes) -> list[list[Any]]:
+    """Read the rows of the sheet, without empty cells."""
+    rows = opened(content)["Summary"].iter_rows(values_only=True)
+    return [[value for value in row if value is not None] for row in rows]
+
+
+def cards(content: bytes) -> dict[str, Any]:
+    """Read the cards: a label above, its value below."""
+    rows = [row for row in lines_of(content) if row]
+    first = next(place for place, row in enumerate(rows) if row[0] == "Analyses")
+    pairs = zip(rows[first : first + 6 : 2], rows[first + 1 : first + 6 : 2], strict=True)
+    return {label: value for labels, values in pairs for label, value in zip(labels, values, strict=True)}
+
+
+def table_below(content: bytes, header: Sequence[str]) -> list[list[Any]]:
+    """Read the rows of a table, as far as they are as long as its header or lack only its end."""
+    rows = lines_of(content)
+    first = rows.index([*header]) + 1
+    end = next((place for place in range(first, len(rows)) if len(rows[place]) < 2), len(rows))
+    return rows[first:end]
+
+
+def part(content: bytes, name: str) -> str:
+    """Read one part of the file."""
+    return zipfile.ZipFile(io.BytesIO(content)).read(name).decode()
+
+
+def test_it_is_second_and_says_window_zone_table_and_when_it_was_generated(tmp_path: Path) -> None:
+    """Who opens it a week later knows what it is."""
+    content = build(tmp_path, make_analysis(), window=make_window(zone="Asia/Kolkata"), table="runs")
+
+    assert opened(content).sheetnames == ["Hourly Report", "Summary"]
+    assert lines_of(content)[:5] == [
+        ["Hourly Report"],
+        ["Window", "2026-11-22 18:30-19:30 UTC+5:30"],
+        ["Times in", "Asia/Kolkata (UTC+5:30)"],
+        ["Generated", "2026-11-22 19:30:35 UTC+5:30"],
+        ["Table", "runs"],
+    ]
+
+
+def test_the_cards_have_every_figure_as_a_number(tmp_path: Path) -> None:
+    """Statuses among them, the most frequent first."""
+    rows = [
+        make_analysis(duration=1),
+        make_analysis(duration=2),
+        make_analysis(status="failed", records_failed=100, duration=3),
+        make_analysis(status=None, duration=10),
+    ]
+    assert cards(build(tmp_path, *rows)) == {
+        "Analyses": 4,
+        "Failed analyses": 1,
+        "Records processed": 800,
+        "Records failed": 109,
+        "Success rate": pytest.approx(691 / 800),
+        "Median duration": 2.5,
+        "95 % took at most": pytest.approx(8.95),
+        "Longest": 10,
+        "completed": 2,
+        "(no status)": 1,
+        "failed": 1,
+    }
+
+
+def test_a_figure_that_is_not_there_is_a_dash(tmp_path: Path) -> None:
+    """No rate without records, no median without durations."""
+    found = cards(build(tmp_path, make_analysis(duration=None, records_failed=None)))
+
+    assert [found[name] for name in ("Success rate", "Median duration", "Longest")] == ["-", "-", "-"]
+
+
+def test_statuses_beyond_those_there_is_room_for_are_counted_together(tmp_path: Path) -> None:
+    """The sum stays right, on the cards and in the table."""
+    rows = [make_analysis(status=f"{number:02}") for number in range(20)]
+    content = build(tmp_path, *rows, make_analysis(status="Failed"), make_analysis(status="Failed"))
+
+    assert [*cards(content).items()][-4:] == [("Failed", 2), ("00", 1), ("01", 1), ("18 other statuses", 18)]
+    table = table_below(content, ["Status", "Analyses", "Share", "Counts as"])
+    assert len(table) == STATUSES_SHOWN
+    assert table[0] == ["Failed", 2, pytest.approx(2 / 22), "failed"]
+    assert table[-1][:2] == ["7 other statuses", 7]
+
+
+@pytest.mark.parametrize("sheet_rows", [100, 4, 1])
+def test_each_of_the_worst_leads_to_its_row_in_whatever_sheet_it_is(tmp_path: Path, sheet_rows: int) -> None:
+    """One touch from the summary to the row."""
+    rows = [make_analysis(id=f"row {number}", records_failed=number * 7 % 13) for number in range(12)]
+    book = opened(content := build(tmp_path, *rows, sheet_rows=sheet_rows))
+
+    table = table_below(content, ["ID", "Records failed", "Duration (s)", "Its row"])
+    assert [row[1] for row in table] == sorted((number * 7 % 13 for number in range(12)), reverse=True)[:10]
+    links = [cell.hyperlink for (cell,) in book["Summary"].iter_rows(min_col=4, max_col=4) if cell.hyperlink]
+    assert len(links) == 10
+    for row, link in zip(table, links, strict=True):
+        sheet, place = re.fullmatch("'(.*)'!(A[0-9]+)", link.location).groups()  # type: ignore[union-attr]
+        assert book[sheet][place].value == row[0]
+        assert (row[3], link.id) == ("13:05:00 UTC", None)
+
+
+def test_oddities_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_path: Path) -> None:
+    """Counted, in words; a manager sees them before the chart."""
+    odd = [make_analysis(records_failed=300), make_analysis(duration=None), make_analysis(duration=-1)]
+    lines = lines_of(build(tmp_path, *odd, remarks=[REMARK]))
+
+    assert ["1 × more records failed than were processed"] in lines
+    assert ["1 × a figure is missing: unfinished when this report was made"] in lines
+    assert ["1 × a negative duration, left out of the median and the like"] in lines
+    assert lines.index(["Odd in these rows"]) < lines.index([REMARK]) < lines.index(["Statuses"])
+    plain = lines_of(build(tmp_path, make_analysis()))
+    assert [line for line in plain if line in (["Odd in these rows"], ["Other windows"])] == []
+
+
+def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path: Path) -> None:
+    """Neither cards of zeros nor an empty chart."""
+    content = build(tmp_path, remarks=[REMARK])
+
+    assert ["No analyses in 2026-11-22 13:00-14:00 UTC."] in lines_of(content)
+    assert [REMARK] in lines_of(content)
+    assert not [name for name in zipfile.ZipFile(io.BytesIO(content)).namelist() if "chart" in name]
+
+
+def test_quantiles_that_are_not_exact_say_so(tmp_path: Path) -> None:
+    """A figure that may be off by a hundredth is not passed off as exact."""
+    summary = Summary()
+    summary.add([make_analysis()])
+    summary.durations.add([1.0] * EXACT)
+    sentence = [f"Of more than {EXACT:,} durations, median and 95 % are given to within 1% of them."]
+    with_many = [make_analysis()] * (EXACT + 1)
+
+    assert sentence in lines_of(build(tmp_path, *with_many))
+    assert sentence not in lines_of(build(tmp_path, *with_many[:10]))
+
+
+def test_the_chart_shows_analyses_and_failures_with_its_axes_named(tmp_path: Path) -> None:
+    """Native, drawn from the cells of the table below; Excel hides axes that don't say they are there."""
+    rows = [make_analysis(status=status) for status in ("completed", "failed", "failed")]
+    content = build(tmp_path, *rows)
+
+    table = table_below(content, ["From", "Analyses", "Failed analyses"])
+    assert [row[0] for row in table] == [f"13:{minute:02}" for minute in range(0, 60, 5)]
+    assert table[:3] == [["13:00", 0, 0], ["13:05", 3, 2], ["13:10", 0, 0]]
+    chart = part(content, "xl/charts/chart1.xml")
+    said = re.findall("<a:t>(.*?)</a:t>", chart)
+    assert said == ["Analyses and failures in steps of five minutes", "From (UTC)", "Analyses"]
+    assert re.findall('<(?:c:)?delete val="(.)"', chart) == ["0", "0"]
+    place = next(cell.row for (cell,) in opened(content)["Summary"].iter_rows(max_col=1) if cell.value == "From")
+    reaches = re.findall(r"<(?:c:)?f>'Summary'!(.*?)</", chart)
+    columns = {f"{column}{place + 1}:{column}{place + 12}" for column in "ABC"}
+    assert {reach.replace("$", "") for reach in reaches} == {f"B{place}", f"C{place}"} | columns
+
+
+def test_the_chart_has_a_text_for_who_cannot_see_it(tmp_path: Path) -> None:
+    """A screen reader reads it out."""
+    rows = [make_analysis(status=status) for status in ("completed", "failed")]
+    drawing = part(build(tmp_path, *rows), "xl/drawings/drawing1.xml")
+
+    assert (
+        'descr="Column chart: analyses and failures in steps of five minutes, 2026-11-22 13:00-14:00 UTC. '
+        '2 analyses, 1 of them failed; most, 2, from 13:05."'
+    ) in drawing
+
+
+def test_the_chart_covers_empty_rows_only(tmp_path: Path) -> None:
+    """Nothing is hidden behind it."""
+    content = build(tmp_path, make_analysis(duration=-1), remarks=[REMARK] * 3)
+
+    top, bottom = map(int, re.findall("<row>(.*?)</row>", part(content, "xl/drawings/drawing1.xml")))
+    lines = lines_of(content)
+    assert lines[top:bottom] == [[]] * (bottom - top)
+    assert lines[top - 2] == [REMARK]
+
+
+@pytest.mark.parametrize(
+    ("day", "hours", "two"), [(date(2026, 10, 25), 25, ["UTC+2", "UTC+1"]), (date(2026, 3, 29), 23, [])]
+)
+def test_a_day_is_charted_by_its_hours_also_where_the_clocks_change(
+    tmp_path: Path, day: date, hours: int, two: list[str]
+) -> None:
+    """The hour that comes twice is there twice, told apart by its offset; the one that is left out is not."""
+    window = day_of(day, ZoneInfo("Europe/Berlin"))
+    content = build(tmp_path, make_analysis(created_at=window.start), window=window)
+
+    names = [row[0] for row in table_below(content, ["From", "Analyses", "Failed analyses"])]
+    assert len(names) == hours
+    assert [name for name in names if name.startswith("02:00")] == [f"02:00 {offset}" for offset in two]
+    assert names[-1] == f"23:00 {'UTC+1' if hours == 25 else 'UTC+2'}"
+
+
+def test_half_an_hour_of_change_within_one_hour_is_told_too(tmp_path: Path) -> None:
+    """Lord Howe Island shifts by half an hour, half past an hour of UTC."""
+    start = datetime(2026, 4, 4, 14, 30, tzinfo=UTC)
+    window = make_window(start, "Australia/Lord_Howe")
+    content = build(tmp_path, make_analysis(created_at=start + timedelta(minutes=40)), window=window)
+
+    assert ["Times in", "Australia/Lord_Howe (UTC+11, then UTC+10:30)"] in lines_of(content)
+    names = [row[0] for row in table_below(content, ["From", "Analyses", "Failed analyses"])]
+    assert (names[5], names[6]) == ("01:55 UTC+11", "01:30 UTC+10:30")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "#N/A", "+7", "@x", "a\x00b\ud83d", "_x000D_", "🙂" * 9000, "<&>\"'", "line\r\nbreak", "x" * 40_000],
+)
+def test_hostile_text_stays_text_and_short_wherever_it_is_shown(tmp_path: Path, text: str) -> None:
+    """Status, id, table and remark: nothing is computed, nothing breaks the file, two readers agree."""
+    row = make_analysis(id=text, status=text, duration=text, records_failed=text)
+    content = build(tmp_path, row, table=text, remarks=[text])
+
+    cells = [cell for row in opened(content)["Summary"].iter_rows() for cell in row if cell.value is not None]
+    assert {cell.data_type for cell in cells} == {"s", "n"}
+    again = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name("Summary").to_python()
+    shown = [value for row in again for value in row if value == short(text)]
+    assert len(shown) >= 5
+    assert len(short(text).encode("utf-16-le")) <= TEXT_SHOWN * 2
+
+
+def test_no_row_is_higher_than_excel_takes(tmp_path: Path) -> None:
+    """409 points, whatever stands in it."""
+    row = make_analysis(id="x" * 900, status="🙂" * 900)
+    sheet = opened(build(tmp_path, row, table="x" * 900, remarks=["word " * 4000]))["Summary"]
+
+    assert max(one.height for one in sheet.row_dimensions.values() if one.height) <= 409
+
+
+def test_columns_are_narrow_and_print_upright(tmp_path: Path) -> None:
+    """A phone shows them side by side; nothing of an ordinary figure is cut off."""
+    sheet = opened(build(tmp_path, make_analysis(created_at=START, records_processed=1_234_567_890)))["Summary"]
+
+    widths = [sheet.column_dimensions[column].width for column in "ABCD"]
+    assert sum(widths) <= 70
+    assert min(widths) > len("1,234,567,890")
+    assert sheet.page_setup.orientation == "portrait"
+    assert sheet.sheet_view.showGridLines is False
