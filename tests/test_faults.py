@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from src.pipeline.services import Timing
 
@@ -37,7 +38,7 @@ def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, ro
     sandbox.supabase.insert(rows)
     row.plan(sandbox)
 
-    result = run(*OPTION, timing=TIMING, **row.changes)
+    result = run(*OPTION, timing=replace(TIMING, limit=row.limit), **row.changes)
 
     assert (row.mails, row.chats, row.code) == (*copies(sandbox), result.code)
     assert row.alerts == len(sandbox.alerts)
