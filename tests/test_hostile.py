@@ -21,7 +21,7 @@ from src.workbook.cells import shortened, visible
 from .builders import START, build, data_rows, data_rows_again, make_window
 from .message.test_message import Page
 from .sandbox.markup import plain
-from .test_imports import SRC
+from .test_start import SRC
 from .workbook.test_cells import unescaped
 
 NASTY = ["=1+1", "#N/A", "+7", "-2", "@x", "\x00", "\r\n", "\ud800", "_x0041_", " a ", "<&>\"'", "]]>", "🙂" * 17_000]

@@ -15,7 +15,7 @@ from src.runtime.logs import FIELDS, Redaction, set_up_logs
 from ..builders import OPTION, make_rows
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..test_docs import readme_section
-from ..test_imports import SRC
+from ..test_start import SRC
 from ..test_run import RunTool
 
 
