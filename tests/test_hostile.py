@@ -123,7 +123,7 @@ def test_every_message_can_be_written_and_read_whatever_the_table_holds(
 
     assert message.as_bytes().isascii()
     assert len(plain(marked_as_repeat(wording.caption)).encode("utf-16-le")) <= CAPTION_LIMIT * 2
-    assert Page(wording.html).tags <= Page((SRC / "templates/report.html").read_text()).tags
+    assert Page(wording.html).tags <= Page((SRC / "message" / "templates/report.html").read_text()).tags
     assert ("analyses" in wording.text.lower()) == ("analyses" in Page(wording.html).text.lower())
 
 
