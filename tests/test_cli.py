@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from src import VERSION
-from src.cli import choose_windows, parse
+from src.cli import parse
+from src.config.schedule import choose_windows
 from src.config.settings import ReportSettings
 from src.domain.window import as_option
 from src.errors import OptionError, SettingsError

@@ -12,11 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.domain.analysis import read_by_hand, read_page
+from src.domain.attachment import File
 from src.domain.summary import Summary
+from src.message.caption import CAPTION_LIMIT, marked_as_repeat
 from src.message.content import tell
-from src.message.report import CAPTION_LIMIT, File, marked_as_repeat, worded
-from src.workbook.cells import shortened, visible
+from src.message.report import worded
+from src.runtime.visible_text import visible
+from src.supabase.decode import read_by_hand, read_page
+from src.workbook.cells import shortened
 
 from .builders import START, build, data_rows, data_rows_again, make_window
 from .message.test_message import Page

@@ -16,8 +16,8 @@ from cronsim import CronSim
 from kubernetes_validate import ValidationError, validate
 
 from src import VERSION
-from src.cli import CRONJOB as CRONJOB_NAME
-from src.cli import NAMESPACE
+from src.config.kubernetes import CRONJOB as CRONJOB_NAME
+from src.config.kubernetes import NAMESPACE
 from src.config.loader import read_settings
 from src.config.settings import GROUPS
 from src.pipeline.alerts import NOTE_LIMIT

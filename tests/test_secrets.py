@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from src.runtime.logs import HIDDEN, Redaction, set_up_logs
+from src.runtime.logs import set_up_logs
+from src.runtime.redaction import HIDDEN, Redaction
 
 from .builders import OPTION, make_rows
 from .conftest import Run

@@ -11,7 +11,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..errors import DeliveryError
-from ..message.report import ALERT, Report
+from ..message.alert import ALERT
+from ..message.report import Report
 
 SMTP_LINES = SMTP.clone(max_line_length=200)
 """Lines of headers may be longer than the usual 78 (RFC 5322 2.1.1 allows 998): a subject is not folded."""

@@ -15,7 +15,8 @@ from telegram.request import HTTPXRequest
 
 from ..config.settings import TelegramSettings
 from ..errors import DeliveryError, TooLargeError
-from ..message.report import Report, marked_as_repeat
+from ..message.caption import marked_as_repeat
+from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.connection import trouble
 from .interface import Outcome, not_delivered

@@ -10,16 +10,18 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ..cli import choose_windows, parse
+from ..cli import parse
 from ..config.loader import ENV_FILE, Draft, Settings, read_settings
+from ..config.schedule import choose_windows
 from ..domain.window import Window, last_full
 from ..errors import OptionError, ReportError, SettingsError
-from ..message import report as message
-from ..message.report import Failure
+from ..message.alert import STOPPED as STOPPED_BY_SIGTERM
+from ..message.alert import Failure
 from ..pipeline.catch_up import produce_with_catch_up
 from ..pipeline.report_window import Result
 from ..pipeline.services import Composition, Timing
-from ..runtime.logs import Redaction, set_up_logs
+from ..runtime.logs import set_up_logs
+from ..runtime.redaction import Redaction
 from .backfill import produce_each
 from .check import as_table, run_checks
 
@@ -80,7 +82,7 @@ class _Run:
             if self._made_of.is_interrupted:
                 result = Result(code=INTERRUPTED, words="stopped from the keyboard", why="It was stopped by hand.")
             elif not self._made_of.stop_is_told:
-                await self._failed(message.STOPPED)
+                await self._failed(STOPPED_BY_SIGTERM)
         except OptionError as error:  # somebody is sitting there
             logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
             result = Result(code=error.exit_code, words=f"failed: {error.stage}", why=str(error))

@@ -9,11 +9,11 @@ from typing import Any
 
 from postgrest import AsyncQueryRequestBuilder, ReturnMethod
 
-from ..domain.analysis import read_json
 from ..domain.window import Template, Window
 from ..errors import LedgerError, SourceError
 from ..runtime.retry import Patience, again
 from ..supabase.client import Rest
+from ..supabase.decode import read_json
 from .claim import Book
 from .directory import held_by_another
 from .record import Record, new_record, read_record

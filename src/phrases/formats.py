@@ -5,7 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ..domain.window import offset_name
-from ..workbook.cells import visible
+from ..runtime.visible_text import visible
 
 NAME_LENGTH = 40
 """UTF-16 units of an id or a status in a message; the workbook has it whole."""

@@ -10,8 +10,9 @@ from ..channels.interface import Channel, Outcome
 from ..domain.window import Window
 from ..errors import LedgerError
 from ..ledger.claim import Book
-from ..message import report as message
-from ..message.report import Failure
+from ..message.alert import Failure
+from ..message.alert import alert as write_alert
+from ..message.alert import all_clear as write_all_clear
 from .deliver import healthiest_first, raise_alert
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Alarm:
         if (book and not book.is_new(causes)) or (self._known is not None and self._known.issuperset(causes)):
             logger.info("Alerted of this before; nobody is told again")
             return "before"
-        text = message.alert(
+        text = write_alert(
             window,
             failures,
             owed=self._owed(outcomes, book) if owed is None else owed,
@@ -87,7 +88,7 @@ class Alarm:
         """Tell whoever was alerted of `window` that all is well, once."""
         if not book.wants_all_clear:
             return
-        text = self._redact(message.all_clear(window, skipped=book.record.is_skipped))
+        text = self._redact(write_all_clear(window, skipped=book.record.is_skipped))
         if await raise_alert(text, self._clock(), healthiest_first(self._channels)):
             await self._noted(book.note_all_clear())
 

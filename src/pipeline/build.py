@@ -19,7 +19,7 @@ from ..message import report as message
 from ..message.content import tell
 from ..message.report import Report
 from ..runtime.atomic_write import private_folder, put_in_place
-from ..runtime.logs import rows_bar
+from ..runtime.progress import rows_bar
 from ..runtime.retry import Patience
 from ..supabase.analyses import AnalysesTable
 from ..supabase.storage import Shelf, Storage

@@ -1,71 +1,23 @@
 """The windows before this one: the missed ones are made good, rows that came late are told of."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from ..cli import command_again
+from ..config.kubernetes import command_again
 from ..domain.window import Window, as_option
-from ..errors import LedgerError, ReportError, SourceError
+from ..errors import LedgerError, ReportError
 from ..ledger.claim import Ledger, addresses
 from ..ledger.history import History, as_ranges, read_history
-from ..ledger.record import Record
-from ..message.report import Failure
-from ..phrases import english as words
-from ..supabase.analyses import AnalysesTable
+from ..message.alert import Failure
+from .late_rows import find_late_rows, note_late_rows
 from .report_window import Producer, Result
 
 logger = logging.getLogger(__name__)
-COUNT_LIMIT = 30.0
-"""Seconds that looking for late rows may take; the present report matters more."""
 RANGES_TOLD = 8
 """Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
-
-
-class LateRows(Struct, frozen=True, kw_only=True):
-    """A window that has `more` rows now than its report had, or that was `skipped` as empty."""
-
-    window: Window
-    more: int
-    skipped: bool = False
-
-    @property
-    def remark(self) -> str:
-        """The sentence for the next message."""
-        return words.late_rows(self.window, self.more, skipped=self.skipped)
-
-
-async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:
-    """Find delivered windows that have more rows now and of which nobody was told; quietly none if it can't be told.
-
-    One counted query answers for all that lie side by side; only where it differs is each window counted.
-    """
-    found = []
-    try:
-        async with asyncio.timeout(COUNT_LIMIT):
-            for delivered in history.delivered():
-                total = await table.count(delivered[0][0].start, delivered[-1][0].end)
-                if total != sum((record.rows or 0) + record.late_rows for _, record in delivered):
-                    found += await _each_counted(delivered, table)
-    except (SourceError, TimeoutError) as error:
-        logger.info("Rows that came late were not looked for: %s", error or "counting took too long")
-        return []
-    return found
-
-
-async def _each_counted(delivered: Sequence[tuple[Window, Record]], table: AnalysesTable) -> list[LateRows]:
-    found = []
-    for window, record in delivered:
-        more = await table.count(window.start, window.end) - (record.rows or 0)
-        if more < 0:
-            logger.info("%s has %d rows fewer than its report had", window.label(), -more)
-        elif more not in (0, record.late_rows):
-            found.append(LateRows(window=window, more=more, skipped=record.is_skipped))
-    return found
 
 
 async def produce_with_catch_up(producer: Producer, window: Window, *, resend: bool) -> Result:
@@ -139,17 +91,6 @@ async def _tell_of_out_of_reach(producer: Producer, windows: Sequence[Window]) -
     what = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}"
     failure = Failure(what=what, why="\n".join([why, *listed]))
     return named if await producer.alarm.raise_for(None, [failure], owed=()) == "now" else []
-
-
-async def note_late_rows(ledger: Ledger, late: Sequence[LateRows]) -> None:
-    """Remember what was told, so that it is told once a change."""
-    for one in late:
-        try:
-            async with ledger.claim(one.window) as book:
-                book.record.late_rows = one.more
-                await book.save()
-        except LedgerError as error:
-            logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(one.window)})
 
 
 async def _note_told(ledger: Ledger, window: Window, watermark: datetime, unreadable: Sequence[Window]) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence, Set
 from msgspec.structs import replace
 
 from ..channels.interface import Outcome
+from ..domain.attachment import File
 from ..errors import StorageError
-from ..message.report import File, Report
+from ..message.report import Report
 from ..phrases import english as words
 
 

@@ -14,8 +14,7 @@ from ..domain.window import Window, as_option
 from ..errors import LedgerError, ReportError, TimeLimitError
 from ..ledger.claim import Book, Ledger, addresses
 from ..ledger.record import Trigger
-from ..message import report as message
-from ..message.report import Failure
+from ..message.alert import STOPPED, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import Patience
@@ -157,7 +156,7 @@ class Producer(Struct, frozen=True, kw_only=True):
             return
         logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
         if not book.record.alerted or book.record.cleared:
-            await self.alarm.raise_for(window, [message.STOPPED], book=book)
+            await self.alarm.raise_for(window, [STOPPED], book=book)
 
     def _log_delivered_before(self, window: Window, book: Book) -> None:
         end = "skipped before, for it had no rows" if book.record.is_skipped else "delivered before"

@@ -16,7 +16,6 @@ from ..channels.interface import Channel
 from ..channels.mail import MailChannel
 from ..channels.preview import previews
 from ..channels.telegram import TelegramChannel
-from ..cli import command_again
 from ..commands.check import (
     Check,
     check_of_ledger,
@@ -25,6 +24,7 @@ from ..commands.check import (
     checks_of_table,
     checks_of_telegram,
 )
+from ..config.kubernetes import command_again
 from ..config.loader import Draft, Settings
 from ..domain.window import Window
 from ..ledger.claim import Ledger, NoLedger
@@ -32,7 +32,7 @@ from ..ledger.directory import FolderLedger
 from ..ledger.table import TableLedger
 from ..phrases import english as words
 from ..runtime.connection import tls_context
-from ..runtime.logs import Redaction
+from ..runtime.redaction import Redaction
 from ..runtime.retry import Patience
 from ..supabase import client as rest
 from ..supabase import storage

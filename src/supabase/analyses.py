@@ -16,11 +16,12 @@ import httpx
 from msgspec import Struct
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
-from ..domain.analysis import COLUMNS, Analysis, read_page
+from ..domain.analysis import COLUMNS, Analysis
 from ..domain.window import Window
 from ..errors import BadAnswerError, HiddenRowsError, RowsMissingError, SourceRefusedError
 from ..runtime.retry import Patience, again
 from .client import Rest
+from .decode import read_page
 
 PAGE_ROWS = 5000
 """Rows asked for at once; Supabase caps this at 1,000 unless told otherwise (max-rows of PostgREST)."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from ..domain.analysis import excerpt
 from ..errors import StorageError
 from ..runtime.connection import CONNECTION_ERRORS, is_transient, retry_after, trouble
+from .decode import excerpt
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _AGAIN = "then run this window again."

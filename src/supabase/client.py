@@ -11,9 +11,10 @@ import httpx
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
 from ..config.settings import SupabaseSettings
-from ..domain.analysis import COLUMNS, excerpt
+from ..domain.analysis import COLUMNS
 from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
 from ..runtime.connection import CONNECTION_ERRORS, is_transient, retry_after, trouble
+from .decode import excerpt
 
 CONNECT = 10.0
 WAIT = 60.0

@@ -11,8 +11,8 @@ import httpx
 from msgspec.structs import replace
 
 from ..config.settings import SupabaseSettings
+from ..domain.attachment import File
 from ..errors import StorageError
-from ..message.report import File
 from ..runtime.retry import Patience, again
 from .bucket import XLSX, Bucket, unreadable
 

@@ -10,6 +10,8 @@ from typing import Any
 from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 
+from ..runtime.visible_text import visible
+
 EXACT_DIGITS = 10**15
 """Excel keeps 15 digits of a number; whole numbers from here on are written as text, to keep every digit."""
 TEXT_UNITS = 32_767
@@ -23,8 +25,6 @@ RULE = Border(bottom=Side("thin", color="D9D9D9"))
 _HEADER_ALIGNMENT = Alignment(horizontal="center", vertical="center", wrap_text=True)
 _HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
 _HEADER_FILL = PatternFill("solid", start_color="4472C4", end_color="4472C4")
-# What XML 1.0 can't hold, or nobody can see: controls but tab and line feed, lone surrogates, U+FFFE and U+FFFF.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # ECMA-376 22.9.2.19: readers take _xHHHH_ for the character of that number.
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
@@ -66,11 +66,6 @@ def cell_text(text: str) -> str:
     return _escaped(visible(text))
 
 
-def visible(text: str) -> str:
-    r"""Show the characters that a sheet can't: `␀` to `␟` and `␡` for controls, `\x85` or `\ud800` for others."""
-    return _UNSEEN.sub(_picture, text)
-
-
 def shortened(text: str, limit: int = TEXT_UNITS) -> str:
     """Cut `text` to `limit` UTF-16 units, what a cell holds, between characters, and mark it."""
     if len(text) * 2 <= limit or _units(text) <= limit:
@@ -84,15 +79,6 @@ def _escaped(text: str) -> str:
     text = shortened(text)
     grown_by = len(_ESCAPE.findall(text)) * (len("_x005F_") - 1)
     return _ESCAPE.sub("_x005F_", shortened(text, TEXT_UNITS - grown_by)) if grown_by else text
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)  # the block Control Pictures
-    if code == 0x7F:
-        return "␡"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _units(text: str) -> int:

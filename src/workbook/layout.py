@@ -8,7 +8,8 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.hyperlink import Hyperlink
 
-from .cells import RULE, Sheet, Value, cell, header_cell, shortened, text_cell, visible
+from ..runtime.visible_text import visible
+from .cells import RULE, Sheet, Value, cell, header_cell, shortened, text_cell
 
 TEXT_SHOWN = 60
 """UTF-16 units of a text of the table that these lines show; the rows have the whole of it."""

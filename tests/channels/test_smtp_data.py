@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from src.channels.interface import Outcome
 from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
-from src.message.report import File, Report, Wording
+from src.domain.attachment import File
+from src.message.report import Report, Wording
 
 from .test_mail import make_report
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.cli import scheduled_time
+from src.config.schedule import scheduled_time
 from src.domain.window import HOUR, day_of
 from src.ledger.history import windows_before
 from src.ledger.record import Entry, State, Trigger, new_record

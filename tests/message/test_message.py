@@ -10,10 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from src.domain.analysis import Analysis
+from src.domain.attachment import File
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
+from src.message.alert import ALERT_LIMIT, Failure, alert
+from src.message.caption import CAPTION_LIMIT, marked_as_repeat
 from src.message.content import REMARKS_SHOWN, tell
-from src.message.report import ALERT_LIMIT, CAPTION_LIMIT, Failure, File, Wording, alert, marked_as_repeat, worded
+from src.message.report import Wording, worded
 from src.phrases import english as words
 from src.phrases.formats import megabytes, moment, number, rate, seconds, shown
 

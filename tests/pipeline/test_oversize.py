@@ -18,7 +18,8 @@ from src.channels.interface import Outcome
 from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
 from src.config.settings import MailSettings, TelegramSettings
-from src.message.report import File, Report
+from src.domain.attachment import File
+from src.message.report import Report
 
 from ..builders import OPTION, make_rows
 from ..channels.test_mail import make_report

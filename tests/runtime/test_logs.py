@@ -10,13 +10,14 @@ import pytest
 
 from src.commands.report import TERMINATION_BYTES, main
 from src.pipeline.services import Timing
-from src.runtime.logs import FIELDS, Redaction, set_up_logs
+from src.runtime.logs import FIELDS, set_up_logs
+from src.runtime.redaction import Redaction
 
 from ..builders import OPTION, make_rows
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..test_docs import readme_section
-from ..test_start import SRC
 from ..test_run import RunTool
+from ..test_start import SRC
 
 
 def lines_of(log: str) -> list[dict[str, Any]]:

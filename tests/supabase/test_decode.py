@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from src.domain.analysis import COLUMNS, Analysis, is_failed_status, read_page
+from src.domain.analysis import COLUMNS, Analysis, is_failed_status
 from src.errors import BadAnswerError
+from src.supabase.decode import read_page
 
 from ..builders import make_rows
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from src.config.settings import SupabaseSettings
+from src.domain.attachment import File
 from src.errors import StorageError
-from src.message.report import File
 from src.runtime.retry import Patience
 from src.supabase.storage import Shelf, Storage
 

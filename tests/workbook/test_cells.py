@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from src.workbook.cells import SHORTENED, TEXT_UNITS, shortened, visible
+from src.runtime.visible_text import visible
+from src.workbook.cells import SHORTENED, TEXT_UNITS, shortened
 
 from ..builders import build, data_rows, data_rows_again, make_analysis
 

@@ -1,0 +1,71 @@
+"""Which windows a run is about."""
+
+import argparse
+import re
+from datetime import UTC, datetime, timedelta
+
+from ..domain.window import Window, after, as_option, last_full, starting_at, until
+from ..errors import OptionError, SettingsError
+from .settings import ReportSettings
+
+LONGEST_DELAY = timedelta(days=2)
+"""A Job that starts later than this after its time is not one of this CronJob; its digits mean something else."""
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a node's clock may be behind the one that named the Job."""
+
+
+def choose_windows(options: argparse.Namespace, settings: ReportSettings, now: datetime) -> list[Window]:
+    """Return the windows that options, REPORT_START, the Job's scheduled time or else `now` (aware) ask for.
+
+    Oldest first; in an Indexed Job only the one of its JOB_COMPLETION_INDEX.
+    Raise OptionError for a wrong --start or --count, SettingsError for a wrong variable.
+    """
+    first = _first(options, settings, now)
+    count = options.count or settings.report_count
+    if count is None:
+        return [first]
+    if options.start is None and settings.report_start is None:
+        if options.count is None:
+            raise SettingsError(["REPORT_COUNT is set without REPORT_START; wanted: the first of the windows there"])
+        raise OptionError("--count wants --start (or REPORT_START), the first of the windows.")
+    windows = [first]
+    while len(windows) < count and (following := after(windows[-1])).end <= now:
+        windows.append(following)
+    if len(windows) < count:
+        raise OptionError(
+            f"Of {count} windows from {as_option(first)} on only {len(windows)} are over. "
+            f"Ask for --count {len(windows)}."
+        )
+    index = settings.job_completion_index
+    if index is None:
+        return windows
+    if index >= count:
+        raise SettingsError([f"JOB_COMPLETION_INDEX is {index}; wanted: less than REPORT_COUNT, {count}"])
+    return [windows[index]]
+
+
+def _first(options: argparse.Namespace, settings: ReportSettings, now: datetime) -> Window:
+    template, zone = settings.report_template, settings.report_timezone
+    if options.until_now:
+        return until(template, zone, now)
+    if options.start is not None:
+        return starting_at(options.start, template, zone, now)
+    if settings.report_start is None:
+        return last_full(template, zone, scheduled_time(settings.job_name, now) or now)
+    try:
+        return starting_at(settings.report_start, template, zone, now)
+    except OptionError as error:
+        raise SettingsError([str(error).replace("--start ", "REPORT_START=")]) from None
+
+
+def scheduled_time(job_name: str | None, now: datetime) -> datetime | None:
+    """Return when a CronJob's Job was due (aware UTC): its name ends in the minutes since 1970.
+
+    None for a name without them, as a Job made by hand has, or with digits that mean something else.
+    Seen on Kubernetes 1.36 and long so, but promised nowhere.
+    """
+    match = re.search(r"-([0-9]{8,9})$", job_name or "")
+    if not match:
+        return None
+    scheduled = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=int(match[1]))
+    return scheduled if now - LONGEST_DELAY < scheduled < now + CLOCK_SKEW else None

@@ -1,0 +1,23 @@
+"""The workbook of a report, as one channel carries it."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """Where the workbook is for one channel: sent along, behind a `link` instead, or left out for a reason.
+
+    `size` in bytes; `until` (aware UTC) is when the link ends; `left_out` is a sentence.
+    """
+
+    name: str
+    size: int
+    link: str = ""
+    until: datetime | None = None
+    left_out: str = ""
+
+    @property
+    def along(self) -> bool:
+        """Whether it is sent along."""
+        return not self.link and not self.left_out

@@ -1,0 +1,48 @@
+"""Secrets are kept out of whatever is written or sent."""
+
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+HIDDEN = "[hidden]"
+MACHINE_MADE = 24
+"""Signs from which on a secret is a key or a token: no other text begins like it by chance."""
+
+
+class Redaction:
+    """Replaces secrets in texts, in the forms in which they turn up; `hide` tells it which."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Add `secrets` to what is replaced."""
+        for secret in secrets:
+            for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+                self._known[form] = form[: len(form) // 3] if len(secret) >= MACHINE_MADE else form
+        # Longer ones first: one secret may be the beginning of another.
+        self._known = {form: self._known[form] for form in sorted(self._known, key=len, reverse=True)}
+
+    def __call__(self, text: str) -> str:
+        """Return `text` without secrets."""
+        for secret, known in self._known.items():
+            text = _without(secret, known, text)
+        return text
+
+
+def _without(secret: str, known: str, text: str) -> str:
+    """Replace `secret` in `text`, as far as it goes from `known`, the part of it that gives it away.
+
+    In any case of letters, for python-telegram-bot capitalises what Telegram says; a part of a secret only where
+    that is MACHINE_MADE, for excerpts and Python's own errors cut it off.
+    """
+    before, *pieces = re.split(re.escape(known), text, flags=re.IGNORECASE)
+    rest = secret[len(known) :]
+    return HIDDEN.join([before, *(piece[_in_common(rest, piece) :] for piece in pieces)])
+
+
+def _in_common(one: str, other: str) -> int:
+    """Count the characters with which both begin, in any case of letters."""
+    pairs = enumerate(zip(one.lower(), other.lower(), strict=False))
+    return next((place for place, pair in pairs if pair[0] != pair[1]), min(len(one), len(other)))

@@ -1,0 +1,107 @@
+"""The body of an answer → rows, every one of them checked."""
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ..domain.analysis import _LARGEST, COLUMNS, Analysis, Figure
+from ..errors import BadAnswerError
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
+"""A number as JSON and PostgreSQL write it: 007 is none."""
+_EXCERPT = 80
+_NATIVE = msgspec.json.Decoder(list[Analysis])
+
+
+def read_page(body: bytes, table: str) -> list[Analysis]:
+    """Read an answer's body as rows; raise BadAnswerError for anything else.
+
+    Decoded and validated in one native pass, a quarter of json's time; what that won't take is read by hand.
+    (Of a second's seventh digit, which PostgreSQL never sends, the one makes it round and the other cuts it off.)
+    """
+    try:
+        rows = _NATIVE.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return read_by_hand(body, table)
+    return rows if all(row.created_at.tzinfo is UTC for row in rows) else read_by_hand(body, table)
+
+
+def read_by_hand(body: bytes, table: str) -> list[Analysis]:
+    """Read as `read_page` does, with patience for odd rows and words for what is none."""
+    return [_read_analysis(row, table) for row in read_json(body, table)]
+
+
+def read_json(body: bytes, table: str) -> list[dict[str, Any]]:
+    """Read an answer's body as a list of objects; raise BadAnswerError for anything else."""
+    try:
+        rows = json.loads(body)
+    except (ValueError, RecursionError):
+        # A gateway's page, or a body cut short: not what the server behind it will say every time.
+        raise BadAnswerError(table=table, came=_kind_of_text(body), transient=True) from None
+    if not isinstance(rows, list):
+        raise BadAnswerError(table=table, came=f"a single {type(rows).__name__}, {excerpt(body)}")
+    for row in rows:
+        if not isinstance(row, dict):
+            raise BadAnswerError(table=table, came=f"a list that holds a {type(row).__name__}, {excerpt(body)}")
+    return rows
+
+
+def _read_analysis(row: dict[str, Any], table: str) -> Analysis:
+    if missing := [column for column in COLUMNS if column not in row]:
+        raise BadAnswerError(table=table, came=f"a row without {', '.join(missing)}")
+    row_id = row["id"]
+    if not isinstance(row_id, int | str) or isinstance(row_id, bool):
+        raise BadAnswerError(table=table, came=f"a row whose id is a {type(row_id).__name__}")
+    return Analysis(
+        id=row_id,
+        created_at=_moment(row["created_at"], table),
+        status=_text(row["status"]),
+        duration=_figure(row["duration"]),
+        records_processed=_figure(row["records_processed"]),
+        records_failed=_figure(row["records_failed"]),
+    )
+
+
+def excerpt(body: bytes) -> str:
+    """Quote the beginning of an answer in one line."""
+    line = " ".join(body[: _EXCERPT * 8].decode("utf-8", "replace").split())
+    return f"“{line[:_EXCERPT]}…”" if len(line) > _EXCERPT else f"“{line}”"
+
+
+def _kind_of_text(body: bytes) -> str:
+    if not body.strip():
+        return "nothing"
+    kind = "a web page" if body.lstrip().startswith(b"<") else "a text that is no whole JSON"
+    return f"{kind}, {excerpt(body)}"
+
+
+def _moment(value: object, table: str) -> datetime:
+    """Read a timestamp as PostgreSQL or PostgREST writes it; one without an offset is UTC."""
+    try:
+        moment = datetime.fromisoformat(value)  # type: ignore[arg-type] # anything but text is a TypeError
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        shown = excerpt(str(value).encode("utf-8", "replace"))
+        raise BadAnswerError(table=table, came=f"a row whose created_at is no moment, {shown}") from None
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _figure(value: object) -> Figure:
+    """Read a number, also one that comes as text, as PostgreSQL's `numeric` may; NaN is text."""
+    if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
+        whole = match[1] is None and match[2] is None
+        value = int(value) if whole else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _text(value)
+    if not math.isfinite(value) or abs(value) >= _LARGEST:
+        return json.dumps(value)
+    return value
