@@ -160,7 +160,8 @@ class Composition:
             self.channels,
             redact=self._redaction,
             command=self._command,
-            outlook=_outlook(settings),
+            outlook=_outlook(settings, settled=False),
+            settled_outlook=_outlook(settings, settled=True),
             everyone=["everyone"] if self._draft.problems else everyone,
             clock=self._clock,
             hushed=lambda: self._options.dry_run or self.is_interrupted,
@@ -191,9 +192,9 @@ class Composition:
         return pod_name or f"{socket.gethostname()}.{os.getpid()}"
 
 
-def _outlook(settings: Settings | None) -> str:
+def _outlook(settings: Settings | None, *, settled: bool) -> str:
     """Say whether what an alert is about will be made good by itself; nothing where the settings are not whole."""
     if not settings:
         return ""
     report = settings.report
-    return words.outlook(report.report_ledger, report.report_catch_up, in_a_job=bool(report.job_name))
+    return words.outlook(report.report_ledger, report.report_catch_up, in_a_job=bool(report.job_name), settled=settled)

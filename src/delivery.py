@@ -56,7 +56,7 @@ async def _through(
         outcomes = [_with_cause(one, seen) for one in await _round(channel, parcel, owed, repeats, book, patience)]
         repeats |= {outcome.recipient for outcome in outcomes if outcome.ambiguous}
         too_large = [outcome for outcome in outcomes if outcome.too_large]
-        failed = [outcome for outcome in outcomes if outcome.state == "failed" and not outcome.too_large]
+        failed = [outcome for outcome in outcomes if outcome.retry and not outcome.too_large]
         # One that wants to be left alone for longer than there is time doesn't give up the others.
         failed = [outcome for outcome in failed if patience.allows(max(wait, outcome.retry_after))]
         wait = max([wait, *(outcome.retry_after for outcome in failed)])

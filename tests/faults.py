@@ -214,6 +214,8 @@ ROWS = [
     _row("SMTP", "421 at a recipient, once", lambda box: box.mailbox.refused_once.update(
         {RECIPIENTS[0]: "421 4.7.0 Too many"})),
     _row("SMTP", "sender refused (553)", mailbox(sender_reply="553 5.7.1 Not yours"), **NO_MAIL),
+    _row("SMTP", "sender refused at each recipient (553)", mailbox(
+        refused=dict.fromkeys(RECIPIENTS, "553 5.7.1 Not owned by user")), **NO_MAIL),
     _row("SMTP", "message refused as too large (552): it comes without its workbook", data("552 5.3.4 Too big"),
          **NO_MAIL),
     _row("SMTP", "message refused as too large (552), with REPORT_BUCKET: a link to the workbook", with_bucket(

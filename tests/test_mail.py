@@ -227,3 +227,79 @@ def test_a_server_without_login_is_said(sandbox: Sandbox) -> None:
     why = failure(sandbox)
 
     assert re.search("offers no STARTTLS or no login", why)
+
+
+OURS, THEIRS, NOT_NOW = ("failed", False), ("refused", False), ("failed", True)
+NO_SUCH, POLICY = "550 5.1.1 No such user", "550 5.7.1 Blocked by policy"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (NO_SUCH, NO_SUCH, (THEIRS, THEIRS)),
+        ("550 No such user", "550 No such user", (THEIRS, THEIRS)),
+        ("550 5.2.1 Mailbox disabled", "552 5.2.2 Mailbox full", (THEIRS, THEIRS)),
+        (POLICY, None, (THEIRS, None)),
+        (POLICY, POLICY, (OURS, OURS)),
+        (POLICY, NO_SUCH, (OURS, THEIRS)),
+        ("550 not allowed (#5.7.1)", "550 not allowed (#5.7.1)", (OURS, OURS)),
+        ("550 5.1.7 Bad sender", None, (OURS, None)),
+        ("550 5.1.8 Bad sender's domain", None, (OURS, None)),
+        ("550 blocked: 5.1.8.9", None, (THEIRS, None)),
+        ("550 5.3.0 Out of order", "550 5.3.0 Out of order", (OURS, OURS)),
+        ("450 4.7.1 Greylisted", "450 4.7.1 Greylisted", (NOT_NOW, NOT_NOW)),
+        ("450 4.7.1 Greylisted", NO_SUCH, (NOT_NOW, THEIRS)),
+    ],
+)
+def test_a_refusal_at_a_recipient_is_settled_only_where_the_recipient_is_why(
+    sandbox: Sandbox, first: str, second: str | None, expected: tuple[tuple[str, bool] | None, ...]
+) -> None:
+    """By the enhanced code of RFC 3463: address and mailbox are theirs, policy is ours where it keeps everyone out."""
+    replies = {address: reply for address, reply in zip(RECIPIENTS, (first, second), strict=True) if reply}
+    sandbox.mailbox.refused = replies
+
+    outcomes = send(sandbox)
+
+    assert tuple(None if one.delivered else (one.state, one.retry) for one in outcomes) == expected
+
+
+@pytest.mark.parametrize("reply", ["553 5.7.1 Sender address rejected", "550 5.1.8 Sender address rejected"])
+def test_a_sender_refused_at_every_recipient_is_said_to_be_the_sender(sandbox: Sandbox, reply: str) -> None:
+    """Postfix says there what the login may not send from (smtpd_delay_reject); the recipients are well."""
+    sandbox.mailbox.refused = dict.fromkeys(RECIPIENTS, reply)
+
+    why = failure(sandbox)
+
+    assert f"refused the sender ({reply}). Set SMTP_FROM to an address that SMTP_USER may send from" in why
+
+
+@pytest.mark.parametrize(
+    ("hooks", "changes"),
+    [
+        ({}, {"smtp_password": "wrong-Pa55"}),
+        ({}, {"smtp_host": "127.0.0.1"}),
+        ({"helo_reply": "554 5.7.1 Blocked"}, {}),
+        ({"sender_reply": "553 5.7.1 Not your address"}, {}),
+        ({"data_reply": "554 5.7.1 Looks odd"}, {}),
+        ({"data_reply": "550 5.1.1 No such user"}, {}),
+        ({"offers_login": False}, {}),
+    ],
+    ids=lambda value: " ".join(map(str, value.values())),
+)
+def test_what_concerns_the_sending_as_a_whole_is_ours_and_stays_owed(
+    sandbox: Sandbox, hooks: dict[str, object], changes: dict[str, Any]
+) -> None:
+    """Trying again in this run doesn't help; a later one may find it put right."""
+    for name, value in hooks.items():
+        setattr(sandbox.mailbox, name, value)
+
+    outcomes = send(sandbox, **changes)
+
+    assert [(outcome.state, outcome.retry, outcome.ambiguous) for outcome in outcomes] == [("failed", False, False)] * 2
+
+
+def test_a_wrong_tls_mode_stays_owed(sandbox: Sandbox) -> None:
+    """It is a setting of ours."""
+    outcomes = send(sandbox, smtp_port=str(sandbox.mailbox.starttls_port))
+
+    assert [(outcome.state, outcome.retry) for outcome in outcomes] == [OURS, OURS]

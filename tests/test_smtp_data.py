@@ -117,7 +117,7 @@ def test_a_refusal_in_the_midst_is_taken_at_once_with_its_words(tmp_path: Path) 
     """Some servers look into a message while it comes, and then read no further."""
     outcome = send(Server(b"554 5.7.1 A virus\r\n"), report_of(tmp_path, os.urandom(3 * ENOUGH)))
 
-    assert outcome.state == "refused"
+    assert (outcome.state, outcome.retry) == ("failed", False)
     assert "554 5.7.1 A virus" in outcome.failure
 
 

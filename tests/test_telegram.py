@@ -170,3 +170,32 @@ def test_a_bot_api_that_is_not_there_is_said(sandbox: Sandbox) -> None:
 
     assert all("its host name is not known" in (outcome.failure or "") for outcome in outcomes)
     assert all("TELEGRAM_API_URL" in (outcome.failure or "") for outcome in outcomes)
+
+
+OURS, THEIRS, NOT_NOW = ("failed", False), ("refused", False), ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (refusal(401, "Unauthorized"), OURS),
+        (refusal(404, "Not Found"), OURS),
+        (refusal(403, "Forbidden: bot was blocked by the user"), THEIRS),
+        (refusal(403, "Forbidden: bot was kicked from the supergroup chat"), THEIRS),
+        (refusal(400, "Bad Request: chat not found"), THEIRS),
+        (refusal(400, "Bad Request: can't parse entities: Unsupported start tag"), OURS),
+        (refusal(400, "Bad Request: not enough rights to send documents to the chat"), OURS),
+        (refusal(429, "Too Many Requests: retry after 7", retry_after=7), NOT_NOW),
+        (refusal(502, "Bad Gateway"), NOT_NOW),
+    ],
+    ids=lambda value: value.body.decode()[:90] if isinstance(value, Answer) else None,
+)
+def test_a_refusal_is_settled_only_where_the_chat_is_why(
+    sandbox: Sandbox, answer: Answer, expected: tuple[str, bool]
+) -> None:
+    """A wrong token, or a message of ours that Telegram doesn't take, may be put right: the chat stays owed."""
+    sandbox.bot.faults.append(Fault(answer=answer))
+
+    outcome, _ = send(sandbox)
+
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == (*expected, False)

@@ -17,7 +17,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     `delivered`: `receipt` is the server's own word for it.
     `written`: nothing was sent, `receipt` is the file that shows what would have been.
-    `refused`: asking again won't help; `failed`: it may; `failure` is a sentence for the operator.
+    `refused`: the recipient is why, and no later run tries by itself; `failed`: it stays owed, and `retry` tells
+    whether trying again in this run may help; `failure` is a sentence for the operator.
     `without file`: it arrived, but neither with its workbook nor with a link to it; `failure` says why.
     `too_large`: it failed of its size; without its file it may be taken.
     `ambiguous`: it may have arrived all the same. `retry_after`: seconds the server wants to be left alone.
@@ -31,6 +32,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     receipt: str = ""
     failure: str = ""
     notice: str = ""
+    retry: bool = False
     ambiguous: bool = False
     too_large: bool = False
     retry_after: float = 0.0
@@ -77,8 +79,9 @@ def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError)
         Outcome(
             channel=channel,
             recipient=recipient,
-            state="failed" if error.transient else "refused",
+            state="failed" if error.transient or error.fault == "ours" else "refused",
             failure=str(error),
+            retry=error.transient,
             ambiguous=error.ambiguous,
             too_large=isinstance(error, TooLargeError),
             retry_after=error.retry_after,

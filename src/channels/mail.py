@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
-from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused
+from aiosmtplib import SMTP, SMTPException
 
 from ..errors import DeliveryError, TooLargeError
 from ..message import Report
@@ -15,15 +15,12 @@ from ..variables import MailSettings
 from . import Outcome, not_delivered
 from .mime import Mail, compose, compose_alert, domain, in_base64
 from .smtp_data import transmit
-from .smtp_replies import is_too_large, is_transient, line, translated
+from .smtp_replies import judged, line, translated
 
 TIMEOUT = 60.0
 """Seconds for one wait on the mail server; RFC 5321 4.5.3.2 allows it minutes, an hourly run does not."""
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
-_MEND_ADDRESS = (
-    "Have its mailbox mended and run this window again, or correct it in SMTP_TO and run it again with --resend."
-)
 
 
 class MailChannel:
@@ -46,19 +43,19 @@ class MailChannel:
         """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
         at_least = in_base64(report.file.size) if report.file.along else 0
         try:
-            refused, reply = await self._transmit(
+            failed, reply = await self._transmit(
                 lambda: compose(report, self._settings.smtp_from, self.recipients), recipients, at_least=at_least
             )
         except DeliveryError as error:
             return not_delivered(self.name, recipients, error)
-        return [self._outcome(address, refused.get(address), reply) for address in recipients]
+        return [self._outcome(address, failed.get(address), reply) for address in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:
         """Send `text` to all addresses; raise DeliveryError if the server takes it for none."""
         mail = compose_alert(text, at, self._settings.smtp_from, self.recipients)
-        refused, _ = await self._transmit(lambda: mail, self.recipients)
-        if len(refused) == len(self.recipients):
-            raise DeliveryError(f"The mail server refused every address of SMTP_TO. {_MEND_ADDRESS}")
+        failed, _ = await self._transmit(lambda: mail, self.recipients)
+        if len(failed) == len(self.recipients):
+            raise failed[self.recipients[0]]
 
     async def check(self) -> str:
         """Log in and out again; say how large a message may be. Raise DeliveryError where that fails."""
@@ -68,8 +65,8 @@ class MailChannel:
 
     async def _transmit(
         self, write: Callable[[], Mail], recipients: Sequence[str], *, at_least: int = 0
-    ) -> tuple[dict[str, SMTPRecipientRefused], str]:
-        """Send what `write` writes; return those refused and the server's last words.
+    ) -> tuple[dict[str, DeliveryError], str]:
+        """Send what `write` writes; return those refused, and why, and the server's last words.
 
         Nothing is written if even `at_least` bytes are too many.
         """
@@ -78,7 +75,8 @@ class MailChannel:
                 self._check_size(at_least, server)
                 mail = write()
                 self._check_size(mail.size, server)
-                return await transmit(server, self._settings.smtp_from, recipients, mail, self._timeout)
+                refused, reply = await transmit(server, self._settings.smtp_from, recipients, mail, self._timeout)
+                return judged(refused, some_accepted=len(refused) < len(recipients)), reply
 
     def _check_size(self, size: int, server: SMTP) -> None:
         """Raise TooLargeError if `size` bytes are more than the server takes, by its SIZE (RFC 1870; 0 is no limit)."""
@@ -116,14 +114,9 @@ class MailChannel:
                 transport.abort()  # not waiting for the other side's goodbye, which may never come
             await asyncio.sleep(0)  # the loop closes the socket at its next turn
 
-    def _outcome(self, address: str, refused: SMTPRecipientRefused | None, reply: str) -> Outcome:
-        if refused is None:
+    def _outcome(self, address: str, failed: DeliveryError | None, reply: str) -> Outcome:
+        if failed is None:
             return Outcome(channel=self.name, recipient=address, state="delivered", receipt=line(reply))
-        why = f"The mail server refused {address} ({refused.code} {line(refused.message)}). {_MEND_ADDRESS}"
-        failed = DeliveryError(why, transient=is_transient(refused))
-        if is_too_large(refused):
-            said = f"({refused.code} {line(refused.message)})"
-            failed = TooLargeError(f"The message is too large for {address} {said}.")
         (outcome,) = not_delivered(self.name, [address], failed)
         return outcome
 

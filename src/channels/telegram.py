@@ -13,7 +13,7 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
-from ..errors import DeliveryError, TooLargeError
+from ..errors import DeliveryError, Fault, TooLargeError
 from ..message import Report, marked_as_repeat
 from ..network import trouble
 from ..plain import megabytes
@@ -150,6 +150,7 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
         raise DeliveryError(
             f"Telegram {why}, then run this window again.",
             transient=transient,
+            fault=_fault(error),
             ambiguous=_is_ambiguous(error),
             retry_after=_seconds(error.retry_after) if isinstance(error, RetryAfter) else 0.0,
         ) from error
@@ -167,7 +168,7 @@ def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
             return f"moved chat {chat} to {error.new_chat_id}. Set {variable} to the new one", False
         case RetryAfter():
             return f"is asked too often for chat {chat} {said}. Wait that long", True
-        case BadRequest() if "chat not found" in error.message.lower():
+        case BadRequest() if _is_unknown_chat(error):
             return f"does not know chat {chat} {said}. Correct {variable} and make the bot a member there", False
         case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
             found = trouble(error)
@@ -177,6 +178,18 @@ def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
             return f"refused it for chat {chat} {said}. Look at its words", False
     # What is left is a status of 5xx, or a gateway's page.
     return f"did not take it for chat {chat} {said}. Look at its words", True
+
+
+def _fault(error: TelegramError) -> Fault:
+    """Tell whose fault it is: a chat's that is not there or that shuts the bot out, else ours.
+
+    What Telegram has against our message, or our rights in a chat, may be put right by us.
+    """
+    return "theirs" if isinstance(error, Forbidden) or _is_unknown_chat(error) else "ours"
+
+
+def _is_unknown_chat(error: TelegramError) -> bool:
+    return isinstance(error, BadRequest) and "chat not found" in error.message.lower()  # its code is 400 for all
 
 
 def _line(error: TelegramError) -> str:
