@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from . import rest, storage, words
+from . import delivery, rest, storage, words
 from .alarm import Alarm
 from .analyses import AnalysesTable
 from .build import Builder
@@ -43,7 +43,10 @@ class Timing(Struct, frozen=True, kw_only=True):
     supabase: float = rest.WAIT
     supabase_deadline: float = rest.DEADLINE
     storage: float = storage.WAIT
+    send_limit: float = delivery.SEND_LIMIT
     smtp: float = mail.TIMEOUT
+    smtp_quit: float = mail.QUIT_TIMEOUT
+    telegram_upload: float = telegram.UPLOAD_TIMEOUT
     telegram: float = telegram.READ_TIMEOUT
     limit: float | None = None
     """In place of REPORT_TIME_LIMIT."""
@@ -69,8 +72,11 @@ class Composition:
         self._alarms: list[Alarm] = []
         self._told: set[str] = set()
         self.is_interrupted = False
-        self.mail = MailChannel(draft.mail, self._tls, timing.smtp) if draft.mail else None
-        self.telegram = TelegramChannel(draft.telegram, self._tls, timing.telegram) if draft.telegram else None
+        self.mail = self.telegram = None
+        if draft.mail:
+            self.mail = MailChannel(draft.mail, self._tls, timing.smtp, timing.smtp_quit)
+        if draft.telegram:
+            self.telegram = TelegramChannel(draft.telegram, self._tls, timing.telegram, timing.telegram_upload)
         self.channels: list[Channel] = [channel for channel in (self.mail, self.telegram) if channel]
         self.heartbeat = Heartbeat(None if self._is_trial else draft.watch.heartbeat_url, self._tls, redaction)
 
@@ -120,6 +126,7 @@ class Composition:
             deadline=asyncio.get_running_loop().time() + limit,
             first_wait=self._timing.first_wait,
             longest_wait=self._timing.longest_wait,
+            send_limit=self._timing.send_limit,
         )
 
     def ledger(self, settings: Settings, api: Rest, patience: Patience) -> Ledger:

@@ -20,7 +20,7 @@ from .window import Template, Window
 
 logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"
-LEASE = 420
+LEASE = 600
 """Seconds that a claim lives without a sign of its holder: longer than the longest sending (delivery.SEND_LIMIT)."""
 RELEASE_LIMIT = 5.0
 LAST_WORD = 3.0

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from . import words
-from .channels import Channel, Outcome
+from .channels import Channel, Limits, Outcome
 from .channels.mail import LARGEST
 from .channels.mime import compose, in_base64
 from .files import written_beside
@@ -24,7 +24,13 @@ class Preview(Struct, frozen=True, kw_only=True):
     recipients: tuple[str, ...] = ("file",)
     one_by_one: bool = False
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
+    async def send(
+        self,
+        report: Report,
+        recipients: Sequence[str],
+        repeats: Set[str],  # noqa: ARG002
+        limits: Limits,  # noqa: ARG002
+    ) -> list[Outcome]:
         """Write the file, for its owner only; raise OSError if it can't be."""
         path = report.attachment.with_suffix(self.suffix)
         with written_beside(path) as file:

@@ -730,3 +730,42 @@ def test_an_alert_tells_what_is_owed_from_what_is_refused(sandbox: Sandbox, run:
 
     (alert,) = sandbox.alerts
     assert "The next runs make it good by themselves, up to 24 windows back. Nothing will send by itself what" in alert
+
+
+@LEDGERS
+def test_a_server_that_never_answers_the_final_dot_gets_one_repeat_a_run(
+    sandbox: Sandbox, run: RunTool, ledger: str
+) -> None:
+    """And a run that follows one such sends once, until it is answered; all under one Message-ID."""
+    sandbox.mailbox.data_faults = ["taken, silent"] * 3
+    sandbox.mailbox.hold = 9.0
+    timing = Timing(first_wait=0.01, longest_wait=0.05, send_limit=0.5, limit=5)
+
+    sent = []
+    for _ in range(3):
+        run(*OPTION, timing=timing, REPORT_LEDGER=ledger)
+        sent.append(len(sandbox.mails))
+
+    assert sent == [2, 3, 4]
+    assert len({mail.message["Message-ID"] for mail in sandbox.mails}) == 1
+    assert len(sandbox.messages) == len(CHATS)
+    assert sandbox.alerts[-1].startswith("✅ All clear")
+
+
+def test_a_run_stopped_while_a_server_is_silent_at_quit_has_noted_the_delivery(sandbox: Sandbox, run: RunTool) -> None:
+    """A 250 is the delivery: the next run has nothing to send by mail."""
+    sandbox.mailbox.quit_hold = 9.0
+    sandbox.bot.faults.append(Fault(delay=1.5))
+
+    killed_when(sandbox, lambda: sandbox.mailbox.quits and sandbox.bot.requests)
+
+    assert run(*OPTION).code == 0
+    assert len(sandbox.mails) == 1
+
+
+def test_a_server_silent_at_quit_costs_nobody_the_run(sandbox: Sandbox, run: RunTool) -> None:
+    """Neither the time limit nor anything else that comes after the 250 makes a delivered mail a failed one."""
+    sandbox.mailbox.quit_hold = 9.0
+
+    assert run(*OPTION, limit=1.5).code == 0
+    assert (copies(sandbox), sandbox.alerts) == (ONCE, [])

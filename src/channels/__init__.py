@@ -45,6 +45,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return self.state in ("delivered", "written")
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """How long one sending may take: until `deadline`, a moment of the event loop's clock.
+
+    `answer`: seconds for a server's answer once it has everything, where several are sent to in turn.
+    """
+
+    deadline: float
+    answer: float
+
+
 class Channel(Protocol):
     """One way to recipients."""
 
@@ -60,8 +70,8 @@ class Channel(Protocol):
     def recipients(self) -> tuple[str, ...]:
         """Addresses or chats, each once."""
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:
-        """Send `report` once to `recipients`; return one outcome each.
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
+        """Send `report` once to `recipients` within `limits`; return one outcome each.
 
         Those in `repeats` may have it already, from an attempt whose end was not seen.
         """

@@ -11,13 +11,12 @@ from aiosmtplib import (
     SMTPRecipientRefused,
     SMTPResponseException,
     SMTPSenderRefused,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
 )
 
 from ..errors import DeliveryError, Fault, TooLargeError
 from ..network import trouble
 from ..variables import MailSettings
+from .smtp_data import UnansweredError
 
 _ENHANCED = re.compile(r"(?<![0-9.])5\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])")
 _SENDER = ("5.1.7", "5.1.8")
@@ -41,7 +40,7 @@ def translated(settings: MailSettings) -> Iterator[None]:
             raise TooLargeError(f"The message is too large for {server[0].lower()}{server[1:]} {said}.") from error
         why, transient = _why(error, settings)
         sentence = f"{server} {why}, then run this window again."
-        ambiguous = isinstance(error, SMTPServerDisconnected | SMTPTimeoutError)
+        ambiguous = isinstance(error, UnansweredError)
         raise DeliveryError(sentence, transient=transient, ambiguous=ambiguous) from error
 
 
@@ -82,6 +81,8 @@ def _why(error: Exception, settings: MailSettings) -> tuple[str, bool]:
     if isinstance(error, SMTPException) and not isinstance(error, OSError):
         return f"offers no STARTTLS or no login ({line(error.message)}). Try SMTP_SECURITY=tls with port 465", False
     found = trouble(error)
+    if isinstance(error, UnansweredError):
+        return f"did not say whether it took it: {found.what}. {found.mend}", True
     mend = found.mend
     if "TLS" in found.what:
         mend = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
