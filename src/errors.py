@@ -18,11 +18,14 @@
         └── TooLargeError               a channel takes nothing of that size
 
 `transient` errors may be gone at the next attempt; `retry_after` is how many seconds the server wants to be left alone.
+`fault` says whose a delivery's is: ours (login, sender, token, certificate, policy) stays owed, theirs does not.
 Each message is a whole sentence for the operator and ends in what to do.
 Adapters translate foreign exceptions into these at their own edge, nowhere else.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+Fault = Literal["ours", "theirs"]
 
 
 class ReportError(Exception):
@@ -162,10 +165,17 @@ class DeliveryError(ReportError):
     stage = "delivery"
 
     def __init__(
-        self, message: str, *, transient: bool = False, ambiguous: bool = False, retry_after: float = 0.0
+        self,
+        message: str,
+        *,
+        transient: bool = False,
+        fault: Fault = "ours",
+        ambiguous: bool = False,
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.transient = transient
+        self.fault = fault
         self.ambiguous = ambiguous
         self.retry_after = retry_after
 

@@ -1,6 +1,7 @@
 """Rows, windows and readers that tests share."""
 
 import io
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 from openpyxl import load_workbook
 from python_calamine import CalamineWorkbook
 
+from src.channels.interface import Limits
 from src.domain.analysis import Analysis
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
@@ -26,6 +28,11 @@ Rows = list[dict[str, Any]]
 def make_window(start: datetime = START, zone: str = "UTC") -> Window:
     """Make an hourly window."""
     return Window(template="hourly", start=start, end=start + HOUR, zone=ZoneInfo(zone))
+
+
+def make_limits(seconds: float = 60, *, answer: float = 60) -> Limits:
+    """Make the limits of one sending that begins now."""
+    return Limits(deadline=time.monotonic() + seconds, answer=answer)
 
 
 def make_analysis(**changes: Any) -> Analysis:

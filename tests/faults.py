@@ -17,6 +17,8 @@ from .sandbox.web import Answer, Fault
 
 Plan = Callable[[Sandbox], object]
 HTTP_EDGES = ("Supabase", "Telegram", "Storage", "Ledger (table)")
+LATE, TOO_LATE = 0.6, 1.6
+"""Seconds: longer than an ordinary wait, and longer than a sending may take (test_faults.TIMING)."""
 HTML = b"<html><title>Bad Gateway</title></html>"
 
 
@@ -60,9 +62,9 @@ def for_ever(**fault: object) -> Plan:
     return lambda box: setattr(box.supabase, "always", Fault(**fault))  # type: ignore[arg-type]
 
 
-def chat(fault: Fault) -> Plan:
-    """Let the first request to Telegram fail."""
-    return lambda box: box.bot.faults.append(fault)
+def chat(*faults: Fault) -> Plan:
+    """Let the first requests to Telegram fail."""
+    return lambda box: box.bot.faults.extend(faults)
 
 
 def data(*faults: str) -> Plan:
@@ -217,9 +219,13 @@ ROWS = [
     _row("SMTP", "connection cut before the message was taken, once", data("cut")),
     _row("SMTP", "connection cut after the message was taken, once: same Message-ID again", data("taken, cut"),
          mails=(2, 2)),
-    _row("SMTP", "time-out after the message was taken, once: same Message-ID again",
-         mailbox(data_faults=["taken, silent"], hold=1.0), mails=(2, 2)),
+    _row("SMTP", "250 for the message that comes late", mailbox(data_faults=["taken, silent"], hold=LATE)),
+    _row("SMTP", "no answer after the message was taken, once: same Message-ID again",
+         mailbox(data_faults=["taken, silent"], hold=TOO_LATE), mails=(2, 2)),
+    _row("SMTP", "no answer after the message was taken, every time: repeated once in a run",
+         mailbox(data_faults=["taken, silent"] * 9, hold=TOO_LATE), mails=(2, 2), alerts=1, code=1),
     _row("SMTP", "anything but 221 to QUIT", mailbox(quit_reply="421 4.3.0 Whatever")),
+    _row("SMTP", "no answer to QUIT", mailbox(quit_hold=9.0)),
     _row("SMTP", "one recipient refused for now (450), then taken", lambda box: box.mailbox.refused_once.update(
         {RECIPIENTS[0]: "450 4.2.0 Greylisted"})),
     _row("SMTP", "one recipient refused for good (550)", lambda box: box.mailbox.refused.update(
@@ -229,6 +235,8 @@ ROWS = [
     _row("SMTP", "421 at a recipient, once", lambda box: box.mailbox.refused_once.update(
         {RECIPIENTS[0]: "421 4.7.0 Too many"})),
     _row("SMTP", "sender refused (553)", mailbox(sender_reply="553 5.7.1 Not yours"), **NO_MAIL),
+    _row("SMTP", "sender refused at each recipient (553)", mailbox(
+        refused=dict.fromkeys(RECIPIENTS, "553 5.7.1 Not owned by user")), **NO_MAIL),
     _row("SMTP", "message refused as too large (552): it comes without its workbook", data("552 5.3.4 Too big"),
          **NO_MAIL),
     _row("SMTP", "message refused as too large (552), with REPORT_BUCKET: a link to the workbook", with_bucket(
@@ -244,8 +252,11 @@ ROWS = [
          chat(Fault(cut="before"))),
     _row("Telegram", "connection cut after the message was taken: the caption of the repeat says so",
          chat(Fault(cut="after")), chats=(2, 1)),
-    _row("Telegram", "time-out after the message was taken: the caption of the repeat says so",
-         chat(Fault(hold=0.8)), chats=(2, 1)),
+    _row("Telegram", "an answer that comes late", chat(Fault(hold=LATE))),
+    _row("Telegram", "no answer after the message was taken: the caption of the repeat says so",
+         chat(Fault(hold=TOO_LATE)), chats=(2, 1)),
+    _row("Telegram", "no answer after the message was taken, every time: repeated once in a run",
+         chat(Fault(hold=TOO_LATE), Fault(), Fault(hold=TOO_LATE)), chats=(2, 1), alerts=1, code=1),
     _row("Telegram", "chat has become a supergroup: followed, and the new id told",
          chat(Fault(answer=refusal(400, "Bad Request: upgraded", migrate_to_chat_id=42))), chats=(0, 2), alerts=1),
     _row("Telegram", "bot blocked in one chat (403)", chat(Fault(answer=BLOCKED)), chats=(0, 1), alerts=1, code=1),

@@ -18,11 +18,12 @@ ROOT = Path(__file__).parent.parent
 TIMING = Timing(
     first_wait=0.01,
     longest_wait=0.05,
-    limit=2.5,
+    limit=3.5,
     supabase=0.4,
     supabase_deadline=0.6,
     storage=0.4,
-    smtp=0.5,
+    send_limit=1.2,
+    smtp=0.4,
     telegram=0.4,
 )
 

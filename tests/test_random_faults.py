@@ -6,15 +6,19 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
+from . import test_faults
 from .builders import OPTION, data_rows, ids, make_rows
 from .conftest import Run
 from .faults import HTML, TOO_MANY, copies
 from .sandbox import Sandbox
 from .sandbox.web import Answer, Fault
-from .test_faults import TIMING
 from .test_run import forget
 
+TIMING = structs.replace(test_faults.TIMING, send_limit=0.8)
+HOLD = 1.1
+"""Seconds: longer than a sending may take."""
 SUPABASE = st.sampled_from(
     [
         Fault(cut="before"),
@@ -32,7 +36,7 @@ BOT = st.sampled_from(
         Fault(cut="after"),
         Fault(answer=Answer(status=502, body=HTML)),
         Fault(answer=TOO_MANY),
-        Fault(hold=0.5),
+        Fault(hold=HOLD),
         Fault(),
     ]
 )
@@ -63,7 +67,7 @@ def test_after_any_faults_everyone_has_every_row_and_no_more_copies_than_ambiguo
         sandbox.supabase.faults += [replace(fault, match="/analyses") for fault in supabase]
         sandbox.bot.faults += bot
         sandbox.mailbox.data_faults += data
-        sandbox.mailbox.hold = 0.7
+        sandbox.mailbox.hold = HOLD
         codes: list[int] = []
         while not codes or (codes[-1] and len(codes) < RUNS):
             codes.append(run(*OPTION, timing=TIMING, REPORT_LEDGER=ledger, POD_NAME="pod").code)

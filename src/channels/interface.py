@@ -17,7 +17,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     `delivered`: `receipt` is the server's own word for it.
     `written`: nothing was sent, `receipt` is the file that shows what would have been.
-    `refused`: asking again won't help; `failed`: it may; `failure` is a sentence for the operator.
+    `refused`: the recipient is why, and no later run tries by itself; `failed`: it stays owed, and `retry` tells
+    whether trying again in this run may help; `failure` is a sentence for the operator.
     `without file`: it arrived, but neither with its workbook nor with a link to it; `failure` says why.
     `too_large`: it failed of its size; without its file it may be taken.
     `ambiguous`: it may have arrived all the same. `retry_after`: seconds the server wants to be left alone.
@@ -31,6 +32,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     receipt: str = ""
     failure: str = ""
     notice: str = ""
+    retry: bool = False
     ambiguous: bool = False
     too_large: bool = False
     retry_after: float = 0.0
@@ -41,6 +43,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
     def delivered(self) -> bool:
         """Whether the server took it for this recipient, with its workbook or a link, or it was to be a file."""
         return self.state in ("delivered", "written")
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How long one sending may take: until `deadline`, a moment of the event loop's clock.
+
+    `answer`: seconds for a server's answer once it has everything, where several are sent to in turn.
+    """
+
+    deadline: float
+    answer: float
 
 
 class Channel(Protocol):
@@ -58,8 +70,8 @@ class Channel(Protocol):
     def recipients(self) -> tuple[str, ...]:
         """Addresses or chats, each once."""
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:
-        """Send `report` once to `recipients`; return one outcome each.
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
+        """Send `report` once to `recipients` within `limits`; return one outcome each.
 
         Those in `repeats` may have it already, from an attempt whose end was not seen.
         """
@@ -77,8 +89,9 @@ def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError)
         Outcome(
             channel=channel,
             recipient=recipient,
-            state="failed" if error.transient else "refused",
+            state="failed" if error.transient or error.fault == "ours" else "refused",
             failure=str(error),
+            retry=error.transient,
             ambiguous=error.ambiguous,
             too_large=isinstance(error, TooLargeError),
             retry_after=error.retry_after,

@@ -6,24 +6,23 @@ from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
-from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused
+from aiosmtplib import SMTP, SMTPException
 
 from ..config.settings import MailSettings
 from ..errors import DeliveryError, TooLargeError
 from ..message.report import Report
 from ..phrases.formats import megabytes
-from .interface import Outcome, not_delivered
+from .interface import Limits, Outcome, not_delivered
 from .mime import Mail, compose, compose_alert, domain, in_base64
-from .smtp_data import transmit
-from .smtp_replies import is_too_large, is_transient, line, translated
+from .smtp_data import data, envelope
+from .smtp_replies import judged, line, translated
 
 TIMEOUT = 60.0
-"""Seconds for one wait on the mail server; RFC 5321 4.5.3.2 allows it minutes, an hourly run does not."""
+"""Seconds for one wait on the mail server, but for its answer to the final dot; RFC 5321 4.5.3.2 allows it minutes."""
+QUIT_TIMEOUT = 2.0
+"""Seconds for its goodbye, for which nobody waits."""
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
-_MEND_ADDRESS = (
-    "Have its mailbox mended and run this window again, or correct it in SMTP_TO and run it again with --resend."
-)
 
 
 class MailChannel:
@@ -32,53 +31,80 @@ class MailChannel:
     name = "email"
     one_by_one = False
 
-    def __init__(self, settings: MailSettings, tls: ssl.SSLContext, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        settings: MailSettings,
+        tls: ssl.SSLContext,
+        timeout: float = TIMEOUT,
+        quit_timeout: float = QUIT_TIMEOUT,
+    ) -> None:
         self._settings = settings
         self._tls = tls
         self._timeout = timeout
+        self._quit_timeout = quit_timeout
+        self._goodbyes: set[asyncio.Task[None]] = set()
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """The addresses of SMTP_TO."""
         return self._settings.smtp_to
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
+    async def send(
+        self,
+        report: Report,
+        recipients: Sequence[str],
+        repeats: Set[str],  # noqa: ARG002
+        limits: Limits,
+    ) -> list[Outcome]:
         """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
         at_least = in_base64(report.file.size) if report.file.along else 0
-        try:
-            refused, reply = await self._transmit(
-                lambda: compose(report, self._settings.smtp_from, self.recipients), recipients, at_least=at_least
-            )
-        except DeliveryError as error:
-            return not_delivered(self.name, recipients, error)
-        return [self._outcome(address, refused.get(address), reply) for address in recipients]
+        failed, reply = await self._transmit(
+            lambda: compose(report, self._settings.smtp_from, self.recipients),
+            recipients,
+            limits.deadline,
+            at_least=at_least,
+        )
+        return [self._outcome(address, failed.get(address), reply) for address in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:
         """Send `text` to all addresses; raise DeliveryError if the server takes it for none."""
         mail = compose_alert(text, at, self._settings.smtp_from, self.recipients)
-        refused, _ = await self._transmit(lambda: mail, self.recipients)
-        if len(refused) == len(self.recipients):
-            raise DeliveryError(f"The mail server refused every address of SMTP_TO. {_MEND_ADDRESS}")
+        failed, _ = await self._transmit(lambda: mail, self.recipients, self._soon())
+        if len(failed) == len(self.recipients):
+            raise failed[self.recipients[0]]
 
     async def check(self) -> str:
         """Log in and out again; say how large a message may be. Raise DeliveryError where that fails."""
         with translated(self._settings):
-            async with self._connection() as server:
+            async with self._connection(self._soon()) as server:
                 return f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
 
     async def _transmit(
-        self, write: Callable[[], Mail], recipients: Sequence[str], *, at_least: int = 0
-    ) -> tuple[dict[str, SMTPRecipientRefused], str]:
-        """Send what `write` writes; return those refused and the server's last words.
+        self, write: Callable[[], Mail], recipients: Sequence[str], deadline: float, *, at_least: int = 0
+    ) -> tuple[dict[str, DeliveryError], str]:
+        """Send what `write` writes, until `deadline`; return who failed and of what, and the server's last words.
 
         Nothing is written if even `at_least` bytes are too many.
         """
-        with translated(self._settings):
-            async with self._connection() as server:
-                self._check_size(at_least, server)
-                mail = write()
-                self._check_size(mail.size, server)
-                return await transmit(server, self._settings.smtp_from, recipients, mail, self._timeout)
+        failed: dict[str, DeliveryError] = {}
+        try:
+            with translated(self._settings):
+                async with self._connection(deadline) as server:
+                    self._check_size(at_least, server)
+                    mail = write()
+                    self._check_size(mail.size, server)
+                    async with asyncio.timeout_at(deadline):
+                        refused = await envelope(server, self._settings.smtp_from, recipients, mail.size)
+                    failed = judged(refused, some_accepted=len(refused) < len(recipients))
+                    if len(failed) == len(recipients):
+                        return failed, ""
+                    return failed, await data(server, mail, self._timeout, deadline)
+        except DeliveryError as error:
+            return dict.fromkeys(recipients, error) | failed, ""
+
+    def _soon(self) -> float:
+        """Return the deadline of what is short: an alert, a check."""
+        return asyncio.get_running_loop().time() + self._timeout
 
     def _check_size(self, size: int, server: SMTP) -> None:
         """Raise TooLargeError if `size` bytes are more than the server takes, by its SIZE (RFC 1870; 0 is no limit)."""
@@ -90,7 +116,8 @@ class MailChannel:
             )
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[SMTP]:
+    async def _connection(self, deadline: float) -> AsyncIterator[SMTP]:
+        """Log in, until `deadline` at the latest, for the block."""
         settings = self._settings
         server = SMTP(
             hostname=settings.smtp_host,
@@ -104,28 +131,40 @@ class MailChannel:
         )
         transport = None
         try:
-            await server.connect()
-            transport = server.transport
-            await server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
+            async with asyncio.timeout_at(deadline):
+                await server.connect()
+                transport = server.transport
+                await server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
             yield server
-            with suppress(SMTPException):  # the message is taken; how the server says goodbye changes nothing
-                await server.quit()
-        finally:
-            server.close()
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()  # not waiting for the other side's goodbye, which may never come
-            await asyncio.sleep(0)  # the loop closes the socket at its next turn
+        except BaseException:
+            await _hang_up(server, transport)
+            raise
+        # What was to be done is done, and known: how the server says goodbye holds up nobody and changes nothing.
+        goodbye = asyncio.create_task(_say_goodbye(server, transport, self._quit_timeout))
+        self._goodbyes.add(goodbye)
+        goodbye.add_done_callback(self._goodbyes.discard)
+        await asyncio.sleep(0)  # QUIT is on its way before the next step, which may be the process's last
 
-    def _outcome(self, address: str, refused: SMTPRecipientRefused | None, reply: str) -> Outcome:
-        if refused is None:
+    def _outcome(self, address: str, failed: DeliveryError | None, reply: str) -> Outcome:
+        if failed is None:
             return Outcome(channel=self.name, recipient=address, state="delivered", receipt=line(reply))
-        why = f"The mail server refused {address} ({refused.code} {line(refused.message)}). {_MEND_ADDRESS}"
-        failed = DeliveryError(why, transient=is_transient(refused))
-        if is_too_large(refused):
-            said = f"({refused.code} {line(refused.message)})"
-            failed = TooLargeError(f"The message is too large for {address} {said}.")
         (outcome,) = not_delivered(self.name, [address], failed)
         return outcome
+
+
+async def _say_goodbye(server: SMTP, transport: asyncio.BaseTransport | None, wait: float) -> None:
+    try:
+        with suppress(SMTPException, OSError):
+            await server.quit(timeout=wait)
+    finally:
+        await _hang_up(server, transport)
+
+
+async def _hang_up(server: SMTP, transport: asyncio.BaseTransport | None) -> None:
+    server.close()
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()  # not waiting for the other side's end of TLS, which may never come
+    await asyncio.sleep(0)  # the loop closes the socket at its next turn
 
 
 def _largest(server: SMTP) -> int:

@@ -12,7 +12,7 @@ from ..config.settings import MailSettings
 from ..message.report import Report
 from ..phrases import english as words
 from ..runtime.atomic_write import written_beside
-from .interface import Channel, Outcome
+from .interface import Channel, Limits, Outcome
 from .mail import LARGEST
 from .mime import compose, in_base64
 
@@ -27,7 +27,13 @@ class Preview(Struct, frozen=True, kw_only=True):
     recipients: tuple[str, ...] = ("file",)
     one_by_one: bool = False
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:  # noqa: ARG002
+    async def send(
+        self,
+        report: Report,
+        recipients: Sequence[str],
+        repeats: Set[str],  # noqa: ARG002
+        limits: Limits,  # noqa: ARG002
+    ) -> list[Outcome]:
         """Write the file, for its owner only; raise OSError if it can't be."""
         path = self.folder / f"{report.attachment.stem}{self.suffix}"
         with written_beside(path) as file:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from aiosmtplib import (
     SMTP,
     SMTPDataError,
-    SMTPReadTimeoutError,
+    SMTPException,
     SMTPRecipientRefused,
     SMTPResponse,
     SMTPServerDisconnected,
@@ -19,45 +19,49 @@ _LOOK = 0.02
 """Seconds between two looks at whether a piece has left; a line of 100 Mbit/s is not slowed by them."""
 
 
-async def transmit(
-    server: SMTP, sender: str, recipients: Sequence[str], mail: Mail, wait: float
-) -> tuple[dict[str, SMTPRecipientRefused], str]:
-    """Send `mail`; return the recipients that were refused and the server's last words, none if all were.
+class UnansweredError(SMTPServerDisconnected):
+    """The final dot was sent, and no answer to it came: the server may have taken the message."""
 
-    `wait` is how many seconds a piece, or an answer, may take. Raise SMTPException or OSError.
-    """
+
+async def envelope(server: SMTP, sender: str, recipients: Sequence[str], size: int) -> dict[str, SMTPRecipientRefused]:
+    """Announce a message of `size` bytes; return the recipients that were refused. Raise SMTPException or OSError."""
     # SIZE of RFC 1870, so that what is too large is refused before it is sent.
-    await server.mail(sender, options=[f"size={mail.size}"] if server.supports_extension("size") else [])
+    await server.mail(sender, options=[f"size={size}"] if server.supports_extension("size") else [])
     refused = {}
     for recipient in recipients:
         try:
             await server.rcpt(recipient)
         except SMTPRecipientRefused as error:
             refused[recipient] = error
-    return refused, "" if len(refused) == len(recipients) else await _data(server, mail, wait)
+    return refused
 
 
-async def _data(server: SMTP, mail: Mail, wait: float) -> str:
-    """Send the message itself (RFC 5321 4.1.1.4)."""
-    answer = await server.execute_command(b"DATA")
-    if answer.code == SMTPStatus.start_input:
-        if not server.protocol or not isinstance(server.transport, asyncio.WriteTransport):
-            raise SMTPServerDisconnected("Connection lost")
-        # Listened for from the beginning: some servers refuse a message in its midst.
-        reply = asyncio.create_task(server.protocol.read_response())
-        try:
+async def data(server: SMTP, mail: Mail, wait: float, deadline: float) -> str:
+    """Send the message itself (RFC 5321 4.1.1.4); return the server's last words.
+
+    `wait` is how many seconds a piece may take. The answer to the final dot may come until `deadline`, by the event
+    loop's clock; RFC 5321 4.5.3.2.6 advises ten minutes, for giving up early is what makes duplicates.
+    Raise UnansweredError if none came, and another SMTPException or OSError if the message was not taken.
+    """
+    async with asyncio.timeout_at(deadline):
+        answer = await server.execute_command(b"DATA")
+    if answer.code != SMTPStatus.start_input:
+        raise SMTPDataError(answer.code, answer.message)
+    if not server.protocol or not isinstance(server.transport, asyncio.WriteTransport):
+        raise SMTPServerDisconnected("Connection lost")
+    # Listened for from the beginning: some servers refuse a message in its midst.
+    reply = asyncio.create_task(server.protocol.read_response())
+    try:
+        async with asyncio.timeout_at(deadline):
             is_whole = await _write(server.transport, mail, reply, wait)
-            async with asyncio.timeout(wait):
-                answer = await reply
-        except TimeoutError as error:
-            raise SMTPReadTimeoutError("Timed out waiting for server response") from error
-        finally:
-            reply.cancel()
-            await asyncio.gather(reply, return_exceptions=True)
-        if answer.code == SMTPStatus.completed and not is_whole:
-            raise SMTPServerDisconnected("It said that it has the message before it had all of it")
+        answer = await _answer_to_dot(reply, deadline) if is_whole else await reply
+    finally:
+        reply.cancel()
+        await asyncio.gather(reply, return_exceptions=True)
     if answer.code != SMTPStatus.completed:
         raise SMTPDataError(answer.code, answer.message)
+    if not is_whole:
+        raise UnansweredError("It said that it has the message before it had all of it")
     return answer.message
 
 
@@ -74,3 +78,11 @@ async def _write(transport: asyncio.WriteTransport, mail: Mail, reply: asyncio.T
             return False
     transport.write(b".\r\n")
     return True
+
+
+async def _answer_to_dot(reply: asyncio.Task[SMTPResponse], deadline: float) -> SMTPResponse:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await reply
+    except (OSError, SMTPException) as error:
+        raise UnansweredError(str(error)) from error

@@ -1,5 +1,6 @@
 """Telegram: the workbook as a document to each chat, by the Bot API."""
 
+import asyncio
 import logging
 import os
 import ssl
@@ -10,22 +11,31 @@ from datetime import datetime, timedelta
 import httpx
 from telegram import Bot, InputFile, LinkPreviewOptions, Message
 from telegram.constants import ParseMode
-from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
 from telegram.request import HTTPXRequest
 
 from ..config.settings import TelegramSettings
-from ..errors import DeliveryError, TooLargeError
+from ..errors import DeliveryError, Fault, TooLargeError
 from ..message.caption import marked_as_repeat
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.connection import trouble
-from .interface import Outcome, not_delivered
+from .interface import Limits, Outcome, not_delivered
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
-"""Seconds for the answer, which comes after the server has taken in the whole upload."""
+"""Seconds for an answer, but for that to a report, which comes when the server has taken in the whole upload."""
 UPLOAD_TIMEOUT = 300.0
 """Seconds without a byte leaving: 50 MB, the Bot API's largest upload, over a slow line."""
 LARGEST = 50_000_000
@@ -34,26 +44,37 @@ _WORDS = 200
 _CHATS = "TELEGRAM_CHAT_ID"
 
 
+class CutShortError(NetworkError):
+    """The connection ended before the whole file had left, so that nothing can have been taken."""
+
+
 class TelegramChannel:
     """Sends a report as one bot to several chats, one after the other."""
 
     name = "telegram"
     one_by_one = True
 
-    def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext, read_timeout: float = READ_TIMEOUT) -> None:
+    def __init__(
+        self,
+        settings: TelegramSettings,
+        tls: ssl.SSLContext,
+        read_timeout: float = READ_TIMEOUT,
+        upload_timeout: float = UPLOAD_TIMEOUT,
+    ) -> None:
         self._settings = settings
         self._tls = tls
         self._read_timeout = read_timeout
+        self._upload_timeout = upload_timeout
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """The chats of TELEGRAM_CHAT_ID."""
         return self._settings.telegram_chat_id
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
         """Send the document to each chat; a chat that fails does not stop the next."""
         async with self._bot() as bot:
-            return [await self._send_to(chat, bot, report, repeat=chat in repeats) for chat in recipients]
+            return [await self._send_to(chat, bot, report, limits, repeat=chat in repeats) for chat in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002 - Telegram dates its messages itself
         """Send `text` to the alert chat; raise DeliveryError if it was not taken."""
@@ -87,7 +108,7 @@ class TelegramChannel:
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=self._read_timeout,
             write_timeout=READ_TIMEOUT,
-            media_write_timeout=UPLOAD_TIMEOUT,
+            media_write_timeout=self._upload_timeout,
             pool_timeout=CONNECT_TIMEOUT,
             httpx_kwargs={"verify": self._tls},
         )
@@ -98,17 +119,17 @@ class TelegramChannel:
         finally:
             await request.shutdown()
 
-    async def _send_to(self, chat: str, bot: Bot, report: Report, *, repeat: bool) -> Outcome:
+    async def _send_to(self, chat: str, bot: Bot, report: Report, limits: Limits, *, repeat: bool) -> Outcome:
         caption = report.worded(report.file).caption
         caption = marked_as_repeat(caption) if repeat else caption
         try:
             with _translated(chat):
                 _check_size(report)
                 try:
-                    sent, moved_to = await _upload(chat, bot, report, caption), None
+                    sent, moved_to = await _upload(chat, bot, report, caption, limits), None
                 except ChatMigrated as error:  # nothing was taken yet, so that it can go to the new one at once
                     moved_to = error.new_chat_id
-                    sent = await _upload(str(moved_to), bot, report, caption)
+                    sent = await _upload(str(moved_to), bot, report, caption, limits)
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
@@ -128,15 +149,38 @@ def _check_size(report: Report) -> None:
         raise TooLargeError(f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
 
 
-async def _upload(chat: str, bot: Bot, report: Report, caption: str) -> Message:
+async def _upload(chat: str, bot: Bot, report: Report, caption: str, limits: Limits) -> Message:
+    """Send the report within `limits`; raise TelegramError if it was not taken."""
     if not report.file.along:
         # A preview would have Telegram download what the link opens.
         no_preview = LinkPreviewOptions(is_disabled=True)
-        return await bot.send_message(chat, caption, parse_mode=ParseMode.HTML, link_preview_options=no_preview)
+        async with _until(limits.deadline):
+            return await bot.send_message(
+                chat, caption, parse_mode=ParseMode.HTML, link_preview_options=no_preview, read_timeout=limits.answer
+            )
     with report.attachment.open("rb") as document:
         # Not read here and now, as the library would: it goes out piece by piece.
         file = InputFile(document, filename=report.attachment.name, read_file_handle=False)
-        return await bot.send_document(chat, file, caption=caption, parse_mode=ParseMode.HTML)
+        try:
+            async with _until(limits.deadline):
+                return await bot.send_document(
+                    chat, file, caption=caption, parse_mode=ParseMode.HTML, read_timeout=limits.answer
+                )
+        except NetworkError as error:
+            # Where writing fails, httpx looks for an answer all the same, and tells of that only.
+            if isinstance(error.__cause__, httpx.TransportError) and document.tell() < report.file.size:
+                raise CutShortError(error.message) from error.__cause__
+            raise
+
+
+@asynccontextmanager
+async def _until(deadline: float) -> AsyncIterator[None]:
+    """End the block at `deadline` as the library ends what takes too long."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as error:
+        raise TimedOut from httpx.ReadTimeout(str(error))
 
 
 @contextmanager
@@ -151,6 +195,7 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
         raise DeliveryError(
             f"Telegram {why}, then run this window again.",
             transient=transient,
+            fault=_fault(error),
             ambiguous=_is_ambiguous(error),
             retry_after=_seconds(error.retry_after) if isinstance(error, RetryAfter) else 0.0,
         ) from error
@@ -168,7 +213,7 @@ def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
             return f"moved chat {chat} to {error.new_chat_id}. Set {variable} to the new one", False
         case RetryAfter():
             return f"is asked too often for chat {chat} {said}. Wait that long", True
-        case BadRequest() if "chat not found" in error.message.lower():
+        case BadRequest() if _is_unknown_chat(error):
             return f"does not know chat {chat} {said}. Correct {variable} and make the bot a member there", False
         case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
             found = trouble(error)
@@ -180,15 +225,27 @@ def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
     return f"did not take it for chat {chat} {said}. Look at its words", True
 
 
+def _fault(error: TelegramError) -> Fault:
+    """Tell whose fault it is: a chat's that is not there or that shuts the bot out, else ours.
+
+    What Telegram has against our message, or our rights in a chat, may be put right by us.
+    """
+    return "theirs" if isinstance(error, Forbidden) or _is_unknown_chat(error) else "ours"
+
+
+def _is_unknown_chat(error: TelegramError) -> bool:
+    return isinstance(error, BadRequest) and "chat not found" in error.message.lower()  # its code is 400 for all
+
+
 def _line(error: TelegramError) -> str:
     words = " ".join(error.message.split())
     return f"{words[:_WORDS]}…" if len(words) > _WORDS else words
 
 
 def _is_ambiguous(error: TelegramError) -> bool:
-    """Tell whether the message may have been taken: the connection was there, and its end was not seen."""
-    cause = error.__cause__
-    return isinstance(cause, httpx.TransportError) and not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout)
+    """Tell whether the message may have been taken: all of it was sent, and its answer did not come."""
+    unanswered = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
+    return unanswered and not isinstance(error, CutShortError)
 
 
 def _seconds(wait: int | timedelta) -> float:

@@ -20,7 +20,7 @@ from .record import Record, new_record, read_record
 
 logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"
-LEASE = 420
+LEASE = 600
 """Seconds that a claim lives without a sign of its holder: longer than the longest sending (delivery.SEND_LIMIT)."""
 PAGE_RECORDS = 1000
 """Records asked for at once: what Supabase gives at most, unless told otherwise."""

@@ -131,9 +131,14 @@ def _span(window: Window) -> str:
     return "day" if window == day_of(window.start.astimezone(window.zone).date(), window.zone) else "24 hours"
 
 
-def outlook(ledger: str, catch_up: int, *, in_a_job: bool) -> str:
-    """Say whether a report that failed will be sent by itself, with that REPORT_LEDGER and REPORT_CATCH_UP."""
+def outlook(ledger: str, catch_up: int, *, in_a_job: bool, settled: bool = False) -> str:
+    """Say whether a report that failed will be sent by itself, with that REPORT_LEDGER and REPORT_CATCH_UP.
+
+    `settled`: it was refused, or went without its workbook, which no later run changes by itself.
+    """
     if ledger == "supabase":
+        if settled:
+            return "Nothing will send by itself what was refused or went without its workbook."
         return f"The next runs make it good by themselves, up to {catch_up} windows back."
     if not in_a_job:
         return "Nothing will send it by itself."

@@ -24,8 +24,9 @@ NOTE_LIMIT = 5.0
 class Alarm:
     """Raises alerts through `channels`.
 
-    `command` writes what makes a window good, `outlook` says whether that happens by itself, `everyone` names those
-    who are owed a window that nobody has got yet, `redact` takes out secrets.
+    `command` writes what makes a window good; `outlook` says whether that happens by itself, `settled_outlook` the
+    same of what was refused or went without its workbook. `everyone` names those who are owed a window that nobody
+    has got yet, `redact` takes out secrets.
     `hushed` tells whether somebody is sitting there and nobody else is to be told.
     `known` are causes that were told of in this run; None where each window is told of by itself.
     `knows_of_stop` is set once a stop has been dealt with.
@@ -38,6 +39,7 @@ class Alarm:
         redact: Callable[[str], str],
         command: Callable[[Window], str],
         outlook: str,
+        settled_outlook: str,
         everyone: Sequence[str],
         clock: Callable[[], datetime],
         hushed: Callable[[], bool],
@@ -47,6 +49,7 @@ class Alarm:
         self._redact = redact
         self._command = command
         self._outlook = outlook
+        self._settled_outlook = settled_outlook
         self._everyone = everyone
         self.knows_of_stop = False
         self._clock = clock
@@ -74,7 +77,7 @@ class Alarm:
             window,
             failures,
             owed=self._owed(outcomes, book) if owed is None else owed,
-            outlook=self._outlook if window else "",
+            outlook=self._outlook_for(outcomes) if window else "",
             command=self._command(window) if window else None,
         )
         taken = await raise_alert(self._redact(text), self._clock(), healthiest_first(self._channels, outcomes))
@@ -91,6 +94,13 @@ class Alarm:
         text = self._redact(write_all_clear(window, skipped=book.record.is_skipped))
         if await raise_alert(text, self._clock(), healthiest_first(self._channels)):
             await self._noted(book.note_all_clear())
+
+    def _outlook_for(self, outcomes: Sequence[Outcome]) -> str:
+        """Say what comes of those who lack the report; without outcomes, of everyone."""
+        states = {outcome.state for outcome in outcomes if not outcome.delivered} or {"failed"}
+        sentences = [self._outlook] if "failed" in states else []
+        sentences += [self._settled_outlook] if states - {"failed"} else []
+        return " ".join(dict.fromkeys(sentences))
 
     def _owed(self, outcomes: Sequence[Outcome], book: Book | None) -> list[str]:
         if outcomes:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ..channels.interface import Channel, Outcome, not_delivered
+from ..channels.interface import Channel, Limits, Outcome, not_delivered
 from ..errors import DeliveryError, meanwhile
 from ..ledger.claim import Book
 from ..message.report import Report
@@ -16,9 +16,8 @@ from ..runtime.retry import Patience
 from .oversize import Parcel
 
 logger = logging.getLogger(__name__)
-_NOT_IN_TIME = "did not come to an end in time"
 SEND_LIMIT = 360.0
-"""Seconds for one sending; the ledger's lease is longer."""
+"""Seconds for one sending, its answer included; longer than any wait within it, shorter than the ledger's lease."""
 ALERT_LIMIT = 20.0
 """Seconds for an alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
 
@@ -38,9 +37,10 @@ async def deliver(report: Report, channels: Sequence[Channel], book: Book, patie
 
 
 async def _through(channel: Channel, report: Report, book: Book, patience: Patience) -> list[Outcome]:
-    """Send by one channel, and again to those for whom it failed, as long as patience allows.
+    """Send by one channel, and again to those for whom that may help, as long as patience allows.
 
-    Where the workbook is too large, it goes once more without.
+    Where the workbook is too large, it goes once more without. What may have arrived is repeated once, and then left
+    to the next run: a server that never answers would be sent copy after copy.
     """
     owed = book.owed(channel.name)
     parcel, repeats = Parcel(channel.name, report, book.bare(channel.name)), book.unseen(channel.name)
@@ -49,10 +49,13 @@ async def _through(channel: Channel, report: Report, book: Book, patience: Patie
     for attempt, wait in enumerate(patience.waits(), 1):
         if not owed:
             break
-        outcomes = [_with_cause(one, seen) for one in await _round(channel, parcel, owed, repeats, book, patience)]
-        repeats |= {outcome.recipient for outcome in outcomes if outcome.ambiguous}
+        outcomes = await _round(channel, parcel, owed, repeats, book, patience)
+        outcomes = [_with_cause(one, seen, cut_off=not patience.left()) for one in outcomes]
+        ambiguous = {outcome.recipient for outcome in outcomes if outcome.ambiguous}
+        repeated, repeats = ambiguous & repeats, repeats | ambiguous
         too_large = [outcome for outcome in outcomes if outcome.too_large]
-        failed = [outcome for outcome in outcomes if outcome.state == "failed" and not outcome.too_large]
+        failed = [outcome for outcome in outcomes if outcome.retry and not outcome.too_large]
+        failed = [outcome for outcome in failed if outcome.recipient not in repeated]
         # One that wants to be left alone for longer than there is time doesn't give up the others.
         failed = [outcome for outcome in failed if patience.allows(max(wait, outcome.retry_after))]
         wait = max([wait, *(outcome.retry_after for outcome in failed)])
@@ -77,10 +80,13 @@ async def _through(channel: Channel, report: Report, book: Book, patience: Patie
     return final
 
 
-def _with_cause(outcome: Outcome, seen: dict[str, str]) -> Outcome:
-    """Tell in place of "not in time" what the attempt before failed of; keep that in `seen`."""
+def _with_cause(outcome: Outcome, seen: dict[str, str], *, cut_off: bool) -> Outcome:
+    """Tell of an attempt that the time limit `cut_off` what the one before failed of; keep that in `seen`.
+
+    What may have arrived is told as that.
+    """
     before = seen.get(outcome.recipient)
-    if outcome.failure.startswith(f"{outcome.channel} {_NOT_IN_TIME}") and before:
+    if cut_off and outcome.retry and not outcome.ambiguous and before:
         return replace(outcome, failure=before)
     seen[outcome.recipient] = outcome.failure
     return outcome
@@ -99,29 +105,34 @@ async def _round(
     await book.note(outcomes)
     spared = {outcome.recipient for outcome in outcomes}
     rest = tuple(recipient for recipient in owed if recipient not in spared)
-    for batch in [(one,) for one in rest] if channel.one_by_one or not rest else [rest]:
+    batches = [(one,) for one in rest] if channel.one_by_one or not rest else [rest]
+    for place, batch in enumerate(batches):
         await book.sending(channel.name, batch)
         began = time.monotonic()
-        answers = await _attempt(channel, parcel.report, batch, repeats, patience)
+        answers = await _attempt(channel, parcel.report, batch, repeats, _limits(patience, len(batches) - place))
         seconds = time.monotonic() - began
         outcomes += (judged := [replace(parcel.judged(answer), seconds=seconds) for answer in answers])
-        await book.note(judged)
+        # What an earlier attempt may have brought is still there, whatever this one failed of.
+        await book.note([replace(one, ambiguous=one.ambiguous or one.recipient in repeats) for one in judged])
     return outcomes
 
 
 async def _attempt(
-    channel: Channel, report: Report, recipients: Sequence[str], repeats: frozenset[str], patience: Patience
+    channel: Channel, report: Report, recipients: Sequence[str], repeats: frozenset[str], limits: Limits
 ) -> list[Outcome]:
     try:
-        async with asyncio.timeout(min(SEND_LIMIT, patience.left())):
-            return await channel.send(report, recipients, repeats)
-    except TimeoutError:
-        why = f"{channel.name} {_NOT_IN_TIME}. Look at its server, then run this window again."
-        return not_delivered(channel.name, recipients, DeliveryError(why, transient=True, ambiguous=True))
+        return await channel.send(report, recipients, repeats, limits)
     except Exception as error:  # the other channels' recipients must still get theirs
         logger.exception("%s broke down", channel.name, extra={"event": "broke_down", "channel": channel.name})
         why = f"{channel.name} broke down ({type(error).__name__}). Read the log, then run this window again."
         return not_delivered(channel.name, recipients, DeliveryError(why, ambiguous=True))
+
+
+def _limits(patience: Patience, to_come: int) -> Limits:
+    """Limit the next of the sendings `to_come`: no slow answer may use up the time of those behind it."""
+    longest = min(patience.send_limit, patience.left())
+    answer = min(patience.send_limit, patience.left() / to_come)
+    return Limits(deadline=asyncio.get_running_loop().time() + longest, answer=answer)
 
 
 async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> bool:

@@ -44,7 +44,7 @@ class Parcel:
             return self._without_file(outcome.recipient)
         if outcome.too_large and not self.report.file.along:  # there is nothing left to leave out
             why = f"{outcome.failure} Even without its workbook it is. Look at that limit, then run this window again."
-            return replace(outcome, state="refused", too_large=False, failure=why)
+            return replace(outcome, state="refused", retry=False, too_large=False, failure=why)
         return outcome
 
     def _without_file(self, recipient: str) -> Outcome:

@@ -39,6 +39,7 @@ from ..supabase import storage
 from ..supabase.analyses import AnalysesTable
 from ..supabase.client import Rest, open_rest
 from ..supabase.storage import Storage
+from . import deliver as delivery
 from .alerts import Alarm
 from .build import Builder
 from .heartbeat import Heartbeat
@@ -53,7 +54,10 @@ class Timing(Struct, frozen=True, kw_only=True):
     supabase: float = rest.WAIT
     supabase_deadline: float = rest.DEADLINE
     storage: float = storage.WAIT
+    send_limit: float = delivery.SEND_LIMIT
     smtp: float = mail.TIMEOUT
+    smtp_quit: float = mail.QUIT_TIMEOUT
+    telegram_upload: float = telegram.UPLOAD_TIMEOUT
     telegram: float = telegram.READ_TIMEOUT
     limit: float | None = None
     """In place of REPORT_TIME_LIMIT."""
@@ -79,8 +83,11 @@ class Composition:
         self._alarms: list[Alarm] = []
         self._told: set[str] = set()
         self.is_interrupted = False
-        self.mail = MailChannel(draft.mail, self._tls, timing.smtp) if draft.mail else None
-        self.telegram = TelegramChannel(draft.telegram, self._tls, timing.telegram) if draft.telegram else None
+        self.mail = self.telegram = None
+        if draft.mail:
+            self.mail = MailChannel(draft.mail, self._tls, timing.smtp, timing.smtp_quit)
+        if draft.telegram:
+            self.telegram = TelegramChannel(draft.telegram, self._tls, timing.telegram, timing.telegram_upload)
         self.channels: list[Channel] = [channel for channel in (self.mail, self.telegram) if channel]
         self.heartbeat = Heartbeat(None if self._is_trial else draft.watch.heartbeat_url, self._tls, redaction)
 
@@ -130,6 +137,7 @@ class Composition:
             deadline=asyncio.get_running_loop().time() + limit,
             first_wait=self._timing.first_wait,
             longest_wait=self._timing.longest_wait,
+            send_limit=self._timing.send_limit,
         )
 
     def ledger(self, settings: Settings, api: Rest, patience: Patience) -> Ledger:
@@ -170,7 +178,8 @@ class Composition:
             self.channels,
             redact=self._redaction,
             command=self._command,
-            outlook=_outlook(settings),
+            outlook=_outlook(settings, settled=False),
+            settled_outlook=_outlook(settings, settled=True),
             everyone=["everyone"] if self._draft.problems else everyone,
             clock=self._clock,
             hushed=lambda: self._options.dry_run or self.is_interrupted,
@@ -201,9 +210,9 @@ class Composition:
         return pod_name or f"{socket.gethostname()}.{os.getpid()}"
 
 
-def _outlook(settings: Settings | None) -> str:
+def _outlook(settings: Settings | None, *, settled: bool) -> str:
     """Say whether what an alert is about will be made good by itself; nothing where the settings are not whole."""
     if not settings:
         return ""
     report = settings.report
-    return words.outlook(report.report_ledger, report.report_catch_up, in_a_job=bool(report.job_name))
+    return words.outlook(report.report_ledger, report.report_catch_up, in_a_job=bool(report.job_name), settled=settled)

@@ -5,6 +5,7 @@ The only layer of retries: postgrest's own is not used, and the others have none
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
@@ -18,11 +19,15 @@ T = TypeVar("T")
 
 
 class Patience(Struct, frozen=True, kw_only=True):
-    """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end."""
+    """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end.
+
+    `send_limit`: seconds for one sending of a report.
+    """
 
     deadline: float
     first_wait: float = 1.0
     longest_wait: float = 60.0
+    send_limit: float = math.inf
 
     def waits(self) -> Iterator[float]:
         """Yield exponentially longer waits, each with jitter, so that runs do not come in step."""

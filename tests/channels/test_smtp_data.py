@@ -20,21 +20,27 @@ from src.config.settings import MailSettings
 from src.domain.attachment import File
 from src.message.report import Report, Wording
 
+from ..builders import make_limits
 from .test_mail import make_report
 
 CERTIFICATES = trustme.CA()
 ENOUGH = 1_000_000
 """Bytes after which a server has seen enough."""
+CUT = b"cut"
 DOTS = ".\n..dot\n.x\n" + "." * 200 + "\nend\n"
 
 
 class Server:
-    """A mail server by hand; `midst` is what it does instead of reading on after ENOUGH bytes of a message."""
+    """A mail server by hand; `midst` is what it says instead of reading on after ENOUGH bytes of a message.
+
+    None: it reads all of it. CUT: it hangs up.
+    """
 
     def __init__(self, midst: bytes | None = None) -> None:
         self.midst = midst
         self.size = 0
         self.data = b""
+        self.left = asyncio.Event()
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Speak to one client."""
@@ -50,6 +56,7 @@ class Server:
             pass
         finally:
             writer.transport.abort()
+            self.left.set()
 
     def _answer(self, command: bytes) -> bytes:
         if announced := re.search(rb"SIZE=(\d+)", command):
@@ -60,6 +67,8 @@ class Server:
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.midst is not None:
             self.data = await reader.readexactly(ENOUGH)
+            if self.midst == CUT:
+                raise ConnectionError
             writer.write(self.midst)
             await asyncio.sleep(60)
         while not self.data.endswith(b"\r\n.\r\n") and (read := await reader.read(2**16)):
@@ -79,7 +88,9 @@ def send(server: Server, report: Report, timeout: float = 5) -> Outcome:
         async with await asyncio.start_server(server, "127.0.0.1", 0, ssl=theirs) as serving:
             port = str(serving.sockets[0].getsockname()[1])
             channel = MailChannel(MailSettings.model_validate(values | {"smtp_port": port}), ours, timeout=timeout)
-            (outcome,) = await channel.send(report, channel.recipients, frozenset())
+            (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_limits())
+            if outcome.delivered:
+                await server.left.wait()
             return outcome
 
     return asyncio.run(sending())
@@ -118,7 +129,7 @@ def test_a_refusal_in_the_midst_is_taken_at_once_with_its_words(tmp_path: Path) 
     """Some servers look into a message while it comes, and then read no further."""
     outcome = send(Server(b"554 5.7.1 A virus\r\n"), report_of(tmp_path, os.urandom(3 * ENOUGH)))
 
-    assert outcome.state == "refused"
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", False, False)
     assert "554 5.7.1 A virus" in outcome.failure
 
 
@@ -129,8 +140,16 @@ def test_a_server_that_has_a_message_before_it_was_sent_has_not_got_it(tmp_path:
     assert (outcome.state, outcome.ambiguous) == ("failed", True)
 
 
+def test_a_message_that_is_cut_off_in_its_midst_is_not_there(tmp_path: Path) -> None:
+    """Without its final dot; it goes again as often as there is time."""
+    outcome = send(Server(CUT), report_of(tmp_path, os.urandom(3 * ENOUGH)))
+
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, False)
+    assert "the connection broke off" in outcome.failure
+
+
 def test_a_server_that_reads_no_further_is_given_up_and_the_message_is_not_gathered_in_memory(tmp_path: Path) -> None:
-    """A workbook of 20 MB waits on the disk."""
+    """A workbook of 20 MB waits on the disk; without its final dot nobody can have taken it."""
     report = report_of(tmp_path, os.urandom(18_000_000))
     tracemalloc.start()
 
@@ -138,7 +157,7 @@ def test_a_server_that_reads_no_further_is_given_up_and_the_message_is_not_gathe
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (outcome.state, outcome.ambiguous) == ("failed", True)
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, False)
     assert "did not answer in time" in outcome.failure
     assert peak < 8_000_000
 

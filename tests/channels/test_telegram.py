@@ -1,35 +1,39 @@
 """The report by Telegram: the workbook as a document in each chat."""
 
 import asyncio
+import os
 import ssl
+from collections.abc import Awaitable, Callable
 
 import pytest
+import trustme
 from msgspec.structs import replace
 
 from src.channels.interface import Outcome
 from src.channels.telegram import TelegramChannel
 from src.config.settings import TelegramSettings
 
+from ..builders import make_limits
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.telegram import refusal
 from ..sandbox.web import Answer, Fault
 from .test_mail import CREATED, make_report
 
 
-def make_channel(sandbox: Sandbox, *, read_timeout: float = 5, **changes: str) -> TelegramChannel:
-    """Make the channel that leads to the sandbox's Bot API."""
+def make_channel(sandbox: Sandbox, **changes: str) -> TelegramChannel:
+    """Make the channel that leads to the sandbox's Bot API; it gives up an upload that is stuck soon."""
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
     settings = TelegramSettings.model_validate(values | changes)
-    return TelegramChannel(settings, ssl.create_default_context(), read_timeout=read_timeout)
+    return TelegramChannel(settings, ssl.create_default_context(), read_timeout=5, upload_timeout=0.5)
 
 
-def send(sandbox: Sandbox, *, read_timeout: float = 5, caption: str = "Hourly Report", **changes: str) -> list[Outcome]:
-    """Send a report through the sandbox's Bot API."""
-    channel = make_channel(sandbox, read_timeout=read_timeout, **changes)
+def send(sandbox: Sandbox, *, answer: float = 5, caption: str = "Hourly Report", **changes: str) -> list[Outcome]:
+    """Send a report through the sandbox's Bot API, whose answer is waited for that many seconds."""
+    channel = make_channel(sandbox, **changes)
     report = make_report(sandbox.folder)
     words = replace(report.worded(report.file), caption=caption)
     report = replace(report, worded=lambda _: words)
-    return asyncio.run(channel.send(report, channel.recipients, frozenset()))
+    return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(answer=answer)))
 
 
 def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -> None:
@@ -148,7 +152,7 @@ def test_a_broken_connection_is_said_and_the_next_chat_tried(sandbox: Sandbox, f
     """The one chat's bad luck is its own."""
     sandbox.bot.faults.append(fault)
 
-    first, second = send(sandbox, read_timeout=0.4)
+    first, second = send(sandbox, answer=0.4)
 
     assert what in (first.failure or "")
     assert second.delivered
@@ -170,3 +174,101 @@ def test_a_bot_api_that_is_not_there_is_said(sandbox: Sandbox) -> None:
 
     assert all("its host name is not known" in (outcome.failure or "") for outcome in outcomes)
     assert all("TELEGRAM_API_URL" in (outcome.failure or "") for outcome in outcomes)
+
+
+OURS, THEIRS, NOT_NOW = ("failed", False), ("refused", False), ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (refusal(401, "Unauthorized"), OURS),
+        (refusal(404, "Not Found"), OURS),
+        (refusal(403, "Forbidden: bot was blocked by the user"), THEIRS),
+        (refusal(403, "Forbidden: bot was kicked from the supergroup chat"), THEIRS),
+        (refusal(400, "Bad Request: chat not found"), THEIRS),
+        (refusal(400, "Bad Request: can't parse entities: Unsupported start tag"), OURS),
+        (refusal(400, "Bad Request: not enough rights to send documents to the chat"), OURS),
+        (refusal(429, "Too Many Requests: retry after 7", retry_after=7), NOT_NOW),
+        (refusal(502, "Bad Gateway"), NOT_NOW),
+    ],
+    ids=lambda value: value.body.decode()[:90] if isinstance(value, Answer) else None,
+)
+def test_a_refusal_is_settled_only_where_the_chat_is_why(
+    sandbox: Sandbox, answer: Answer, expected: tuple[str, bool]
+) -> None:
+    """A wrong token, or a message of ours that Telegram doesn't take, may be put right: the chat stays owed."""
+    sandbox.bot.faults.append(Fault(answer=answer))
+
+    outcome, _ = send(sandbox)
+
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == (*expected, False)
+
+
+Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def send_to(sandbox: Sandbox, client: Client, *, size: int = 1, tls: ssl.SSLContext | None = None) -> Outcome:
+    """Send a workbook of `size` bytes to one chat through a server by hand."""
+    report = make_report(sandbox.folder)
+    report.attachment.write_bytes(os.urandom(size))
+
+    async def sending() -> Outcome:
+        async with await asyncio.start_server(client, "127.0.0.1", 0, ssl=tls) as server:
+            url = f"{'https' if tls else 'http'}://localhost:{server.sockets[0].getsockname()[1]}"
+            changes = {"telegram_api_url": url, "telegram_chat_id": "42"}
+            channel = make_channel(sandbox, **changes)
+            (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_limits())
+            return outcome
+
+    return asyncio.run(sending())
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read the beginning of an upload, and hang up."""
+    try:
+        await reader.readexactly(100_000)
+    finally:
+        writer.transport.abort()
+
+
+async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read the beginning of an upload and no more of it."""
+    try:
+        await reader.readexactly(100_000)
+        await asyncio.sleep(60)
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("client", [hang_up, stall])
+def test_an_upload_cut_short_has_brought_nothing(sandbox: Sandbox, client: Client) -> None:
+    """However httpx tells of it; it is tried again without a word of a repeat."""
+    outcome = send_to(sandbox, client, size=20_000_000)
+
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, False)
+
+
+def test_a_certificate_that_is_not_trusted_stays_owed(sandbox: Sandbox) -> None:
+    """Ours to put right: SSL_CERT_FILE, TELEGRAM_API_URL, or a proxy between."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+
+    outcome = send_to(sandbox, hang_up, tls=context)
+
+    assert "its certificate is not trusted" in outcome.failure
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == (*OURS, False)
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["with its workbook", "without"])
+def test_a_sending_ends_at_its_limit_and_may_have_arrived(sandbox: Sandbox, bare: bool) -> None:
+    """Whatever the server does meanwhile."""
+    sandbox.bot.faults.append(Fault(hold=0.8))
+    report = make_report(sandbox.folder)
+    report = replace(report, moved=replace(report.file, left_out="It is too large.")) if bare else report
+    channel = make_channel(sandbox, telegram_chat_id="42")
+
+    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(0.4)))
+
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, True)
+    assert "it did not answer in time" in outcome.failure

@@ -15,6 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import trustme
 
 from src.config.schedule import scheduled_time
 from src.domain.window import HOUR, day_of
@@ -848,3 +849,112 @@ def test_windows_out_of_reach_are_named_again_where_nobody_was_told(sandbox: San
     assert "They are further back than REPORT_CATCH_UP reaches" in sandbox.alerts[0]
     assert run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code == 0
     assert len(sandbox.alerts) == 1
+
+
+def sender_refused(sandbox: Sandbox) -> dict[str, str]:
+    """Let the mail server refuse the sender as Postfix does, at each recipient."""
+    sandbox.mailbox.refused = dict.fromkeys(RECIPIENTS, "553 5.7.1 Sender address rejected: not owned by user reports")
+    return {}
+
+
+def another_authority(sandbox: Sandbox) -> dict[str, str]:
+    """Trust an authority that signed nothing here."""
+    path = sandbox.folder / "another-ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return {"SSL_CERT_FILE": str(path)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "channel", "said"),
+    [
+        (lambda _: {"SMTP_PASSWORD": "wrong"}, "email", "does not accept SMTP_USER with SMTP_PASSWORD"),
+        (lambda _: {"TELEGRAM_BOT_TOKEN": "123456789:wrong-AAH4cKzV0Qw9uXyZlmNop"}, "telegram", "TELEGRAM_BOT_TOKEN"),
+        (sender_refused, "email", "Set SMTP_FROM to an address that SMTP_USER may send from"),
+        (another_authority, "email", "its certificate is not trusted"),
+    ],
+    ids=["password", "token", "sender", "certificate"],
+)
+def test_an_hour_of_wrong_credentials_is_delivered_when_they_are_right_again(
+    sandbox: Sandbox, run: RunTool, wrong: Callable[[Sandbox], dict[str, str]], channel: str, said: str
+) -> None:
+    """As its alert promises; what reached the others by then reaches them once."""
+    run(JOB_NAME=job(2), **CATCH_UP)
+
+    failed = run(JOB_NAME=job(1), **CATCH_UP, **wrong(sandbox))
+    sandbox.mailbox.refused = {}
+    then = run(JOB_NAME=job(0), **CATCH_UP)
+
+    alert, all_clear = sandbox.alerts
+    owed = RECIPIENTS if channel == "email" else CHATS
+    assert (failed.code, then.code) == (1, 0)
+    assert said in alert
+    assert f"Still owed: {', '.join(f'{channel} to {recipient}' for recipient in owed)}\n" in alert
+    assert "The next runs make it good by themselves" in alert
+    assert all_clear.startswith("✅ All clear")
+    assert copies(sandbox) == ((3, 3), (3, 3))
+
+
+def test_a_recipient_that_alone_is_refused_for_policy_is_settled_and_the_alert_says_so(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """The next runs leave it alone: who else gets the mail shows that we may send."""
+    run(JOB_NAME=job(2), **CATCH_UP)
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.7.1 Blocked by policy"}
+    run(JOB_NAME=job(1), **CATCH_UP)
+    sandbox.mailbox.refused = {}
+
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+
+    (alert,) = sandbox.alerts
+    assert copies(sandbox) == ((2, 3), (3, 3))
+    assert "Nothing will send by itself what was refused" in alert
+    assert "The next runs make it good" not in alert
+
+
+def test_an_alert_tells_what_is_owed_from_what_is_refused(sandbox: Sandbox, run: RunTool) -> None:
+    """Where there are both, it says what becomes of both."""
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+
+    run(JOB_NAME=job(0), TELEGRAM_BOT_TOKEN="123456789:wrong-AAH4cKzV0Qw9uXyZlmNop", **CATCH_UP)
+
+    (alert,) = sandbox.alerts
+    assert "The next runs make it good by themselves, up to 24 windows back. Nothing will send by itself what" in alert
+
+
+@LEDGERS
+def test_a_server_that_never_answers_the_final_dot_gets_one_repeat_a_run(
+    sandbox: Sandbox, run: RunTool, ledger: str
+) -> None:
+    """And a run that follows one such sends once, until it is answered; all under one Message-ID."""
+    sandbox.mailbox.data_faults = ["taken, silent"] * 3
+    sandbox.mailbox.hold = 9.0
+    timing = Timing(first_wait=0.01, longest_wait=0.05, send_limit=0.5, limit=5)
+
+    sent = []
+    for _ in range(3):
+        run(*OPTION, timing=timing, REPORT_LEDGER=ledger)
+        sent.append(len(sandbox.mails))
+
+    assert sent == [2, 3, 4]
+    assert len({mail.message["Message-ID"] for mail in sandbox.mails}) == 1
+    assert len(sandbox.messages) == len(CHATS)
+    assert sandbox.alerts[-1].startswith("✅ All clear")
+
+
+def test_a_run_stopped_while_a_server_is_silent_at_quit_has_noted_the_delivery(sandbox: Sandbox, run: RunTool) -> None:
+    """A 250 is the delivery: the next run has nothing to send by mail."""
+    sandbox.mailbox.quit_hold = 9.0
+    sandbox.bot.faults.append(Fault(delay=1.5))
+
+    killed_when(sandbox, lambda: sandbox.mailbox.quits and sandbox.bot.requests)
+
+    assert run(*OPTION).code == 0
+    assert len(sandbox.mails) == 1
+
+
+def test_a_server_silent_at_quit_costs_nobody_the_run(sandbox: Sandbox, run: RunTool) -> None:
+    """Neither the time limit nor anything else that comes after the 250 makes a delivered mail a failed one."""
+    sandbox.mailbox.quit_hold = 9.0
+
+    assert run(*OPTION, limit=1.5).code == 0
+    assert (copies(sandbox), sandbox.alerts) == (ONCE, [])

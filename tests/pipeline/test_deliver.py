@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from src.channels.interface import Channel, Outcome, not_delivered
+from src.channels import mail, telegram
+from src.channels.interface import Channel, Limits, Outcome, not_delivered
 from src.errors import DeliveryError
 from src.ledger.claim import NoLedger
+from src.ledger.table import LEASE
 from src.message.report import Report
-from src.pipeline.deliver import deliver, raise_alert
+from src.pipeline.deliver import SEND_LIMIT, deliver, raise_alert
 from src.runtime.retry import Patience
+from src.supabase.storage import LIMIT
 
 from ..builders import START, make_window
 from ..channels.test_mail import make_report
@@ -21,22 +24,32 @@ from ..channels.test_mail import make_report
 
 @dataclass
 class Fake:
-    """A channel whose sending waits for `gate` and then fails with `error`, if given; it notes when it is done."""
+    """A channel whose sending waits for `gate` and then fails with `error`, if given; it notes when it is done.
+
+    `errors` are those of the sendings to come, one each; `sendings` are the limits of those that were.
+    """
 
     name: str
     recipients: tuple[str, ...] = ("a", "b")
     one_by_one: bool = False
     error: Exception | None = None
+    errors: list[DeliveryError] = field(default_factory=list)
+    sendings: list[Limits] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     opens: asyncio.Event | None = None
     alerts: list[str] = field(default_factory=list)
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str]) -> list[Outcome]:
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
         """Wait, fail or deliver."""
         if self.opens:
             self.opens.set()
         else:
             await asyncio.wait_for(self.gate.wait(), 5)
+        self.sendings.append(limits)
+        if self.errors:
+            if self.errors[0] is CUT_OFF:
+                await asyncio.sleep(limits.deadline - asyncio.get_running_loop().time())
+            return not_delivered(self.name, recipients, self.errors.pop(0))
         if isinstance(self.error, DeliveryError):
             return not_delivered(self.name, recipients, self.error)
         if self.error:
@@ -114,3 +127,94 @@ def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, ca
 
     assert (whole.alerts, spare.alerts) == (["text"], [])
     assert "The alert could not be sent by telegram" in caplog.text
+
+
+NOT_NOW = DeliveryError("It is busy. Look at it.", transient=True)
+CUT_OFF = DeliveryError("It did not answer in time. Look at it.", transient=True)
+"""Comes when the limit of the sending is reached."""
+UNSEEN = DeliveryError("It did not answer. Look at it.", transient=True, ambiguous=True)
+
+
+def sent(folder: Path, channel: Fake, *, begun: Sequence[str] = ()) -> tuple[list[Outcome], dict[str, str]]:
+    """Deliver by one channel that is open, with time for a few attempts, where sendings to `begun` were cut off.
+
+    Return the outcomes, and what the ledger says of each recipient.
+    """
+    channel.opens = asyncio.Event()
+
+    async def sending() -> tuple[list[Outcome], dict[str, str]]:
+        async with NoLedger(lambda: START).claim(make_window()) as book:
+            await book.open_for([channel], "manual")
+            await book.sending(channel.name, begun)
+            patience = Patience(deadline=asyncio.get_running_loop().time() + 1, first_wait=0.01, longest_wait=0.02)
+            outcomes = await deliver(make_report(folder), [channel], book, patience)
+            return outcomes, {entry.recipient: entry.state for entry in book.record.entries}
+
+    return asyncio.run(sending())
+
+
+@pytest.mark.parametrize(
+    ("errors", "begun", "sendings", "state"),
+    [
+        ([UNSEEN], [], 2, "delivered"),
+        ([UNSEEN] * 9, [], 2, "sending"),
+        ([NOT_NOW, NOT_NOW, UNSEEN, NOT_NOW, NOT_NOW], [], 6, "delivered"),
+        ([UNSEEN, NOT_NOW, NOT_NOW, UNSEEN, UNSEEN], [], 4, "sending"),
+        ([UNSEEN] * 9, ["a"], 1, "sending"),
+        ([NOT_NOW, NOT_NOW], ["a"], 3, "delivered"),
+    ],
+)
+def test_what_may_have_arrived_is_repeated_once_in_a_run(
+    tmp_path: Path, errors: list[DeliveryError], begun: list[str], sendings: int, state: str
+) -> None:
+    """Also where the run before left it so; what has surely not arrived is tried again as long as there is time."""
+    channel = Fake("email", recipients=("a",), errors=[*errors])
+
+    (outcome,), ledger = sent(tmp_path, channel, begun=begun)
+
+    assert (len(channel.sendings), ledger) == (sendings, {"a": state})
+    assert outcome.delivered == (state == "delivered")
+
+
+def test_what_may_have_arrived_stays_so_whatever_the_repeat_fails_of(tmp_path: Path) -> None:
+    """The next run's message still has to say that it may be a repeat."""
+    channel = Fake("telegram", recipients=("a",), errors=[UNSEEN, DeliveryError("Its token is wrong. Correct it.")])
+
+    _, ledger = sent(tmp_path, channel)
+
+    assert ledger == {"a": "sending"}
+
+
+def test_an_attempt_that_the_time_limit_cuts_off_tells_what_the_one_before_failed_of(tmp_path: Path) -> None:
+    """The operator wants the cause."""
+    channel = Fake("email", recipients=("a",), errors=[NOT_NOW, CUT_OFF])
+
+    (outcome,), ledger = sent(tmp_path, channel)
+
+    assert (outcome.failure, outcome.attempt, ledger) == (str(NOT_NOW), 2, {"a": "owed"})
+
+
+def test_an_error_of_ours_is_not_tried_again_in_the_run_and_stays_owed(tmp_path: Path) -> None:
+    """A wrong password doesn't become right in a minute."""
+    channel = Fake("email", errors=[DeliveryError("The password is wrong. Correct it.")])
+
+    outcomes, ledger = sent(tmp_path, channel)
+
+    assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
+    assert (len(channel.sendings), ledger) == (1, {"a": "owed", "b": "owed"})
+
+
+def test_a_slow_answer_takes_no_more_than_its_share_of_the_time_left(tmp_path: Path) -> None:
+    """The chats behind it are sent to as well."""
+    channel = Fake("telegram", recipients=("a", "b", "c"), one_by_one=True)
+
+    sent(tmp_path, channel)
+
+    first, second, third = (limits.answer for limits in channel.sendings)
+    assert 0 < first <= 1 / 3 < second <= 1 / 2 < third <= 1
+
+
+def test_every_wait_ends_within_a_sending_and_a_sending_within_the_lease() -> None:
+    """A run that waits is not taken for a dead one."""
+    assert max(mail.TIMEOUT, telegram.READ_TIMEOUT, telegram.UPLOAD_TIMEOUT) < SEND_LIMIT < LEASE
+    assert LIMIT < LEASE

@@ -21,7 +21,7 @@ from src.config.settings import MailSettings, TelegramSettings
 from src.domain.attachment import File
 from src.message.report import Report
 
-from ..builders import OPTION, make_rows
+from ..builders import OPTION, make_limits, make_rows
 from ..channels.test_mail import make_report
 from ..conftest import Run
 from ..faults import copies, large, with_bucket
@@ -245,7 +245,7 @@ def by_mail(sandbox: Sandbox, report: Report) -> list[Outcome]:
     sandbox.authority.configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
     channel = MailChannel(MailSettings.model_validate(values), tls)
-    return asyncio.run(channel.send(report, channel.recipients, frozenset()))
+    return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
 
 
 def test_the_mail_servers_limit_is_held_against_the_whole_message(sandbox: Sandbox) -> None:
@@ -284,7 +284,7 @@ def test_telegram_gets_50_mb_at_most(sandbox: Sandbox, size: int, too_large: boo
     channel = TelegramChannel(TelegramSettings.model_validate(values), ssl.create_default_context())
     report = replace(make_report(sandbox.folder), moved=File(name="report.xlsx", size=size))
 
-    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset()))
+    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
 
     assert [outcome.too_large for outcome in outcomes] == [too_large] * len(CHATS)
     assert bool(sandbox.bot.requests) != too_large

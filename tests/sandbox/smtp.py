@@ -61,7 +61,7 @@ class Mailbox:
     """Takes mail for everyone but those in `refused`, which maps an address to the server's reply, and `refused_once`.
 
     `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
-    `delay` is waited before the last; `offers_login` tells whether there is AUTH.
+    `delay` is waited before the last, `quit_hold` before that to QUIT; `offers_login` tells whether there is AUTH.
     `largest` is the SIZE that it names and keeps to, in bytes, None to name none.
     Each message uses up one of `data_faults`: a reply in place of taking it, "cut" before it is taken, or after
     that "taken, cut" or "taken, silent" for `hold` seconds.
@@ -85,6 +85,7 @@ class Mailbox:
         self.data_faults: list[str] = []
         self.quits = 0
         self.quit_reply: str | None = None
+        self.quit_hold = 0.0
         self.hold = 0.0
         self.delay = 0.0
         self.largest: int | None = DATA_SIZE_DEFAULT
@@ -181,6 +182,7 @@ class Mailbox:
     async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Say goodbye, or something else."""
         self.quits += 1
+        await asyncio.sleep(self.quit_hold)
         return self.quit_reply or "221 Bye"
 
     @staticmethod
