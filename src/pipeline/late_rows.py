@@ -1,6 +1,7 @@
 """Rows that came for a window after its report was sent."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -12,8 +13,8 @@ from ..ledger.history import History
 from ..ledger.record import Record
 from ..phrases import english as words
 from ..supabase.analyses import AnalysesTable
-from .catch_up import logger
 
+logger = logging.getLogger(__name__)
 COUNT_LIMIT = 30.0
 """Seconds that looking for late rows may take; the present report matters more."""
 
