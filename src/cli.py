@@ -1,16 +1,27 @@
-"""The command line: which window is asked for, and the command that asks for one again."""
+"""The command line: arguments → command → exit code."""
 
 import argparse
+import asyncio
 import difflib
+import logging
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
 from . import VERSION
+from .commands.report import INTERRUPTED, Run
+from .config.loader import ENV_FILE, load_settings
 from .config.settings import LARGEST_COUNT
+from .pipeline.report_window import Result
+from .pipeline.services import Timeouts
+from .runtime.logs import set_up_logs
+from .runtime.redaction import Redaction
 
+logger = logging.getLogger(__name__)
 LIBRARIES = ("supabase", "openpyxl", "python-telegram-bot", "pydantic-settings")
 EXAMPLES = """\
 examples:
@@ -87,3 +98,46 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= LARGEST_COUNT:
         raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {LARGEST_COUNT}")
     return int(text)
+
+
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Where Kubernetes looks for a container's last word (terminationMessagePath's default)."""
+TERMINATION_BYTES = 4096
+"""What Kubernetes keeps of it; four bytes a character at most."""
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    env_file: Path | None = ENV_FILE,
+    timeouts: Timeouts | None = None,
+    termination_log: Path = TERMINATION_LOG,
+) -> int:
+    """Make and deliver the report; return the exit code: 0 all delivered, 1 something failed, 2 wrong input."""
+    began = time.monotonic()
+    options = parse(arguments)
+    redaction = Redaction()
+    loaded = load_settings(env_file)
+    redaction.hide(loaded.secrets())
+    set_up_logs(redaction, loaded.watch.log_format, loaded.watch.log_level)
+    for hint in loaded.hints:
+        logger.warning("%s", hint)
+    try:
+        result = asyncio.run(Run(options, loaded, redaction, timeouts or Timeouts()).guarded())
+    except KeyboardInterrupt:
+        result = Result(code=INTERRUPTED, words="stopped from the keyboard")
+    _last_word(result, time.monotonic() - began, redaction, termination_log)
+    return result.code
+
+
+def _last_word(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
+    """Sum the run up in one line: for the log, and with its reason for Kubernetes, where it wants one."""
+    ended = f"exit {result.code} after {seconds:.1f} s"
+    fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
+    given = ("window", "rows", "bytes", "why")
+    fields |= {name: value for name in given if (value := getattr(result, name)) not in (None, "")}
+    logger.log(logging.ERROR if result.code else logging.INFO, "%s: %s", ended, result.words, extra=fields)
+    if termination_log.exists():
+        line = " ".join(redaction(f"{ended}: {result.why or result.words}").split())
+        with suppress(OSError):
+            termination_log.write_text(line[: TERMINATION_BYTES // 4])

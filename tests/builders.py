@@ -17,7 +17,7 @@ from src.domain.analysis import Analysis
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
 from src.workbook.data_sheet import SHEET_ROWS
-from src.workbook.writer import ReportWorkbook
+from src.workbook.writer import WorkbookWriter
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)
 """An hour that is over; tests put their rows into it and ask for it with --start."""
@@ -81,7 +81,7 @@ def build(
     window, summary = window or make_window(), Summary()
     summary.add(rows)
     generated = window.end + timedelta(seconds=35)
-    with ReportWorkbook(window, sheet_rows=sheet_rows) as workbook:
+    with WorkbookWriter(window, sheet_rows=sheet_rows) as workbook:
         workbook.add(rows)
         return workbook.save(folder, summary, table=table, generated=generated, remarks=remarks).read_bytes()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from src.commands.report import main
+from src.cli import main
 from src.config.settings import GROUPS
-from src.pipeline.services import Timing
+from src.pipeline.services import Timeouts
 
 from .sandbox import Sandbox
 
@@ -46,15 +46,19 @@ def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """
 
     def start(
-        *arguments: str, limit: float = 5, timing: Timing | None = None, env_file: Path | None = None, **changes: str
+        *arguments: str,
+        limit: float = 5,
+        timeouts: Timeouts | None = None,
+        env_file: Path | None = None,
+        **changes: str,
     ) -> Run:
         for name in {name.upper() for group in GROUPS for name in group.model_fields}:
             monkeypatch.delenv(name, raising=False)
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)
         capsys.readouterr()
-        timing = timing or Timing(first_wait=0.01, longest_wait=0.05, limit=limit)
-        code = main(arguments, env_file=env_file, timing=timing)
+        timeouts = timeouts or Timeouts(first_wait=0.01, longest_wait=0.05, limit=limit)
+        code = main(arguments, env_file=env_file, timeouts=timeouts)
         written = capsys.readouterr()
         return Run(code=code, log=written.err, output=written.out)
 

@@ -18,7 +18,7 @@ from .sandbox.web import Answer, Fault
 Plan = Callable[[Sandbox], object]
 HTTP_EDGES = ("Supabase", "Telegram", "Storage", "Ledger (table)")
 LATE, TOO_LATE = 0.6, 1.6
-"""Seconds: longer than an ordinary wait, and longer than a sending may take (test_faults.TIMING)."""
+"""Seconds: longer than an ordinary wait, and longer than a sending may take (test_faults.TIMEOUTS)."""
 HTML = b"<html><title>Bad Gateway</title></html>"
 
 

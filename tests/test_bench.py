@@ -10,9 +10,9 @@ import pytest
 from src.config.settings import SupabaseSettings
 from src.domain.analysis import Analysis
 from src.runtime.connection import tls_context
-from src.runtime.retry import Patience
+from src.runtime.retry import RetryPolicy
 from src.supabase.analyses import AnalysesTable
-from src.supabase.client import open_rest
+from src.supabase.client import open_client
 
 from .bench.bars import DRY, LATE, MILLION, bars
 from .bench.pages import PAGE, Hour, serving
@@ -29,9 +29,9 @@ def read(rows: int, window_start: timedelta = timedelta()) -> list[Analysis]:
         async with serving(Hour(rows)) as url:
             values = {"supabase_url": url, "supabase_key": "sb_secret_of_the_bench_0123456789"}
             settings = SupabaseSettings.model_validate(values)
-            patience = Patience(deadline=0, first_wait=0.01, longest_wait=0.01)
-            async with open_rest(settings, tls_context()) as rest:
-                table = AnalysesTable(rest, "analyses", patience)
+            policy = RetryPolicy(deadline=0, first_wait=0.01, longest_wait=0.01)
+            async with open_client(settings, tls_context()) as rest:
+                table = AnalysesTable(rest, "analyses", policy)
                 pages = [page async for page in table.pages(make_window(START + window_start))]
                 assert {page.counted for page in pages} == {0 if window_start else rows}
                 return [row for page in pages for row in page.rows]

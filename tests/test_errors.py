@@ -38,7 +38,7 @@ from src.ledger.record import read_record
 from src.runtime.connection import tls_context
 from src.supabase.bucket import unreadable
 from src.supabase.client import refusal
-from src.workbook.writer import ReportWorkbook
+from src.workbook.writer import WorkbookWriter
 
 from .builders import START, make_window
 
@@ -85,7 +85,7 @@ def answered(status: int, body: bytes = b"") -> ReportError:
 
 def unsaved() -> None:
     """Save a workbook into a folder that is not there."""
-    with ReportWorkbook(make_window()) as workbook:
+    with WorkbookWriter(make_window()) as workbook:
         workbook.save(Path("/no/such/folder"), Summary(), table="analyses", generated=START)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from src.pipeline.services import Timing
+from src.pipeline.services import Timeouts
 
 from .builders import OPTION, data_rows, ids, make_rows
 from .conftest import Run
@@ -15,7 +15,7 @@ from .sandbox import CHATS, Sandbox
 
 RunTool = Callable[..., Run]
 ROOT = Path(__file__).parent.parent
-TIMING = Timing(
+TIMEOUTS = Timeouts(
     first_wait=0.01,
     longest_wait=0.05,
     limit=3.5,
@@ -39,7 +39,7 @@ def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, ro
     sandbox.supabase.insert(rows)
     row.plan(sandbox)
 
-    result = run(*OPTION, timing=replace(TIMING, limit=row.limit), **row.changes)
+    result = run(*OPTION, timeouts=replace(TIMEOUTS, limit=row.limit), **row.changes)
 
     assert (row.mails, row.chats, row.code) == (*copies(sandbox), result.code)
     assert row.alerts == len(sandbox.alerts)

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.domain.attachment import File
+from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.message.caption import CAPTION_LIMIT, marked_as_repeat
-from src.message.content import tell
+from src.message.content import describe
 from src.message.report import worded
 from src.runtime.visible_text import visible
 from src.supabase.decode import read_by_hand, read_page
@@ -117,7 +117,7 @@ def test_every_message_can_be_written_and_read_whatever_the_table_holds(
     summary = Summary()
     summary.add(read_page(wire, "analyses"))
     window = make_window()
-    wording = worded(File(name="r.xlsx", size=1), tell(window, summary, before=before), window)
+    wording = worded(Attachment(name="r.xlsx", size=1), describe(window, summary, before=before), window)
 
     message = EmailMessage()
     message["Subject"] = wording.subject

@@ -18,7 +18,7 @@ from kubernetes_validate import ValidationError, validate
 from src import VERSION
 from src.config.kubernetes import CRONJOB as CRONJOB_NAME
 from src.config.kubernetes import NAMESPACE
-from src.config.loader import read_settings
+from src.config.loader import load_settings
 from src.config.settings import GROUPS
 from src.pipeline.alerts import NOTE_LIMIT
 from src.pipeline.deliver import ALERT_LIMIT
@@ -192,7 +192,7 @@ def problems(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
             monkeypatch.delenv(name, raising=False)
         for name, value in filled(secrets).items():
             monkeypatch.setenv(name, value)
-        return read_settings(None).problems
+        return load_settings(None).problems
 
     return read  # type: ignore[return-value] # a fixture's type is what it yields
 

@@ -16,7 +16,7 @@ from .sandbox import Sandbox
 from .sandbox.web import Answer, Fault
 from .test_run import forget
 
-TIMING = structs.replace(test_faults.TIMING, send_limit=0.8)
+TIMEOUTS = structs.replace(test_faults.TIMEOUTS, send_limit=0.8)
 HOLD = 1.1
 """Seconds: longer than a sending may take."""
 SUPABASE = st.sampled_from(
@@ -70,7 +70,7 @@ def test_after_any_faults_everyone_has_every_row_and_no_more_copies_than_ambiguo
         sandbox.mailbox.hold = HOLD
         codes: list[int] = []
         while not codes or (codes[-1] and len(codes) < RUNS):
-            codes.append(run(*OPTION, timing=TIMING, REPORT_LEDGER=ledger, POD_NAME="pod").code)
+            codes.append(run(*OPTION, timeouts=TIMEOUTS, REPORT_LEDGER=ledger, POD_NAME="pod").code)
 
         assert codes[-1] == 0
         mails, chats = copies(sandbox)

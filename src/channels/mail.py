@@ -9,10 +9,11 @@ from datetime import datetime
 from aiosmtplib import SMTP, SMTPException
 
 from ..config.settings import MailSettings
+from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
 from ..message.report import Report
 from ..phrases.formats import megabytes
-from .interface import Limits, Outcome, not_delivered
+from .interface import Limits
 from .mime import Mail, compose, compose_alert, domain, in_base64
 from .smtp_data import data, envelope
 from .smtp_replies import judged, line, translated

@@ -68,8 +68,8 @@ def in_base64(size: int) -> int:
 
 def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> Mail:
     """Write the report as one message; its Message-ID is the same at every attempt."""
-    words = report.worded(report.file)
-    message = _addressed(sender, recipients, words.subject)
+    wording = report.worded(report.file)
+    message = _addressed(sender, recipients, wording.subject)
     message["Date"] = format_datetime(report.created)
     # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
     bare = ".without-file" if report.file.left_out else ""
@@ -77,8 +77,8 @@ def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> Mail:
     if report.repeats:
         message["References"] = f"<{report.repeats}@{domain(sender)}>"
     # Quoted-printable: plain ASCII in lines of bounded length, whatever the server can do.
-    message.set_content(words.text, cte="quoted-printable")
-    message.add_alternative(words.html, subtype="html", cte="quoted-printable")
+    message.set_content(wording.text, cte="quoted-printable")
+    message.add_alternative(wording.html, subtype="html", cte="quoted-printable")
     if not report.file.along:
         return Mail(head=message.as_bytes(policy=SMTP_LINES))
     maintype, subtype = _XLSX

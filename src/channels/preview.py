@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from ..config.loader import Settings
 from ..config.settings import MailSettings
+from ..domain.outcome import Outcome
 from ..message.report import Report
-from ..phrases import english as words
-from ..runtime.atomic_write import written_beside
-from .interface import Channel, Limits, Outcome
+from ..phrases import english as phrases
+from ..runtime.atomic_write import atomic_write
+from .interface import Channel, Limits
 from .mail import LARGEST
 from .mime import compose, in_base64
 
@@ -36,7 +37,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     ) -> list[Outcome]:
         """Write the file, for its owner only; raise OSError if it can't be."""
         path = self.folder / f"{report.attachment.stem}{self.suffix}"
-        with written_beside(path) as file:
+        with atomic_write(path) as file:
             file.writelines(self.written(report))
         return [Outcome(channel=self.name, recipient=one, state="written", receipt=str(path)) for one in recipients]
 
@@ -57,7 +58,7 @@ def previews(settings: Settings) -> list[Channel]:
 
 def _mail(report: Report, settings: MailSettings) -> Iterator[bytes]:
     if in_base64(report.file.size) > LARGEST:
-        report = replace(report, moved=replace(report.file, left_out=words.too_large("email", report.file.size)))
+        report = replace(report, moved=replace(report.file, left_out=phrases.too_large("email", report.file.size)))
     return compose(report, settings.smtp_from, settings.smtp_to).pieces()
 
 

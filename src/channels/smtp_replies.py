@@ -15,7 +15,7 @@ from aiosmtplib import (
 
 from ..config.settings import MailSettings
 from ..errors import DeliveryError, Fault, TooLargeError
-from ..runtime.connection import trouble
+from ..runtime.connection import diagnose
 from .smtp_data import UnansweredError
 
 _ENHANCED = re.compile(r"(?<![0-9.])5\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])")
@@ -80,15 +80,15 @@ def _why(error: Exception, settings: MailSettings) -> tuple[str, bool]:
         return _refusal(error), is_transient(error)
     if isinstance(error, SMTPException) and not isinstance(error, OSError):
         return f"offers no STARTTLS or no login ({line(error.message)}). Try SMTP_SECURITY=tls with port 465", False
-    found = trouble(error)
+    found = diagnose(error)
     if isinstance(error, UnansweredError):
-        return f"did not say whether it took it: {found.what}. {found.mend}", True
-    mend = found.mend
-    if "TLS" in found.what:
-        mend = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
-    elif "in time" in found.what and settings.smtp_security == "starttls":
-        mend = "Set SMTP_SECURITY=tls if this port is 465; else look at the network between"
-    return f"did not take it: {found.what}. {mend}", found.transient
+        return f"did not say whether it took it: {found.reason}. {found.remedy}", True
+    remedy = found.remedy
+    if "TLS" in found.reason:
+        remedy = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
+    elif "in time" in found.reason and settings.smtp_security == "starttls":
+        remedy = "Set SMTP_SECURITY=tls if this port is 465; else look at the network between"
+    return f"did not take it: {found.reason}. {remedy}", found.transient
 
 
 def _refusal(error: SMTPResponseException) -> str:

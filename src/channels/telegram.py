@@ -24,12 +24,13 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from ..config.settings import TelegramSettings
+from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, Fault, TooLargeError
 from ..message.caption import marked_as_repeat
 from ..message.report import Report
 from ..phrases.formats import megabytes
-from ..runtime.connection import trouble
-from .interface import Limits, Outcome, not_delivered
+from ..runtime.connection import diagnose
+from .interface import Limits
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 logger = logging.getLogger(__name__)
@@ -216,9 +217,9 @@ def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
         case BadRequest() if _is_unknown_chat(error):
             return f"does not know chat {chat} {said}. Correct {variable} and make the bot a member there", False
         case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
-            found = trouble(error)
-            where = f"{found.mend} (TELEGRAM_API_URL)"
-            return f"did not take it for chat {chat}: {found.what}. {where}", found.transient
+            found = diagnose(error)
+            where = f"{found.remedy} (TELEGRAM_API_URL)"
+            return f"did not take it for chat {chat}: {found.reason}. {where}", found.transient
         case BadRequest():
             return f"refused it for chat {chat} {said}. Look at its words", False
     # What is left is a status of 5xx, or a gateway's page.

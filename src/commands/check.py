@@ -15,8 +15,11 @@ from ..config.loader import Settings
 from ..domain.analysis import COLUMNS
 from ..domain.window import Window
 from ..errors import ReportError, SourceRefusedError, WorkbookError
-from ..ledger.claim import Ledger
+from ..ledger.interface import Ledger
+from ..pipeline.services import Services
+from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
+from ..supabase.client import PostgrestClient
 
 INDEX_SQL = "src/sql/analyses_index.sql"
 LIMIT = 75.0
@@ -66,6 +69,19 @@ async def _behind(part: str, asked: Callable[[], Awaitable[object]]) -> None:
         await asked()
     except ReportError as error:
         raise ReportError(f"Not tried: see {part}.") from error
+
+
+def checks(services: Services, settings: Settings, client: PostgrestClient, window: Window) -> list[tuple[str, Check]]:
+    """List what is looked at, each asked once: the operator is at the terminal."""
+    policy = RetryPolicy(deadline=0.0)
+    table = services.table(settings, client, policy)
+    found = checks_of_settings(settings)
+    found += checks_of_table(table, window, key_kind=client.key_kind, sees_all=client.sees_all)
+    found += checks_of_mail(services.mail) if services.mail else []
+    found += checks_of_telegram(services.telegram) if services.telegram else []
+    if storage := services.storage(settings, policy):
+        found.append(("bucket", storage.check))
+    return [*found, check_of_ledger(services.ledger(settings, client, policy), window)]
 
 
 def checks_of_settings(settings: Settings) -> list[tuple[str, Check]]:

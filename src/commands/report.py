@@ -4,14 +4,11 @@ import argparse
 import asyncio
 import logging
 import signal
-import time
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ..cli import parse
-from ..config.loader import ENV_FILE, Draft, Settings, read_settings
+from ..config.loader import LoadedSettings, Settings
 from ..config.schedule import choose_windows
 from ..domain.window import Window, last_full
 from ..errors import OptionError, ReportError, SettingsError
@@ -19,53 +16,26 @@ from ..message.alert import STOPPED as STOPPED_BY_SIGTERM
 from ..message.alert import Failure
 from ..pipeline.catch_up import produce_with_catch_up
 from ..pipeline.report_window import Result
-from ..pipeline.services import Composition, Timing
-from ..runtime.logs import set_up_logs
+from ..pipeline.services import Services, Timeouts
 from ..runtime.redaction import Redaction
 from .backfill import produce_each
-from .check import as_table, run_checks
+from .check import as_table, checks, run_checks
 
 logger = logging.getLogger(__name__)
 STOPPED = 128 + signal.SIGTERM
 INTERRUPTED = 128 + signal.SIGINT
-TERMINATION_LOG = Path("/dev/termination-log")
-"""Where Kubernetes looks for a container's last word (terminationMessagePath's default)."""
-TERMINATION_BYTES = 4096
-"""What Kubernetes keeps of it; four bytes a character at most."""
 
 
-def main(
-    arguments: Sequence[str] | None = None,
-    *,
-    env_file: Path | None = ENV_FILE,
-    timing: Timing | None = None,
-    termination_log: Path = TERMINATION_LOG,
-) -> int:
-    """Make and deliver the report; return the exit code: 0 all delivered, 1 something failed, 2 wrong input."""
-    began = time.monotonic()
-    options = parse(arguments)
-    redaction = Redaction()
-    draft = read_settings(env_file)
-    redaction.hide(draft.secrets())
-    set_up_logs(redaction, draft.watch.log_format, draft.watch.log_level)
-    for hint in draft.hints:
-        logger.warning("%s", hint)
-    try:
-        result = asyncio.run(_Run(options, draft, redaction, timing or Timing()).guarded())
-    except KeyboardInterrupt:
-        result = Result(code=INTERRUPTED, words="stopped from the keyboard")
-    _last_word(result, time.monotonic() - began, redaction, termination_log)
-    return result.code
-
-
-class _Run:
+class Run:
     """One run."""
 
-    def __init__(self, options: argparse.Namespace, draft: Draft, redaction: Redaction, timing: Timing) -> None:
+    def __init__(
+        self, options: argparse.Namespace, loaded: LoadedSettings, redaction: Redaction, timeouts: Timeouts
+    ) -> None:
         self._options = options
-        self._draft = draft
+        self._loaded = loaded
         self._redaction = redaction
-        self._made_of = Composition(options, draft, redaction, timing, now)
+        self._services = Services(options, loaded, redaction, timeouts, now)
 
     async def guarded(self) -> Result:
         """Report; log, alert and tell the monitor whatever goes wrong before a window is in hand."""
@@ -76,12 +46,12 @@ class _Run:
                 asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted, task)
         result = Result(code=STOPPED, words="stopped by SIGTERM", why="It was stopped by SIGTERM.")
         try:
-            await self._made_of.heartbeat.started()
+            await self._services.heartbeat.started()
             result = await self._report()
         except asyncio.CancelledError:
-            if self._made_of.is_interrupted:
+            if self._services.is_interrupted:
                 result = Result(code=INTERRUPTED, words="stopped from the keyboard", why="It was stopped by hand.")
-            elif not self._made_of.stop_is_told:
+            elif not self._services.stop_is_told:
                 await self._failed(STOPPED_BY_SIGTERM)
         except OptionError as error:  # somebody is sitting there
             logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
@@ -94,22 +64,22 @@ class _Run:
             why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
             await self._failed(Failure(what="the run", why=why))
             result = Result(code=1, words="failed: the run", why=why)
-        await self._made_of.heartbeat.ended(result.why if result.code else "")
+        await self._services.heartbeat.ended(result.why if result.code else "")
         return result
 
     def _interrupted(self, task: "asyncio.Task[Result]") -> None:
         """Stop; who pressed the keys need not be alerted of it, and who presses them again doesn't want to wait."""
         asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-        self._made_of.is_interrupted = True
+        self._services.is_interrupted = True
         task.cancel()
 
     async def _failed(self, failure: Failure) -> None:
         logger.error("%s", failure.why, extra={"event": "failed", "stage": failure.what})
         if not self._options.check:
-            await self._made_of.alarm(None).raise_for(self._likely_window(), [failure])
+            await self._services.alerts(None).send(self._likely_window(), [failure])
 
     async def _report(self) -> Result:
-        options, settings = self._options, self._draft.checked()
+        options, settings = self._options, self._loaded.checked()
         windows = choose_windows(options, settings.report, now())
         _refuse_lonely_ledger(settings)
         if options.check:
@@ -119,20 +89,20 @@ class _Run:
         if not options.until_now:
             await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
         resend = options.resend or settings.report.report_resend
-        async with self._made_of.api(settings) as api:
+        async with self._services.api(settings) as api:
             if len(windows) > 1:
                 return await produce_each(
-                    windows, lambda window: self._made_of.producer(settings, api).produce(window, resend=resend)
+                    windows, lambda window: self._services.producer(settings, api).produce(window, resend=resend)
                 )
-            producer = self._made_of.producer(settings, api)
+            producer = self._services.producer(settings, api)
             if options.until_now or options.dry_run or options.start or settings.report.report_start:
                 return await producer.produce(windows[0], resend=resend)
             return await produce_with_catch_up(producer, windows[0], resend=resend)
 
     async def _check(self, settings: Settings) -> Result:
-        async with self._made_of.api(settings) as api:
+        async with self._services.api(settings) as api:
             window = last_full(settings.report.report_template, settings.report.report_timezone, now())
-            findings = await run_checks(self._made_of.checks(settings, api, window))
+            findings = await run_checks(checks(self._services, settings, api, window))
         print(self._redaction(as_table(findings)))  # noqa: T201 - the answer of this command
         wrong = [finding.part for finding in findings if not finding.ok]
         why = f"not ok: {', '.join(wrong)}" if wrong else ""
@@ -140,7 +110,7 @@ class _Run:
 
     def _likely_window(self) -> Window | None:
         with suppress(ReportError):  # of what is alerted about
-            return choose_windows(self._options, self._draft.report, now())[0] if self._draft.report else None
+            return choose_windows(self._options, self._loaded.report, now())[0] if self._loaded.report else None
         return None
 
 
@@ -157,19 +127,6 @@ def _folder(path: Path) -> Path:
     except OSError as error:
         raise OptionError(f"--output {path} can't be made ({error.strerror}). Name another folder.") from error
     return path
-
-
-def _last_word(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
-    """Sum the run up in one line: for the log, and with its reason for Kubernetes, where it wants one."""
-    ended = f"exit {result.code} after {seconds:.1f} s"
-    fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
-    given = ("window", "rows", "bytes", "why")
-    fields |= {name: value for name in given if (value := getattr(result, name)) not in (None, "")}
-    logger.log(logging.ERROR if result.code else logging.INFO, "%s: %s", ended, result.words, extra=fields)
-    if termination_log.exists():
-        line = " ".join(redaction(f"{ended}: {result.why or result.words}").split())
-        with suppress(OSError):
-            termination_log.write_text(line[: TERMINATION_BYTES // 4])
 
 
 async def settle(window: Window, grace: timedelta) -> None:

@@ -10,7 +10,7 @@ NAMESPACE = "production"
 """The CronJob's name and namespace in the manifest."""
 
 
-def command_again(
+def rerun_command(
     window: Window, settings: ReportSettings, *, until_now: bool = False, resend: bool = False, count: int = 1
 ) -> str:
     """Write the command that reports `count` windows from `window` on: for the cluster if this is a Job there."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from ..errors import SettingsError
-from . import validators as forms
+from . import validators
 from .settings import (
     GROUPS,
     ChannelChoice,
@@ -42,7 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return replace(self, report=self.report.model_copy(update={"report_dir": folder}))
 
 
-class Draft(Struct, kw_only=True):
+class LoadedSettings(Struct, kw_only=True):
     """The groups of settings that are whole, and one line a variable for what is missing or wrong.
 
     `hints` are sentences about variables that look like misspelt ones.
@@ -71,33 +71,33 @@ class Draft(Struct, kw_only=True):
 _G = TypeVar("_G", bound=Group)
 
 
-def read_settings(env_file: Path | None = ENV_FILE) -> Draft:
+def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     """Read the environment, then `env_file` for what it leaves out, and check all of it."""
-    draft = Draft()
+    loaded = LoadedSettings()
 
     def read(group: type[_G]) -> _G | None:
         try:
             return group(_env_file=env_file)  # type: ignore[call-arg] # BaseSettings takes it at run time
         except ValidationError as error:
-            draft.problems += _lines(group, error)
+            loaded.problems += _lines(group, error)
         except (OSError, UnicodeError) as error:
             problem = f"{env_file} can't be read ({type(error).__name__}); wanted: a readable text file in UTF-8"
-            draft.problems += [problem] if problem not in draft.problems else []
+            loaded.problems += [problem] if problem not in loaded.problems else []
         return None
 
-    draft.supabase = read(SupabaseSettings)
+    loaded.supabase = read(SupabaseSettings)
     choice = read(ChannelChoice)
     chosen = choice.report_channels if choice else ("email", "telegram")
-    draft.mail = read(MailSettings) if "email" in chosen else None
-    draft.telegram = read(TelegramSettings) if "telegram" in chosen else None
-    draft.report = read(ReportSettings)
-    draft.watch = read(WatchSettings) or draft.watch
-    draft.hints = _near_misses(env_file)
-    _refuse_plain_http(draft)
+    loaded.mail = read(MailSettings) if "email" in chosen else None
+    loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
+    loaded.report = read(ReportSettings)
+    loaded.watch = read(WatchSettings) or loaded.watch
+    loaded.hints = _near_misses(env_file)
+    _refuse_plain_http(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
-        draft.problems.append("SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority")
-    return draft
+        loaded.problems.append("SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority")
+    return loaded
 
 
 def _near_misses(env_file: Path | None) -> list[str]:
@@ -112,19 +112,19 @@ def _near_misses(env_file: Path | None) -> list[str]:
     return [f"{name} is none of the settings. Did you mean {found[0]}?" for name, found in near.items() if found]
 
 
-def _refuse_plain_http(draft: Draft) -> None:
-    if draft.report and draft.report.report_allow_http:
+def _refuse_plain_http(loaded: LoadedSettings) -> None:
+    if loaded.report and loaded.report.report_allow_http:
         return
     wanted = "is http:// to another machine; wanted: https://, or REPORT_ALLOW_HTTP=true inside a cluster"
-    monitor = draft.watch.heartbeat_url
-    if monitor and forms.is_plain_http(monitor.get_secret_value()):
-        draft.problems.append(f"HEARTBEAT_URL {wanted}")
-        draft.watch = draft.watch.model_copy(update={"heartbeat_url": None})  # nor a failure be told that way
-    if draft.supabase and forms.is_plain_http(draft.supabase.supabase_url):
-        draft.problems.append(f"SUPABASE_URL {wanted}")
-    if draft.telegram and forms.is_plain_http(draft.telegram.telegram_api_url):
-        draft.problems.append(f"TELEGRAM_API_URL {wanted}")
-        draft.telegram = None  # an alert must not go that way either
+    monitor = loaded.watch.heartbeat_url
+    if monitor and validators.is_plain_http(monitor.get_secret_value()):
+        loaded.problems.append(f"HEARTBEAT_URL {wanted}")
+        loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})  # nor a failure be told that way
+    if loaded.supabase and validators.is_plain_http(loaded.supabase.supabase_url):
+        loaded.problems.append(f"SUPABASE_URL {wanted}")
+    if loaded.telegram and validators.is_plain_http(loaded.telegram.telegram_api_url):
+        loaded.problems.append(f"TELEGRAM_API_URL {wanted}")
+        loaded.telegram = None  # an alert must not go that way either
 
 
 _REASONS = {

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from . import validators as forms
+from . import validators
 
 LARGEST_COUNT = 10_000
 """Windows of one backfill: over a year of hours."""
@@ -35,7 +35,7 @@ class Group(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_placeholder(cls, value: object) -> object:
-        if isinstance(value, str) and forms.is_placeholder(value):
+        if isinstance(value, str) and validators.is_placeholder(value):
             raise ValueError("is still the placeholder of the example")
         return value
 
@@ -48,9 +48,9 @@ class Group(BaseSettings):
 class SupabaseSettings(Group):
     """Where the rows are."""
 
-    supabase_url: forms.Url = Field(description="the project's address, like https://abcdefghijklmnop.supabase.co")
-    supabase_key: forms.Key = Field(description="a key that may read the table, best a secret one")
-    supabase_table: forms.Table = Field("analyses", description="the table's name, like analyses")
+    supabase_url: validators.Url = Field(description="the project's address, like https://abcdefghijklmnop.supabase.co")
+    supabase_key: validators.Key = Field(description="a key that may read the table, best a secret one")
+    supabase_table: validators.Table = Field("analyses", description="the table's name, like analyses")
 
     @field_validator("supabase_url")
     @classmethod
@@ -62,31 +62,33 @@ class ChannelChoice(Group):
     """Which channels deliver; only their variables are asked for."""
 
     report_channels: Annotated[
-        tuple[Literal["email", "telegram"], ...], NoDecode, BeforeValidator(forms.entries), Field(min_length=1)
+        tuple[Literal["email", "telegram"], ...], NoDecode, BeforeValidator(validators.entries), Field(min_length=1)
     ] = Field(("email", "telegram"), description="email, telegram, or both with a comma between")
 
 
 class MailSettings(Group):
     """The mail server and who gets the report by email."""
 
-    smtp_host: forms.Host = Field(description="the mail server's name, like smtp.gmail.com")
+    smtp_host: validators.Host = Field(description="the mail server's name, like smtp.gmail.com")
     smtp_port: int = Field(465, ge=1, le=65535, description="a port, like 465 (tls) or 587 (starttls)")
     smtp_security: Literal["tls", "starttls"] = Field(
         "tls", description="tls (from the first byte, port 465) or starttls (port 587)"
     )
-    smtp_user: forms.LoginName = Field(description="the name to log in with, often an address")
-    smtp_password: forms.LoginPassword = Field(description="the password to log in with; Gmail wants an app password")
-    smtp_from: forms.Address = Field(description="one plain address, like reports@example.com")
-    smtp_to: forms.Addresses = Field(description="addresses with commas between, like a@example.com,b@example.com")
+    smtp_user: validators.LoginName = Field(description="the name to log in with, often an address")
+    smtp_password: validators.LoginPassword = Field(
+        description="the password to log in with; Gmail wants an app password"
+    )
+    smtp_from: validators.Address = Field(description="one plain address, like reports@example.com")
+    smtp_to: validators.Addresses = Field(description="addresses with commas between, like a@example.com,b@example.com")
 
 
 class TelegramSettings(Group):
     """The bot and the chats that get the report."""
 
-    telegram_bot_token: forms.Token = Field(description="the token that @BotFather gave, digits, a colon, letters")
-    telegram_chat_id: forms.Chats = Field(description="chats with commas between, like -1001234567890,42,@channel")
-    telegram_alert_chat_id: forms.Chat | None = Field(None, description="one chat, like -1001234567890")
-    telegram_api_url: forms.Url = Field("https://api.telegram.org", description="a Bot API server's address")
+    telegram_bot_token: validators.Token = Field(description="the token that @BotFather gave, digits, a colon, letters")
+    telegram_chat_id: validators.Chats = Field(description="chats with commas between, like -1001234567890,42,@channel")
+    telegram_alert_chat_id: validators.Chat | None = Field(None, description="one chat, like -1001234567890")
+    telegram_api_url: validators.Url = Field("https://api.telegram.org", description="a Bot API server's address")
 
     @property
     def alert_chat(self) -> str:
@@ -98,7 +100,9 @@ class ReportSettings(Group):
     """What is reported, and how."""
 
     report_template: Literal["hourly", "daily"] = Field("hourly", description="hourly or daily")
-    report_timezone: forms.Zone = Field(ZoneInfo("UTC"), description="an IANA time zone, like UTC or Europe/Moscow")
+    report_timezone: validators.Zone = Field(
+        ZoneInfo("UTC"), description="an IANA time zone, like UTC or Europe/Moscow"
+    )
     report_when_empty: Literal["send", "skip"] = Field("send", description="send or skip a window without rows")
     report_dir: DirectoryPath = Field(
         default_factory=lambda: Path(tempfile.gettempdir()), description="a folder that is there, like /tmp"
@@ -106,10 +110,12 @@ class ReportSettings(Group):
     report_settle: int = Field(30, ge=0, le=600, description="seconds from 0 to 600, like 30")
     report_ledger: Literal["directory", "supabase"] = Field("directory", description="directory or supabase")
     report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
-    report_bucket: forms.Bucket | None = Field(None, description="a private bucket of Supabase Storage, like reports")
+    report_bucket: validators.Bucket | None = Field(
+        None, description="a private bucket of Supabase Storage, like reports"
+    )
     report_link_hours: int = Field(72, ge=1, le=720, description="hours from 1 to 720, like 72")
     report_time_limit: int = Field(800, ge=30, le=86_400, description="seconds from 30 to 86400, like 800")
-    report_start: forms.Moment | None = Field(None, description="a window's start, like 2026-11-23T13")
+    report_start: validators.Moment | None = Field(None, description="a window's start, like 2026-11-23T13")
     report_count: int | None = Field(
         None, ge=1, le=LARGEST_COUNT, description=f"windows from 1 to {LARGEST_COUNT}, like 24"
     )
@@ -124,11 +130,13 @@ class ReportSettings(Group):
 class WatchSettings(Group):
     """Who watches a run, and how it writes its log."""
 
-    heartbeat_url: forms.SecretUrl | None = Field(None, description="a check's address, like https://hc-ping.com/…")
-    log_format: Annotated[Literal["auto", "text", "json"], BeforeValidator(forms.in_small_letters)] = Field(
+    heartbeat_url: validators.SecretUrl | None = Field(
+        None, description="a check's address, like https://hc-ping.com/…"
+    )
+    log_format: Annotated[Literal["auto", "text", "json"], BeforeValidator(validators.in_small_letters)] = Field(
         "auto", description="auto, text or json"
     )
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(forms.in_capitals)] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(validators.in_capitals)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec import Struct
 
 
-class File(Struct, frozen=True, kw_only=True):
+class Attachment(Struct, frozen=True, kw_only=True):
     """Where the workbook is for one channel: sent along, behind a `link` instead, or left out for a reason.
 
     `size` in bytes; `until` (aware UTC) is when the link ends; `left_out` is a sentence.

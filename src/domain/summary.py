@@ -21,7 +21,7 @@ STATUSES = 1000
 """Statuses that are told apart, by their first STATUS_LENGTH characters, so that odd data can't fill the memory."""
 STATUS_LENGTH = 200
 WORST = 10
-STEP = timedelta(minutes=5)
+BUCKET = timedelta(minutes=5)
 MORE_FAILED = "more records failed than were processed"
 MISSING = "a figure is missing: unfinished when this report was made"
 NO_NUMBER = "a figure that is not a number"
@@ -37,15 +37,15 @@ class Worst(Struct, frozen=True, kw_only=True):
     place: int
 
 
-class Oddity(Struct, frozen=True, kw_only=True):
+class Anomaly(Struct, frozen=True, kw_only=True):
     """What is odd about `count` analyses, in a few words."""
 
     what: str
     count: int
 
 
-class Step(Struct, frozen=True, kw_only=True):
-    """Analyses from `start` (aware UTC) to the next step, and how many of them have a status that counts as failed."""
+class TimeBucket(Struct, frozen=True, kw_only=True):
+    """Analyses from `start` (aware UTC) to the next bucket; `failed` have a status that counts as failed."""
 
     start: datetime
     analyses: int
@@ -69,7 +69,7 @@ class Summary(Struct, kw_only=True):
     _rated_processed: int | float = 0
     _rated_failed: int | float = 0
     _odd: Counter[str] = field(default_factory=Counter)
-    _by_step: dict[datetime, list[int]] = field(default_factory=dict)
+    _by_bucket: dict[datetime, list[int]] = field(default_factory=dict)
     _worst: list[tuple[float, float, int, Analysis]] = field(default_factory=list)
 
     def add(self, rows: Iterable[Analysis]) -> None:
@@ -78,21 +78,21 @@ class Summary(Struct, kw_only=True):
         durations = [row.duration for row in page]
         processed = [row.records_processed for row in page]
         failed = [row.records_failed for row in page]
-        self._count_statuses_and_steps(page)
+        self._count_statuses_and_buckets(page)
         self._count_oddities(durations, processed, failed)
         self._sum_records(processed, failed)
         self._take_durations(_numbers(durations))
         self._rank(page, [one if isinstance(one, NUMBER) else 0 for one in failed])
         self.rows += len(page)
 
-    def _count_statuses_and_steps(self, rows: Sequence[Analysis]) -> None:
+    def _count_statuses_and_buckets(self, rows: Sequence[Analysis]) -> None:
         first = 0
         while first < len(rows):
-            start = _step_of(rows[first].created_at)
-            beyond = bisect_left(rows, start + STEP, first, key=_MOMENT)
+            start = _bucket_of(rows[first].created_at)
+            beyond = bisect_left(rows, start + BUCKET, first, key=_MOMENT)
             statuses = Counter([row.status for row in rows[first:beyond]])
             failed = sum(count for status, count in statuses.items() if is_failed_status(status))
-            tally = self._by_step.setdefault(start, [0, 0])
+            tally = self._by_bucket.setdefault(start, [0, 0])
             tally[0] += beyond - first
             tally[1] += failed
             self.failed_analyses += failed
@@ -160,32 +160,32 @@ class Summary(Struct, kw_only=True):
         """Statuses with their counts, the most frequent first, equal ones by name."""
         return sorted(self.by_status.items(), key=lambda pair: (-pair[1], pair[0]))
 
-    def oddities(self) -> list[Oddity]:
+    def anomalies(self) -> list[Anomaly]:
         """What is odd about the rows, as far as it occurs; one row may be odd in more than one way."""
         return [
-            Oddity(what=what, count=self._odd[what])
+            Anomaly(what=what, count=self._odd[what])
             for what in (MORE_FAILED, MISSING, NO_NUMBER, NEGATIVE)
             if self._odd[what]
         ]
 
-    def steps(self, window: Window) -> list[Step]:
-        """Divide the window into steps of five minutes, or of an hour for a day, without a gap.
+    def buckets(self, window: Window) -> list[TimeBucket]:
+        """Divide the window into buckets of five minutes, or of an hour for a day, without a gap.
 
-        They begin at full five minutes of UTC, so a window that begins between has its first step begin before it.
+        They begin at full five minutes of UTC, so a window that begins between has its first bucket begin before it.
         """
-        width = HOUR if window.template == "daily" else STEP
-        steps, start = [], _step_of(window.start)
+        width = HOUR if window.template == "daily" else BUCKET
+        buckets, start = [], _bucket_of(window.start)
         while start < window.end:
-            tallies = [self._by_step.get(start + part * STEP, (0, 0)) for part in range(width // STEP)]
+            tallies = [self._by_bucket.get(start + part * BUCKET, (0, 0)) for part in range(width // BUCKET)]
             analyses, failed = (sum(tally[kind] for tally in tallies) for kind in (0, 1))
-            steps.append(Step(start=start, analyses=analyses, failed=failed))
+            buckets.append(TimeBucket(start=start, analyses=analyses, failed=failed))
             start += width
-        return steps
+        return buckets
 
 
 def _numbers(figures: Iterable[Figure]) -> list[int | float]:
     return [figure for figure in figures if isinstance(figure, NUMBER)]
 
 
-def _step_of(moment: datetime) -> datetime:
-    return moment - (moment - _EPOCH) % STEP
+def _bucket_of(moment: datetime) -> datetime:
+    return moment - (moment - _EPOCH) % BUCKET

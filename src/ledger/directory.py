@@ -13,16 +13,16 @@ from pathlib import Path
 
 from ..domain.window import Template, Window
 from ..errors import LedgerError
-from ..runtime.atomic_write import written_beside
-from ..runtime.retry import Patience
-from .claim import Book
+from ..runtime.atomic_write import atomic_write
+from ..runtime.retry import RetryPolicy
+from .claim import Claim
 from .record import Record, new_record, read_record
 
 FOLDER = "report_ledger"
 _POLL = 0.2
 
 
-class FolderLedger:
+class DirectoryLedger:
     """One small file a window, in a folder of its own that only its owner may enter.
 
     `source` tells tables apart whose reports share the folder.
@@ -32,17 +32,17 @@ class FolderLedger:
     remembers = False
 
     def __init__(
-        self, parent: Path, clock: Callable[[], datetime], holder: str, patience: Patience, source: str
+        self, parent: Path, clock: Callable[[], datetime], holder: str, policy: RetryPolicy, source: str
     ) -> None:
         self._source = source
         self._folder = parent / FOLDER
         self._clock = clock
         self._holder = holder
-        self._patience = patience
+        self._policy = policy
 
     @asynccontextmanager
-    async def claim(self, window: Window) -> AsyncIterator[Book]:
-        """Claim the window's record for the block; wait for another run that holds it, to the end of patience."""
+    async def claim(self, window: Window) -> AsyncIterator[Claim]:
+        """Claim the window's record for the block; wait for another run that holds it, until the deadline."""
         with _translated(self._folder):
             self._enter()
             path = self._folder / f"{window.template}-{self._source}-{window.start:%Y%m%dT%H%M%SZ}.json"
@@ -53,10 +53,10 @@ class FolderLedger:
                 record = _read(path, window) if path.exists() else new_record(window)
 
             async def save(changed: Record) -> None:
-                with _translated(self._folder), written_beside(path, durable=True) as file:
+                with _translated(self._folder), atomic_write(path, durable=True) as file:
                     file.write(json.dumps(changed.content()).encode())
 
-            yield Book(record, save, self._clock, self._holder)
+            yield Claim(record, save, self._clock, self._holder)
         finally:
             os.close(descriptor)
 
@@ -91,7 +91,7 @@ class FolderLedger:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if not self._patience.allows(_POLL):
+                if not self._policy.allows(_POLL):
                     raise held_by_another(window, "another run on this machine") from None
                 await asyncio.sleep(_POLL)
             else:

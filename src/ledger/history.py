@@ -6,10 +6,11 @@ from itertools import groupby
 
 from msgspec import Struct
 
+from ..domain.outcome import Address
 from ..domain.window import Window, before
 from ..errors import LedgerError
-from .claim import Ledger
-from .record import Address, Record
+from .interface import Ledger
+from .record import Record
 
 
 def windows_before(window: Window, count: int) -> list[Window]:

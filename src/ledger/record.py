@@ -6,27 +6,20 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ..domain.outcome import Address, same
 from ..domain.window import Template, Window
 from ..errors import LedgerError
 
-State = Literal["owed", "sending", "delivered", "without file", "refused", "skipped"]
+EntryState = Literal["owed", "sending", "delivered", "without file", "refused", "skipped"]
 Trigger = Literal["scheduled", "manual", "catch_up"]
 """Why a window is reported: it is this run's own, it was named (--start, REPORT_START), or it was missed before."""
-_SENT_BY: dict[Trigger, tuple[State, ...]] = {
+_SENT_BY: dict[Trigger, tuple[EntryState, ...]] = {
     "scheduled": ("owed", "sending", "refused", "without file"),
     "manual": ("owed", "sending", "refused", "without file", "skipped"),
     "catch_up": ("owed", "sending"),
 }
 """The states of an entry from which each trigger sends."""
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-Address = tuple[str, str]
-"""A channel and a recipient there."""
-
-
-def same(address: Address) -> Address:
-    """Return `address` in the form in which two spellings of it are equal."""
-    channel, recipient = address
-    return channel, recipient.casefold()
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -34,7 +27,7 @@ class Entry(msgspec.Struct, kw_only=True):
 
     channel: str
     recipient: str
-    state: State = "owed"
+    state: EntryState = "owed"
     receipt: str = ""
     at: str = ""
 
@@ -77,8 +70,8 @@ class Record(msgspec.Struct, kw_only=True):
         A recipient without an entry is sent it by every trigger, unless catching up finds that a scheduled run has
         opened the window: that run was before the recipient was added.
         """
-        states: dict[Address, State] = {entry.address: entry.state for entry in self.entries}
-        without: State = "delivered" if trigger == "catch_up" and self.scheduled else "owed"
+        states: dict[Address, EntryState] = {entry.address: entry.state for entry in self.entries}
+        without: EntryState = "delivered" if trigger == "catch_up" and self.scheduled else "owed"
         return [address for address in present if states.get(same(address), without) in _SENT_BY[trigger]]
 
     def is_done(self, present: Sequence[Address]) -> bool:

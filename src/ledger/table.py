@@ -11,10 +11,10 @@ from postgrest import AsyncQueryRequestBuilder, ReturnMethod
 
 from ..domain.window import Template, Window
 from ..errors import LedgerError, SourceError
-from ..runtime.retry import Patience, again
-from ..supabase.client import Rest
+from ..runtime.retry import RetryPolicy, retry
+from ..supabase.client import PostgrestClient
 from ..supabase.decode import read_json
-from .claim import Book
+from .claim import Claim
 from .directory import held_by_another
 from .record import Record, new_record, read_record
 
@@ -38,19 +38,21 @@ class TableLedger:
 
     remembers = True
 
-    def __init__(self, rest: Rest, clock: Callable[[], datetime], holder: str, patience: Patience, source: str) -> None:
+    def __init__(
+        self, client: PostgrestClient, clock: Callable[[], datetime], holder: str, policy: RetryPolicy, source: str
+    ) -> None:
         self._source = source
-        self._rest = rest
+        self._client = client
         self._clock = clock
         self._holder = holder
-        self._patience = patience
+        self._policy = policy
 
     @asynccontextmanager
-    async def claim(self, window: Window) -> AsyncIterator[Book]:
-        """Claim the window's record for the block; wait for a live foreign claim, to the end of patience."""
+    async def claim(self, window: Window) -> AsyncIterator[Claim]:
+        """Claim the window's record for the block; wait for a live foreign claim, until the deadline."""
         await self._insert(new_record(window))
         while not (rows := await self._update(window, {"holder": self._holder}, free=True)):
-            if not self._patience.allows(_POLL):
+            if not self._policy.allows(_POLL):
                 raise held_by_another(window, "another run")
             await asyncio.sleep(_POLL)
 
@@ -63,7 +65,7 @@ class TableLedger:
                 )
 
         try:
-            yield Book(self._read(rows[0], window.template, window.start), save, self._clock, self._holder)
+            yield Claim(self._read(rows[0], window.template, window.start), save, self._clock, self._holder)
         finally:
             try:
                 async with asyncio.timeout(RELEASE_LIMIT):
@@ -92,7 +94,7 @@ class TableLedger:
         return found
 
     def _page(self, template: Template, start: datetime, end: datetime) -> AsyncQueryRequestBuilder:
-        query = self._rest.table(TABLE).select("window_start,record").eq("template", self._key(template))
+        query = self._client.table(TABLE).select("window_start,record").eq("template", self._key(template))
         query = query.gte("window_start", start.isoformat()).lt("window_start", end.isoformat())
         return query.order("window_start").limit(PAGE_RECORDS)
 
@@ -103,7 +105,7 @@ class TableLedger:
 
     async def begun(self, template: Template) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
-        query = self._rest.table(TABLE).select("window_start").eq("template", self._key(template))
+        query = self._client.table(TABLE).select("window_start").eq("template", self._key(template))
         query = query.is_("scheduled", "true").order("window_start").limit(1)
         rows = await self._ask(query)
         return _window_start(rows[0]) if rows else None
@@ -119,12 +121,12 @@ class TableLedger:
     async def _insert(self, record: Record) -> None:
         """Put `record` there unless there is one."""
         row = {"template": self._key(record.template), "window_start": record.start, "record": record.content()}
-        table = self._rest.table(TABLE)
+        table = self._client.table(TABLE)
         await self._ask(table.upsert(row, ignore_duplicates=True, on_conflict="template,window_start"))
 
     async def _update(self, window: Window, change: dict[str, Any], *, free: bool) -> list[dict[str, Any]]:
         """Change the window's row if it is this holder's, or with `free` nobody's; return it if it was."""
-        table = self._rest.table(TABLE)
+        table = self._client.table(TABLE)
         query = table.update(change | {"lease_seconds": LEASE}, returning=ReturnMethod.representation)
         query = query.eq("template", self._key(window.template)).eq("window_start", window.start.isoformat())
         mine = f'holder.eq."{self._holder}"'
@@ -135,8 +137,8 @@ class TableLedger:
     async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, Any]]:
         async def once() -> list[dict[str, Any]]:
             try:
-                async with asyncio.timeout(self._patience.left() + LAST_WORD):
-                    answer = await self._rest.answer(query, TABLE)
+                async with asyncio.timeout(self._policy.left() + LAST_WORD):
+                    answer = await self._client.answer(query, TABLE)
                 return read_json(answer.content, TABLE) if answer.content else []
             except TimeoutError as error:
                 raise LedgerError(
@@ -146,7 +148,7 @@ class TableLedger:
                 sentence = f"The ledger can't be used. {error} Its SQL is src/sql/report_deliveries.sql."
                 raise LedgerError(sentence, transient=error.transient, retry_after=error.retry_after) from error
 
-        return await again(once, self._patience)
+        return await retry(once, self._policy)
 
 
 def _window_start(row: dict[str, Any]) -> datetime:

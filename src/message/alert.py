@@ -36,7 +36,7 @@ def alert(
     failures: Sequence[Failure],
     *,
     owed: Sequence[str] = (),
-    outlook: str = "",
+    recovery_note: str = "",
     command: str | None = None,
 ) -> str:
     """Write the alert: the window, what failed and why, who is still owed the report, what makes it good."""
@@ -47,8 +47,8 @@ def alert(
     if owed:
         more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
         tail += ["", f"Still owed: {', '.join(owed[:_OWED_NAMED])}{more}"]
-    if outlook:
-        tail.append(outlook)
+    if recovery_note:
+        tail.append(recovery_note)
     if command:
         tail += ["", "To make it good, mend the cause, then run:", command]
     first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
@@ -60,3 +60,20 @@ def all_clear(window: Window, *, skipped: bool = False) -> str:
     """Write that a window somebody was alerted of has reached everyone, or was `skipped` as empty."""
     end = "was skipped: it has no rows" if skipped else "has now been delivered to everyone"
     return f"{ALL_CLEAR} the {window.template} report of {window.label()} {end}."
+
+
+def recovery_note(ledger: str, catch_up: int, *, in_a_job: bool, settled: bool = False) -> str:
+    """Say whether a report that failed will be sent by itself, with that REPORT_LEDGER and REPORT_CATCH_UP.
+
+    `settled`: it was refused, or went without its workbook, which no later run changes by itself.
+    """
+    if ledger == "supabase":
+        if settled:
+            return "Nothing will send by itself what was refused or went without its workbook."
+        return f"The next runs make it good by themselves, up to {catch_up} windows back."
+    if not in_a_job:
+        return "Nothing will send it by itself."
+    return (
+        "Unless Kubernetes restarts this very Job, nothing will send it by itself; "
+        "and as the ledger ends with the pod, the command sends it to everyone."
+    )

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from html import escape
 
-from ..domain.attachment import File
-from ..phrases import english as words
+from ..domain.attachment import Attachment
+from ..phrases import english as phrases
 from ..phrases.formats import fitted
-from .content import Told
+from .content import Content
 
 CAPTION_LIMIT = 1024
 """UTF-16 units of a Telegram caption without its markup (1,024 characters after entities parsing in the Bot API's
 sendDocument, its own count being wider)."""
-_REPEAT = f"\n\n{words.REPEAT}"
+_REPEAT = f"\n\n{phrases.REPEAT}"
 Line = tuple[str, str]
 """A line of a caption: plain text, and what stands in the tag around it, if there is one (`b`, `a href="…"`)."""
 
@@ -21,16 +21,16 @@ def marked_as_repeat(caption: str) -> str:
     return caption + _REPEAT
 
 
-def _caption(told: Told, whereabouts: str, file: File) -> str:
+def _caption(content: Content, whereabouts: str, file: Attachment) -> str:
     """Write the text under the file in a chat; what matters most stands first, because the end may be cut off."""
-    download = (words.DOWNLOAD, f'a href="{escape(file.link)}"') if file.link else ("", "")
+    download = (phrases.DOWNLOAD, f'a href="{escape(file.link)}"') if file.link else ("", "")
     paragraphs: list[list[Line]] = [
-        [(f"{told.title} - {told.label}{told.marks}", "")],
-        [(told.headline, "b"), (told.comparison, ""), (told.to_look_at, "")],
+        [(f"{content.title} - {content.label}{content.marks}", "")],
+        [(content.headline, "b"), (content.comparison, ""), (content.to_look_at, "")],
         [(whereabouts, ""), download] if not file.along else [],
-        [(remark, "") for remark in told.remarks],
-        [(f"{name}: {value}", "") for name, value in told.details],
-        [(f"{bar.name}: {bar.count:,}", "") for bar in told.bars],
+        [(remark, "") for remark in content.remarks],
+        [(f"{name}: {value}", "") for name, value in content.details],
+        [(f"{bar.name}: {bar.count:,}", "") for bar in content.bars],
     ]
     lines = [line for paragraph in paragraphs if paragraph for line in (*filter(any, paragraph), ("", ""))]
     return _marked_up(lines[:-1], CAPTION_LIMIT - len(_REPEAT))

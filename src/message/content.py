@@ -8,7 +8,7 @@ from msgspec import Struct
 from ..domain.analysis import Analysis, Figure, is_failed_status
 from ..domain.summary import Summary
 from ..domain.window import Window
-from ..phrases import english as words
+from ..phrases import english as phrases
 from ..phrases.formats import moment, number, rate, seconds, shown
 
 STATUSES_SHOWN = 8
@@ -36,7 +36,7 @@ class Case(Struct, frozen=True, kw_only=True):
     toll: str
 
 
-class Told(Struct, frozen=True, kw_only=True):
+class Content(Struct, frozen=True, kw_only=True):
     """Plain text, each of bounded length.
 
     `marks` stand behind the title; `figures` and `details` are labels with their values, `figures` being
@@ -49,7 +49,7 @@ class Told(Struct, frozen=True, kw_only=True):
     headline: str
     comparison: str
     to_look_at: str
-    oddities: Sequence[str]
+    anomalies: Sequence[str]
     remarks: Sequence[str]
     figures: Sequence[Labelled]
     details: Sequence[Labelled]
@@ -58,50 +58,52 @@ class Told(Struct, frozen=True, kw_only=True):
     worst: Sequence[Case]
 
 
-def tell(
+def describe(
     window: Window, summary: Summary, *, late: bool = False, remarks: Sequence[str] = (), before: int | None = None
-) -> Told:
+) -> Content:
     """Put a window's figures into words; `before` is how many analyses the window before had, if it is known."""
-    oddities = [words.oddity(odd.what, odd.count) for odd in summary.oddities()]
+    anomalies = [phrases.anomaly(odd.what, odd.count) for odd in summary.anomalies()]
     any_failed = any(_is_positive(one.analysis.records_failed) for one in summary.worst[:WORST_SHOWN])
-    return Told(
-        title=words.title(window),
+    return Content(
+        title=phrases.title(window),
         label=window.label(),
-        marks=(words.LATE if late else "") + (words.ODD if oddities else "") + (words.ROWS_LATE if remarks else ""),
-        headline=words.headline(window, summary),
-        comparison=words.comparison(window, summary.rows, before),
-        to_look_at=words.to_look_at(summary.failed_analyses, oddities),
-        oddities=oddities,
+        marks=(phrases.LATE if late else "")
+        + (phrases.ODD if anomalies else "")
+        + (phrases.ROWS_LATE if remarks else ""),
+        headline=phrases.headline(window, summary),
+        comparison=phrases.comparison(window, summary.rows, before),
+        to_look_at=phrases.to_look_at(summary.failed_analyses, anomalies),
+        anomalies=anomalies,
         remarks=_few(remarks),
         figures=_figures(summary),
         details=_details(summary),
         bars=_bars(summary),
-        worst_title=words.MOST_FAILED if any_failed else words.SLOWEST,
+        worst_title=phrases.MOST_FAILED if any_failed else phrases.SLOWEST,
         worst=[_case(one.analysis, window) for one in summary.worst[:WORST_SHOWN]],
     )
 
 
 def _few(remarks: Sequence[str]) -> list[str]:
     rest = len(remarks) - REMARKS_SHOWN
-    return [*remarks[:REMARKS_SHOWN], *([words.more_like_this(rest)] if rest > 0 else [])]
+    return [*remarks[:REMARKS_SHOWN], *([phrases.more_like_this(rest)] if rest > 0 else [])]
 
 
 def _figures(summary: Summary) -> list[Labelled]:
     if not summary.rows:
         return []
-    return [(words.ANALYSES, f"{summary.rows:,}"), (words.FAILED_ANALYSES, f"{summary.failed_analyses:,}")]
+    return [(phrases.ANALYSES, f"{summary.rows:,}"), (phrases.FAILED_ANALYSES, f"{summary.failed_analyses:,}")]
 
 
 def _details(summary: Summary) -> list[Labelled]:
     if not summary.rows:
         return []
     records = [
-        (words.PROCESSED, number(summary.processed)),
-        (words.FAILED, number(summary.failed)),
-        (words.SUCCESS_RATE, rate(summary.success_rate)),
+        (phrases.PROCESSED, number(summary.processed)),
+        (phrases.FAILED, number(summary.failed)),
+        (phrases.SUCCESS_RATE, rate(summary.success_rate)),
     ]
     took = summary.durations
-    times = ((words.MEDIAN, took.median), (words.P95, took.p95), (words.LONGEST, took.longest))
+    times = ((phrases.MEDIAN, took.median), (phrases.P95, took.p95), (phrases.LONGEST, took.longest))
     return records + [(name, seconds(value)) for name, value in times if value is not None]
 
 
@@ -109,7 +111,7 @@ def _bars(summary: Summary) -> list[Bar]:
     statuses = summary.statuses()
     found = [(shown(name), count, is_failed_status(name)) for name, count in statuses[:STATUSES_SHOWN]]
     if rest := statuses[STATUSES_SHOWN:]:
-        found.append((words.other_statuses(len(rest)), sum(count for _, count in rest), False))
+        found.append((phrases.other_statuses(len(rest)), sum(count for _, count in rest), False))
     return [Bar(name=name, count=count, share=count / summary.rows, failed=failed) for name, count, failed in found]
 
 
@@ -119,14 +121,14 @@ def _case(analysis: Analysis, window: Window) -> Case:
     return Case(
         name=shown(str(analysis.id)),
         moment=moment(analysis.created_at, window.zone, _clock(window)),
-        status=shown(analysis.status or words.NO_STATUS),
+        status=shown(analysis.status or phrases.NO_STATUS),
         failed=is_failed_status(analysis.status),
-        toll=words.toll(_figure(analysis.records_failed), _figure(analysis.records_processed), took),
+        toll=phrases.toll(_figure(analysis.records_failed), _figure(analysis.records_processed), took),
     )
 
 
 def _clock(window: Window) -> str:
-    """Give the form in which a moment of `window` is told: with its date where the window has more than one."""
+    """Give the form in which a moment of `window` is content: with its date where the window has more than one."""
     first, last = (at.astimezone(window.zone).date() for at in (window.start, window.end - timedelta(microseconds=1)))
     return "%H:%M:%S" if first == last else "%Y-%m-%d %H:%M:%S"
 

@@ -14,9 +14,9 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from ..phrases import english as words
+from ..phrases import english as phrases
 from ..phrases.formats import rate
-from .content import Bar, Case, Labelled, Told
+from .content import Bar, Case, Content, Labelled
 
 _TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;"
@@ -33,7 +33,7 @@ class _Markup(str):
     __slots__ = ()
 
 
-def rendered(told: Told, whereabouts: str, *, apart: bool, link: str) -> str:
+def rendered(content: Content, whereabouts: str, *, apart: bool, link: str) -> str:
     """Write the page; everything in it is escaped.
 
     `whereabouts` tells where the workbook is; it stands on top where that is `apart` from the mail, behind `link` or
@@ -41,22 +41,22 @@ def rendered(told: Told, whereabouts: str, *, apart: bool, link: str) -> str:
     """
     sections = [
         _where(whereabouts, link) if apart else "",
-        _note(told.remarks),
-        _note(told.oddities, words.ODD_DATA),
-        _cards([*told.figures, *told.details]),
-        _listed(words.STATUSES, map(_bar, told.bars)),
-        _listed(told.worst_title, map(_case, told.worst)),
+        _note(content.remarks),
+        _note(content.anomalies, phrases.ODD_DATA),
+        _cards([*content.figures, *content.details]),
+        _listed(phrases.STATUSES, map(_bar, content.bars)),
+        _listed(content.worst_title, map(_case, content.worst)),
     ]
     return _part(
         "page",
-        language=words.LANGUAGE,
-        title=told.title,
-        label=told.label,
-        marks=told.marks,
-        headline=told.headline,
-        comparison=told.comparison,
+        language=phrases.LANGUAGE,
+        title=content.title,
+        label=content.label,
+        marks=content.marks,
+        headline=content.headline,
+        comparison=content.comparison,
         filler=_Markup("&#847;&zwnj;&nbsp;" * _FILLER_SIGNS),
-        compared=_part("compared", text=told.comparison) if told.comparison else "",
+        compared=_part("compared", text=content.comparison) if content.comparison else "",
         sections=_joined(sections),
         foot="" if apart else whereabouts,
     )
@@ -65,7 +65,7 @@ def rendered(told: Told, whereabouts: str, *, apart: bool, link: str) -> str:
 def _where(whereabouts: str, link: str) -> str:
     if not link:
         return _note([whereabouts])
-    return _part("download", whereabouts=whereabouts, link=link, download=words.DOWNLOAD)
+    return _part("download", whereabouts=whereabouts, link=link, download=phrases.DOWNLOAD)
 
 
 def _note(lines: Sequence[str], name: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The forms of what is told: a mail's subject, text and page, a chat's caption; and the alert when something failed.
+"""The forms of what is content: a mail's subject, text and page, a chat's caption; and the alert when something failed.
 
 Nothing of the table stands in a subject.
 """
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..domain.attachment import File
+from ..domain.attachment import Attachment
 from ..domain.window import Window
-from ..phrases import english as words
+from ..phrases import english as phrases
 from . import html as letter
 from .caption import _caption
-from .content import Told
+from .content import Content
 from .text import _text
 
 
@@ -41,29 +41,29 @@ class Report(Struct, frozen=True, kw_only=True):
     identity: str
     created: datetime
     attachment: Path
-    worded: Callable[[File], Wording]
+    worded: Callable[[Attachment], Wording]
     repeats: str = ""
-    stored: Callable[[], Awaitable[File]] | None = None
-    moved: File | None = None
+    stored: Callable[[], Awaitable[Attachment]] | None = None
+    moved: Attachment | None = None
 
     @property
-    def file(self) -> File:
+    def file(self) -> Attachment:
         """Where the workbook is: sent along, unless it was moved."""
-        return self.moved or File(name=self.attachment.name, size=self.attachment.stat().st_size)
+        return self.moved or Attachment(name=self.attachment.name, size=self.attachment.stat().st_size)
 
 
-def worded(file: File, told: Told, window: Window) -> Wording:
+def worded(file: Attachment, content: Content, window: Window) -> Wording:
     """Write a report for every channel."""
     in_mail, in_chat = (_whereabouts(file, window, channel) for channel in ("email", "Telegram"))
     return Wording(
-        subject=f"{words.SENDER} {told.title} - {told.label}{told.marks}",
-        text=_text(told, in_mail, file),
-        html=letter.rendered(told, in_mail, apart=not file.along, link=file.link),
-        caption=_caption(told, in_chat, file),
+        subject=f"{phrases.SENDER} {content.title} - {content.label}{content.marks}",
+        text=_text(content, in_mail, file),
+        html=letter.rendered(content, in_mail, apart=not file.along, link=file.link),
+        caption=_caption(content, in_chat, file),
     )
 
 
-def _whereabouts(file: File, window: Window, channel: str) -> str:
+def _whereabouts(file: Attachment, window: Window, channel: str) -> str:
     if file.link:
-        return words.linked(file.size, file.until, window, channel)
-    return words.left_out(file.left_out) if file.left_out else words.attached(file.name)
+        return phrases.linked(file.size, file.until, window, channel)
+    return phrases.left_out(file.left_out) if file.left_out else phrases.attached(file.name)

@@ -63,13 +63,13 @@ def comparison(window: Window, rows: int, before: int | None) -> str:
     return f"{abs(rows - before):,} {'more' if rows > before else 'fewer'} than {span} ({before:,})."
 
 
-def to_look_at(failed: int, oddities: Sequence[str]) -> str:
+def to_look_at(failed: int, anomalies: Sequence[str]) -> str:
     """Say in one line what is wrong: how many analyses failed, and what is odd."""
-    wrong = [f"{analyses(failed)} failed" if failed else "", *oddities]
+    wrong = [f"{analyses(failed)} failed" if failed else "", *anomalies]
     return f"To look at: {'; '.join(filter(None, wrong))}" if any(wrong) else ""
 
 
-def oddity(what: str, count: int) -> str:
+def anomaly(what: str, count: int) -> str:
     """Say what is odd, and how often."""
     return f"{shown(what, 80)}: {analyses(count)}"
 
@@ -129,20 +129,3 @@ def _span(window: Window) -> str:
     if window.template == "hourly":
         return "hour"
     return "day" if window == day_of(window.start.astimezone(window.zone).date(), window.zone) else "24 hours"
-
-
-def outlook(ledger: str, catch_up: int, *, in_a_job: bool, settled: bool = False) -> str:
-    """Say whether a report that failed will be sent by itself, with that REPORT_LEDGER and REPORT_CATCH_UP.
-
-    `settled`: it was refused, or went without its workbook, which no later run changes by itself.
-    """
-    if ledger == "supabase":
-        if settled:
-            return "Nothing will send by itself what was refused or went without its workbook."
-        return f"The next runs make it good by themselves, up to {catch_up} windows back."
-    if not in_a_job:
-        return "Nothing will send it by itself."
-    return (
-        "Unless Kubernetes restarts this very Job, nothing will send it by itself; "
-        "and as the ledger ends with the pod, the command sends it to everyone."
-    )

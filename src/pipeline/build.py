@@ -16,14 +16,14 @@ from ..domain.summary import Summary
 from ..domain.window import Window, to_compare_with
 from ..errors import RowsMissingError, TimeLimitError
 from ..message import report as message
-from ..message.content import tell
+from ..message.content import describe
 from ..message.report import Report
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
-from ..runtime.retry import Patience
+from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
 from ..supabase.storage import Shelf, Storage
-from ..workbook.writer import ReportWorkbook, translated
+from ..workbook.writer import WorkbookWriter, translated
 
 logger = logging.getLogger(__name__)
 COMPARISON_LIMIT = 3.0
@@ -36,7 +36,7 @@ class Builder(Struct, frozen=True, kw_only=True):
     settings: Settings
     table: AnalysesTable
     storage: Storage | None
-    patience: Patience
+    policy: RetryPolicy
     clock: Callable[[], datetime]
 
     @asynccontextmanager
@@ -47,14 +47,14 @@ class Builder(Struct, frozen=True, kw_only=True):
 
         Its workbook is in a folder of its own, so that no other run can replace it before it is sent; the folder is
         removed at the end of the block.
-        Raise TimeLimitError at the end of patience, SourceError or WorkbookError for what they say.
+        Raise TimeLimitError when the deadline has passed, SourceError or WorkbookError for what they say.
         """
         report_dir = self.settings.report.report_dir
         with ExitStack() as stack:
             with translated(f"{report_dir}"):
                 folder = stack.enter_context(private_folder(report_dir, self.clock()))
             try:
-                async with asyncio.timeout_at(self.patience.deadline):
+                async with asyncio.timeout_at(self.policy.deadline):
                     built = await self._build_whole(folder, window, resent=resent, late=late, remarks=remarks)
             except TimeoutError:
                 raise TimeLimitError(self.settings.report.report_time_limit) from None
@@ -78,7 +78,7 @@ class Builder(Struct, frozen=True, kw_only=True):
     ) -> tuple[Report | None, Summary]:
         """Read the window into a workbook; there is no report of an empty one that is to be skipped."""
         summary, began = Summary(), self.clock()
-        with ReportWorkbook(window) as workbook:
+        with WorkbookWriter(window) as workbook:
             async with aclosing(self.table.pages(window)) as pages:
                 with rows_bar() as advance:
                     async for page in pages:
@@ -102,7 +102,7 @@ class Builder(Struct, frozen=True, kw_only=True):
         seconds = (created - began).total_seconds()
         extra = {"event": "built", "seconds": seconds, **figures}
         logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
-        told = tell(window, summary, late=late, remarks=remarks, before=before)
+        content = describe(window, summary, late=late, remarks=remarks, before=before)
         identity = self._identity(window)
         delivery = f"{identity}.resend.{resent}" if resent else identity
         report = Report(
@@ -112,15 +112,15 @@ class Builder(Struct, frozen=True, kw_only=True):
             created=created,
             attachment=attachment,
             stored=Shelf(self.storage, attachment, delivery) if self.storage else None,
-            worded=cache(lambda file: message.worded(file, told, window)),
+            worded=cache(lambda file: message.worded(file, content, window)),
         )
         return report, summary
 
     async def _counted_before(self, window: Window) -> int | None:
-        """Count the window before, to compare with; None if that can't be told soon."""
+        """Count the window before, to compare with; None if that can't be content soon."""
         earlier = to_compare_with(window)
         try:
-            async with asyncio.timeout(min(COMPARISON_LIMIT, self.patience.left() / 2)):
+            async with asyncio.timeout(min(COMPARISON_LIMIT, self.policy.left() / 2)):
                 return await self.table.count(earlier.start, earlier.end)
         except Exception as error:  # a report without its comparison is still the report
             logger.info("%s is not compared with: %s", earlier.label(), error or "counting took too long")

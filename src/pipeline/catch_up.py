@@ -6,11 +6,12 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ..config.kubernetes import command_again
+from ..channels.interface import addresses
+from ..config.kubernetes import rerun_command
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, ReportError
-from ..ledger.claim import Ledger, addresses
 from ..ledger.history import History, as_ranges, read_history
+from ..ledger.interface import Ledger
 from ..message.alert import Failure
 from .late_rows import find_late_rows, note_late_rows
 from .report_window import Producer, Result
@@ -40,7 +41,7 @@ async def produce_with_catch_up(producer: Producer, window: Window, *, resend: b
     if result.sent:
         await note_late_rows(producer.ledger, late)
     for missed in history.missed():
-        if not producer.patience.allows(0):
+        if not producer.policy.allows(0):
             extra = {"event": "postponed", "window": as_option(missed)}
             logger.warning("No time is left for %s; the next run makes it good", missed.label(), extra=extra)
             break
@@ -70,7 +71,7 @@ async def _tell_of_unreadable(producer: Producer, history: History) -> list[Wind
     failures = [Failure(what=f"the ledger, {window.label()}", why=str(error)) for window, error in found]
     for failure in failures:
         logger.error("%s", failure.why, extra={"event": "ledger_failed"})
-    taken = found and await producer.alarm.raise_for(None, failures, owed=()) == "now"
+    taken = found and await producer.alerts.send(None, failures, owed=()) == "now"
     return [window for window, _ in found] if taken else []
 
 
@@ -83,22 +84,22 @@ async def _tell_of_out_of_reach(producer: Producer, windows: Sequence[Window]) -
     if not ranges:
         return []
     named = [window for one in ranges for window in one]
-    commands = [command_again(one[0], producer.settings.report, count=len(one)) for one in ranges]
+    commands = [rerun_command(one[0], producer.settings.report, count=len(one)) for one in ranges]
     listed = [
         f"{one[0].label()}, {len(one)} in a row:\n{command}" for one, command in zip(ranges, commands, strict=True)
     ]
     why = "They are further back than REPORT_CATCH_UP reaches, so no run will send them by itself. To send them, run:"
     what = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}"
     failure = Failure(what=what, why="\n".join([why, *listed]))
-    return named if await producer.alarm.raise_for(None, [failure], owed=()) == "now" else []
+    return named if await producer.alerts.send(None, [failure], owed=()) == "now" else []
 
 
 async def _note_told(ledger: Ledger, window: Window, watermark: datetime, unreadable: Sequence[Window]) -> None:
     """Remember in the record of the run's own `window` what somebody was told of."""
     try:
-        async with ledger.claim(window) as book:
-            book.record.watermark = watermark
-            book.record.unreadable += [one.start for one in unreadable]
-            await book.save()
+        async with ledger.claim(window) as claim:
+            claim.record.watermark = watermark
+            claim.record.unreadable += [one.start for one in unreadable]
+            await claim.save()
     except LedgerError as error:
         logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})

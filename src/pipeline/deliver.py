@@ -8,12 +8,13 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ..channels.interface import Channel, Limits, Outcome, not_delivered
+from ..channels.interface import Channel, Limits
+from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, meanwhile
-from ..ledger.claim import Book
+from ..ledger.claim import Claim
 from ..message.report import Report
-from ..runtime.retry import Patience
-from .oversize import Parcel
+from ..runtime.retry import RetryPolicy
+from .oversize import OversizeFallback
 
 logger = logging.getLogger(__name__)
 SEND_LIMIT = 360.0
@@ -22,13 +23,13 @@ ALERT_LIMIT = 20.0
 """Seconds for an alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
 
 
-async def deliver(report: Report, channels: Sequence[Channel], book: Book, patience: Patience) -> list[Outcome]:
+async def deliver(report: Report, channels: Sequence[Channel], claim: Claim, policy: RetryPolicy) -> list[Outcome]:
     """Send `report` to all who are owed it, channels side by side; return the outcome of each of them.
 
     A channel that fails, even in a way nobody foresaw, neither stops nor delays another.
-    Raise LedgerError if `book` can't be written; what was sent then may be sent again.
+    Raise LedgerError if `claim` can't be written; what was sent then may be sent again.
     """
-    jobs = [_through(channel, report, book, patience) for channel in channels]
+    jobs = [_through(channel, report, claim, policy) for channel in channels]
     by_channel = await asyncio.gather(*jobs, return_exceptions=True)
     for failed in by_channel:
         if isinstance(failed, BaseException):  # the ledger's; the other channels have come to their end
@@ -36,35 +37,38 @@ async def deliver(report: Report, channels: Sequence[Channel], book: Book, patie
     return [outcome for outcomes in by_channel if isinstance(outcomes, list) for outcome in outcomes]
 
 
-async def _through(channel: Channel, report: Report, book: Book, patience: Patience) -> list[Outcome]:
-    """Send by one channel, and again to those for whom that may help, as long as patience allows.
+async def _through(channel: Channel, report: Report, claim: Claim, policy: RetryPolicy) -> list[Outcome]:
+    """Send by one channel, and again to those for whom that may help, until the deadline.
 
     Where the workbook is too large, it goes once more without. What may have arrived is repeated once, and then left
     to the next run: a server that never answers would be sent copy after copy.
     """
-    owed = book.owed(channel.name)
-    parcel, repeats = Parcel(channel.name, report, book.bare(channel.name)), book.unseen(channel.name)
+    owed = claim.owed(channel.name)
+    fallback, repeats = (
+        OversizeFallback(channel.name, report, claim.bare(channel.name)),
+        claim.unconfirmed(channel.name),
+    )
     final: list[Outcome] = []
     seen: dict[str, str] = {}
-    for attempt, wait in enumerate(patience.waits(), 1):
+    for attempt, wait in enumerate(policy.waits(), 1):
         if not owed:
             break
-        outcomes = await _round(channel, parcel, owed, repeats, book, patience)
-        outcomes = [_with_cause(one, seen, cut_off=not patience.left()) for one in outcomes]
+        outcomes = await _round(channel, fallback, owed, repeats, claim, policy)
+        outcomes = [_with_cause(one, seen, cut_off=not policy.left()) for one in outcomes]
         ambiguous = {outcome.recipient for outcome in outcomes if outcome.ambiguous}
         repeated, repeats = ambiguous & repeats, repeats | ambiguous
         too_large = [outcome for outcome in outcomes if outcome.too_large]
         failed = [outcome for outcome in outcomes if outcome.retry and not outcome.too_large]
         failed = [outcome for outcome in failed if outcome.recipient not in repeated]
         # One that wants to be left alone for longer than there is time doesn't give up the others.
-        failed = [outcome for outcome in failed if patience.allows(max(wait, outcome.retry_after))]
+        failed = [outcome for outcome in failed if policy.allows(max(wait, outcome.retry_after))]
         wait = max([wait, *(outcome.retry_after for outcome in failed)])
         owed = tuple(outcome.recipient for outcome in (*too_large, *failed))
         final += [replace(outcome, attempt=attempt) for outcome in outcomes if outcome.recipient not in owed]
         if too_large:
             extra = {"event": "retry", "channel": channel.name, "attempt": attempt}
             logger.warning("%s: %s Going on without the file.", channel.name, too_large[0].failure, extra=extra)
-            await parcel.lighten(too_large[0].failure)
+            await fallback.lighten(too_large[0].failure)
         if failed:
             logger.warning(
                 "%s, attempt %d: %s Trying again in %.1f s.",
@@ -94,26 +98,26 @@ def _with_cause(outcome: Outcome, seen: dict[str, str], *, cut_off: bool) -> Out
 
 async def _round(
     channel: Channel,
-    parcel: Parcel,
+    fallback: OversizeFallback,
     owed: Sequence[str],
     repeats: frozenset[str],
-    book: Book,
-    patience: Patience,
+    claim: Claim,
+    policy: RetryPolicy,
 ) -> list[Outcome]:
     """Send once to each of `owed`, but to those who have it as well as it can be sent now."""
-    outcomes = parcel.spared(owed)
-    await book.note(outcomes)
+    outcomes = fallback.spared(owed)
+    await claim.note(outcomes)
     spared = {outcome.recipient for outcome in outcomes}
     rest = tuple(recipient for recipient in owed if recipient not in spared)
     batches = [(one,) for one in rest] if channel.one_by_one or not rest else [rest]
     for place, batch in enumerate(batches):
-        await book.sending(channel.name, batch)
+        await claim.sending(channel.name, batch)
         began = time.monotonic()
-        answers = await _attempt(channel, parcel.report, batch, repeats, _limits(patience, len(batches) - place))
+        answers = await _attempt(channel, fallback.report, batch, repeats, _limits(policy, len(batches) - place))
         seconds = time.monotonic() - began
-        outcomes += (judged := [replace(parcel.judged(answer), seconds=seconds) for answer in answers])
+        outcomes += (judged := [replace(fallback.judged(answer), seconds=seconds) for answer in answers])
         # What an earlier attempt may have brought is still there, whatever this one failed of.
-        await book.note([replace(one, ambiguous=one.ambiguous or one.recipient in repeats) for one in judged])
+        await claim.note([replace(one, ambiguous=one.ambiguous or one.recipient in repeats) for one in judged])
     return outcomes
 
 
@@ -128,14 +132,14 @@ async def _attempt(
         return not_delivered(channel.name, recipients, DeliveryError(why, ambiguous=True))
 
 
-def _limits(patience: Patience, to_come: int) -> Limits:
+def _limits(policy: RetryPolicy, to_come: int) -> Limits:
     """Limit the next of the sendings `to_come`: no slow answer may use up the time of those behind it."""
-    longest = min(patience.send_limit, patience.left())
-    answer = min(patience.send_limit, patience.left() / to_come)
+    longest = min(policy.send_limit, policy.left())
+    answer = min(policy.send_limit, policy.left() / to_come)
     return Limits(deadline=asyncio.get_running_loop().time() + longest, answer=answer)
 
 
-async def raise_alert(text: str, at: datetime, channels: Sequence[Channel]) -> bool:
+async def send_alert(text: str, at: datetime, channels: Sequence[Channel]) -> bool:
     """Send `text`, written at `at`, through the first channel that takes it; tell whether one did, and never raise."""
     if not channels:  # what it is about was logged before
         logger.error("Nobody could be alerted: no channel has whole settings", extra={"event": "nobody_alerted"})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 from pydantic import SecretStr
 
-from ..runtime.connection import CONNECTION_ERRORS, trouble
+from ..runtime.connection import CONNECTION_ERRORS, diagnose
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 5.0
@@ -40,7 +40,7 @@ class Heartbeat:
             async with asyncio.timeout(TIMEOUT), httpx.AsyncClient(verify=self._tls, timeout=TIMEOUT) as session:
                 answer = await session.post(f"{self._url}{path}", content=reason.encode())
         except (*CONNECTION_ERRORS, TimeoutError) as error:
-            why = trouble(error).what
+            why = diagnose(error).reason
         else:
             why = "" if answer.is_success else f"it answered with HTTP {answer.status_code}"
         if why:

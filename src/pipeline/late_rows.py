@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, SourceError
-from ..ledger.claim import Ledger
 from ..ledger.history import History
+from ..ledger.interface import Ledger
 from ..ledger.record import Record
-from ..phrases import english as words
+from ..phrases import english as phrases
 from ..supabase.analyses import AnalysesTable
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class LateRows(Struct, frozen=True, kw_only=True):
     @property
     def remark(self) -> str:
         """The sentence for the next message."""
-        return words.late_rows(self.window, self.more, skipped=self.skipped)
+        return phrases.late_rows(self.window, self.more, skipped=self.skipped)
 
 
 async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:
@@ -65,8 +65,8 @@ async def note_late_rows(ledger: Ledger, late: Sequence[LateRows]) -> None:
     """Remember what was told, so that it is told once a change."""
     for one in late:
         try:
-            async with ledger.claim(one.window) as book:
-                book.record.late_rows = one.more
-                await book.save()
+            async with ledger.claim(one.window) as claim:
+                claim.record.late_rows = one.more
+                await claim.save()
         except LedgerError as error:
             logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(one.window)})

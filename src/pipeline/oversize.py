@@ -4,14 +4,14 @@ from collections.abc import Sequence, Set
 
 from msgspec.structs import replace
 
-from ..channels.interface import Outcome
-from ..domain.attachment import File
+from ..domain.attachment import Attachment
+from ..domain.outcome import Outcome
 from ..errors import StorageError
 from ..message.report import Report
-from ..phrases import english as words
+from ..phrases import english as phrases
 
 
-class Parcel:
+class OversizeFallback:
     """Holds `report` as it goes now. `bare` are those who had it without its workbook: they don't get that again."""
 
     def __init__(self, channel: str, report: Report, bare: Set[str]) -> None:
@@ -28,7 +28,7 @@ class Parcel:
             file = await stored()
         except StorageError as error:
             self._why = f"The report went without its workbook. {too_large} {error}"
-            file = replace(file, left_out=words.too_large(self._channel, file.size))
+            file = replace(file, left_out=phrases.too_large(self._channel, file.size))
         self.report = replace(self.report, moved=file)
 
     def spared(self, recipients: Sequence[str]) -> list[Outcome]:
@@ -51,7 +51,7 @@ class Parcel:
         return Outcome(channel=self._channel, recipient=recipient, state="without file", failure=self._why)
 
 
-async def _nowhere() -> File:
+async def _nowhere() -> Attachment:
     raise StorageError(
         "Set REPORT_BUCKET to a private bucket of Supabase Storage, so that a link can go in its place, "
         "then run this window again."

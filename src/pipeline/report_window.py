@@ -8,18 +8,20 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..channels.interface import Channel, Outcome
+from ..channels.interface import Channel, addresses
 from ..config.loader import Settings
+from ..domain.outcome import Outcome
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, ReportError, TimeLimitError
-from ..ledger.claim import Book, Ledger, addresses
+from ..ledger.claim import Claim
+from ..ledger.interface import Ledger
 from ..ledger.record import Trigger
 from ..message.alert import STOPPED, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
-from ..runtime.retry import Patience
+from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
-from .alerts import Alarm
+from .alerts import Alerts
 from .build import Builder
 from .deliver import deliver
 
@@ -51,8 +53,8 @@ class Producer(Struct, frozen=True, kw_only=True):
     builder: Builder
     ledger: Ledger
     channels: Sequence[Channel]
-    alarm: Alarm
-    patience: Patience
+    alerts: Alerts
+    policy: RetryPolicy
     clock: Callable[[], datetime]
     again: Callable[[Window], str]
     resender: str
@@ -79,90 +81,90 @@ class Producer(Struct, frozen=True, kw_only=True):
     ) -> Result:
         late = trigger == "catch_up"
         try:
-            async with self.ledger.claim(window) as book:
+            async with self.ledger.claim(window) as claim:
                 try:
                     resend_by = self.resender if resend else ""
-                    await book.open_for(self.channels, trigger, resend_by=resend_by, watermark=watermark)
-                    return await self._claimed(window, book, late=late, remarks=remarks)
+                    await claim.open_for(addresses(self.channels), trigger, resend_by=resend_by, watermark=watermark)
+                    return await self._claimed(window, claim, late=late, remarks=remarks)
                 except asyncio.CancelledError:
-                    await self._stopped(window, book)
+                    await self._stopped(window, claim)
                     raise
                 except TimeLimitError as error:
                     if late:
                         logger.warning("%s The next run makes it good.", error, extra={"event": "postponed"})
                         return Result(code=1, known=True, words=f"failed: {error.stage}", why=str(error))
-                    return await self._failed(window, error.stage, str(error), book)
+                    return await self._failed(window, error.stage, str(error), claim)
                 except ReportError as error:
-                    return await self._failed(window, error.stage, str(error), book)
+                    return await self._failed(window, error.stage, str(error), claim)
                 except Exception as error:
                     logger.exception("The run broke down", extra={"event": "broke_down"})
                     why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
-                    return await self._failed(window, "the run", why, book)
+                    return await self._failed(window, "the run", why, claim)
         except LedgerError as error:
             return await self._failed(window, error.stage, str(error), None)
 
-    async def _claimed(self, window: Window, book: Book, *, late: bool, remarks: Sequence[str]) -> Result:
-        if not any(book.owed(channel.name) for channel in self.channels):
-            self._log_delivered_before(window, book)
-            words = "skipped before" if book.record.is_skipped else "delivered before"
-            return Result(code=0, words=words, rows=book.record.rows)
-        building = self.builder.build(window, resent=book.record.resent, late=late, remarks=remarks)
+    async def _claimed(self, window: Window, claim: Claim, *, late: bool, remarks: Sequence[str]) -> Result:
+        if not any(claim.owed(channel.name) for channel in self.channels):
+            self._log_delivered_before(window, claim)
+            words = "skipped before" if claim.record.is_skipped else "delivered before"
+            return Result(code=0, words=words, rows=claim.record.rows)
+        building = self.builder.build(window, resent=claim.record.resent, late=late, remarks=remarks)
         async with building as (report, summary):
             if report is None:
-                return await self._skip(window, book)
-            book.record.rows, book.record.late_rows = summary.rows, 0  # saved with the first sending
+                return await self._skip(window, claim)
+            claim.record.rows, claim.record.late_rows = summary.rows, 0  # saved with the first sending
             size = report.attachment.stat().st_size
-            outcomes = await deliver(report, self.channels, book, self.patience)
-            result = replace(await self._conclude(window, book, outcomes), rows=summary.rows, bytes=size)
+            outcomes = await deliver(report, self.channels, claim, self.policy)
+            result = replace(await self._conclude(window, claim, outcomes), rows=summary.rows, bytes=size)
             if late and result.code == 0:  # nobody looks for it; the present window's stays
                 take_away(report.attachment, self.settings.report.report_dir)
             return result
 
-    async def _conclude(self, window: Window, book: Book, outcomes: Sequence[Outcome]) -> Result:
+    async def _conclude(self, window: Window, claim: Claim, outcomes: Sequence[Outcome]) -> Result:
         failed = [outcome for outcome in outcomes if not outcome.delivered]
         done = f"{len(outcomes) - len(failed)} of {len(outcomes)}"
         words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
         logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
         notices = [Failure(what="nothing yet", why=outcome.notice) for outcome in outcomes if outcome.notice]
         if notices:
-            await self.alarm.raise_for(None, notices)
+            await self.alerts.send(None, notices)
         if failed:
-            told = await self.alarm.raise_for(window, _failures(failed), book=book, outcomes=outcomes)
+            told = await self.alerts.send(window, _failures(failed), claim=claim, outcomes=outcomes)
             return Result(
                 code=1, sent=len(failed) < len(outcomes), known=told == "before", words=words, why=failed[0].failure
             )
-        if book.record.is_done(addresses(self.channels)):
-            await self.alarm.all_clear(window, book)
+        if claim.record.is_done(addresses(self.channels)):
+            await self.alerts.all_clear(window, claim)
         return Result(code=0, sent=True, words=words)
 
-    async def _skip(self, window: Window, book: Book) -> Result:
-        await book.skip(self.channels)
+    async def _skip(self, window: Window, claim: Claim) -> Result:
+        await claim.skip()
         logger.info("%s: skipped: no rows", window.label(), extra={"event": "skipped"})
-        if book.record.is_done(addresses(self.channels)):
-            await self.alarm.all_clear(window, book)
+        if claim.record.is_done(addresses(self.channels)):
+            await self.alerts.all_clear(window, claim)
         return Result(code=0, words="skipped: no rows", rows=0)
 
-    async def _failed(self, window: Window, stage: str, why: str, book: Book | None) -> Result:
+    async def _failed(self, window: Window, stage: str, why: str, claim: Claim | None) -> Result:
         logger.error("%s", why, extra={"event": "failed", "stage": stage})
-        told = await self.alarm.raise_for(window, [Failure(what=stage, why=why)], book=book)
+        told = await self.alerts.send(window, [Failure(what=stage, why=why)], claim=claim)
         return Result(code=1, known=told == "before", words=f"failed: {stage}", why=why)
 
-    async def _stopped(self, window: Window, book: Book) -> None:
+    async def _stopped(self, window: Window, claim: Claim) -> None:
         """Tell of a run that was stopped from outside, unless its window was told of already."""
-        self.alarm.knows_of_stop = True
-        if book.record.is_done(addresses(self.channels)):
-            end = "skipped" if book.record.is_skipped else "delivered"
+        self.alerts.knows_of_stop = True
+        if claim.record.is_done(addresses(self.channels)):
+            end = "skipped" if claim.record.is_skipped else "delivered"
             logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
             return
         logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
-        if not book.record.alerted or book.record.cleared:
-            await self.alarm.raise_for(window, [STOPPED], book=book)
+        if not claim.record.alerted or claim.record.cleared:
+            await self.alerts.send(window, [STOPPED], claim=claim)
 
-    def _log_delivered_before(self, window: Window, book: Book) -> None:
-        end = "skipped before, for it had no rows" if book.record.is_skipped else "delivered before"
+    def _log_delivered_before(self, window: Window, claim: Claim) -> None:
+        end = "skipped before, for it had no rows" if claim.record.is_skipped else "delivered before"
         extra = {"event": "delivered_before"}
         logger.info("%s was %s. To send it again: %s", window.label(), end, self.again(window), extra=extra)
-        for entry in book.record.entries:
+        for entry in claim.record.entries:
             extra |= {"channel": entry.channel, "recipient": entry.recipient}
             logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at, extra=extra)
 

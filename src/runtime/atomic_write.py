@@ -17,7 +17,7 @@ _LEFT_OVER = timedelta(days=1)
 
 
 @contextmanager
-def written_beside(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """Open a new file beside `path`, for its owner only, that takes its name when the block is done without error.
 
     A `durable` one is on the disk by then, so that not even a loss of power takes it back.
@@ -60,7 +60,7 @@ def put_in_place(file: Path, folder: Path) -> Path:
     Not as a hard link: what somebody did to the one would be done to the other.
     """
     path = folder / file.name
-    with written_beside(path) as copy, file.open("rb") as content:
+    with atomic_write(path) as copy, file.open("rb") as content:
         shutil.copyfileobj(content, copy, 1 << 20)
     return path
 

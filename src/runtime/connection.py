@@ -11,38 +11,46 @@ from msgspec import Struct
 from ..errors import ReportError
 
 
-class Trouble(Struct, frozen=True, kw_only=True):
-    """A failed connection: `what` completes "the server … because", `mend` is a sentence.
+class ConnectionFailure(Struct, frozen=True, kw_only=True):
+    """A failed connection: `reason` completes "the server … because", `remedy` is a sentence.
 
     `transient` tells whether it may be gone at the next attempt.
     """
 
-    what: str
-    mend: str
+    reason: str
+    remedy: str
     transient: bool = True
 
 
-_TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
+_FAILURES: tuple[tuple[tuple[type[BaseException], ...], ConnectionFailure], ...] = (
     (
         (TimeoutError, httpx.TimeoutException),
-        Trouble(what="it did not answer in time", mend="Look at the server's load and at the network between"),
+        ConnectionFailure(
+            reason="it did not answer in time", remedy="Look at the server's load and at the network between"
+        ),
     ),
     (
         (socket.gaierror,),
-        Trouble(what="its host name is not known", mend="Check the name, and that DNS works from here"),
+        ConnectionFailure(reason="its host name is not known", remedy="Check the name, and that DNS works from here"),
     ),
     (
         (ssl.SSLError,),
-        Trouble(
-            what="it does not speak TLS there", mend="Check the port, and that the address is right", transient=False
+        ConnectionFailure(
+            reason="it does not speak TLS there",
+            remedy="Check the port, and that the address is right",
+            transient=False,
         ),
     ),
     (
         (ConnectionRefusedError,),
-        Trouble(what="nothing listens on that port", mend="Check host and port, and that the server is up"),
+        ConnectionFailure(
+            reason="nothing listens on that port", remedy="Check host and port, and that the server is up"
+        ),
     ),
 )
-_CUT_OFF = Trouble(what="the connection broke off", mend="Look at the server's log and at the network between")
+_CUT_OFF = ConnectionFailure(
+    reason="the connection broke off", remedy="Look at the server's log and at the network between"
+)
 _NO_REASONS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """Errors of TLS that tell only that the connection ended, or that data was being waited for."""
 
@@ -56,17 +64,17 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def trouble(error: BaseException) -> Trouble:
+def diagnose(error: BaseException) -> ConnectionFailure:
     """Find out what a failed connection failed of, looking through the exceptions that `error` came from."""
     causes = [cause for cause in _causes(error) if not isinstance(cause, _NO_REASONS)]
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Trouble(
-                what=f"its certificate is not trusted ({cause.verify_message.rstrip('.')})",
-                mend="Correct the host name, or set SSL_CERT_FILE to the authority that signed it",
+            return ConnectionFailure(
+                reason=f"its certificate is not trusted ({cause.verify_message.rstrip('.')})",
+                remedy="Correct the host name, or set SSL_CERT_FILE to the authority that signed it",
                 transient=False,
             )
-    for types, found in _TROUBLES:
+    for types, found in _FAILURES:
         if any(isinstance(cause, types) for cause in causes):
             return found
     return _CUT_OFF

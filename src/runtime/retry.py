@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Patience(Struct, frozen=True, kw_only=True):
+class RetryPolicy(Struct, frozen=True, kw_only=True):
     """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end.
 
     `send_limit`: seconds for one sending of a report.
@@ -45,14 +45,14 @@ class Patience(Struct, frozen=True, kw_only=True):
         return asyncio.get_running_loop().time() + wait < self.deadline
 
 
-async def again(action: Callable[[], Awaitable[T]], patience: Patience) -> T:
-    """Do `action` until it succeeds; raise its error if that is not transient, or patience is at its end."""
-    for attempt, wait in enumerate(patience.waits(), 1):
+async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
+    """Do `action` until it succeeds; raise its error if it is not transient or the deadline leaves no time."""
+    for attempt, wait in enumerate(policy.waits(), 1):
         try:
             return await action()
         except ReportError as error:
             wait = max(wait, error.retry_after)
-            if not error.transient or not patience.allows(wait):
+            if not error.transient or not policy.allows(wait):
                 raise
             extra = {"event": "retry", "stage": error.stage, "attempt": attempt}
             logger.warning("%s Trying again in %.1f s.", meanwhile(str(error)), wait, extra=extra)

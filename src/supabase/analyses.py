@@ -19,8 +19,8 @@ from postgrest import AsyncSelectRequestBuilder, CountMethod
 from ..domain.analysis import COLUMNS, Analysis
 from ..domain.window import Window
 from ..errors import BadAnswerError, HiddenRowsError, RowsMissingError, SourceRefusedError
-from ..runtime.retry import Patience, again
-from .client import Rest
+from ..runtime.retry import RetryPolicy, retry
+from .client import PostgrestClient
 from .decode import read_page
 
 PAGE_ROWS = 5000
@@ -39,10 +39,10 @@ class Page(Struct, frozen=True, kw_only=True):
 class AnalysesTable:
     """The table of analyses in a Supabase project."""
 
-    def __init__(self, rest: Rest, name: str, patience: Patience) -> None:
-        self._rest = rest
+    def __init__(self, client: PostgrestClient, name: str, policy: RetryPolicy) -> None:
+        self._client = client
         self._name = name
-        self._patience = patience
+        self._policy = policy
 
     async def pages(self, window: Window, page_rows: int = PAGE_ROWS) -> AsyncGenerator[Page]:
         """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
@@ -69,7 +69,7 @@ class AnalysesTable:
             yield Page(rows=rows, counted=counted)
         if arrived < counted:
             raise RowsMissingError(arrived=arrived, counted=counted, table=self._name)
-        if arrived == 0 and not self._rest.sees_all:
+        if arrived == 0 and not self._client.sees_all:
             await self._look_for_any_row()
 
     async def _first(self, window: Window, page_rows: int) -> tuple[list[Analysis], int]:
@@ -91,20 +91,20 @@ class AnalysesTable:
 
     async def _look_for_any_row(self) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
-        _, rows = await self._ask(self._rest.table(self._name).select(*COLUMNS).limit(1))
+        _, rows = await self._ask(self._client.table(self._name).select(*COLUMNS).limit(1))
         if not rows:
             raise HiddenRowsError(table=self._name)
 
     async def count(self, start: datetime, end: datetime) -> int:
         """Count the rows of [start, end), both aware, without fetching them; asked once, for nothing hangs on it."""
-        query = self._rest.table(self._name).select("id", count=CountMethod.exact)
+        query = self._client.table(self._name).select("id", count=CountMethod.exact)
         query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
-        return self._total(await self._rest.answer(query, self._name))
+        return self._total(await self._client.answer(query, self._name))
 
     async def probe(self, window: Window) -> int:
         """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
         rows, counted = await self._first(window, 1)
-        if not rows and not self._rest.sees_all:
+        if not rows and not self._client.sees_all:
             await self._look_for_any_row()
         return counted
 
@@ -113,19 +113,19 @@ class AnalysesTable:
         query = self._query(window, PAGE_ROWS)
         query.request.headers["Accept"] = "application/vnd.pgrst.plan+json"
         try:
-            response = await self._rest.answer(query, self._name)
+            response = await self._client.answer(query, self._name)
         except SourceRefusedError:  # 406, PGRST107
             return None
         return response.text if "pgrst.plan" in response.headers.get("content-type", "") else None
 
     async def _ask(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[Analysis]]:
-        """Ask until rows come, or patience ends: a page that fails is asked for again from its cursor."""
+        """Ask until rows come, or the deadline has passed: a page that fails is asked for again from its cursor."""
 
         async def once() -> tuple[httpx.Response, list[Analysis]]:
-            response = await self._rest.answer(query, self._name)
+            response = await self._client.answer(query, self._name)
             return response, read_page(response.content, self._name)
 
-        return await again(once, self._patience)
+        return await retry(once, self._policy)
 
     def _total(self, response: httpx.Response) -> int:
         total = response.headers.get("content-range", "").rpartition("/")[2]
@@ -135,7 +135,7 @@ class AnalysesTable:
 
     def _query(self, window: Window, page_rows: int, count: CountMethod | None = None) -> AsyncSelectRequestBuilder:
         return (
-            self._rest.table(self._name)
+            self._client.table(self._name)
             .select(*COLUMNS, count=count)
             .gte("created_at", window.start.isoformat())
             .lt("created_at", window.end.isoformat())

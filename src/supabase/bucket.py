@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from ..errors import StorageError
-from ..runtime.connection import CONNECTION_ERRORS, is_transient, retry_after, trouble
+from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient, retry_after
 from .decode import excerpt
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -29,9 +29,9 @@ class Bucket:
         try:
             response = await self._client.request(method, path, **options)
         except CONNECTION_ERRORS as error:
-            found = trouble(error)
+            found = diagnose(error)
             raise StorageError(
-                f"Supabase Storage could not be asked: {found.what}. {found.mend}; SUPABASE_URL says where it is.",
+                f"Supabase Storage could not be asked: {found.reason}. {found.remedy}; SUPABASE_URL says where it is.",
                 transient=found.transient,
             ) from error
         content = _object(response)

@@ -13,7 +13,7 @@ from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncReque
 from ..config.settings import SupabaseSettings
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
-from ..runtime.connection import CONNECTION_ERRORS, is_transient, retry_after, trouble
+from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient, retry_after
 from .decode import excerpt
 
 CONNECT = 10.0
@@ -26,7 +26,7 @@ _KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
 _SEES_ALL = ("a secret key", "a JWT of service_role")
 
 
-class Rest:
+class PostgrestClient:
     """A Supabase project's REST address, and the kind of the key that is used there."""
 
     def __init__(self, client: AsyncPostgrestClient, *, key_kind: str, deadline: float) -> None:
@@ -50,10 +50,10 @@ class Rest:
             async with asyncio.timeout(self._deadline):
                 response = await query.request.send(httpx.Headers())
         except (*CONNECTION_ERRORS, TimeoutError) as error:
-            found = trouble(error)
+            found = diagnose(error)
             raise SourceUnreachableError(
-                f"Supabase could not be asked for the table {table}: {found.what}. "
-                f"{found.mend}; SUPABASE_URL says where it is asked.",
+                f"Supabase could not be asked for the table {table}: {found.reason}. "
+                f"{found.remedy}; SUPABASE_URL says where it is asked.",
                 transient=found.transient,
             ) from error
         if not response.is_success:
@@ -62,9 +62,9 @@ class Rest:
 
 
 @asynccontextmanager
-async def open_rest(
+async def open_client(
     settings: SupabaseSettings, tls: ssl.SSLContext, *, wait: float = WAIT, deadline: float = DEADLINE
-) -> AsyncIterator[Rest]:
+) -> AsyncIterator[PostgrestClient]:
     """Open the project that `settings` names; its connections end with the block."""
     key = settings.supabase_key.get_secret_value()
     # A redirect is not followed: it would carry the key to another host.
@@ -75,7 +75,7 @@ async def open_rest(
             headers={"apikey": key, "Authorization": f"Bearer {key}"},
             http_client=session,
         )
-        yield Rest(client, key_kind=key_kind(key), deadline=deadline)
+        yield PostgrestClient(client, key_kind=key_kind(key), deadline=deadline)
 
 
 def key_kind(key: str) -> str:

@@ -31,7 +31,7 @@ def read_page(body: bytes, table: str) -> list[Analysis]:
 
 
 def read_by_hand(body: bytes, table: str) -> list[Analysis]:
-    """Read as `read_page` does, with patience for odd rows and words for what is none."""
+    """Read as `read_page` does, slower, but also odd rows, and say what is wrong with the rest."""
     return [_read_analysis(row, table) for row in read_json(body, table)]
 
 

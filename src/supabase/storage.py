@@ -11,9 +11,9 @@ import httpx
 from msgspec.structs import replace
 
 from ..config.settings import SupabaseSettings
-from ..domain.attachment import File
+from ..domain.attachment import Attachment
 from ..errors import StorageError
-from ..runtime.retry import Patience, again
+from ..runtime.retry import RetryPolicy, retry
 from .bucket import XLSX, Bucket, unreadable
 
 CONNECT = 10.0
@@ -36,7 +36,7 @@ class Storage:
         lifetime: timedelta,
         *,
         tls: ssl.SSLContext,
-        patience: Patience,
+        policy: RetryPolicy,
         clock: Callable[[], datetime],
         hide: Callable[[Iterable[str]], None],
         wait: float = WAIT,
@@ -46,28 +46,28 @@ class Storage:
         self._bucket = bucket
         self._lifetime = lifetime
         self._tls = tls
-        self._patience = patience
+        self._policy = policy
         self._clock = clock
         self._hide = hide
         self._timeout = httpx.Timeout(wait, connect=min(CONNECT, wait))
 
-    async def put(self, attachment: Path, folder: str) -> File:
+    async def put(self, attachment: Path, folder: str) -> Attachment:
         """Put `attachment` into `folder` of the bucket, in place of one that is there, and return it with its link.
 
         It may take half of the run's time that is left, so that a report can still go without.
         Raise StorageError if the bucket is missing or public, or the file can't be stored or linked.
         """
-        seconds = min(LIMIT, self._patience.left() / 2)
-        patience = replace(self._patience, deadline=asyncio.get_running_loop().time() + seconds)
+        seconds = min(LIMIT, self._policy.left() / 2)
+        policy = replace(self._policy, deadline=asyncio.get_running_loop().time() + seconds)
         path = f"{self._bucket}/{folder}/{attachment.name}"
         try:
             file = _file(attachment)
             async with asyncio.timeout(seconds), self._client() as client:
                 bucket = Bucket(client, self._bucket)
-                await again(lambda: self._check_private(bucket), patience)
-                await again(lambda: self._upload(bucket, path, attachment, file.size), patience)
+                await retry(lambda: self._check_private(bucket), policy)
+                await retry(lambda: self._upload(bucket, path, attachment, file.size), policy)
                 until = self._clock() + self._lifetime
-                link = await again(lambda: self._sign(bucket, path), patience)
+                link = await retry(lambda: self._sign(bucket, path), policy)
         except TimeoutError as error:
             raise StorageError(
                 "Supabase Storage did not take the workbook in time. Look at the project, then run this window again."
@@ -125,9 +125,9 @@ class Shelf:
         self._attachment = attachment
         self._folder = folder
         self._turn = asyncio.Lock()
-        self._found: File | StorageError | None = None
+        self._found: Attachment | StorageError | None = None
 
-    async def __call__(self) -> File:
+    async def __call__(self) -> Attachment:
         """Return the file with its link; raise StorageError if it could not be put there."""
         async with self._turn:
             if self._found is None:
@@ -140,8 +140,8 @@ class Shelf:
         return self._found
 
 
-def _file(attachment: Path) -> File:
-    return File(name=attachment.name, size=attachment.stat().st_size)
+def _file(attachment: Path) -> Attachment:
+    return Attachment(name=attachment.name, size=attachment.stat().st_size)
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ makes 4.74 MB in 0.16, 5 makes 4.45 MB in 0.17, 6 (zlib's own choice) makes 4.35
 _END = b"</sheetData>"
 
 
-class Package:
+class WorkbookArchive:
     """A zip in a temporary file, one sheet after the other, until `finish` adds what is not streamed."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Analyses and failures over the window: a table of steps, and a chart of it."""
+"""Analyses and failures over the window: a table of buckets, and a chart of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from openpyxl.drawing.line import LineProperties
 from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, TwoCellAnchor
 from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
 
-from ..domain.summary import Step, Summary
+from ..domain.summary import Summary, TimeBucket
 from ..domain.window import Window, offset_name
 from .cells import Sheet
 from .data_sheet import times_in
-from .layout import CARDS, Lines
+from .layout import CARDS, Layout
 
 CHART_ROWS = 15
 """Rows of a sheet that the chart covers."""
@@ -45,34 +45,34 @@ class DescribedAnchor(TwoCellAnchor):
         return super().to_tree(*args, **kwargs)
 
 
-def write_steps(lines: Lines, window: Window, summary: Summary, chart_row: int) -> None:
-    """Add the table of steps, and draw its chart over the CHART_ROWS empty rows from `chart_row` on."""
-    steps = summary.steps(window)
-    names = _names(steps, window)
-    how = "per hour" if window.template == "daily" else "in steps of five minutes"
-    lines.heading(f"{how.capitalize()}, times in {times_in(window)}")
-    lines.header("From", "Analyses", "Failed analyses")
-    first = lines.last
-    for step, name in zip(steps, names, strict=True):
-        lines.row(lines.text(name), lines.figure(step.analyses, "#,##0"), lines.figure(step.failed, "#,##0"))
-    chart = _chart(lines.sheet, first, lines.last)
+def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: int) -> None:
+    """Add the table of buckets, and draw its chart over the CHART_ROWS empty rows from `chart_row` on."""
+    buckets = summary.buckets(window)
+    names = _names(buckets, window)
+    how = "per hour" if window.template == "daily" else "in buckets of five minutes"
+    layout.heading(f"{how.capitalize()}, times in {times_in(window)}")
+    layout.header("From", "Analyses", "Failed analyses")
+    first = layout.last
+    for bucket, name in zip(buckets, names, strict=True):
+        layout.row(layout.text(name), layout.figure(bucket.analyses, "#,##0"), layout.figure(bucket.failed, "#,##0"))
+    chart = _chart(layout.sheet, first, layout.last)
     chart.title = _title(f"Analyses and failures {how}", 1200)
     chart.x_axis.title, chart.y_axis.title = _title(f"From ({times_in(window)})", 900), _title("Analyses", 900)
-    most = max(range(len(steps)), key=lambda place: steps[place].analyses)
+    most = max(range(len(buckets)), key=lambda place: buckets[place].analyses)
     anchor = DescribedAnchor(
         left=0,
         top=chart_row - 1,
         right=CARDS,
         bottom=chart_row - 1 + CHART_ROWS,
         text=f"Column chart: analyses and failures {how}, {window.label()}. {summary.rows:,} analyses, "
-        f"{summary.failed_analyses:,} of them failed; most, {steps[most].analyses:,}, from {names[most]}.",
+        f"{summary.failed_analyses:,} of them failed; most, {buckets[most].analyses:,}, from {names[most]}.",
     )
-    lines.sheet.add_chart(chart, anchor)
+    layout.sheet.add_chart(chart, anchor)
 
 
-def _names(steps: Sequence[Step], window: Window) -> list[str]:
-    """Name the steps by their beginning; where the clocks change, with the offset too."""
-    starts = [step.start.astimezone(window.zone) for step in steps]
+def _names(buckets: Sequence[TimeBucket], window: Window) -> list[str]:
+    """Name the buckets by their beginning; where the clocks change, with the offset too."""
+    starts = [bucket.start.astimezone(window.zone) for bucket in buckets]
     changes = len({start.utcoffset() for start in starts}) > 1
     return [f"{start:%H:%M} {offset_name(start)}" if changes else f"{start:%H:%M}" for start in starts]
 

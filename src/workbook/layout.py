@@ -1,4 +1,4 @@
-"""Lines of a sheet that people read from top to bottom: headings, sentences, cards and tables."""
+"""Layout of a sheet that people read from top to bottom: headings, sentences, cards and tables."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -40,7 +40,7 @@ Card = tuple[str, Value, str]
 """A label, its value (None where there is none), and the format to show it in."""
 
 
-class Lines:
+class Layout:
     """The rows of a sheet that has none yet, written from top to bottom; `last` is the number of the last one."""
 
     def __init__(self, sheet: Sheet) -> None:

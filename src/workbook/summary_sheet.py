@@ -12,13 +12,13 @@ from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Summary
 from ..domain.window import Window, offset_name
 from .cells import Sheet
-from .chart import ANALYSES, CHART_ROWS, write_steps
+from .chart import ANALYSES, CHART_ROWS, write_buckets
 from .data_sheet import LOW_RATE, location, set_up_print, times_in
-from .layout import CARDS, Card, Lines, short
+from .layout import CARDS, Card, Layout, short
 
 STATUSES_SHOWN = 15
 _CARD_LABEL = 34
-"""UTF-16 units of a status on a card: two lines."""
+"""UTF-16 units of a status on a card: two layout."""
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -33,31 +33,31 @@ def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin
     """Write the figures of `summary`, and `remarks` on other windows, into a sheet that has no rows yet."""
     sheet.sheet_view.showGridLines = False
     set_up_print(sheet, window, "portrait")
-    lines = Lines(sheet)
-    _write_head(lines, window, origin)
+    layout = Layout(sheet)
+    _write_head(layout, window, origin)
     if not summary.rows:
-        lines.heading(f"No analyses in {window.label()}.")
-        _write_notes(lines, summary, remarks)
+        layout.heading(f"No analyses in {window.label()}.")
+        _write_notes(layout, summary, remarks)
         return
-    lines.cards(_figures(summary))
-    lines.cards([(short(status, _CARD_LABEL), count, "#,##0") for status, count in _gathered(summary, CARDS)])
-    _write_notes(lines, summary, remarks)
-    chart_row = lines.last + 2
+    layout.cards(_figures(summary))
+    layout.cards([(short(status, _CARD_LABEL), count, "#,##0") for status, count in _gathered(summary, CARDS)])
+    _write_notes(layout, summary, remarks)
+    chart_row = layout.last + 2
     for _ in range(CHART_ROWS + 1):
-        lines.add()
-    sheet.row_breaks.append(Break(id=lines.last))  # on paper the tables begin a page
-    _write_statuses(lines, summary)
-    _write_worst(lines, window, summary, origin)
-    write_steps(lines, window, summary, chart_row)
+        layout.add()
+    sheet.row_breaks.append(Break(id=layout.last))  # on paper the tables begin a page
+    _write_statuses(layout, summary)
+    _write_worst(layout, window, summary, origin)
+    write_buckets(layout, window, summary, chart_row)
 
 
-def _write_head(lines: Lines, window: Window, origin: Origin) -> None:
+def _write_head(layout: Layout, window: Window, origin: Origin) -> None:
     generated = origin.generated.astimezone(window.zone)
-    lines.title(f"{window.template.title()} Report")
-    lines.fact("Window", window.label())
-    lines.fact("Times in", times_in(window))
-    lines.fact("Generated", f"{generated:%Y-%m-%d %H:%M:%S} {offset_name(generated)}")
-    lines.fact("Table", origin.table)
+    layout.title(f"{window.template.title()} Report")
+    layout.fact("Window", window.label())
+    layout.fact("Times in", times_in(window))
+    layout.fact("Generated", f"{generated:%Y-%m-%d %H:%M:%S} {offset_name(generated)}")
+    layout.fact("Table", origin.table)
 
 
 def _figures(summary: Summary) -> list[Card]:
@@ -76,7 +76,7 @@ def _figures(summary: Summary) -> list[Card]:
 
 
 def _gathered(summary: Summary, limit: int) -> list[tuple[str, int]]:
-    """List the statuses in at most `limit` lines, the last one for those that have no line of their own."""
+    """List the statuses in at most `limit` layout, the last one for those that have no line of their own."""
     statuses = summary.statuses()
     if len(statuses) <= limit:
         return statuses
@@ -84,50 +84,50 @@ def _gathered(summary: Summary, limit: int) -> list[tuple[str, int]]:
     return [*statuses[: limit - 1], (f"{len(rest):,} other statuses", sum(count for _, count in rest))]
 
 
-def _write_notes(lines: Lines, summary: Summary, remarks: Sequence[str]) -> None:
+def _write_notes(layout: Layout, summary: Summary, remarks: Sequence[str]) -> None:
     """Tell what a reader must know of the figures, what is odd, and what came late for earlier windows."""
     if not summary.durations.exact:
-        lines.sentence(
+        layout.sentence(
             f"Of more than {EXACT:,} durations, median and 95 % are given to within {RELATIVE_ERROR:.0%} of them."
         )
-    if oddities := summary.oddities():
-        lines.heading("Odd in these rows")
-        for oddity in oddities:
-            lines.sentence(f"{oddity.count:,} × {oddity.what}")
+    if anomalies := summary.anomalies():
+        layout.heading("Odd in these rows")
+        for anomaly in anomalies:
+            layout.sentence(f"{anomaly.count:,} × {anomaly.what}")
     if remarks:
-        lines.heading("Other windows")
+        layout.heading("Other windows")
         for remark in remarks:
-            lines.sentence(remark)
+            layout.sentence(remark)
 
 
-def _write_statuses(lines: Lines, summary: Summary) -> None:
-    lines.heading("Statuses")
-    lines.header("Status", "Analyses", "Share", "Counts as")
-    first = lines.last + 1
+def _write_statuses(layout: Layout, summary: Summary) -> None:
+    layout.heading("Statuses")
+    layout.header("Status", "Analyses", "Share", "Counts as")
+    first = layout.last + 1
     for status, count in _gathered(summary, STATUSES_SHOWN):
-        lines.row(
-            lines.text(status),
-            lines.figure(count, "#,##0"),
-            lines.figure(count / summary.rows, "0.0%"),
-            lines.text("failed" if is_failed_status(status) else ""),
+        layout.row(
+            layout.text(status),
+            layout.figure(count, "#,##0"),
+            layout.figure(count / summary.rows, "0.0%"),
+            layout.text("failed" if is_failed_status(status) else ""),
         )
     bar = DataBar(cfvo=[FormatObject("num", val=0), FormatObject("num", val=1)], color=f"FF{ANALYSES}")
-    lines.sheet.conditional_formatting.add(f"C{first}:C{lines.last}", Rule("dataBar", dataBar=bar))
+    layout.sheet.conditional_formatting.add(f"C{first}:C{layout.last}", Rule("dataBar", dataBar=bar))
 
 
-def _write_worst(lines: Lines, window: Window, summary: Summary, origin: Origin) -> None:
+def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origin) -> None:
     """List the worst analyses; the moment of each is a link, for LibreOffice doesn't wrap one as long as an id."""
-    lines.heading("Worst analyses")
-    lines.sentence("Most records failed, then slowest. The time of each leads to its row.")
-    lines.header("ID", "Records failed", "Duration (s)", "Its row")
+    layout.heading("Worst analyses")
+    layout.sentence("Most records failed, then slowest. The time of each leads to its row.")
+    layout.header("ID", "Records failed", "Duration (s)", "Its row")
     for worst in summary.worst:
         row, moment = worst.analysis, worst.analysis.created_at.astimezone(window.zone)
-        lines.row(
-            lines.text(str(row.id)),
-            lines.figure(row.records_failed, "#,##0"),
-            lines.figure(row.duration, "#,##0.00"),
-            lines.text(f"{moment:%H:%M:%S} {offset_name(moment)}", location(window, worst.place, origin.sheet_rows)),
+        layout.row(
+            layout.text(str(row.id)),
+            layout.figure(row.records_failed, "#,##0"),
+            layout.figure(row.duration, "#,##0.00"),
+            layout.text(f"{moment:%H:%M:%S} {offset_name(moment)}", location(window, worst.place, origin.sheet_rows)),
         )
-    lines.sentence(
+    layout.sentence(
         f"Among the rows, failed statuses and success rates below {LOW_RATE:.0%} stand out in bold on colour."
     )

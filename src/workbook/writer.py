@@ -21,9 +21,9 @@ from ..domain.analysis import Analysis
 from ..domain.summary import Summary
 from ..domain.window import Window, day_of
 from ..errors import WorkbookError
-from ..runtime.atomic_write import written_beside
+from ..runtime.atomic_write import atomic_write
 from . import data_sheet
-from .archive import Package
+from .archive import WorkbookArchive
 from .cells import text_cell
 from .data_sheet import SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
@@ -34,7 +34,7 @@ PIECE = 250
 and given back each time, which made up a tenth of a large run."""
 
 
-class ReportWorkbook:
+class WorkbookWriter:
     """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
 
     `sheet_rows` is how many rows a sheet takes before the next one is begun, behind the Summary.
@@ -47,7 +47,7 @@ class ReportWorkbook:
         self._sheets = [self._book.create_sheet(sheet_name(window, 1))]
         self._summary_sheet = self._book.create_sheet("Summary")
         self._writer = RowWriter(Styles(self._sheets[0]), window.zone)
-        self._package: Package | None = None
+        self._archive: WorkbookArchive | None = None
         self._first: Sequence[Analysis] = ()
         self._filled = 0
 
@@ -60,8 +60,8 @@ class ReportWorkbook:
             with suppress(OSError, ValueError):  # what went wrong was said before
                 if not sheet.closed:
                     sheet.close()
-        if self._package:
-            self._package.close()
+        if self._archive:
+            self._archive.close()
 
     def add(self, rows: Sequence[Analysis]) -> None:
         """Write `rows` below those already there; the first ones settle the widths of the columns.
@@ -98,14 +98,14 @@ class ReportWorkbook:
             origin = Origin(table=table, generated=generated, sheet_rows=self._sheet_rows)
             write_summary(self._summary_sheet, self._window, summary, origin, remarks)
             self._book.properties = _properties(self._window)
-            with written_beside(path) as file:
+            with atomic_write(path) as file:
                 self._streamed.finish(_saved(self._book), file)
         return path
 
     @property
-    def _streamed(self) -> Package:
-        self._package = self._package or Package()
-        return self._package
+    def _streamed(self) -> WorkbookArchive:
+        self._archive = self._archive or WorkbookArchive()
+        return self._archive
 
     @property
     def _part(self) -> str:

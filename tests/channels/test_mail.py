@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import trustme
 
-from src.channels.interface import Outcome
 from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
+from src.domain.outcome import Outcome
 from src.message.report import Report, Wording
 
 from ..builders import make_limits, make_window

@@ -14,10 +14,10 @@ import pytest
 import trustme
 from msgspec.structs import replace
 
-from src.channels.interface import Outcome
 from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
-from src.domain.attachment import File
+from src.domain.attachment import Attachment
+from src.domain.outcome import Outcome
 from src.message.report import Report, Wording
 
 from ..builders import make_limits
@@ -167,7 +167,7 @@ def test_a_workbook_that_cannot_be_read_again_is_not_the_mail_servers_fault(tmp_
     report = report_of(tmp_path, b"x" * 1000)
     words = report.worded(report.file)
 
-    def lose_it(_: File) -> Wording:
+    def lose_it(_: Attachment) -> Wording:
         report.attachment.unlink()
         report.attachment.mkdir()
         return words

@@ -9,9 +9,9 @@ import pytest
 import trustme
 from msgspec.structs import replace
 
-from src.channels.interface import Outcome
 from src.channels.telegram import TelegramChannel
 from src.config.settings import TelegramSettings
+from src.domain.outcome import Outcome
 
 from ..builders import make_limits
 from ..sandbox import CHATS, Sandbox

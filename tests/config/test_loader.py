@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from src.config.loader import Settings, read_settings
+from src.config.loader import Settings, load_settings
 from src.errors import SettingsError
 
 WHOLE = {
@@ -22,9 +22,9 @@ WHOLE = {
 }
 
 
-def load_settings(env_file: Path | None) -> Settings:
+def checked_settings(env_file: Path | None) -> Settings:
     """Read and check the settings."""
-    return read_settings(env_file).checked()
+    return load_settings(env_file).checked()
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def problems() -> list[str]:
-    """List what load_settings finds wrong."""
+    """List what the loader finds wrong."""
     with pytest.raises(SettingsError) as caught:
-        load_settings(None)
+        checked_settings(None)
     return caught.value.problems
 
 
@@ -115,7 +115,7 @@ def test_no_error_repeats_a_value_not_even_in_its_traceback(environment: pytest.
     environment.setenv(name, secret)
 
     with pytest.raises(SettingsError) as caught:
-        load_settings(None)
+        checked_settings(None)
 
     shown = repr(caught.value) + "".join(traceback.format_exception(caught.value))
     assert caught.value.__context__ is None
@@ -128,15 +128,15 @@ def test_a_wrong_report_setting_does_not_open_the_way_for_plain_http(environment
     environment.setenv("REPORT_TEMPLATE", "weekly")
     environment.setenv("TELEGRAM_API_URL", "http://10.0.0.7")
 
-    draft = read_settings(None)
+    loaded = load_settings(None)
 
-    assert [line.split()[0] for line in draft.problems] == ["REPORT_TEMPLATE", "TELEGRAM_API_URL"]
-    assert draft.telegram is None
+    assert [line.split()[0] for line in loaded.problems] == ["REPORT_TEMPLATE", "TELEGRAM_API_URL"]
+    assert loaded.telegram is None
 
 
 def test_the_settings_themselves_show_no_secret(environment: pytest.MonkeyPatch) -> None:
     """A `repr` in some log is harmless."""
-    shown = repr(load_settings(None))
+    shown = repr(checked_settings(None))
 
     for name in ("SUPABASE_KEY", "SMTP_PASSWORD", "TELEGRAM_BOT_TOKEN"):
         assert WHOLE[name] not in shown
@@ -147,7 +147,7 @@ def test_values_are_stripped_of_blanks_and_line_ends(environment: pytest.MonkeyP
     for name, value in WHOLE.items():
         environment.setenv(name, f"  {value}\r\n")
 
-    settings = load_settings(None)
+    settings = checked_settings(None)
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
@@ -176,14 +176,14 @@ def test_a_channel_left_out_needs_none_of_its_variables(
         if name.startswith(prefix):
             environment.delenv(name)
 
-    assert getattr(load_settings(None), gone) is None
+    assert getattr(checked_settings(None), gone) is None
 
 
 def test_an_entry_given_twice_counts_once(environment: pytest.MonkeyPatch) -> None:
     """Nobody gets a report twice for a typing error."""
     environment.setenv("SMTP_TO", "a@example.com, b@example.com, A@example.com,")
 
-    settings = load_settings(None)
+    settings = checked_settings(None)
 
     assert settings.mail is not None
     assert [address.lower() for address in settings.mail.smtp_to] == ["a@example.com", "b@example.com"]
@@ -194,7 +194,7 @@ def test_the_project_address_may_end_in_the_rest_path(environment: pytest.Monkey
     """Both forms that the dashboard shows are right."""
     environment.setenv("SUPABASE_URL", WHOLE["SUPABASE_URL"] + ending)
 
-    assert load_settings(None).supabase.supabase_url == WHOLE["SUPABASE_URL"]
+    assert checked_settings(None).supabase.supabase_url == WHOLE["SUPABASE_URL"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:54321", "http://localhost:54321", "http://[::1]:54321"])
@@ -202,7 +202,7 @@ def test_http_to_this_very_machine_is_fine(environment: pytest.MonkeyPatch, url:
     """Nobody listens between."""
     environment.setenv("SUPABASE_URL", url)
 
-    assert load_settings(None).supabase.supabase_url == url
+    assert checked_settings(None).supabase.supabase_url == url
 
 
 def test_http_to_a_service_inside_the_cluster_can_be_allowed(environment: pytest.MonkeyPatch) -> None:
@@ -210,7 +210,7 @@ def test_http_to_a_service_inside_the_cluster_can_be_allowed(environment: pytest
     environment.setenv("TELEGRAM_API_URL", "http://bot-api:8081")
     environment.setenv("REPORT_ALLOW_HTTP", "true")
 
-    settings = load_settings(None)
+    settings = checked_settings(None)
 
     assert settings.telegram is not None
     assert settings.telegram.telegram_api_url == "http://bot-api:8081"
@@ -222,7 +222,7 @@ def test_the_env_file_fills_in_and_the_environment_wins(environment: pytest.Monk
     env_file = tmp_path / ".env"
     env_file.write_text("SMTP_HOST=from-file.example.com\nSMTP_USER=from-file\nSOMETHING_ELSE=secret\n")
 
-    settings = load_settings(env_file)
+    settings = checked_settings(env_file)
 
     assert settings.mail is not None
     assert (settings.mail.smtp_host, settings.mail.smtp_user) == ("from-file.example.com", WHOLE["SMTP_USER"])
@@ -230,7 +230,7 @@ def test_the_env_file_fills_in_and_the_environment_wins(environment: pytest.Monk
 
 def test_settings_cannot_be_changed_later(environment: pytest.MonkeyPatch) -> None:
     """What was checked is what is used."""
-    settings: Any = load_settings(None)
+    settings: Any = checked_settings(None)
 
     with pytest.raises(ValueError, match="frozen"):
         settings.supabase.supabase_table = "other"
@@ -243,7 +243,7 @@ def test_an_empty_variable_is_not_set_whatever_the_env_file_says(
     (tmp_path / ".env").write_text("REPORT_BUCKET=reports\nREPORT_TEMPLATE=daily\n")
     environment.setenv("REPORT_BUCKET", "")
 
-    settings = load_settings(tmp_path / ".env")
+    settings = checked_settings(tmp_path / ".env")
 
     assert (settings.report.report_bucket, settings.report.report_template) == (None, "daily")
 
@@ -261,7 +261,7 @@ def test_letters_of_any_size_name_the_form_of_the_log(environment: pytest.Monkey
     environment.setenv("LOG_LEVEL", level)
     environment.setenv("LOG_FORMAT", form)
 
-    watch = read_settings(None).watch
+    watch = load_settings(None).watch
     assert (watch.log_level, watch.log_format) == (level.upper(), form.lower())
 
 
@@ -274,7 +274,7 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
     environment.setenv("SUPABASE_DB_URL", "postgres://")
     environment.setenv("SMTP_RELAY_FOR_ANOTHER", "x")
 
-    assert read_settings(tmp_path / ".env").hints == [
+    assert load_settings(tmp_path / ".env").hints == [
         "REPORT_TIMEZOME is none of the settings. Did you mean REPORT_TIMEZONE?",
         "SMTP_PROT is none of the settings. Did you mean SMTP_PORT?",
     ]

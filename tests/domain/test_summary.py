@@ -17,9 +17,9 @@ from src.domain.summary import (
     OTHER_STATUSES,
     STATUS_LENGTH,
     STATUSES,
-    Oddity,
-    Step,
+    Anomaly,
     Summary,
+    TimeBucket,
 )
 from src.domain.window import HOUR, day_of, until
 
@@ -124,11 +124,11 @@ def test_every_figure_of_a_hundred_thousand_rows_is_that_of_a_full_recomputation
     ranked = sorted(rows, key=lambda row: [-sum(numbers([one])) for one in (row.records_failed, row.duration)])
     assert [worst.analysis for worst in summary.worst] == ranked[:10]
     assert [rows[worst.place] for worst in summary.worst] == ranked[:10]
-    for step in summary.steps(make_window()):
+    for step in summary.buckets(make_window()):
         within = [row for row in rows if step.start <= row.created_at < step.start + timedelta(minutes=5)]
         assert (step.analyses, step.failed) == (len(within), sum(is_failed_status(row.status) for row in within))
     figures = [(row.duration, row.records_processed, row.records_failed) for row in rows]
-    assert {oddity.what: oddity.count for oddity in summary.oddities()} == {
+    assert {anomaly.what: anomaly.count for anomaly in summary.anomalies()} == {
         MORE_FAILED: sum(row.records_failed > row.records_processed for row in whole),  # type: ignore[operator]
         MISSING: sum(None in three for three in figures),
         NO_NUMBER: sum(any(isinstance(one, str) for one in three) for three in figures),
@@ -142,8 +142,8 @@ def test_only_oddities_that_occur_are_told() -> None:
     ordinary.add([make_analysis(), make_analysis(status="failed", records_failed=200), make_analysis(duration=0)])
     odd.add([make_analysis(records_failed=201), make_analysis(duration=None, records_failed=None)])
 
-    assert ordinary.oddities() == []
-    assert odd.oddities() == [Oddity(what=MORE_FAILED, count=1), Oddity(what=MISSING, count=1)]
+    assert ordinary.anomalies() == []
+    assert odd.anomalies() == [Anomaly(what=MORE_FAILED, count=1), Anomaly(what=MISSING, count=1)]
 
 
 def test_the_worst_are_those_with_most_records_failed_then_the_slowest_then_the_first() -> None:
@@ -162,12 +162,12 @@ def test_an_hour_has_twelve_steps_and_a_row_on_the_edge_is_in_the_later() -> Non
         make_analysis(created_at=START + timedelta(seconds=seconds), status="TIMEOUT") for seconds in (0, 299.999, 300)
     )
 
-    steps = summary.steps(make_window())
-    assert [step.start for step in steps] == [START + timedelta(minutes=5 * place) for place in range(12)]
-    assert steps[:3] == [
-        Step(start=START, analyses=2, failed=2),
-        Step(start=START + timedelta(minutes=5), analyses=1, failed=1),
-        Step(start=START + timedelta(minutes=10), analyses=0, failed=0),
+    buckets = summary.buckets(make_window())
+    assert [step.start for step in buckets] == [START + timedelta(minutes=5 * place) for place in range(12)]
+    assert buckets[:3] == [
+        TimeBucket(start=START, analyses=2, failed=2),
+        TimeBucket(start=START + timedelta(minutes=5), analyses=1, failed=1),
+        TimeBucket(start=START + timedelta(minutes=10), analyses=0, failed=0),
     ]
 
 
@@ -186,9 +186,9 @@ def test_a_day_has_as_many_steps_as_hours_whatever_the_clocks_do(day: date, zone
     span = window.end - window.start
     summary.add(make_analysis(created_at=window.start + span / 500 * place) for place in range(500))
 
-    steps = summary.steps(window)
-    assert len(steps) == hours
-    assert sum(step.analyses for step in steps) == 500
+    buckets = summary.buckets(window)
+    assert len(buckets) == hours
+    assert sum(step.analyses for step in buckets) == 500
 
 
 def test_the_steps_of_a_trial_begin_at_full_five_minutes() -> None:
@@ -197,9 +197,9 @@ def test_the_steps_of_a_trial_begin_at_full_five_minutes() -> None:
     window, summary = until("hourly", ZoneInfo("UTC"), now), Summary()
     summary.add([make_analysis(created_at=window.start), make_analysis(created_at=now)])
 
-    steps = summary.steps(window)
-    assert (steps[0].start, len(steps)) == (datetime(2026, 11, 22, 12, 35, tzinfo=UTC), 13)
-    assert [step.analyses for step in steps] == [1, *[0] * 11, 1]
+    buckets = summary.buckets(window)
+    assert (buckets[0].start, len(buckets)) == (datetime(2026, 11, 22, 12, 35, tzinfo=UTC), 13)
+    assert [step.analyses for step in buckets] == [1, *[0] * 11, 1]
 
 
 def test_the_worst_of_several_pages_are_ten_while_there_are_no_worse() -> None:

@@ -20,8 +20,8 @@ import trustme
 from src.config.schedule import scheduled_time
 from src.domain.window import HOUR, day_of
 from src.ledger.history import windows_before
-from src.ledger.record import Entry, State, Trigger, new_record
-from src.pipeline.services import Timing
+from src.ledger.record import Entry, EntryState, Trigger, new_record
+from src.pipeline.services import Timeouts
 
 from ..builders import OPTION, Rows, data_rows, ids, make_rows, make_window
 from ..conftest import Run
@@ -239,7 +239,7 @@ SENT_BY = {
 
 @pytest.mark.parametrize("trigger", SENT_BY)
 @pytest.mark.parametrize("state", STATES)
-def test_what_a_recipient_has_decides_whether_the_window_is_sent(state: State, trigger: Trigger) -> None:
+def test_what_a_recipient_has_decides_whether_the_window_is_sent(state: EntryState, trigger: Trigger) -> None:
     """A delivered window is sent by no run; what was refused or skipped only where somebody asks for it."""
     record = new_record(make_window())
     record.entries = [Entry(channel="email", recipient="Manager@Example.com", state=state)]
@@ -427,9 +427,9 @@ def test_a_server_that_wants_to_be_left_alone_is_left_alone_that_long(sandbox: S
 def test_what_one_run_could_not_know_the_next_one_says(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
     """The connection was cut after the message was taken, and there was no time for another attempt."""
     sandbox.bot.faults.append(Fault(cut="after"))
-    no_time = Timing(first_wait=100, limit=5)
+    no_time = Timeouts(first_wait=100, limit=5)
 
-    codes = [run(*OPTION, timing=no_time, REPORT_LEDGER=ledger).code, run(*OPTION, REPORT_LEDGER=ledger).code]
+    codes = [run(*OPTION, timeouts=no_time, REPORT_LEDGER=ledger).code, run(*OPTION, REPORT_LEDGER=ledger).code]
 
     texts = [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]]
     assert (codes, copies(sandbox)) == ([1, 0], ((1, 1), (2, 1)))
@@ -461,7 +461,7 @@ def test_a_disk_that_is_full_fails_the_run_and_says_so(sandbox: Sandbox) -> None
     )
 
     assert done.returncode == 1
-    assert "could not be written (File too large)" in done.stderr
+    assert "could not be written (Attachment too large)" in done.stderr
     assert [*sandbox.folder.glob("*report_2*")] == []
     (alert,) = sandbox.alerts
     assert "Check that REPORT_DIR and TMPDIR have room" in alert
@@ -627,7 +627,7 @@ def test_a_ledger_that_hangs_does_not_hold_the_run_beyond_its_limit(sandbox: San
     sandbox.supabase.always = Fault(delay=8, match="report_deliveries")
     began = time.monotonic()
 
-    assert run(*OPTION, limit=1, timing=Timing(first_wait=0.01, limit=1), **CATCH_UP).code == 1
+    assert run(*OPTION, limit=1, timeouts=Timeouts(first_wait=0.01, limit=1), **CATCH_UP).code == 1
     assert time.monotonic() - began < 8
 
 
@@ -802,7 +802,7 @@ def test_a_jobs_resend_that_is_restarted_sends_only_the_rest(sandbox: Sandbox, r
 
 
 def test_one_chat_that_is_to_be_left_alone_does_not_give_up_the_other(sandbox: Sandbox, run: RunTool) -> None:
-    """Each has its own patience."""
+    """Each chat is waited for on its own."""
     sandbox.bot.faults += [
         Fault(answer=refusal(429, "Too Many Requests: retry after 900", retry_after=900)),
         Fault(answer=Answer(status=502)),
@@ -928,11 +928,11 @@ def test_a_server_that_never_answers_the_final_dot_gets_one_repeat_a_run(
     """And a run that follows one such sends once, until it is answered; all under one Message-ID."""
     sandbox.mailbox.data_faults = ["taken, silent"] * 3
     sandbox.mailbox.hold = 9.0
-    timing = Timing(first_wait=0.01, longest_wait=0.05, send_limit=0.5, limit=5)
+    timeouts = Timeouts(first_wait=0.01, longest_wait=0.05, send_limit=0.5, limit=5)
 
     sent = []
     for _ in range(3):
-        run(*OPTION, timing=timing, REPORT_LEDGER=ledger)
+        run(*OPTION, timeouts=timeouts, REPORT_LEDGER=ledger)
         sent.append(len(sandbox.mails))
 
     assert sent == [2, 3, 4]

@@ -10,24 +10,24 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from src.domain.analysis import Analysis
-from src.domain.attachment import File
+from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
 from src.message.alert import ALERT_LIMIT, Failure, alert
 from src.message.caption import CAPTION_LIMIT, marked_as_repeat
-from src.message.content import REMARKS_SHOWN, tell
+from src.message.content import REMARKS_SHOWN, describe
 from src.message.report import Wording, worded
-from src.phrases import english as words
+from src.phrases import english as phrases
 from src.phrases.formats import megabytes, moment, number, rate, seconds, shown
 
 from ..builders import START, make_analysis, make_window
 from ..sandbox.markup import plain
 
-ATTACHED = File(name="report.xlsx", size=10_000)
+ATTACHED = Attachment(name="report.xlsx", size=10_000)
 URL = 'https://abc.supabase.co/storage/v1/object/sign/reports/report.xlsx?token=a&b="' + "e" * 300
-LINKED = File(name="report.xlsx", size=31_000_000, link=URL, until=datetime(2026, 11, 25, 14, tzinfo=UTC))
+LINKED = Attachment(name="report.xlsx", size=31_000_000, link=URL, until=datetime(2026, 11, 25, 14, tzinfo=UTC))
 REASON = "It is too large for this mail server (31 MB, it takes 25 MB). <Sorry & thanks>"
-LEFT_OUT = File(name="report.xlsx", size=31_000_000, left_out=REASON)
+LEFT_OUT = Attachment(name="report.xlsx", size=31_000_000, left_out=REASON)
 BERLIN = ZoneInfo("Europe/Berlin")
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -82,7 +82,7 @@ def folded(rows: Sequence[Analysis]) -> Summary:
 def write(
     summary: Summary,
     *,
-    file: File = ATTACHED,
+    file: Attachment = ATTACHED,
     window: Window | None = None,
     late: bool = False,
     remarks: Sequence[str] = (),
@@ -90,7 +90,7 @@ def write(
 ) -> Wording:
     """Write a report of `summary`."""
     window = window or make_window()
-    return worded(file, tell(window, summary, late=late, remarks=remarks, before=before), window)
+    return worded(file, describe(window, summary, late=late, remarks=remarks, before=before), window)
 
 
 def all_forms(wording: Wording) -> tuple[str, str, str]:
@@ -132,7 +132,7 @@ def test_the_subject_holds_nothing_of_the_table_and_keeps_one_short_line() -> No
         hostile = write(folded(rows), window=window, late=True, remarks=HOSTILE).subject
         harmless = write(make_summary("completed"), window=window, late=True, remarks=["late"]).subject
 
-        assert hostile.replace(words.ODD, "") == harmless
+        assert hostile.replace(phrases.ODD, "") == harmless
         assert re.fullmatch("[ -~]{1,150}", hostile)
 
 
@@ -219,10 +219,10 @@ def test_the_caption_has_a_line_for_what_is_wrong() -> None:
 def test_oddities_and_late_rows_are_told_in_every_form() -> None:
     """What the subject's mark means."""
     odd = folded([make_analysis(records_processed=1, records_failed=2)])
-    (oddity,) = odd.oddities()
+    (anomaly,) = odd.anomalies()
 
-    for text in all_forms(write(odd, remarks=[words.late_rows(make_window(), 3)])):
-        assert f"{oddity.what}: 1 analysis" in text
+    for text in all_forms(write(odd, remarks=[phrases.late_rows(make_window(), 3)])):
+        assert f"{anomaly.what}: 1 analysis" in text
         assert "3 rows have come late for 2026-11-22 13:00-14:00 UTC, after its report was sent." in text
 
 
@@ -247,15 +247,15 @@ def test_many_remarks_are_told_by_the_first_few() -> None:
 )
 def test_the_window_before_is_compared_with_in_a_sentence(rows: int, before: int | None, sentence: str) -> None:
     """Nothing is said where it isn't known."""
-    assert words.comparison(make_window(), rows, before) == sentence
+    assert phrases.comparison(make_window(), rows, before) == sentence
 
 
 def test_the_comparison_names_the_day_or_the_hours_it_is_with() -> None:
     """A trial's 24 hours are no day."""
     day, trial = day_of(START.date(), BERLIN), until("daily", BERLIN, START)
 
-    assert words.comparison(day, 2, 1) == "1 more than the day before (1)."
-    assert words.comparison(trial, 2, 1) == "1 more than the 24 hours before (1)."
+    assert phrases.comparison(day, 2, 1) == "1 more than the day before (1)."
+    assert phrases.comparison(trial, 2, 1) == "1 more than the 24 hours before (1)."
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_a_workbook_left_out_is_told_with_the_reason() -> None:
 
 @pytest.mark.parametrize("file", [ATTACHED, LINKED, LEFT_OUT], ids=["attached", "linked", "left out"])
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_stays_text_in_every_form(text: str, file: File) -> None:
+def test_hostile_text_stays_text_in_every_form(text: str, file: Attachment) -> None:
     """No element, no entity, no line, no direction of its own; all limits kept."""
     rows = [make_analysis(id=f"{text}{place}", status=f"{place}{text}", duration=text) for place in range(500)]
     plain_rows = [make_analysis(status=f"{place}", duration="x") for place in range(500)]
@@ -348,10 +348,12 @@ def test_a_caption_is_never_cut_within_an_entity(reason: str) -> None:
     remarks = [f"{reason[:length]}" for length in (90, 91, 92, 93, 94)]
 
     for length in range(1, 9):
-        caption = write(summary, remarks=[*remarks, "x" * length], file=File(name="r", size=1, left_out=reason)).caption
+        caption = write(
+            summary, remarks=[*remarks, "x" * length], file=Attachment(name="r", size=1, left_out=reason)
+        ).caption
         repeat = plain(marked_as_repeat(caption))
         assert CAPTION_LIMIT - 10 < units(repeat) <= CAPTION_LIMIT
-        assert repeat.endswith(words.REPEAT)
+        assert repeat.endswith(phrases.REPEAT)
         assert plain(caption).endswith("…")
         assert not re.search(r"&(?!(?:lt|gt|amp|quot|#x27);)", caption)
 
@@ -434,7 +436,7 @@ def test_the_page_asks_for_nothing_from_outside_and_reads_well_aloud() -> None:
 
 
 def test_a_long_alert_keeps_window_owed_and_command() -> None:
-    """What is told of the failures gives way."""
+    """What is content of the failures gives way."""
     failures = [Failure(what=f"email to {number}", why="x" * 300) for number in range(100)]
 
     text = alert(make_window(), failures, owed=[f"email to {number}" for number in range(100)], command="run me")

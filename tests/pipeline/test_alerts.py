@@ -6,7 +6,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from src.pipeline.services import Timing
+from src.pipeline.services import Timeouts
 
 from ..builders import OPTION, make_rows
 from ..conftest import Run
@@ -274,8 +274,8 @@ def test_in_a_job_the_alert_says_that_the_command_sends_to_everyone(sandbox: San
 def test_what_a_channel_failed_of_is_told_also_when_time_runs_out_in_its_midst(sandbox: Sandbox, run: RunTool) -> None:
     """Not that it took too long: the operator wants the cause."""
     sandbox.supabase.insert(make_rows(3))
-    timing = Timing(first_wait=0.01, longest_wait=0.01, smtp=0.4, limit=1)
+    timeouts = Timeouts(first_wait=0.01, longest_wait=0.01, smtp=0.4, limit=1)
 
-    run(*OPTION, SMTP_SECURITY="starttls", timing=timing)
+    run(*OPTION, SMTP_SECURITY="starttls", timeouts=timeouts)
 
     assert "Set SMTP_SECURITY=tls if this port is 465" in only_alert(sandbox)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from src.channels import mail, telegram
-from src.channels.interface import Channel, Limits, Outcome, not_delivered
+from src.channels.interface import Channel, Limits, addresses
+from src.domain.outcome import Outcome, not_delivered
 from src.errors import DeliveryError
-from src.ledger.claim import NoLedger
+from src.ledger.interface import NoLedger
 from src.ledger.table import LEASE
 from src.message.report import Report
-from src.pipeline.deliver import SEND_LIMIT, deliver, raise_alert
-from src.runtime.retry import Patience
+from src.pipeline.deliver import SEND_LIMIT, deliver, send_alert
+from src.runtime.retry import RetryPolicy
 from src.supabase.storage import LIMIT
 
 from ..builders import START, make_window
@@ -64,11 +65,11 @@ class Fake:
 
 
 async def delivered(folder: Path, channels: Sequence[Channel]) -> list[Outcome]:
-    """Deliver a report with no ledger and no patience."""
-    async with NoLedger(lambda: START).claim(make_window()) as book:
-        await book.open_for(channels, "manual")
-        patience = Patience(deadline=asyncio.get_running_loop().time() + 5, first_wait=10)
-        return await deliver(make_report(folder), channels, book, patience)
+    """Deliver a report with no ledger and no retries."""
+    async with NoLedger(lambda: START).claim(make_window()) as claim:
+        await claim.open_for(addresses(channels), "manual")
+        policy = RetryPolicy(deadline=asyncio.get_running_loop().time() + 5, first_wait=10)
+        return await deliver(make_report(folder), channels, claim, policy)
 
 
 def test_channels_run_side_by_side(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, ca
     """Even where a channel breaks in a way nobody foresaw."""
     broken, whole, spare = Fake("telegram", error=ZeroDivisionError("boom")), Fake("email"), Fake("other")
 
-    asyncio.run(raise_alert("text", START, [broken, whole, spare]))
+    asyncio.run(send_alert("text", START, [broken, whole, spare]))
 
     assert (whole.alerts, spare.alerts) == (["text"], [])
     assert "The alert could not be sent by telegram" in caplog.text
@@ -143,12 +144,12 @@ def sent(folder: Path, channel: Fake, *, begun: Sequence[str] = ()) -> tuple[lis
     channel.opens = asyncio.Event()
 
     async def sending() -> tuple[list[Outcome], dict[str, str]]:
-        async with NoLedger(lambda: START).claim(make_window()) as book:
-            await book.open_for([channel], "manual")
-            await book.sending(channel.name, begun)
-            patience = Patience(deadline=asyncio.get_running_loop().time() + 1, first_wait=0.01, longest_wait=0.02)
-            outcomes = await deliver(make_report(folder), [channel], book, patience)
-            return outcomes, {entry.recipient: entry.state for entry in book.record.entries}
+        async with NoLedger(lambda: START).claim(make_window()) as claim:
+            await claim.open_for(addresses([channel]), "manual")
+            await claim.sending(channel.name, begun)
+            policy = RetryPolicy(deadline=asyncio.get_running_loop().time() + 1, first_wait=0.01, longest_wait=0.02)
+            outcomes = await deliver(make_report(folder), [channel], claim, policy)
+            return outcomes, {entry.recipient: entry.state for entry in claim.record.entries}
 
     return asyncio.run(sending())
 

@@ -14,11 +14,11 @@ import pytest
 from msgspec.structs import replace
 
 from src.channels import telegram
-from src.channels.interface import Outcome
 from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
 from src.config.settings import MailSettings, TelegramSettings
-from src.domain.attachment import File
+from src.domain.attachment import Attachment
+from src.domain.outcome import Outcome
 from src.message.report import Report
 
 from ..builders import OPTION, make_limits, make_rows
@@ -271,7 +271,7 @@ def test_a_server_that_names_no_limit_gets_25_mb_at_most(sandbox: Sandbox, named
     assert [outcome.delivered for outcome in by_mail(sandbox, report)] == [True, True]
 
     # As base64 writes it, four bytes for three, it is a byte too large: too much to compose first.
-    outcomes = by_mail(sandbox, replace(report, moved=File(name="report.xlsx", size=18_750_001)))
+    outcomes = by_mail(sandbox, replace(report, moved=Attachment(name="report.xlsx", size=18_750_001)))
 
     assert [(outcome.too_large, outcome.ambiguous) for outcome in outcomes] == [(True, False)] * 2
     assert "which takes 25 MB" in outcomes[0].failure
@@ -282,7 +282,7 @@ def test_telegram_gets_50_mb_at_most(sandbox: Sandbox, size: int, too_large: boo
     """What is larger isn't even uploaded."""
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
     channel = TelegramChannel(TelegramSettings.model_validate(values), ssl.create_default_context())
-    report = replace(make_report(sandbox.folder), moved=File(name="report.xlsx", size=size))
+    report = replace(make_report(sandbox.folder), moved=Attachment(name="report.xlsx", size=size))
 
     outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.runtime.atomic_write import private_folder, put_in_place, take_away, written_beside
+from src.runtime.atomic_write import atomic_write, private_folder, put_in_place, take_away
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ def test_a_file_is_for_its_owner_only(tmp_path: Path) -> None:
     """Whatever the umask: reports are nobody else's business on a shared machine."""
     before = os.umask(0)
     try:
-        with written_beside(tmp_path / "report.xlsx") as file:
+        with atomic_write(tmp_path / "report.xlsx") as file:
             file.write(b"rows")
     finally:
         os.umask(before)
@@ -29,7 +29,7 @@ def test_a_half_file_never_bears_the_name(tmp_path: Path) -> None:
     path = tmp_path / "report.xlsx"
 
     def write_half() -> None:
-        with written_beside(path) as file:
+        with atomic_write(path) as file:
             file.write(b"half")
             assert not path.exists()
             raise ZeroDivisionError
@@ -47,7 +47,7 @@ def test_a_symbolic_link_is_replaced_not_followed(tmp_path: Path) -> None:
     path = tmp_path / "report.xlsx"
     path.symlink_to(target)
 
-    with written_beside(path) as file:
+    with atomic_write(path) as file:
         file.write(b"rows")
 
     assert target.read_text() == "precious"
@@ -58,7 +58,7 @@ def test_a_symbolic_link_is_replaced_not_followed(tmp_path: Path) -> None:
 def test_a_report_made_again_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     """The same window, the same name."""
     for content in (b"first", b"second"):
-        with written_beside(tmp_path / "report.xlsx") as file:
+        with atomic_write(tmp_path / "report.xlsx") as file:
             file.write(content)
 
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"second"]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from src.errors import ReportError
-from src.runtime.connection import retry_after, trouble
+from src.runtime.connection import diagnose, retry_after
 
 
 def caused(error: BaseException, *causes: BaseException) -> BaseException:
@@ -49,11 +49,11 @@ def caused(error: BaseException, *causes: BaseException) -> BaseException:
 )
 def test_a_failed_connection_is_said_in_words_with_what_to_do(error: Exception, what: str, transient: bool) -> None:
     """However deep the cause lies; only what stays as it is, is not tried again."""
-    found = trouble(error)
+    found = diagnose(error)
 
-    assert found.what == what
+    assert found.reason == what
     assert found.transient == transient
-    assert found.mend.split()[0] in ("Check", "Look", "Correct")
+    assert found.remedy.split()[0] in ("Check", "Look", "Correct")
 
 
 def test_what_an_alert_failed_of_is_not_mixed_up_with_what_it_is_about() -> None:
@@ -62,7 +62,7 @@ def test_what_an_alert_failed_of_is_not_mixed_up_with_what_it_is_about() -> None
 
     error = caused(ConnectionRefusedError(111, "refused"), run_failed)
 
-    assert trouble(error).what == "nothing listens on that port"
+    assert diagnose(error).reason == "nothing listens on that port"
 
 
 @pytest.mark.parametrize(

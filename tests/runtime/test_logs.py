@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from src.commands.report import TERMINATION_BYTES, main
-from src.pipeline.services import Timing
+from src.cli import TERMINATION_BYTES, main
+from src.pipeline.services import Timeouts
 from src.runtime.logs import FIELDS, set_up_logs
 from src.runtime.redaction import Redaction
 
@@ -79,8 +79,8 @@ def test_kubernetes_gets_the_runs_last_word(sandbox: Sandbox, run: RunTool, tmp_
     word = tmp_path / "termination-log"
     word.touch()
 
-    timing = Timing(first_wait=0.01, longest_wait=0.05, limit=5)
-    code = main([*OPTION, "--resend"], env_file=None, timing=timing, termination_log=word)
+    timeouts = Timeouts(first_wait=0.01, longest_wait=0.05, limit=5)
+    code = main([*OPTION, "--resend"], env_file=None, timeouts=timeouts, termination_log=word)
 
     assert code == 0
     assert re.fullmatch(r"exit 0 after [\d.]+ s: delivered to 4 of 4", word.read_text())

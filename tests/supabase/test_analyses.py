@@ -17,9 +17,9 @@ from src.domain.analysis import COLUMNS, Analysis
 from src.domain.window import HOUR, Window
 from src.errors import BadAnswerError, RowsMissingError
 from src.runtime.connection import tls_context
-from src.runtime.retry import Patience
+from src.runtime.retry import RetryPolicy
 from src.supabase.analyses import PAGE_ROWS, AnalysesTable, Page
-from src.supabase.client import open_rest
+from src.supabase.client import open_client
 
 from ..builders import START, ids, make_rows, make_window
 from ..sandbox import Sandbox
@@ -50,15 +50,15 @@ async def opened_table(
     *,
     wait: float = 5,
     deadline: float = 10,
-    patience: float = 0,
+    retry_for: float = 0,
     **changes: str,
 ) -> AsyncIterator[AnalysesTable]:
-    """Open a table of the sandbox, with changed settings, and `patience` seconds for further attempts."""
+    """Open a table of the sandbox, with changed settings, and `retry_for` seconds for further attempts."""
     values = {"supabase_url": sandbox.supabase.url, "supabase_key": sandbox.supabase.secret_key}
     settings = SupabaseSettings.model_validate(values | changes)
-    async with open_rest(settings, tls_context(), wait=wait, deadline=deadline) as rest:
-        end = asyncio.get_running_loop().time() + patience
-        yield AnalysesTable(rest, table, Patience(deadline=end, first_wait=0.01, longest_wait=0.05))
+    async with open_client(settings, tls_context(), wait=wait, deadline=deadline) as rest:
+        end = asyncio.get_running_loop().time() + retry_for
+        yield AnalysesTable(rest, table, RetryPolicy(deadline=end, first_wait=0.01, longest_wait=0.05))
 
 
 def rows_in(thing: object) -> int:

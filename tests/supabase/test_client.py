@@ -9,7 +9,7 @@ import pytest
 from postgrest import AsyncPostgrestClient
 
 from src.errors import BadAnswerError, HiddenRowsError, SourceError, SourceRefusedError, SourceUnreachableError
-from src.supabase.client import Rest, key_kind
+from src.supabase.client import PostgrestClient, key_kind
 
 from ..builders import START, make_rows
 from ..sandbox import Sandbox
@@ -227,7 +227,7 @@ def jwt(claims: object) -> str:
 )
 def test_only_a_secret_key_or_the_service_role_is_known_to_see_every_row(key: str, sees_all: bool) -> None:
     """Any other may be subject to row-level security."""
-    rest = Rest(AsyncPostgrestClient("http://localhost"), key_kind=key_kind(key), deadline=1)
+    rest = PostgrestClient(AsyncPostgrestClient("http://localhost"), key_kind=key_kind(key), deadline=1)
 
     assert rest.sees_all == sees_all
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from src.config.settings import SupabaseSettings
-from src.domain.attachment import File
+from src.domain.attachment import Attachment
 from src.errors import StorageError
-from src.runtime.retry import Patience
+from src.runtime.retry import RetryPolicy
 from src.supabase.storage import Shelf, Storage
 
 from ..builders import START
@@ -24,14 +24,14 @@ CONTENT = b"PK\x03\x04" + bytes(range(256)) * 2000
 """More than one chunk of an upload."""
 
 
-def put(sandbox: Sandbox, *, times: int = 1, hidden: list[str] | None = None, url: str = "") -> list[File]:
-    """Put a file into the bucket `reports`, asked for `times` times at once, with hardly any patience."""
+def put(sandbox: Sandbox, *, times: int = 1, hidden: list[str] | None = None, url: str = "") -> list[Attachment]:
+    """Put a file into the bucket `reports`, asked for `times` times at once, with hardly any time between attempts."""
 
     def hide(secrets: Iterable[str]) -> None:
         if hidden is not None:
             hidden.extend(secrets)
 
-    async def asked() -> list[File]:
+    async def asked() -> list[Attachment]:
         storage = Storage(
             SupabaseSettings.model_validate(
                 {"supabase_url": url or sandbox.supabase.url, "supabase_key": sandbox.supabase.secret_key}
@@ -39,7 +39,7 @@ def put(sandbox: Sandbox, *, times: int = 1, hidden: list[str] | None = None, ur
             "reports",
             timedelta(hours=72),
             tls=ssl.create_default_context(),
-            patience=Patience(deadline=asyncio.get_running_loop().time() + 4, first_wait=0.01),
+            policy=RetryPolicy(deadline=asyncio.get_running_loop().time() + 4, first_wait=0.01),
             clock=lambda: START,
             hide=hide,
         )

@@ -166,7 +166,7 @@ def test_the_chart_shows_analyses_and_failures_with_its_axes_named(tmp_path: Pat
     assert table[:3] == [["13:00", 0, 0], ["13:05", 3, 2], ["13:10", 0, 0]]
     chart = part(content, "xl/charts/chart1.xml")
     said = re.findall("<a:t>(.*?)</a:t>", chart)
-    assert said == ["Analyses and failures in steps of five minutes", "From (UTC)", "Analyses"]
+    assert said == ["Analyses and failures in buckets of five minutes", "From (UTC)", "Analyses"]
     assert re.findall('<(?:c:)?delete val="(.)"', chart) == ["0", "0"]
     place = next(cell.row for (cell,) in opened(content)["Summary"].iter_rows(max_col=1) if cell.value == "From")
     reaches = re.findall(r"<(?:c:)?f>'Summary'!(.*?)</", chart)
@@ -180,7 +180,7 @@ def test_the_chart_has_a_text_for_who_cannot_see_it(tmp_path: Path) -> None:
     drawing = part(build(tmp_path, *rows), "xl/drawings/drawing1.xml")
 
     assert (
-        'descr="Column chart: analyses and failures in steps of five minutes, 2026-11-22 13:00-14:00 UTC. '
+        'descr="Column chart: analyses and failures in buckets of five minutes, 2026-11-22 13:00-14:00 UTC. '
         '2 analyses, 1 of them failed; most, 2, from 13:05."'
     ) in drawing
 

@@ -14,9 +14,9 @@ from src.domain.analysis import FAILED_STATUSES
 from src.domain.summary import Summary
 from src.domain.window import day_of
 from src.errors import WorkbookError
-from src.workbook.archive import Package
+from src.workbook.archive import WorkbookArchive
 from src.workbook.data_sheet import HEADER, SHEET_ROWS, sheet_name
-from src.workbook.writer import ReportWorkbook
+from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, data_rows, data_rows_again, make_analysis, make_window, opened
 
@@ -208,7 +208,7 @@ def test_the_file_is_named_by_the_windows_start(tmp_path: Path) -> None:
         (make_window(zone="Asia/Tokyo"), "report_20261122_130000.xlsx", "Hourly Report"),
         (day, "report_daily_20261122.xlsx", "Daily Report"),
     ):
-        with ReportWorkbook(window) as workbook:
+        with WorkbookWriter(window) as workbook:
             path = workbook.save(tmp_path, Summary(), table="analyses", generated=START)
         assert name == path.name
         assert sheet == opened(path.read_bytes()).sheetnames[0]
@@ -217,7 +217,7 @@ def test_the_file_is_named_by_the_windows_start(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named_but_not_its_folder(tmp_path: Path) -> None:
     """A run builds in a folder of a random name, and a failure must have the same words every time to be told once."""
     sentence = r"^report_20261122_130000\.xlsx could not be written \(No such file"
-    with ReportWorkbook(make_window()) as workbook, pytest.raises(WorkbookError, match=sentence) as caught:
+    with WorkbookWriter(make_window()) as workbook, pytest.raises(WorkbookError, match=sentence) as caught:
         workbook.save(tmp_path / "gone", Summary(), table="analyses", generated=START)
 
     assert "REPORT_DIR" in str(caught.value)
@@ -237,7 +237,7 @@ def test_a_sheet_that_is_drawn_otherwise_in_the_end_is_never_delivered() -> None
     skeleton = io.BytesIO()
     with zipfile.ZipFile(skeleton, "w") as parts:
         parts.writestr("sheet1.xml", otherwise)
-    package = Package()
+    package = WorkbookArchive()
     package.begin("sheet1.xml", drawn)
     package.end(drawn)
 
@@ -250,7 +250,7 @@ def test_a_workbook_given_up_in_the_midst_leaves_no_file_open(tmp_path: Path) ->
     """A run of many windows goes on after one that failed."""
     before = len(list(Path("/proc/self/fd").iterdir()))
 
-    with ReportWorkbook(make_window()) as workbook:
+    with WorkbookWriter(make_window()) as workbook:
         workbook.add([make_analysis()])
     gc.collect()
 

@@ -1,0 +1,70 @@
+"""What became of a report for one recipient."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from ..errors import DeliveryError, TooLargeError
+
+OutcomeState = Literal["delivered", "written", "without file", "refused", "failed"]
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What became of a report for one recipient.
+
+    `delivered`: `receipt` is the server's own word for it.
+    `written`: nothing was sent, `receipt` is the file that shows what would have been.
+    `refused`: the recipient is why, and no later run tries by itself; `failed`: it stays owed, and `retry` tells
+    whether trying again in this run may help; `failure` is a sentence for the operator.
+    `without file`: it arrived, but neither with its workbook nor with a link to it; `failure` says why.
+    `too_large`: it failed of its size; without its file it may be taken.
+    `ambiguous`: it may have arrived all the same. `retry_after`: seconds the server wants to be left alone.
+    It came of that `attempt`, counted from 1, which took `seconds`.
+    `notice` is a sentence for the operator about a delivery that needs his hand for the next one.
+    """
+
+    channel: str
+    recipient: str
+    state: OutcomeState
+    receipt: str = ""
+    failure: str = ""
+    notice: str = ""
+    retry: bool = False
+    ambiguous: bool = False
+    too_large: bool = False
+    retry_after: float = 0.0
+    attempt: int = 0
+    seconds: float = 0.0
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the server took it for this recipient, with its workbook or a link, or it was to be a file."""
+        return self.state in ("delivered", "written")
+
+
+def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError) -> list[Outcome]:
+    """Make the outcome of `error` for each of `recipients`."""
+    return [
+        Outcome(
+            channel=channel,
+            recipient=recipient,
+            state="failed" if error.transient or error.fault == "ours" else "refused",
+            failure=str(error),
+            retry=error.transient,
+            ambiguous=error.ambiguous,
+            too_large=isinstance(error, TooLargeError),
+            retry_after=error.retry_after,
+        )
+        for recipient in recipients
+    ]
+
+
+Address = tuple[str, str]
+"""A channel and a recipient there."""
+
+
+def same(address: Address) -> Address:
+    """Return `address` in the form in which two spellings of it are equal."""
+    channel, recipient = address
+    return channel, recipient.casefold()

@@ -1,0 +1,64 @@
+"""What every ledger does."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import datetime
+from typing import Protocol
+
+from ..domain.window import Template, Window
+from ..errors import LedgerError
+from .claim import Claim
+from .record import Record, new_record
+
+
+class Ledger(Protocol):
+    """Where records are kept. `remembers` tells whether they outlive this pod."""
+
+    remembers: bool
+
+    def claim(self, window: Window) -> AbstractAsyncContextManager[Claim]:
+        """Claim the window's record for the block, making a new one if there is none.
+
+        Raise LedgerError if another run holds it until the deadline.
+        """
+
+    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:
+        """Return the record of each window that has one and starts in [start, end), by that start.
+
+        In place of a record that cannot be read stands the error that says so.
+        """
+
+    async def begun(self, template: Template) -> datetime | None:
+        """Return the start of the first window ever recorded, None if there is none."""
+
+    async def check(self, template: Template) -> str:
+        """Say what is there, and change nothing; raise LedgerError if a run could not use it."""
+
+
+class NoLedger:
+    """Remembers nothing: for trials by hand."""
+
+    remembers = False
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def claim(self, window: Window) -> AbstractAsyncContextManager[Claim]:
+        """Return a new record that is kept nowhere."""
+
+        async def forget(_: Record) -> None:
+            pass
+
+        return nullcontext(Claim(new_record(window), forget, self._clock, ""))
+
+    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:  # noqa: ARG002
+        """Return none."""
+        return {}
+
+    async def begun(self, template: Template) -> datetime | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    async def check(self, template: Template) -> str:  # noqa: ARG002
+        """Say that there is none."""
+        return "none"
