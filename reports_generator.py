@@ -9,7 +9,7 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 # What is imported stays to the end: looking for garbage in it, now and at the exit, is a quarter of the start.
 gc.disable()
-from src.commands.report import main  # noqa: E402 - after the handler
+from src.cli import main  # noqa: E402 - after the handler
 
 gc.freeze()
 gc.enable()

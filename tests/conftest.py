@@ -12,6 +12,9 @@ from src.pipeline.services import Timeouts
 
 from .sandbox import Sandbox
 
+collect_ignore = ["real"]
+"""`make real` runs these."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:

@@ -30,7 +30,7 @@ TABLES = (
     "storage.buckets",
 )
 # Of one request or one answer, not of the whole: not for the next hop.
-_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "host")
+HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "host")
 
 
 class Supabase(Web):
@@ -86,7 +86,7 @@ class Supabase(Web):
     def answer(self, request: Request) -> Answer:
         """Pass the request on, with the page cap applied, and answer as hosted Supabase does."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
-        headers = {name: value for name, value in request.headers.items() if name not in _HOP}
+        headers = {name: value for name, value in request.headers.items() if name not in HOP}
         target = self._capped(request.target) if request.method == "GET" else request.target
         connection.request(request.method, target, request.body or None, headers)
         response = connection.getresponse()
@@ -94,7 +94,7 @@ class Supabase(Web):
         connection.close()
         if request.target.startswith("/storage/v1/object/sign/") and request.method == "POST":
             body = body.replace(b'"signedUrl":"/storage/v1/', b'"signedURL":"/')
-        headers = {name: value for name, value in response.getheaders() if name.lower() not in _HOP}
+        headers = {name: value for name, value in response.getheaders() if name.lower() not in HOP}
         return Answer(status=response.status, headers=headers, body=body)
 
     def _capped(self, target: str) -> str:

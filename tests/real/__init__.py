@@ -1,0 +1,1 @@
+"""The program, by its command line, against the real PostgreSQL and PostgREST: `make real`."""

@@ -1,0 +1,63 @@
+"""What a key may not see is said, and never taken for an empty hour."""
+
+import pytest
+
+from .sandbox import HOUR, RealSandbox
+
+
+def assert_refused(real: RealSandbox, sentence: str, **changes: str) -> None:
+    """Check that a run fails with `sentence`, tells it in one alert, and sends no report."""
+    real.fill(3)
+
+    result = real.run(*HOUR, **changes)
+
+    assert result.code == 1
+    assert sentence in result.log
+    assert [sentence in alert for alert in real.alerts] == [True]
+    assert real.copies == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("analyses_not_granted", "SUPABASE_KEY may not read the table analyses_not_granted (HTTP 403, permission "),
+        ("analyses_missing", "There is no table analyses_missing (HTTP 404, "),
+        ("analyses_without_duration", "The table analyses_without_duration lacks a column (HTTP 400, column "),
+    ],
+    ids=["no grant", "no table", "no column"],
+)
+def test_a_table_that_a_secret_key_cant_read_fails_the_run_with_its_reason(
+    real: RealSandbox, table: str, sentence: str
+) -> None:
+    """A table that was not granted, isn't there, or lacks a column."""
+    assert_refused(real, sentence, SUPABASE_TABLE=table)
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("analyses", "SUPABASE_KEY may not read the table analyses (HTTP 401, permission denied for table analyses)"),
+        ("analyses_guarded", "SUPABASE_KEY sees no row at all in the table analyses_guarded, "),
+    ],
+    ids=["no grant", "row-level security without a policy"],
+)
+def test_a_publishable_key_that_sees_nothing_fails_the_run_with_its_reason(
+    real: RealSandbox, table: str, sentence: str
+) -> None:
+    """Row-level security without a policy answers with no rows, not with an error."""
+    assert_refused(real, sentence, SUPABASE_TABLE=table, SUPABASE_KEY=real.supabase.publishable_key)
+
+
+def test_a_secret_key_sees_through_row_level_security(real: RealSandbox) -> None:
+    """Its role bypasses it."""
+    real.fill(30, table="analyses_guarded")
+
+    assert real.run(*HOUR, SUPABASE_TABLE="analyses_guarded").code == 0
+    assert real.arrived() == real.ids("analyses_guarded")
+
+
+def test_a_key_that_the_gateway_doesnt_know_fails_the_run_with_its_reason(real: RealSandbox) -> None:
+    """It is refused before PostgREST."""
+    assert_refused(
+        real, "Supabase does not accept SUPABASE_KEY (HTTP 401, ", SUPABASE_KEY="sb_secret_of_another_project"
+    )

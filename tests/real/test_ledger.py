@@ -1,0 +1,109 @@
+"""The ledger in Supabase: pods that overlap, end and come late send each report once."""
+
+import json
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+from .sandbox import HOUR, ONCE, RealSandbox, ids, until
+from .supabase import Hold
+
+TABLE = {"REPORT_LEDGER": "supabase"}
+# Read once: should the hour turn while tests run, Jobs are just an hour later than they were due.
+THIS_HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def this_hour(back: int) -> datetime:
+    """Return the start of the hour `back` hours before the present one."""
+    return THIS_HOUR - back * timedelta(hours=1)
+
+
+def scheduled(back: int) -> dict[str, str]:
+    """Return what changes for the Job that was due `back` hours ago, which reports the hour before."""
+    minutes = int(this_hour(back).timestamp() // 60)
+    return TABLE | {"JOB_NAME": f"reports-generator-{minutes}"}
+
+
+def claims(real: RealSandbox, pod: str) -> int:
+    """Count the times that a pod asked for a claim, or renewed it."""
+    asked = [json.loads(request.body) for request in real.supabase.requests if request.method == "PATCH"]
+    return sum(change["holder"] == pod for change in asked)
+
+
+def test_two_pods_at_once_send_once(real: RealSandbox) -> None:
+    """The second waits for the first, and finds that all is done."""
+    real.fill(30)
+    hold = real.supabase.hold = Hold(page=1)
+
+    with real.started(*HOUR, POD_NAME="pod-1", **TABLE) as first:
+        hold.wait_until_reached()
+        with real.started(*HOUR, POD_NAME="pod-2", **TABLE) as second:
+            until(lambda: claims(real, "pod-2") == 2)
+            assert real.copies == {}
+            hold.released.set()
+            codes = [process.wait(timeout=60) for process in (first, second)]
+
+    assert (codes, real.copies) == ([0, 0], ONCE)
+
+
+def test_eight_claimants_at_once_send_once(real: RealSandbox) -> None:
+    """Each in a folder of its own, as pods have them."""
+    real.fill(30)
+    with ExitStack() as stack:
+        started = []
+        for number in range(8):
+            folder = real.folder / f"pod-{number}"
+            folder.mkdir()
+            pod = {"POD_NAME": folder.name, "REPORT_DIR": str(folder)}
+            started.append(stack.enter_context(real.started(*HOUR, **pod, **TABLE)))
+        codes = [process.wait(timeout=60) for process in started]
+
+    assert (codes, real.copies) == ([0] * 8, ONCE)
+
+
+def test_the_claim_of_a_dead_pod_is_taken_over_when_its_lease_is_over(real: RealSandbox) -> None:
+    """Not before; then all that it had not sent is sent."""
+    real.fill(30)
+    hold = real.supabase.hold = Hold(page=1)
+    with real.started(*HOUR, POD_NAME="pod-1", **TABLE) as first:
+        hold.wait_until_reached()
+        first.kill()
+    hold.released.set()
+
+    with real.started(*HOUR, POD_NAME="pod-2", **TABLE) as second:
+        until(lambda: claims(real, "pod-2") == 2)
+        assert real.supabase.sql("select holder from report_deliveries") == [{"holder": "pod-1"}]
+        # Its trigger counts from now.
+        real.supabase.sql("update report_deliveries set lease_seconds = -1")
+        code = second.wait(timeout=60)
+
+    assert (code, real.copies) == (0, ONCE)
+    assert real.arrived() == real.ids()
+
+
+def test_five_missed_hours_are_caught_up_oldest_first(real: RealSandbox) -> None:
+    """Behind the present one; all their rows arrive, and a further run sends nothing."""
+    for back in range(1, 8):
+        real.fill(30, start=this_hour(back))
+    assert real.run(**scheduled(6)).code == 0
+
+    codes = [real.run(**scheduled(0)).code for _ in range(2)]
+
+    hours = [this_hour(back) for back in (7, 1, 6, 5, 4, 3, 2)]
+    late = [False, False, True, True, True, True, True]
+    assert codes == [0, 0]
+    assert real.copies == dict.fromkeys(ONCE, 7)
+    assert [ids(mail.attachment()) for mail in real.mails] == [real.ids(start=hour) for hour in hours]
+    assert [mail.message["Subject"].endswith(" (late)") for mail in real.mails] == late
+
+
+def test_rows_that_came_late_are_told_once(real: RealSandbox) -> None:
+    """In the log and in the next report."""
+    real.fill(30, start=this_hour(3))
+    real.run(**scheduled(2))
+    real.fill(3, start=this_hour(3))
+
+    logs = [real.run(**scheduled(back)).log for back in (1, 0)]
+
+    remark = "3 rows have come late for "
+    assert [remark in log for log in logs] == [True, False]
+    assert [remark in mail.text for mail in real.mails] == [False, True, False]
