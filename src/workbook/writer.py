@@ -29,10 +29,6 @@ from .data_sheet import SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
 from .summary_sheet import Origin, write_summary
 
-PIECE = 250
-"""Rows written at once: some 70 kB. Beyond 128 KiB (M_MMAP_THRESHOLD of mallopt(3)) memory is taken from the system
-and given back each time, which made up a tenth of a large run."""
-
 
 class WorkbookWriter:
     """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
@@ -76,7 +72,7 @@ class WorkbookWriter:
                     self._sheets.append(self._book.create_sheet(sheet_name(self._window, len(self._sheets) + 1)))
                 if not self._filled:
                     self._begin_sheet(rows)
-                taken = rows[: min(self._sheet_rows - self._filled, PIECE)]
+                taken = rows[: self._sheet_rows - self._filled]
                 self._streamed.write(self._writer.xml(taken))
                 self._filled += len(taken)
                 rows = rows[len(taken) :]

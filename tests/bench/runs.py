@@ -166,7 +166,9 @@ def count_rows(book: bytes) -> int:
 def check_packages() -> None:
     """Raise BenchError unless pandas is where "c" finds it, and numpy where openpyxl does not."""
     if not (EXTRAS / "pandas").is_dir():
-        raise BenchError("The packages of requirements.bench.txt are missing. Run `make bench`, which installs them.")
+        raise BenchError(
+            "The packages of tests/bench/requirements.txt are missing. Run `make bench`, which installs them."
+        )
     if find_spec("numpy"):
         raise BenchError("openpyxl would load the numpy that is installed here. Run `make clean`, then `make bench`.")
 
