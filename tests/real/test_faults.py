@@ -8,8 +8,6 @@ RETRY = "Trying again in"
 
 def test_a_query_over_the_time_limit_of_its_role_is_said(real: RealSandbox) -> None:
     """Supabase gives the publishable key's role three seconds."""
-    real.fill(3)
-
     result = real.run("--check", SUPABASE_TABLE="analyses_slow", SUPABASE_KEY=real.supabase.publishable_key)
 
     assert result.code == 1
