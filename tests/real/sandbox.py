@@ -41,8 +41,7 @@ class RealSandbox(Sandbox):
     supabase: RealSupabase
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.supabase = RealSupabase()
+        super().__init__(folder, RealSupabase)
 
     @contextmanager
     def started(self, *arguments: str, **changes: str) -> Iterator["subprocess.Popen[str]"]:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -56,8 +57,8 @@ class RealSupabase(Supabase):
     postgres: Postgres
     postgrest: Postgrest
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        super().__init__(tls)
         self._jwt_secret = secrets.token_urlsafe(32)
         self._roles = {self.secret_key: "service_role", self.publishable_key: "anon"}
         self.hold: Hold | None = None

@@ -24,10 +24,10 @@ CHATS = ("-1001000000001", "42")
 class Sandbox:
     """Supabase, a mail server, the Bot API and a monitor; `folder` holds what the tool writes.
 
-    All their certificates are of one authority, which SSL_CERT_FILE names.
+    All their certificates are of one authority, which SSL_CERT_FILE names. `project` is the kind of Supabase.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: type[Supabase] = Supabase) -> None:
         self.folder = folder
         self.authority = trustme.CA()
         self._certificate = folder / "sandbox-ca.pem"
@@ -35,7 +35,7 @@ class Sandbox:
         # By its name, so that there is a wrong one too: its address.
         self.mailbox = Mailbox(self._tls("localhost"))
         tls = self._tls("127.0.0.1")
-        self.supabase = Supabase(tls)
+        self.supabase = project(tls)
         self.bot = BotApi(tls)
         self.monitor = Monitor(tls)
         self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor)
