@@ -13,15 +13,22 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import VERSION
-from .commands.report import INTERRUPTED, Run
+from .commands.check import check
+from .commands.report import SIGINT_CODE, now, report
 from .config.loader import ENV_FILE, load_settings
+from .config.schedule import Options
 from .config.settings import LARGEST_COUNT
-from .pipeline.report_window import Result
-from .pipeline.services import Timeouts
+from .config.timeouts import Timeouts
+from .domain.request import Result
+from .pipeline.services import start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import Redaction
 
 logger = logging.getLogger(__name__)
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Where Kubernetes looks for a container's last word (terminationMessagePath's default)."""
+TERMINATION_BYTES = 4096
+"""What Kubernetes keeps of it; four bytes a character at most."""
 LIBRARIES = ("supabase", "openpyxl", "python-telegram-bot", "pydantic-settings")
 EXAMPLES = """\
 examples:
@@ -78,15 +85,53 @@ def make_parser() -> argparse.ArgumentParser:
     how.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
     instead = parser.add_argument_group("instead of a report")
     instead.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot; send nothing")
-    instead.add_argument("--version", action=_Version, nargs=0, help="print the versions")
+    instead.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
     instead.add_argument("-h", "--help", action="help", help="print this")
     return parser
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    env_file: Path | None = ENV_FILE,
+    timeouts: Timeouts | None = None,
+    termination_log: Path = TERMINATION_LOG,
+) -> int:
+    """Do what the command line asks for; return the exit code: 0 delivered, 1 something failed, 2 wrong input."""
+    began = time.monotonic()
+    options = parse(arguments)
+    loaded = load_settings(env_file)
+    redaction = Redaction(loaded.secrets())
+    set_up_logs(redaction, loaded.watch.log_format, loaded.watch.log_level)
+    for hint in loaded.hints:
+        logger.warning("%s", hint)
+    run = start_run(options, loaded, redaction, timeouts or Timeouts(), now)
+    try:
+        result = asyncio.run(check(run) if options.check else report(run))
+    except KeyboardInterrupt:
+        result = Result(code=SIGINT_CODE, words="stopped from the keyboard")
+    _log_last_line(result, time.monotonic() - began, redaction, termination_log)
+    return result.code
+
+
+def _log_last_line(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
+    """Sum the run up in one line: for the log, and with its problem for Kubernetes, where it wants one."""
+    ended = f"exit {result.code} after {seconds:.1f} s"
+    why = str(result.problem) if result.problem and result.code else ""
+    given = {"window": result.window, "rows": result.rows, "bytes": result.bytes, "why": why}
+    fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
+    fields |= {name: value for name, value in given.items() if value not in (None, "")}
+    logger.log(logging.ERROR if result.code else logging.INFO, "%s: %s", ended, result.words, extra=fields)
+    if termination_log.exists():
+        line = " ".join(redaction(f"{ended}: {why or result.words}").split())
+        with suppress(OSError):
+            termination_log.write_text(line[: TERMINATION_BYTES // 4])
+
+
+def parse(arguments: Sequence[str] | None) -> Options:
     """Parse the command line; options that contradict each other are exit 2 too."""
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = Options(**vars(parser.parse_args(arguments)))
     if options.output and not options.dry_run:
         parser.error("--output wants --dry-run")
     if options.count and options.until_now:
@@ -98,46 +143,3 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= LARGEST_COUNT:
         raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {LARGEST_COUNT}")
     return int(text)
-
-
-TERMINATION_LOG = Path("/dev/termination-log")
-"""Where Kubernetes looks for a container's last word (terminationMessagePath's default)."""
-TERMINATION_BYTES = 4096
-"""What Kubernetes keeps of it; four bytes a character at most."""
-
-
-def main(
-    arguments: Sequence[str] | None = None,
-    *,
-    env_file: Path | None = ENV_FILE,
-    timeouts: Timeouts | None = None,
-    termination_log: Path = TERMINATION_LOG,
-) -> int:
-    """Make and deliver the report; return the exit code: 0 all delivered, 1 something failed, 2 wrong input."""
-    began = time.monotonic()
-    options = parse(arguments)
-    redaction = Redaction()
-    loaded = load_settings(env_file)
-    redaction.hide(loaded.secrets())
-    set_up_logs(redaction, loaded.watch.log_format, loaded.watch.log_level)
-    for hint in loaded.hints:
-        logger.warning("%s", hint)
-    try:
-        result = asyncio.run(Run(options, loaded, redaction, timeouts or Timeouts()).guarded())
-    except KeyboardInterrupt:
-        result = Result(code=INTERRUPTED, words="stopped from the keyboard")
-    _last_word(result, time.monotonic() - began, redaction, termination_log)
-    return result.code
-
-
-def _last_word(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
-    """Sum the run up in one line: for the log, and with its reason for Kubernetes, where it wants one."""
-    ended = f"exit {result.code} after {seconds:.1f} s"
-    fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
-    given = ("window", "rows", "bytes", "why")
-    fields |= {name: value for name in given if (value := getattr(result, name)) not in (None, "")}
-    logger.log(logging.ERROR if result.code else logging.INFO, "%s: %s", ended, result.words, extra=fields)
-    if termination_log.exists():
-        line = " ".join(redaction(f"{ended}: {result.why or result.words}").split())
-        with suppress(OSError):
-            termination_log.write_text(line[: TERMINATION_BYTES // 4])

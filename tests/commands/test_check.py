@@ -15,7 +15,7 @@ def check(run: RunTool, **changes: str) -> tuple[int, dict[str, str]]:
     """Run --check; return its code and its lines by the part they are about."""
     result = run("--check", **changes)
     lines = result.output.splitlines()
-    return result.code, {part: line for line in lines for part in [*PARTS, "bucket"] if line[4:].startswith(f"{part} ")}
+    return result.code, {part: line for line in lines for part in [*PARTS, "bucket"] if line[5:].startswith(f"{part} ")}
 
 
 def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> None:
@@ -26,7 +26,7 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
 
     assert code == 0
     assert list(lines) == PARTS
-    assert all(line.startswith("ok ") for line in lines.values())
+    assert all(line.startswith("OK ") for line in lines.values())
     assert "@reports_bot" in lines["telegram bot"]
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
 
@@ -58,7 +58,7 @@ def test_what_is_wrong_is_one_line_with_what_to_do(
     code, lines = check(run, **changes)
 
     assert code == 1
-    assert lines[part].startswith("NO ")
+    assert lines[part].startswith("FAIL ")
     assert words in lines[part]
     assert len(lines) >= 6
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
@@ -90,7 +90,7 @@ def test_what_hangs_on_a_part_that_failed_is_not_called_ok(sandbox: Sandbox, run
     code, lines = check(run, SUPABASE_KEY="sb_secret_wrong", TELEGRAM_BOT_TOKEN="123:" + 20 * "a")
 
     assert code == 1
-    assert [lines[part][:3] for part in ("table", "key", "index", "telegram bot", "telegram 42")] == ["NO "] * 5
+    assert [lines[part][:4] for part in ("table", "key", "index", "telegram bot", "telegram 42")] == ["FAIL"] * 5
     assert lines["key"].endswith("Not tried: see table.")
     assert lines["telegram 42"].endswith("Not tried: see telegram bot.")
 
@@ -102,7 +102,7 @@ def test_a_ledger_that_a_run_would_refuse_is_told(sandbox: Sandbox, run: RunTool
     code, lines = check(run)
 
     assert code == 1
-    assert "is not a folder of this user's own, with mode 0700" in lines["ledger"]
+    assert "is not a folder of this user's own with mode 0700" in lines["ledger"]
 
 
 def test_a_window_that_a_run_would_refuse_is_told(sandbox: Sandbox, run: RunTool) -> None:
