@@ -13,6 +13,10 @@ import pytest
 
 from src.cli import make_parser, parse
 from src.config.settings import GROUPS
+from src.domain.analysis import COLUMNS, FAILED_STATUSES
+from src.domain.summary import MISSING, MORE_FAILED, NEGATIVE, NO_NUMBER
+from src.phrases import english
+from src.workbook.data_sheet import HEADER
 
 from .pages import ALL, PAGES, PATHS, ROOT, anchors, fragments, section, symptoms
 
@@ -138,6 +142,22 @@ def test_every_command_of_a_page_is_understood() -> None:
     assert {"", "--check"} <= asked
     for arguments in asked - {"--chek", "--help", "--version"}:
         assert isinstance(parse(shlex.split(arguments)), argparse.Namespace)
+
+
+def test_the_page_about_reports_names_what_is_in_them() -> None:
+    """Columns, statuses that count as failed, what is called odd, and the marks of a subject."""
+    first_cells = r"^\| `?(.+?)`? \|"
+    columns = re.findall(first_cells, section("getting-started", "What you need"), re.MULTILINE)
+    headers = re.findall(first_cells, section("reports", "The workbook"), re.MULTILINE)
+    odd = re.findall(first_cells, section("reports", "Odd data"), re.MULTILINE)
+    marks = re.findall(first_cells, section("reports", "The messages"), re.MULTILINE)
+    statuses = section("reports", "Which statuses count as failed").split(";")[0]
+
+    assert columns[1:] == [*COLUMNS]
+    assert headers[1:] == [*HEADER]
+    assert odd[1:] == [MORE_FAILED, MISSING, NO_NUMBER, NEGATIVE]
+    assert {*marks} >= {mark.strip() for mark in (english.ODD, english.ROWS_LATE, english.LATE)}
+    assert {*re.findall(r"`(.+?)`", statuses)} == FAILED_STATUSES
 
 
 def test_the_index_that_a_page_shows_is_the_one_of_the_repository() -> None:

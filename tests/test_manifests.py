@@ -38,7 +38,7 @@ from .manifests import (
     rendered,
     unresolved,
 )
-from .pages import ALL, PAGES
+from .pages import ALL, PAGES, section
 
 ROOT = K8S.parent
 KUBERNETES = "1.36"
@@ -294,6 +294,13 @@ def test_the_prometheus_rules_watch_the_cronjobs_of_these_manifests() -> None:
     assert watched == {"reports-generator", "reports-generator-daily"}
     assert {("production", name) for name in watched} <= there
     assert set(re.findall(r'namespace="([a-z]+)"', text)) == {"production"}
+
+
+def test_the_monitoring_page_says_of_each_rule_what_to_do() -> None:
+    """Whoever is woken by one looks for its name."""
+    names = re.findall(r"- alert: (\w+)", (K8S / "prometheus" / "rules.yaml").read_text())
+
+    assert names == re.findall(r"^\| `(\w+)` \|", section("monitoring", "Prometheus"), re.MULTILINE)
 
 
 def test_what_is_pushed_is_what_is_pulled() -> None:
