@@ -33,8 +33,10 @@ def has_an_entry(sentence: str) -> bool:
 
 
 def fragments() -> set[str]:
-    """Return the pieces of the runbook's quotes that are the program's own words."""
-    return {fragment for quote in symptoms() for fragment in _fragments(quote)}
+    """Return the pieces of what the runbook quotes, in its tables too, that are the program's own words."""
+    tables = section("runbook", "The report went without its workbook") + section("runbook", "Why a connection failed")
+    cells = re.findall(r"^\| (?!reason \||the alert says \|)(.+?) \|", tables, re.MULTILINE)
+    return {fragment for quote in (*symptoms(), *cells) for fragment in _fragments(quote)}
 
 
 def _fragments(quote: str) -> list[str]:

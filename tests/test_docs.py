@@ -183,6 +183,7 @@ def test_what_the_runbook_quotes_is_what_the_program_says() -> None:
     said = {node.value for node in nodes if isinstance(node.value, str)}
 
     assert len(symptoms()) >= 40
+    assert len(fragments()) >= 55
     # "Telegram" is put before what it did.
     assert [one for one in fragments() if not any(one.removeprefix("Telegram ") in text for text in said)] == []
 
