@@ -45,10 +45,10 @@ name:  ## print the image's name
 push: image  ## build it and push it
 	$(DOCKER) push $(IMAGE)
 
-bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into the README
+bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into docs/performance.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
-pictures: $(SANDBOX)  ## the README's pictures, with chromium, soffice and pdftoppm
+pictures: $(SANDBOX)  ## the documents' pictures, with chromium, soffice and pdftoppm
 	$(BIN)/python -m tests.pictures
 
 # In a venv of its own, so that its packages can't decide what the tool runs with.

@@ -1,4 +1,4 @@
-"""The table of faults: what is done to an edge, and what comes of it. README shows it, test_faults.py tries it.
+"""The table of faults: what is done to an edge, and what comes of it. test_faults.py tries it, docs/ show it.
 
 `mails` are the workbooks that each address got, attached or behind a link, `chats` those of the two chats.
 """
@@ -329,7 +329,7 @@ SPECIAL = {
 
 
 def as_markdown() -> str:
-    """Write the table as README shows it."""
+    """Write the table as docs/delivery.md shows it."""
     head = "| edge | fault | mails to each | first chat | second chat | alerts | exit |\n|---|---|---|---|---|---|---|"
     lines = []
     for row in ROWS:

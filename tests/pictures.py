@@ -1,4 +1,4 @@
-"""`python -m tests.pictures`: the README's pictures, of what really arrives for a sample hour in the sandbox."""
+"""`python -m tests.pictures`: the documents' pictures, of what really arrives for a sample hour in the sandbox."""
 
 import os
 import shutil

@@ -96,12 +96,12 @@ def test_a_figure_beyond_its_bar_is_called_over_and_one_that_is_missing_not_meas
 
 
 def test_a_table_takes_the_place_of_the_one_before_and_of_nothing_else() -> None:
-    """The README's other lines are people's."""
+    """The page's other lines are people's."""
     table = as_markdown({("a", 100): [cost()], ("b", 100): [cost()]}, "a machine")
-    readme = "Before.\n<!-- bench -->\nold\n<!-- /bench -->\nBehind.\n"
+    page = "Before.\n<!-- bench -->\nold\n<!-- /bench -->\nBehind.\n"
 
-    once = put_into(readme, table)
+    once = put_into(page, table)
 
     assert once == f"Before.\n<!-- bench -->\n\n{table}\n\n<!-- /bench -->\nBehind.\n"
     assert put_into(once, table) == once
-    assert table in put_into((ROOT / "README.md").read_text(), table)
+    assert table in put_into((ROOT / "docs" / "performance.md").read_text(), table)

@@ -1,22 +1,27 @@
 """Documentation and code say the same."""
 
+import argparse
+import ast
 import re
+import shlex
 import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
+import pytest
+
+from src.cli import make_parser, parse
 from src.config.settings import GROUPS
+from src.domain.analysis import COLUMNS, FAILED_STATUSES
+from src.domain.summary import MISSING, MORE_FAILED, NEGATIVE, NO_NUMBER
+from src.phrases import english
+from src.workbook.data_sheet import HEADER
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+from .pages import ALL, PAGES, PATHS, ROOT, anchors, fragments, section, symptoms
+
 FIELDS: dict[str, Any] = {name.upper(): field for group in GROUPS for name, field in group.model_fields.items()}
-
-
-def readme_section(title: str) -> str:
-    """Return the text under a heading of the README."""
-    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 
 
 def as_written(name: str) -> str:
@@ -29,18 +34,79 @@ def as_written(name: str) -> str:
     return ",".join(default) if isinstance(default, tuple) else str(getattr(default, "key", default))
 
 
-def test_the_readmes_settings_table_is_the_settings() -> None:
-    """Names, order and defaults."""
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", readme_section("Settings"), re.MULTILINE)
+def test_the_readme_is_short() -> None:
+    """Nobody reads 700 lines before the first command."""
+    assert len(PAGES["README"].splitlines()) <= 150
 
-    assert [*FIELDS] == [name for name, _ in rows]
-    for name, default in rows:
+
+def test_the_readme_leads_to_every_page() -> None:
+    """In its table of documents."""
+    listed = re.findall(r"^\| \[\w[\w ]+\]\(docs/([a-z-]+)\.md\) \|", section("README", "Documents"), re.MULTILINE)
+
+    assert sorted(listed) == sorted(PAGES.keys() - {"README"})
+
+
+def test_every_page_lists_its_sections() -> None:
+    """In their order, below what the page is for."""
+    for page in PAGES.keys() - {"README"}:
+        head, *sections = re.split(r"^## ", PAGES[page], flags=re.MULTILINE)
+        assert re.match(r"# .+\n\n\w.+\n", head), page
+        titles = [text.partition("\n")[0] for text in sections]
+        assert re.findall(r"^- \[(.+)\]\(#", head, re.MULTILINE) == titles, page
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Any) -> None:
+    """To a file that is there, and to a heading that is in it."""
+    text = path.read_text()
+    links = [(path.parent / target if target else path, anchor) for target, anchor in LINK.findall(text)]
+
+    assert links
+    assert [f"{target}" for target, _ in links if not target.exists()] == []
+    headings = {target: anchors(target.read_text()) for target, anchor in links if anchor}
+    assert [anchor for target, anchor in links if anchor and anchor not in headings[target]] == []
+
+
+def test_every_file_that_a_page_names_is_there() -> None:
+    """Files move."""
+    named = set(re.findall(r"(?<![\w./])(?:src|tests|k8s|docs|\.ci)/[\w./-]*", ALL))
+
+    assert len(named) > 40
+    assert [name for name in named if not (ROOT / name.rstrip("/.")).exists()] == []
+
+
+def test_the_settings_page_is_the_settings() -> None:
+    """Every name, once, with its default and what bounds it; what is required stands in the first table."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.+) \|$", PAGES["settings"], re.MULTILINE)
+    required = re.findall(r"^\| `([A-Z_]+)`", section("settings", "Required"), re.MULTILINE)
+
+    assert sorted(FIELDS) == sorted(name for name, _, _ in rows)
+    assert required == [name for name, field in FIELDS.items() if field.is_required()]
+    for name, default, meaning in rows:
         if FIELDS[name].is_required():
             assert default.startswith("required"), name
         elif name == "REPORT_DIR":
             assert default == "the system's temporary folder"
         else:
             assert default == (f"`{as_written(name)}`" if as_written(name) else "none"), name
+        bounds = [getattr(one, kind) for kind in ("ge", "le") for one in FIELDS[name].metadata if hasattr(one, kind)]
+        if len(bounds) == 2 and name != "SMTP_PORT":
+            assert f"{bounds[0]} to {bounds[1]}" in meaning, name
+
+
+def test_the_readme_names_what_is_required() -> None:
+    """No more, no less: it is what a newcomer fills in."""
+    named = re.findall(r"`([A-Z_]+)`", section("README", "Required settings").partition("[All settings]")[0])
+
+    assert named == [name for name, field in FIELDS.items() if field.is_required()]
+
+
+def test_every_setting_that_a_page_names_is_one() -> None:
+    """Settings are renamed."""
+    prefixes = "|".join({name.partition("_")[0] for name in FIELDS})
+    named = set(re.findall(rf"\b(?:{prefixes})_[A-Z_]+\b", ALL))
+
+    assert named - FIELDS.keys() == {"SMTP_PASWORD"}  # the settings page shows what a misspelt one comes to
 
 
 def test_the_example_env_file_is_the_settings() -> None:
@@ -58,37 +124,68 @@ def test_every_setting_says_what_a_right_value_looks_like() -> None:
     assert [name for name, field in FIELDS.items() if not field.description] == []
 
 
-def test_the_readmes_options_are_those_of_help() -> None:
+@pytest.mark.parametrize("page", ["README", "commands"])
+def test_the_options_of_a_page_are_those_of_help(page: str) -> None:
     """None more, none less."""
-    command = [sys.executable, str(ROOT / "reports_generator.py"), "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    options = {option for action in make_parser()._actions for option in action.option_strings} - {"-h"}  # noqa: SLF001
 
-    options = set(re.findall(r"--[a-z][a-z-]+", shown))
-    assert options == set(re.findall(r"^\| `(--[a-z-]+)", readme_section("Options"), re.MULTILINE))
+    assert sorted(options) == sorted(re.findall(r"^\| `(--[a-z-]+)", section(page, "Options"), re.MULTILINE))
 
 
-def test_the_readmes_index_is_the_one_of_the_repository() -> None:
+def test_every_command_of_a_page_is_understood() -> None:
+    """An option that is gone, or that can't be combined with another one, would be typed in vain."""
+    commands = re.findall(
+        r"^\$ (?:.* )?python reports_generator\.py(.*)$|`[^`\n]*python reports_generator\.py([^`\n]*)`", ALL, re.M
+    )
+    asked = {(block or inline).strip() for block, inline in commands}
+
+    assert {"", "--check"} <= asked
+    for arguments in asked - {"--chek", "--help", "--version"}:
+        assert isinstance(parse(shlex.split(arguments)), argparse.Namespace)
+
+
+def test_the_page_about_reports_names_what_is_in_them() -> None:
+    """Columns, statuses that count as failed, what is called odd, and the marks of a subject."""
+    first_cells = r"^\| `?(.+?)`? \|"
+    columns = re.findall(first_cells, section("getting-started", "What you need"), re.MULTILINE)
+    headers = re.findall(first_cells, section("reports", "The workbook"), re.MULTILINE)
+    odd = re.findall(first_cells, section("reports", "Odd data"), re.MULTILINE)
+    marks = re.findall(first_cells, section("reports", "The messages"), re.MULTILINE)
+    statuses = section("reports", "Which statuses count as failed").split(";")[0]
+
+    assert columns[1:] == [*COLUMNS]
+    assert headers[1:] == [*HEADER]
+    assert odd[1:] == [MORE_FAILED, MISSING, NO_NUMBER, NEGATIVE]
+    assert {*marks} >= {mark.strip() for mark in (english.ODD, english.ROWS_LATE, english.LATE)}
+    assert {*re.findall(r"`(.+?)`", statuses)} == FAILED_STATUSES
+
+
+def test_the_index_that_a_page_shows_is_the_one_of_the_repository() -> None:
     """Copied from either, it is the same."""
     sql = (ROOT / "src/sql/analyses_index.sql").read_text()
     statement = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
 
-    assert f"```sql\n{statement}\n```" in README
+    assert f"```sql\n{statement}\n```" in PAGES["getting-started"]
 
 
-def test_every_link_of_the_readme_leads_somewhere() -> None:
-    """Files move."""
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
-
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
-
-
-def test_the_readmes_make_targets_exist() -> None:
+def test_the_make_targets_that_a_page_names_exist() -> None:
     """A newcomer types what stands there."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|\$ )make ([a-z]+)", README))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z]+)", ALL))
 
     assert {"demo", "test"} <= named <= targets
+
+
+def test_what_the_runbook_quotes_is_what_the_program_says() -> None:
+    """Whoever searches the page for the words of an alert finds them; test_faults.py looks from the other side."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "src").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    said = {node.value for node in nodes if isinstance(node.value, str)}
+
+    assert len(symptoms()) >= 40
+    assert len(fragments()) >= 55
+    # "Telegram" is put before what it did.
+    assert [one for one in fragments() if not any(one.removeprefix("Telegram ") in text for text in said)] == []
 
 
 def test_every_package_is_pinned_with_hashes_and_the_short_list_is_among_them() -> None:
@@ -124,8 +221,19 @@ def test_development_uses_the_very_versions_that_are_deployed() -> None:
     assert deployed == {name: developed.get(name) for name in deployed}
 
 
-def test_the_readmes_table_of_the_code_names_every_package() -> None:
+def test_the_table_of_the_code_names_every_package() -> None:
     """In it a newcomer looks for where a thing is done."""
     packages = {path.parent.name for path in (ROOT / "src").glob("*/__init__.py")}
 
-    assert packages == set(re.findall(r"\]\(src/(\w+)\)", readme_section("How the code reads")))
+    assert packages == set(
+        re.findall(r"^\| \[\w+\]\(\.\./src/(\w+)\)", section("development", "Where things are"), re.M)
+    )
+
+
+def test_the_sandboxs_switches_are_those_of_the_page() -> None:
+    """As its own --help tells them."""
+    command = [sys.executable, "-m", "tests.sandbox", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=ROOT).stdout
+    listed = re.findall(r"^\| `(--[a-z-]+)", section("development", "The sandbox"), re.MULTILINE)
+
+    assert {"--help", *listed} == set(re.findall(r"--[a-z][a-z-]+", shown))

@@ -1,4 +1,4 @@
-"""What the cluster is given: valid, whole, of one mind with settings and README, and careful."""
+"""What the cluster is given: valid, whole, of one mind with settings and documents, and careful."""
 
 import copy
 import re
@@ -37,9 +37,9 @@ from .manifests import (
     rendered,
     unresolved,
 )
+from .pages import ALL, PAGES, section
 
 ROOT = K8S.parent
-README = (ROOT / "README.md").read_text()
 KUBERNETES = "1.36"
 BY_HAND = {"REPORT_DIR", "REPORT_START", "REPORT_COUNT", "REPORT_RESEND", "JOB_COMPLETION_INDEX"}
 """Settings that a manifest has no line for: the folder is /tmp, the others are for one run."""
@@ -295,30 +295,44 @@ def test_the_prometheus_rules_watch_the_cronjobs_of_these_manifests() -> None:
     assert set(re.findall(r'namespace="([a-z]+)"', text)) == {"production"}
 
 
+def test_the_monitoring_page_says_of_each_rule_what_to_do() -> None:
+    """Whoever is woken by one looks for its name."""
+    names = re.findall(r"- alert: (\w+)", (K8S / "prometheus" / "rules.yaml").read_text())
+
+    assert names == re.findall(r"^\| `(\w+)` \|", section("monitoring", "Prometheus"), re.MULTILINE)
+
+
 def test_what_is_pushed_is_what_is_pulled() -> None:
-    """The image's name stands in the manifest, and make and README take it from there."""
+    """The image's name stands in the manifest, and make and the documents take it from there."""
     image = container_of(manifest(CRONJOB, "CronJob"))["image"]
     made = subprocess.run(["make", "-s", "-n", "push"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
     assert f"docker push {image}" in made
-    assert set(re.findall(r"registry\.digitalocean\.com/[\w./-]+:[\w.]+", README)) <= {image}
+    assert set(re.findall(r"registry\.digitalocean\.com/[\w./-]+:v[\w.]+", ALL)) == {image}
     assert not image.endswith(":latest")
     assert (CRONJOB_NAME, NAMESPACE) == ("reports-generator", "production")
 
 
-def test_every_file_of_the_cluster_that_the_readme_names_is_there() -> None:
-    """A newcomer copies the line."""
-    named = {name.rstrip("/.") for name in re.findall(r"k8s/[\w./-]*", README)}
+def test_the_secrets_that_the_page_creates_are_those_of_the_example() -> None:
+    """With the same keys: the pod asks for them by name."""
+    created = re.findall(
+        r"create secret generic (\S+-credentials) .*--from-env-file.*\n((?:[a-z-]+=.*\n)+)", PAGES["kubernetes"]
+    )
+    typed = {name: set(re.findall(r"^([a-z-]+)=", lines, re.MULTILINE)) for name, lines in created}
 
-    assert {"k8s", "k8s/network-policy", "k8s/prometheus"} <= named
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert typed == {one["metadata"]["name"]: {*one["stringData"]} for one in documents(SECRETS)}
+    in_short = dict(
+        re.findall(r"create secret generic (\S+-credentials) .*--from-env-file\S+  # (.+)", PAGES["README"])
+    )
+    assert {name: {*keys.split(", ")} for name, keys in in_short.items()} == typed
 
 
-def test_the_registrys_secret_is_the_one_that_the_readme_creates() -> None:
+def test_the_registrys_secret_is_the_one_that_the_pages_create() -> None:
     """Without it no pod gets its image."""
     (secret,) = manifest(CONFIG, "ServiceAccount")["imagePullSecrets"]
 
-    assert f"kubectl create secret generic {secret['name']} " in README
+    assert f"kubectl create secret generic {secret['name']} " in PAGES["README"]
+    assert f"kubectl create secret generic {secret['name']} " in PAGES["kubernetes"]
 
 
 def test_the_image_gets_what_it_copies_and_nothing_else() -> None:

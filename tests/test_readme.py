@@ -1,4 +1,4 @@
-"""What the README shows is what happens: its lines are run, and what they print is held against it."""
+"""What the documents show is what happens: their lines are run, and what they print is held against them."""
 
 import json
 import re
@@ -17,15 +17,15 @@ from src.config.timeouts import Timeouts
 from src.domain.window import HOUR
 
 from .builders import OPTION, make_rows
+from .pages import PAGES, ROOT, section
 from .sandbox import Sandbox
 from .sandbox.sample import sample_hour
 from .sandbox.web import Answer, Fault
 from .terminal import lines_left, on_terminal
-from .test_docs import README, ROOT, readme_section
 from .test_run import RunTool
 
 SOME = "…"
-"""Stands in the README for lines that are not shown."""
+"""Stands in a page for lines that are not shown."""
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
 LICENCES = {
     "Apache Software License": "Apache-2.0",
@@ -37,8 +37,9 @@ LICENCES = {
 
 
 def _shown() -> Iterator[tuple[str, list[str]]]:
-    """Find each command of ours in the README that has its output below it."""
-    for block in re.findall(r"^```console\n(.+?)^```", README, re.MULTILINE | re.DOTALL):
+    """Find each command of ours in the documents that has its output below it."""
+    text = "\n".join(PAGES.values())
+    for block in re.findall(r"^```console\n(.+?)^```", text, re.MULTILINE | re.DOTALL):
         for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *output = entry.rstrip("\n").split("\n")
             if "python reports_generator.py" in command and output:
@@ -54,13 +55,13 @@ def shape(line: str, folder: Path) -> str:
 
 
 def fill(sandbox: Sandbox) -> None:
-    """Put rows into the hours that the README speaks of."""
+    """Put rows into the hours that the documents speak of."""
     for start in (datetime(2026, 11, 23, 13, tzinfo=UTC), *(NOVEMBER + number * HOUR for number in range(3))):
         sandbox.supabase.insert(sample_hour(start, 30))
 
 
 @pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command for command, _ in SHOWN])
-def test_a_command_prints_what_the_readme_shows(
+def test_a_command_prints_what_its_page_shows(
     sandbox: Sandbox, tmp_path: Path, command: str, output: list[str]
 ) -> None:
     """On a terminal, but for figures and the order in which channels come to their end."""
@@ -81,19 +82,19 @@ def test_a_command_prints_what_the_readme_shows(
     assert SOME in output or found == wanted
 
 
-def test_the_readmes_commands_with_output_are_all_that_an_operator_has() -> None:
+def test_the_commands_with_output_are_all_that_an_operator_has() -> None:
     """A block that is no longer understood would be tried by nobody."""
     options = {option for command, _ in SHOWN for option in re.findall(r"--[a-z-]+", command)}
 
     assert {"--help", "--version", "--check", "--start", "--count", "--dry-run", "--output"} <= options
 
 
-def test_the_readmes_lines_of_json_are_those_of_a_run(sandbox: Sandbox, run: RunTool) -> None:
+def test_the_lines_of_json_on_the_page_are_those_of_a_run(sandbox: Sandbox, run: RunTool) -> None:
     """Field for field, in the same order."""
     sandbox.supabase.insert(make_rows(3))
     written = [json.loads(line) for line in run(*OPTION, LOG_FORMAT="json").log.splitlines()]
 
-    lines = re.findall(r"^\{.+\}$", readme_section("Logs"), re.MULTILINE)
+    lines = re.findall(r"^\{.+\}$", section("monitoring", "Logs"), re.MULTILINE)
     assert len(lines) == 2
     for line in map(json.loads, lines):
         (same,) = [
@@ -103,7 +104,7 @@ def test_the_readmes_lines_of_json_are_those_of_a_run(sandbox: Sandbox, run: Run
         assert shape(line["message"], sandbox.folder) == shape(same["message"], sandbox.folder)
 
 
-def test_the_readmes_termination_message_is_a_failed_runs(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
+def test_the_termination_message_on_the_page_is_a_failed_runs(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
     """One line with the reason, whatever that is."""
     run(*OPTION, SUPABASE_KEY="sb_secret_wrong")  # sets the environment
     word = tmp_path / "termination-log"
@@ -111,7 +112,7 @@ def test_the_readmes_termination_message_is_a_failed_runs(sandbox: Sandbox, run:
 
     main(OPTION, env_file=None, timeouts=Timeouts(run=5), termination_log=word)
 
-    (line,) = re.findall(r"^exit 1 after .+$", readme_section("Logs"), re.MULTILINE)
+    (line,) = re.findall(r"^exit 1 after .+$", section("monitoring", "The termination message"), re.MULTILINE)
     assert shape(word.read_text(), tmp_path) == shape(line, tmp_path)
 
 
@@ -129,21 +130,36 @@ def test_a_wrong_setting_is_one_line_for_kubernetes(sandbox: Sandbox, run: RunTo
     )
 
 
-def test_the_readmes_pings_are_those_of_runs(sandbox: Sandbox, run: RunTool) -> None:
+def test_the_pings_on_the_page_are_those_of_runs(sandbox: Sandbox, run: RunTool) -> None:
     """One that went well, one that didn't."""
     sandbox.supabase.insert(make_rows(3))
     run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url)
     run(*OPTION, "--resend", HEARTBEAT_URL=sandbox.monitor.check_url, SUPABASE_KEY="sb_secret_wrong")
 
     shown_pings = re.findall(
-        r"^POST https://hc-ping\.com/…(\S*) *(.*)$", readme_section("A monitor outside"), re.MULTILINE
+        r"^POST https://hc-ping\.com/…(\S*) *(.*)$", section("monitoring", "Heartbeat"), re.MULTILINE
     )
     assert shown_pings == sandbox.monitor.pings
 
 
-def test_the_licences_are_the_readmes_and_none_asks_for_our_source() -> None:
+def test_the_alert_on_the_page_is_the_one_of_a_refused_recipient(sandbox: Sandbox, run: RunTool) -> None:
+    """Word for word: whoever reads one at night has seen it before."""
+    fill(sandbox)
+    sandbox.mailbox.refused = {"manager@example.com": "550 5.1.1 No such user here"}
+
+    run("--start", "2026-11-23T13")
+
+    (shown_alert,) = re.findall(
+        r"^```\n(.+?)\n```", section("runbook", "How to read an alert"), re.MULTILINE | re.DOTALL
+    )
+    assert [shown_alert] == sandbox.alerts
+
+
+def test_the_licences_are_those_on_the_page_and_none_asks_for_our_source() -> None:
     """Of what is deployed; LGPL and MPL are for the libraries themselves."""
-    listed = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", readme_section("What it is made of"), re.MULTILINE))
+    listed = dict(
+        re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", section("security", "Dependencies and licences"), re.MULTILINE)
+    )
     pinned = re.findall(r"^([a-z0-9-]+)", (ROOT / "requirements.reports.txt").read_text(), re.MULTILINE)
     found: dict[str, list[str]] = defaultdict(list)
     for name in pinned:

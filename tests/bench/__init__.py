@@ -2,5 +2,5 @@
 
 `pages` serves the hour, `sinks` takes the mail and the chat's message, `peers` holds the other programs, `launcher`
 asks the operating system what a program cost, `runs` runs one and checks what arrived, `bars` holds the figures
-against what is wanted of them, `table` writes them for the README; `within` is for profilers.
+against what is wanted of them, `table` writes them for docs/performance.md; `within` is for profilers.
 """

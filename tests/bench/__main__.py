@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: run the programs in turns and print what they cost, as it stands in the README."""
+"""`python -m tests.bench`: run the programs in turns and print what they cost, as it stands in docs/performance.md."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ _DRY_TURNS = 9
 
 
 def main() -> int:
-    """Measure, print, and write into the README if asked to; return the exit code."""
+    """Measure, print, and write into docs/performance.md if asked to; return the exit code."""
     options = _options()
     try:
         check_packages()
@@ -35,8 +35,8 @@ def main() -> int:
     table = as_markdown(bench.costs, here())
     print(table)
     if options.write:
-        readme = ROOT / "README.md"
-        readme.write_text(put_into(readme.read_text(), table))
+        page = ROOT / "docs" / "performance.md"
+        page.write_text(put_into(page.read_text(), table))
     return 0
 
 
@@ -103,7 +103,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sizes", type=_sizes, default=SIZES, help=f"numbers of rows (default {sizes})")
     parser.add_argument("--runs", type=int, help="runs of each (default 5, and 3 of 1,000,000 rows)")
     parser.add_argument("--only", type=_letters, default=_ORDER, help="programs (default a,b,c,d)")
-    parser.add_argument("--write", action="store_true", help="put the table into the README")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The figures as Markdown, for people and for the README."""
+"""The figures as Markdown, for people and for docs/performance.md."""
 
 import os
 import platform

@@ -1,9 +1,12 @@
 """The ledger in Supabase: pods that overlap, end and come late send each report once."""
 
 import json
+import re
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
+from ..pages import section
+from ..sandbox import CHATS, RECIPIENTS
 from .sandbox import HOUR, ONCE, RealSandbox, ids, until
 from .supabase import Hold
 
@@ -107,3 +110,21 @@ def test_rows_that_came_late_are_told_once(real: RealSandbox) -> None:
     remark = "3 rows have come late for "
     assert [remark in log for log in logs] == [True, False]
     assert [remark in mail.text for mail in real.mails] == [False, True, False]
+
+
+def test_the_queries_of_the_monitoring_page_tell_who_got_what_and_which_hours_are_missing(real: RealSandbox) -> None:
+    """As somebody pastes them into the SQL editor."""
+    real.fill(30, start=this_hour(2))
+    real.run(**scheduled(1))
+    who, missing, claimed = re.findall(
+        r"^```sql\n(.+?)^```", section("monitoring", "Ask the ledger"), re.MULTILINE | re.DOTALL
+    )
+
+    states = [(row["channel"], row["recipient"], row["state"]) for row in real.supabase.sql(who)]
+    assert states == [
+        *(("email", address, "delivered") for address in RECIPIENTS),
+        *(("telegram", chat, "delivered") for chat in sorted(CHATS)),
+    ]
+    hours = {row["hour"] for row in real.supabase.sql(missing)}
+    assert hours == {this_hour(back) for back in range(1, 25)} - {this_hour(2)}
+    assert real.supabase.sql(claimed) == []

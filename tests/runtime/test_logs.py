@@ -14,8 +14,8 @@ from src.runtime.logs import FIELDS, set_up_logs
 from src.runtime.redaction import Redaction
 
 from ..builders import OPTION, make_rows
+from ..pages import section
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
-from ..test_docs import readme_section
 from ..test_run import RunTool
 from ..test_start import SRC
 
@@ -61,14 +61,15 @@ def test_json_hides_secrets_and_stays_json(capsys: pytest.CaptureFixture[str]) -
     assert (line["message"], line["traceback"]) == ("broke at [hidden]", "ValueError: it was [hidden]")
 
 
-def test_the_readme_lists_every_event_and_every_field() -> None:
+def test_the_page_lists_every_event_and_every_field() -> None:
     """Queries and dashboards hang on these names."""
     source = "\n".join(path.read_text() for path in SRC.rglob("*.py"))
     written = set(re.findall(r'"event": "([a-z_]+)"', source)) | set(re.findall(r'else "(not_delivered)"', source))
-    listed = set(re.findall(r"^\| `([a-z_]+)` \|", readme_section("Logs"), re.MULTILINE))
+    listed = set(re.findall(r"^\| `([a-z_]+)` \|", section("monitoring", "Events"), re.MULTILINE))
 
     assert written | {"note"} == listed
-    assert all(f"`{field}`" in readme_section("Logs") for field in FIELDS)
+    fields = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", section("monitoring", "Logs"), re.MULTILINE)))
+    assert {*FIELDS, "time", "level", "message", "traceback"} == {*fields}
 
 
 @pytest.mark.parametrize("rows", [0, 3], ids=["an empty hour", "a full one"])
