@@ -30,15 +30,6 @@ TERMINATION_LOG = Path("/dev/termination-log")
 TERMINATION_BYTES = 4096
 """What Kubernetes keeps of it; four bytes a character at most."""
 LIBRARIES = ("supabase", "openpyxl", "python-telegram-bot", "pydantic-settings")
-EXAMPLES = """\
-examples:
-  reports_generator.py                                   the last full hour, to everyone who is owed it
-  reports_generator.py --check                           is everything reachable?
-  reports_generator.py --start 2026-11-23T13             that hour
-  reports_generator.py --dry-run --output out            the files, sent to nobody
-  reports_generator.py --start 2026-11-01T00 --count 720 --dry-run --output november
-
-Settings come from the environment and .env; .env.example shows all of them."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,25 +59,25 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="reports_generator.py",
         usage="%(prog)s [options]",
-        description="Report the last full hour of analyses: from Supabase, as a workbook, by email and Telegram.",
-        epilog=EXAMPLES,
+        description="Without options: report the last full hour of analyses, from Supabase, by email and Telegram.",
+        epilog="Settings come from the environment and .env; .env.example shows all of them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         add_help=False,
     )
-    windows = parser.add_argument_group("which window, instead of the last full one")
-    which = windows.add_mutually_exclusive_group()
-    which.add_argument("--start", metavar="TIME", help="the one that starts then (UTC unless it carries an offset)")
-    which.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
-    windows.add_argument("--count", metavar="N", type=_count, help="N windows from --start on, oldest first")
-    how = parser.add_argument_group("what is done with it")
-    how.add_argument("--resend", action="store_true", help="deliver although the ledger says it was delivered")
-    how.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
-    how.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
-    instead = parser.add_argument_group("instead of a report")
-    instead.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot; send nothing")
-    instead.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
-    instead.add_argument("-h", "--help", action="help", help="print this")
+    again = parser.add_argument_group("report other windows", "reports_generator.py --start 2026-11-23T13")
+    again.add_argument("--start", metavar="TIME", help="the one that starts then (UTC unless it carries an offset)")
+    again.add_argument("--count", metavar="N", type=_count, help="N windows from --start on, oldest first")
+    again.add_argument("--resend", action="store_true", help="send also to those who have it already")
+    trial = parser.add_argument_group("try it", "reports_generator.py --dry-run --output out")
+    trial.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
+    trial.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
+    trial.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
+    look = parser.add_argument_group("look whether all is well", "reports_generator.py --check")
+    look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
+    about = parser.add_argument_group("about the program", "reports_generator.py --version")
+    about.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
+    about.add_argument("-h", "--help", action="help", help="print this")
     return parser
 
 
@@ -133,9 +124,9 @@ def parse(arguments: Sequence[str] | None) -> Options:
     parser = make_parser()
     options = Options(**vars(parser.parse_args(arguments)))
     if options.output and not options.dry_run:
-        parser.error("--output wants --dry-run")
-    if options.count and options.until_now:
-        parser.error("--count wants --start, not --until-now")
+        parser.error("--output goes with --dry-run")
+    if options.until_now and (options.start or options.count):
+        parser.error("--until-now is a window of its own, without --start and --count")
     return options
 
 
