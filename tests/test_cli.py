@@ -65,7 +65,7 @@ def test_help_fits_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) <= 45
-    assert "examples:" in shown
+    assert "  reports_generator.py --start 2026-11-23T13" in shown
 
 
 def test_count_names_windows_one_after_the_other() -> None:

@@ -64,11 +64,19 @@ class MailChannel:
         if len(failed) == len(self.recipients):
             raise failed[self.recipients[0]]
 
-    async def check(self) -> str:
-        """Log in and out again; say how large a message may be. Raise DeliveryError where that fails."""
+    async def check(self) -> tuple[str, dict[str, DeliveryError]]:
+        """Go as far as a run would without sending: log in, name sender and recipients, and take that back.
+
+        Return how large a message may be, in words, and the recipients that were refused. Raise DeliveryError where
+        the login or the sender is refused.
+        """
         with translated(self._settings):
             async with self._connection(self._soon()) as server:
-                return f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+                refused = await envelope(server, self._settings.smtp_from, self.recipients, size=0)
+                await server.rset()
+        some_accepted = len(refused) < len(self.recipients)
+        words = f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+        return words, judged(refused, some_accepted=some_accepted)
 
     async def _transmit(
         self, write: Callable[[], Mail], recipients: Sequence[str], deadline: float, *, at_least: int = 0

@@ -1,11 +1,13 @@
 """`--check`: is everything there that a run needs? Nothing is sent, nothing stays written."""
 
 import asyncio
+import os
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import cache, partial
 from tempfile import TemporaryFile
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -29,11 +31,16 @@ _ROOM = 2**16
 """Bytes that are written to see whether there is room."""
 
 
+Status = Literal["OK", "FAIL", "SKIP"]
+COLOURS: dict[Status, str] = {"OK": "32", "FAIL": "31", "SKIP": "33"}
+"""ECMA-48: green, red, yellow."""
+
+
 class Finding(Struct, frozen=True, kw_only=True):
-    """What became of one check: `words` say what is there, or what to do."""
+    """What became of one check: `words` say what is there, or what to do. SKIP: it could not be tried."""
 
     part: str
-    ok: bool
+    status: Status
     words: str
 
 
@@ -42,7 +49,7 @@ T = TypeVar("T")
 
 
 async def check(run: Run) -> Result:
-    """Look at every part, print a line for each, and return 1 if one of them is not well."""
+    """Look at every part, print a line for each as soon as it is known, and return 1 if one of them is not well."""
     try:
         settings = run.loaded.checked()
         choose_windows(run.options, settings.report, run.clock())
@@ -52,30 +59,52 @@ async def check(run: Run) -> Result:
     channels = run.channels()
     alerts = Alerts(channels, run.options, run.loaded, run.redaction, run.clock, run.timeouts)
     window = last_full(settings.report.report_template, settings.report.report_timezone, run.clock())
+    found = []
     async with open_services(run, settings, channels, alerts) as services:
-        findings = await run_checks(checks(services, window), run.timeouts.check)
-    print(run.redaction(as_table(findings)))  # noqa: T201 - the answer of this command
-    if wrong := [finding.part for finding in findings if not finding.ok]:
+        parts = checks(services, window)
+        width = max(len(part) for part, _ in parts)
+        async for finding in run_checks(parts, run.timeouts.check):
+            print(run.redaction(_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
+            found.append(finding)
+    if wrong := [finding.part for finding in found if finding.status != "OK"]:
         problem = Problem(key="check", reason=f"Not OK: {', '.join(wrong)}.", remedy="Their lines say what to do.")
         return Result(code=1, words=f"not OK: {', '.join(wrong)}", problem=problem)
-    return Result(code=0, words=f"all {len(findings)} are OK")
+    return Result(code=0, words=f"all {len(found)} are OK")
 
 
-async def run_checks(checks: Sequence[tuple[str, Check]], limit: float) -> list[Finding]:
-    """Do all checks side by side, each for `limit` seconds at most; return one finding each, in their order."""
-    return list(await asyncio.gather(*(_finding(part, one, limit) for part, one in checks)))
+def _line(finding: Finding, width: int) -> str:
+    """Write a finding in one line, in colour on a terminal."""
+    status = f"{finding.status:<4}"
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        status = f"\x1b[{COLOURS[finding.status]}m{status}\x1b[0m"
+    return f"{status} {finding.part:<{width}}  {finding.words}"
+
+
+async def run_checks(parts: Sequence[tuple[str, Check]], limit: float) -> AsyncIterator[Finding]:
+    """Do all checks side by side, each for `limit` seconds at most; yield what became of each when it is known."""
+    for finding in asyncio.as_completed([_finding(part, one, limit) for part, one in parts]):
+        yield await finding
 
 
 async def _finding(part: str, check: Check, limit: float) -> Finding:
     try:
         async with asyncio.timeout(limit):
-            return Finding(part=part, ok=True, words=await check())
+            return Finding(part=part, status="OK", words=await check())
+    except NotTriedError as error:
+        return Finding(part=part, status="SKIP", words=str(error))
     except ReportError as error:
-        return Finding(part=part, ok=False, words=str(error))
+        return Finding(part=part, status="FAIL", words=str(error))
     except TimeoutError:
-        return Finding(part=part, ok=False, words=f"It took longer than {limit:.0f} s. Check its server.")
+        return Finding(part=part, status="FAIL", words=f"It took longer than {limit:.0f} s. Check its server.")
     except Exception as error:  # a check that breaks down is a finding too
-        return Finding(part=part, ok=False, words=str(broken_down("The check", error)))
+        return Finding(part=part, status="FAIL", words=str(broken_down("The check", error)))
+
+
+class NotTriedError(ReportError):
+    """A part that could not be looked at, because another one that it needs is not well."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__("check.not_tried", f"Not tried: see {part}.")
 
 
 def _once(ask: Callable[[], Coroutine[None, None, T]]) -> Callable[[], Awaitable[T]]:
@@ -84,12 +113,12 @@ def _once(ask: Callable[[], Coroutine[None, None, T]]) -> Callable[[], Awaitable
     return lambda: asyncio.shield(task())
 
 
-async def _behind(part: str, asked: Callable[[], Awaitable[object]]) -> None:
-    """Raise ReportError if what must be well first is not; its own line says why."""
+async def _behind(part: str, asked: Callable[[], Awaitable[T]]) -> T:
+    """Return the answer that another part waits for too; raise NotTriedError if there is none: its line says why."""
     try:
-        await asked()
+        return await asked()
     except ReportError as error:
-        raise ReportError("check.not_tried", f"Not tried: see {part}.") from error
+        raise NotTriedError(part) from error
 
 
 def checks(services: Services, window: Window) -> list[tuple[str, Check]]:
@@ -113,7 +142,7 @@ def checks_of_settings(settings: Settings) -> list[tuple[str, Check]]:
         mail, telegram = settings.mail, settings.telegram
         ways = [f"email to {len(mail.smtp_to)}"] if mail else []
         ways += [f"telegram to {len(telegram.telegram_chat_id)}"] if telegram else []
-        return f"whole: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
+        return f"complete: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
 
     async def folder() -> str:
         try:
@@ -160,11 +189,31 @@ def checks_of_table(
 
 
 def checks_of_channel(channel: Channel) -> list[tuple[str, Check]]:
-    """Check connection, certificate and login of the mail server; the bot, and each chat that it writes to."""
+    """Check the way to a channel's recipients, and each of them."""
     if isinstance(channel, MailChannel):
-        return [("email", channel.check)]
-    if not isinstance(channel, TelegramChannel):
-        return []
+        return checks_of_mail(channel)
+    return checks_of_telegram(channel) if isinstance(channel, TelegramChannel) else []
+
+
+def checks_of_mail(channel: MailChannel) -> list[tuple[str, Check]]:
+    """Check connection, certificate, login and sender; and whether the server takes each recipient."""
+    answer = _once(channel.check)
+
+    async def server() -> str:
+        words, _ = await answer()
+        return words
+
+    async def one(recipient: str) -> str:
+        _, refused = await _behind("email", answer)
+        if recipient in refused:
+            raise refused[recipient]
+        return "accepted by the mail server"
+
+    return [("email", server), *((f"email {recipient}", partial(one, recipient)) for recipient in channel.recipients)]
+
+
+def checks_of_telegram(channel: TelegramChannel) -> list[tuple[str, Check]]:
+    """Check the bot, and each chat that it writes to."""
     bot = _once(channel.check_bot)
 
     async def one(chat: str) -> str:
@@ -172,9 +221,3 @@ def checks_of_channel(channel: Channel) -> list[tuple[str, Check]]:
         return await channel.check_chat(chat)
 
     return [("telegram bot", bot), *((f"telegram {chat}", partial(one, chat)) for chat in channel.chats)]
-
-
-def as_table(findings: Sequence[Finding]) -> str:
-    """Write one line a finding."""
-    width = max(len(finding.part) for finding in findings)
-    return "\n".join(f"{'OK  ' if one.ok else 'FAIL'} {one.part:<{width}}  {one.words}" for one in findings)
