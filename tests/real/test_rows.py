@@ -27,12 +27,3 @@ def test_every_row_arrives_once_and_in_order_whatever_its_id_is(
     assert real.run(*HOUR, SUPABASE_TABLE=table).code == 0
     assert real.copies == ONCE
     assert real.arrived() == real.ids(table)
-
-
-def test_250_000_rows_arrive(real: RealSandbox) -> None:
-    """In 250 pages; each once and in order."""
-    real.fill(250_000, step="14 ms")
-
-    assert real.run(*HOUR).code == 0
-    assert real.copies == ONCE
-    assert real.arrived() == real.ids()
