@@ -461,7 +461,7 @@ def test_a_disk_that_is_full_fails_the_run_and_says_so(sandbox: Sandbox) -> None
     )
 
     assert done.returncode == 1
-    assert "could not be written (Attachment too large)" in done.stderr
+    assert "could not be written (File too large)" in done.stderr
     assert [*sandbox.folder.glob("*report_2*")] == []
     (alert,) = sandbox.alerts
     assert "Check that REPORT_DIR and TMPDIR have room" in alert
