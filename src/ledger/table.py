@@ -129,9 +129,12 @@ class TableLedger:
         table = self._client.table(TABLE)
         query = table.update(change | {"lease_seconds": LEASE}, returning=ReturnMethod.representation)
         query = query.eq("template", self._key(window.template)).eq("window_start", window.start.isoformat())
-        mine = f'holder.eq."{self._holder}"'
-        # "now" is read by the database, so that its clock decides.
-        query = query.or_(f"holder.is.null,{mine},lease_until.lt.now" if free else mine)
+        if free:
+            # Before 14.4 PostgREST gives back only rows to which the `or` still applies afterwards: a holder does.
+            # "now" is read by the database, so that its clock decides.
+            query = query.or_(f'holder.is.null,holder.eq."{self._holder}",lease_until.lt.now')
+        else:
+            query = query.eq("holder", self._holder)
         return await self._ask(query)
 
     async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, Any]]:

@@ -80,6 +80,35 @@ def test_the_claim_of_a_dead_pod_is_taken_over_when_its_lease_is_over(real: Real
     assert real.arrived() == real.ids()
 
 
+def test_a_claim_is_one_question_though_postgrest_filters_it_again(real: RealSandbox) -> None:
+    """Of a new record, of one's own, and of one whose holder died."""
+    codes = []
+    for holder in ("null", "'pod-1'", "'dead'"):
+        real.supabase.sql(f"update report_deliveries set holder = {holder}, lease_seconds = -1")
+        codes.append(real.run(*HOUR, "--resend", POD_NAME="pod-1", **TABLE).code)
+
+    changes = [json.loads(request.body) for request in real.supabase.requests if request.method == "PATCH"]
+    claimed = [change for change in changes if change["holder"] and "record" not in change]
+    assert (codes, len(claimed)) == ([0] * 3, 3)
+    assert real.supabase.sql("select holder from report_deliveries") == [{"holder": None}]
+
+
+def test_a_pod_whose_claim_was_taken_over_sends_nothing_more(real: RealSandbox) -> None:
+    """It was silent for longer than its lease; the other pod delivers."""
+    real.fill(30)
+    hold = real.supabase.hold = Hold(page=1)
+
+    with real.started(*HOUR, POD_NAME="pod-1", **TABLE) as first:
+        hold.wait_until_reached()
+        real.supabase.sql("update report_deliveries set lease_seconds = -1")
+        second = real.run(*HOUR, POD_NAME="pod-2", **TABLE)
+        hold.released.set()
+        _, log = first.communicate(timeout=60)
+
+    assert (first.returncode, second.code, real.copies) == (1, 0, ONCE)
+    assert "was taken over by another run" in log
+
+
 def test_five_missed_hours_are_caught_up_oldest_first(real: RealSandbox) -> None:
     """Behind the present one; all their rows arrive, and a further run sends nothing."""
     for back in range(1, 8):
