@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 from postgrest import AsyncQueryRequestBuilder, ReturnMethod
 
 from ..domain.window import Template, Window
 from ..errors import LedgerError, SourceError
 from ..runtime.retry import RetryPolicy, retry
-from ..supabase.client import PostgrestClient
+from ..supabase.client import PostgrestClient, refusal
 from ..supabase.decode import read_json
 from .claim import Claim
 from .directory import held_by_another
@@ -28,6 +30,10 @@ RELEASE_LIMIT = 5.0
 LAST_WORD = 3.0
 """Seconds for a question to the ledger when the run's time is over: what was sent is still noted."""
 _POLL = 2.0
+_SQL = "src/sql/report_deliveries.sql"
+_NO_ROW = {"holder": "check", "lease_seconds": LEASE, "scheduled": False}
+"""A row without its key, which no table can hold."""
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:")
 
 
 class TableLedger:
@@ -114,9 +120,24 @@ class TableLedger:
         return f"{template}.{self._source}"
 
     async def check(self, template: Template) -> str:
-        """Say with which window it begins; raise LedgerError if it can't be read."""
+        """Say with which window it begins; raise LedgerError if a run could not use it, or its trigger is missing."""
         begun = await self.begun(template)
-        return f"readable, {f'begun with the window of {begun:%Y-%m-%dT%H:%M}Z' if begun else 'nothing in it yet'}"
+        answers = await self._probe()
+        for response in answers.values():
+            if not response.is_success and _error(response).get("code") != "23502":  # not_null_violation
+                raise await self._refusal(response)
+        since = f"begun with the window of {begun:%Y-%m-%dT%H:%M}Z" if begun else "nothing in it yet"
+        return f"readable and writable{_trigger(answers['insert'])}, {since}"
+
+    async def _probe(self) -> dict[str, httpx.Response]:
+        """Return what the database answers to a question for each right that a run needs; none changes anything."""
+        table = self._client.table(TABLE)
+        questions = {
+            "select": table.select("template").limit(1),
+            "insert": table.insert(_NO_ROW, returning=ReturnMethod.minimal),
+            "update": table.update(_NO_ROW, returning=ReturnMethod.minimal).is_("template", "null"),
+        }
+        return {right: await self._send(question) for right, question in questions.items()}
 
     async def _insert(self, record: Record) -> None:
         """Put `record` there unless there is one."""
@@ -139,19 +160,85 @@ class TableLedger:
 
     async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, Any]]:
         async def once() -> list[dict[str, Any]]:
+            response = await self._send(query)
+            if not response.is_success:
+                raise await self._refusal(response)
             try:
-                async with asyncio.timeout(self._policy.left() + LAST_WORD):
-                    answer = await self._client.answer(query, TABLE)
-                return read_json(answer.content, TABLE) if answer.content else []
-            except TimeoutError as error:
-                raise LedgerError(
-                    "The ledger does not answer. Look at Supabase, then run this window again."
-                ) from error
+                return read_json(response.content, TABLE) if response.content else []
             except SourceError as error:
-                sentence = f"The ledger can't be used. {error} Its SQL is src/sql/report_deliveries.sql."
-                raise LedgerError(sentence, transient=error.transient, retry_after=error.retry_after) from error
+                raise _unusable(error) from error
 
         return await retry(once, self._policy)
+
+    async def _send(self, query: AsyncQueryRequestBuilder) -> httpx.Response:
+        """Send a question once; raise LedgerError if no answer comes."""
+        try:
+            async with asyncio.timeout(self._policy.left() + LAST_WORD):
+                return await self._client.send(query, TABLE)
+        except TimeoutError as error:
+            raise LedgerError("The ledger does not answer. Look at Supabase, then run this window again.") from error
+        except SourceError as error:
+            raise _unusable(error) from error
+
+    async def _refusal(self, response: httpx.Response) -> LedgerError:
+        """Say what a refusal means, by PostgreSQL's and PostgREST's error codes."""
+        error = _error(response)
+        code = error.get("code")
+        said = ", ".join([f"HTTP {response.status_code}", *([str(error["message"])] if "message" in error else [])])
+        if code == "42501":  # insufficient_privilege
+            return await self._lacks_rights(said)
+        if code in ("42703", "PGRST204"):  # undefined_column
+            return LedgerError(
+                f"The table {TABLE} lacks a column ({said}). Compare it with {_SQL}, which makes the table "
+                "only where there is none."
+            )
+        # PostgREST 12 has no words for it when it should write.
+        if code in ("42P01", "PGRST205") or (response.status_code, response.content) == (404, b"{}"):
+            return LedgerError(
+                f"There is no table {TABLE}, which REPORT_LEDGER=supabase needs ({said}). "
+                f"Run {_SQL} in the SQL editor, then run this window again."
+            )
+        return _unusable(refusal(response, TABLE))
+
+    async def _lacks_rights(self, said: str) -> LedgerError:
+        """Say which rights are missing; PostgreSQL wants select for an update's filter too."""
+        answers = await self._probe()
+        missing = [right for right, answer in answers.items() if _error(answer).get("code") == "42501"]
+        rights = ", ".join(missing or answers)
+        sentence = f"The role of SUPABASE_KEY lacks {rights} on the table {TABLE} ({said})."
+        if self._client.sees_all:
+            statement = f"grant {rights} on {TABLE} to service_role;"
+            return LedgerError(f"{sentence} Run this in the SQL editor, then run this window again: {statement}")
+        return LedgerError(f"{sentence} The ledger needs a secret key (sb_secret_…): set SUPABASE_KEY to one.")
+
+
+def _trigger(refused: httpx.Response) -> str:
+    """Return what is to be said of the trigger, nothing if it is there; raise LedgerError if it is not.
+
+    A row is `refused` for want of its key only after the trigger has seen it, and the refusal shows the row: with two
+    moments, updated_at and the lease_until that the trigger sets, or with the one alone.
+    """
+    moments = len(_MOMENT.findall(str(_error(refused).get("details"))))
+    if moments == 1:
+        raise LedgerError(
+            f"The table {TABLE} lacks its trigger, so that the claim of a run that dies would never end. "
+            f"Run {_SQL} in the SQL editor: it makes the trigger and keeps what is there."
+        )
+    return "" if moments else " (whether it has its trigger can't be seen)"
+
+
+def _unusable(error: SourceError) -> LedgerError:
+    sentence = f"The ledger can't be used. {error} Its SQL is {_SQL}."
+    return LedgerError(sentence, transient=error.transient, retry_after=error.retry_after)
+
+
+def _error(response: httpx.Response) -> dict[str, Any]:
+    """Return the error of PostgREST in an answer, an empty one if there is none."""
+    try:
+        content = response.json()
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _window_start(row: dict[str, Any]) -> datetime:

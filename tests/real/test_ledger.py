@@ -1,8 +1,11 @@
 """The ledger in Supabase: pods that overlap, end and come late send each report once."""
 
 import json
+import re
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from .sandbox import HOUR, ONCE, RealSandbox, ids, until
 from .supabase import Hold
@@ -136,3 +139,56 @@ def test_rows_that_came_late_are_told_once(real: RealSandbox) -> None:
     remark = "3 rows have come late for "
     assert [remark in log for log in logs] == [True, False]
     assert [remark in mail.text for mail in real.mails] == [False, True, False]
+
+
+@pytest.mark.parametrize("is_begun", [False, True], ids=["empty", "begun"])
+def test_a_check_finds_a_ledger_without_its_trigger_and_changes_nothing(real: RealSandbox, is_begun: bool) -> None:
+    """Without it no claim would ever end by itself."""
+    if is_begun:
+        assert real.run(**scheduled(0)).code == 0
+    before = real.supabase.sql("select * from report_deliveries")
+
+    whole = real.run("--check", **TABLE)
+    disabled, enabled = (f"alter table report_deliveries {way} trigger all" for way in ("disable", "enable"))
+    with real.supabase.changed(disabled, enabled):
+        lacking = real.run("--check", **TABLE)
+
+    assert re.search(r"(?m)^ok +ledger +readable and writable, (begun|nothing)", whole.output, re.IGNORECASE)
+    assert "The table report_deliveries lacks its trigger" in lacking.output
+    assert "Run src/sql/report_deliveries.sql in the SQL editor" in lacking.output
+    assert (len(before), real.supabase.sql("select * from report_deliveries")) == (is_begun, before)
+
+
+@pytest.mark.parametrize(
+    ("revoked", "lacking"),
+    [
+        ("insert", "insert"),
+        ("update", "update"),
+        ("select", "select, update"),  # an update's filter is read
+        ("all", "select, insert, update"),
+    ],
+)
+def test_rights_that_the_ledger_lacks_are_named_with_the_statement_that_grants_them(
+    real: RealSandbox, revoked: str, lacking: str
+) -> None:
+    """By a run and by a check."""
+    back = "grant select, insert, update on report_deliveries to service_role"
+    with real.supabase.changed(f"revoke {revoked} on report_deliveries from service_role", back):
+        run, check = real.run(*HOUR, **TABLE), real.run("--check", **TABLE)
+
+    said = f"lacks {lacking} on the table report_deliveries (HTTP 403, permission denied for table report_deliveries)"
+    assert said in run.log
+    assert said in check.output
+    assert f": grant {lacking} on report_deliveries to service_role;" in run.log
+
+
+def test_a_ledger_that_is_not_there_is_named_with_its_sql(real: RealSandbox) -> None:
+    """Not with the table of analyses."""
+    gone, back = "alter table report_deliveries rename to gone", "alter table gone rename to report_deliveries"
+    with real.supabase.changed(gone, back):
+        run, check = real.run(*HOUR, **TABLE), real.run("--check", **TABLE)
+
+    for said in (run.log, check.output):
+        assert "There is no table report_deliveries, which REPORT_LEDGER=supabase needs (HTTP 404" in said
+        assert "Run src/sql/report_deliveries.sql in the SQL editor" in said
+        assert "SUPABASE_TABLE" not in said
