@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 from postgrest import AsyncQueryRequestBuilder, ReturnMethod
 
 from ..config.timeouts import Timeouts
@@ -18,11 +19,22 @@ from ..supabase.decode import read_json
 from .claim import Claim
 from .directory import held_by_another
 from .record import Record, new_record, read_record
+from .table_replies import (
+    INSUFFICIENT_PRIVILEGE,
+    NOT_NULL,
+    error_of,
+    lacks_rights,
+    refused,
+    trigger_note,
+    unusable,
+)
 
 logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"
 PAGE_RECORDS = 1000
 """Records asked for at once: what Supabase gives at most, unless told otherwise."""
+_NO_ROW = {"holder": "check", "lease_seconds": 0, "scheduled": False}
+"""A row without its key, which no table can hold."""
 
 
 class TableLedger:
@@ -114,9 +126,24 @@ class TableLedger:
         return f"{template}.{self._source}"
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:
-        """Say with which window it begins; raise LedgerError if it can't be read."""
+        """Say with which window it begins; raise LedgerError if a run could not use it, or its trigger is missing."""
         begun = await self.begun(template, policy)
-        return f"readable, {f'begun with the window of {begun:%Y-%m-%dT%H:%M}Z' if begun else 'nothing in it yet'}"
+        answers = await self._probe(policy)
+        for response in answers.values():
+            if not response.is_success and error_of(response).get("code") != NOT_NULL:
+                raise await self._refusal(response, policy)
+        since = f"begun with the window of {begun:%Y-%m-%dT%H:%M}Z" if begun else "nothing in it yet"
+        return f"readable and writable{trigger_note(answers['insert'])}, {since}"
+
+    async def _probe(self, policy: RetryPolicy) -> dict[str, httpx.Response]:
+        """Return what the database answers to a question for each right that a run needs; none changes anything."""
+        table = self._client.table(TABLE)
+        questions = {
+            "select": table.select("template").limit(1),
+            "insert": table.insert(_NO_ROW, returning=ReturnMethod.minimal),
+            "update": table.update(_NO_ROW, returning=ReturnMethod.minimal).is_("template", "null"),
+        }
+        return {right: await self._send(question, policy) for right, question in questions.items()}
 
     async def _insert(self, record: Record, policy: RetryPolicy) -> None:
         """Put `record` there unless there is one."""
@@ -131,31 +158,45 @@ class TableLedger:
         table = self._client.table(TABLE)
         query = table.update(change | {"lease_seconds": self._timeouts.lease}, returning=ReturnMethod.representation)
         query = query.eq("template", self._key(window.template)).eq("window_start", window.start.isoformat())
-        mine = f'holder.eq."{self._holder}"'
-        # "now" is read by the database, so that its clock decides.
-        query = query.or_(f"holder.is.null,{mine},lease_until.lt.now" if free else mine)
+        if free:
+            # Before 14.4 PostgREST gives back only rows to which the `or` still applies afterwards: a holder does.
+            # "now" is read by the database, so that its clock decides.
+            query = query.or_(f'holder.is.null,holder.eq."{self._holder}",lease_until.lt.now')
+        else:
+            query = query.eq("holder", self._holder)
         return await self._ask(query, policy)
 
     async def _ask(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> list[dict[str, Any]]:
         async def once() -> list[dict[str, Any]]:
+            response = await self._send(query, policy)
+            if not response.is_success:
+                raise await self._refusal(response, policy)
             try:
-                async with asyncio.timeout(policy.left() + self._timeouts.ledger_last_word):
-                    answer = await self._client.answer(query, TABLE)
-                return read_json(answer.content, TABLE) if answer.content else []
-            except TimeoutError as error:
-                raise LedgerError(
-                    "ledger.timed_out", "The ledger did not answer in time.", "Check the Supabase project."
-                ) from error
+                return read_json(response.content, TABLE) if response.content else []
             except SourceError as error:
-                raise LedgerError(
-                    f"ledger.{error.problem.key}",
-                    f"The ledger can't be used. {error.problem.reason}",
-                    f"{error.problem.remedy} The ledger's SQL is src/sql/report_deliveries.sql.",
-                    transient=error.transient,
-                    retry_after=error.retry_after,
-                ) from error
+                raise unusable(error) from error
 
         return await retry(once, policy)
+
+    async def _send(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> httpx.Response:
+        """Send a question once; raise LedgerError if no answer comes."""
+        try:
+            async with asyncio.timeout(policy.left() + self._timeouts.ledger_last_word):
+                return await self._client.send(query, TABLE)
+        except TimeoutError as error:
+            raise LedgerError(
+                "ledger.timed_out", "The ledger did not answer in time.", "Check the Supabase project.", transient=True
+            ) from error
+        except SourceError as error:
+            raise unusable(error) from error
+
+    async def _refusal(self, response: httpx.Response, policy: RetryPolicy) -> LedgerError:
+        """Say what a refusal means; of a right that is lacking, which one."""
+        if error_of(response).get("code") != INSUFFICIENT_PRIVILEGE:
+            return refused(response, TABLE)
+        answers = await self._probe(policy)
+        missing = [right for right, answer in answers.items() if error_of(answer).get("code") == INSUFFICIENT_PRIVILEGE]
+        return lacks_rights(response, TABLE, missing or [*answers], is_secret_key=self._client.sees_all)
 
 
 def _window_start(row: dict[str, Any]) -> datetime:

@@ -2,6 +2,8 @@
 
 Keyset paging over `(created_at, id)`: each page asks for what lies behind the last row of the one before,
 so it is the same whatever cap the server puts on a page, and a row is never repeated or stepped over.
+It also asks from that row's moment on, where the index begins to be read: the `or` of the cursor is but a filter,
+and with the window's start every page would pass by all rows before it.
 Reading ends at the first empty page; a page that is merely shorter than asked for says nothing.
 The next page is on its way while this one is worked on.
 """
@@ -72,7 +74,7 @@ class AnalysesTable:
             await self._look_for_any_row(policy)
 
     async def _first(self, window: Window, policy: RetryPolicy, page_rows: int) -> tuple[list[Analysis], int]:
-        query = self._query(window, page_rows, CountMethod.exact)
+        query = self._query(window.start, window.end, page_rows, CountMethod.exact)
         response, rows = await self._ask(query, policy)
         return _within(window, window.start, rows, self._name), self._total(response)
 
@@ -84,7 +86,8 @@ class AnalysesTable:
         at, row_id = _quoted(last.created_at.isoformat()), _quoted(last.id)
         if not row_id.isprintable() and re.search("[\ud800-\udfff]", row_id):
             raise BadAnswerError(table=self._name, came="a row whose id is no text (a lone surrogate)")
-        query = self._query(window, page_rows).or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
+        query = self._query(last.created_at, window.end, page_rows)
+        query = query.or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
         _, rows = await self._ask(query, policy)
         if _come_again(before, rows):
             raise BadAnswerError(table=self._name, came="the same rows twice")
@@ -111,7 +114,7 @@ class AnalysesTable:
 
     async def plan(self, window: Window) -> str | None:
         """Return the database's plan for the first page as JSON, None where PostgREST doesn't tell (the default)."""
-        query = self._query(window, PAGE_ROWS)
+        query = self._query(window.start, window.end, PAGE_ROWS)
         query.request.headers["Accept"] = "application/vnd.pgrst.plan+json"
         try:
             response = await self._client.answer(query, self._name)
@@ -136,12 +139,14 @@ class AnalysesTable:
             raise BadAnswerError(table=self._name, came="rows without their count (no total in Content-Range)")
         return int(total)
 
-    def _query(self, window: Window, page_rows: int, count: CountMethod | None = None) -> AsyncSelectRequestBuilder:
+    def _query(
+        self, start: datetime, end: datetime, page_rows: int, count: CountMethod | None = None
+    ) -> AsyncSelectRequestBuilder:
         return (
             self._client.table(self._name)
             .select(*COLUMNS, count=count)
-            .gte("created_at", window.start.isoformat())
-            .lt("created_at", window.end.isoformat())
+            .gte("created_at", start.isoformat())
+            .lt("created_at", end.isoformat())
             .order("created_at")
             .order("id")
             .limit(page_rows)

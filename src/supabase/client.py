@@ -40,10 +40,17 @@ class PostgrestClient:
 
     async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
         """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
+        response = await self.send(query, table)
+        if not response.is_success:
+            raise refusal(response, table)
+        return response
+
+    async def send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
+        """Send `query` and return the answer, be it a refusal; raise SourceUnreachableError if none came."""
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._answer_limit):
-                response = await query.request.send(httpx.Headers())
+                return await query.request.send(httpx.Headers())
         except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = diagnose(error)
             raise SourceUnreachableError(
@@ -52,9 +59,6 @@ class PostgrestClient:
                 f"{found.remedy}; SUPABASE_URL says where it is.",
                 transient=found.transient,
             ) from error
-        if not response.is_success:
-            raise refusal(response, table)
-        return response
 
 
 @asynccontextmanager

@@ -200,6 +200,25 @@ def test_two_runs_of_one_hour_at_once_send_it_once(sandbox: Sandbox, tmp_path: P
     assert copies(sandbox) == ONCE
 
 
+@pytest.mark.parametrize("filters_again", [True, False], ids=["PostgREST before 14.4", "PostgREST since 14.4"])
+def test_a_claim_is_one_question_whatever_postgrest_gives_back_of_it(
+    sandbox: Sandbox, run: RunTool, filters_again: bool
+) -> None:
+    """Of a new record, of one's own, and of one whose holder died."""
+    sandbox.supabase.filters_again = filters_again
+    holders = ("null", "'pod-1'", "'dead'")
+
+    codes = []
+    for holder in holders:
+        sandbox.supabase.sql(f"update report_deliveries set holder = {holder}, lease_seconds = -1")
+        codes.append(run(*OPTION, "--resend", REPORT_LEDGER="supabase", POD_NAME="pod-1").code)
+
+    changes = [json.loads(request.body) for request in sandbox.supabase.requests if request.method == "PATCH"]
+    claims = [change for change in changes if change["holder"] and "record" not in change]
+    assert (codes, len(claims)) == ([0] * 3, 3)
+    assert sandbox.supabase.sql("select holder from report_deliveries") == [{"holder": None}]
+
+
 def test_one_of_three_refused_and_accepted_on_the_second_run(sandbox: Sandbox, run: RunTool) -> None:
     """Only that one gets the second mail; one alert, one all-clear."""
     three = ("a@example.com", "b@example.com", "c@example.com")
