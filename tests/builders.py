@@ -14,13 +14,18 @@ from python_calamine import CalamineWorkbook
 
 from src.channels.interface import Limits
 from src.domain.analysis import Analysis
+from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
+from src.message.content import Content, describe
+from src.message.report import Report
 from src.workbook.data_sheet import SHEET_ROWS
 from src.workbook.writer import WorkbookWriter
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)
 """An hour that is over; tests put their rows into it and ask for it with --start."""
+CREATED = datetime(2026, 11, 23, 14, 0, 31, tzinfo=UTC)
+"""When reports of tests are made."""
 OPTION = ("--start", "2026-11-22T13")
 Rows = list[dict[str, Any]]
 
@@ -62,6 +67,33 @@ def make_rows(count: int, *, start: datetime = START, step: timedelta = timedelt
         | changes
         for number in range(count)
     ]
+
+
+def make_content(*statuses: str, **options: Any) -> Content:
+    """Describe ordinary analyses of these `statuses`, or of one."""
+    summary = Summary()
+    summary.add([make_analysis(status=status) for status in statuses or ("completed",)])
+    return describe(make_window(), summary, **options)
+
+
+def make_report(
+    folder: Path,
+    identity: str = "report.hourly.20261122T130000Z.0123456789ab",
+    *,
+    content: Content | None = None,
+    workbook: bytes = b"PK\x03\x04" + bytes(range(256)),
+) -> Report:
+    """Make a report with a small workbook in `folder`."""
+    path = folder / "report_20261122_130000.xlsx"
+    path.write_bytes(workbook)
+    return Report(
+        window=make_window(),
+        identity=identity,
+        created=CREATED,
+        workbook=path,
+        attachment=Attachment(name=path.name, size=len(workbook)),
+        content=content or make_content(),
+    )
 
 
 def ids(rows: Rows) -> list[Any]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
 from ..domain.outcome import Address, Outcome
+from ..errors import DeliveryError
 from ..message.report import Report
 
 
@@ -46,6 +48,12 @@ class Channel(Protocol):
 
         Raise DeliveryError if it was not taken.
         """
+
+
+def unreadable(workbook: Path, error: OSError) -> DeliveryError:
+    """Return the error of a workbook that can't be read while it is sent, which is no fault of a server's."""
+    why = f"{workbook.name} can't be read ({error.strerror})"
+    return DeliveryError(f"{why}. Look at the disk of REPORT_DIR, then run this window again.")
 
 
 def addresses(channels: Iterable[Channel]) -> list[Address]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -37,7 +38,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """Plain text, each of bounded length.
+    """Plain text, each of bounded length, with its moments as `zone` reads them.
 
     `marks` stand behind the title; `figures` and `details` are labels with their values, `figures` being
     the counts that the headline gives too.
@@ -56,6 +57,7 @@ class Content(Struct, frozen=True, kw_only=True):
     bars: Sequence[Bar]
     worst_title: str
     worst: Sequence[Case]
+    zone: ZoneInfo
 
 
 def describe(
@@ -80,6 +82,7 @@ def describe(
         bars=_bars(summary),
         worst_title=phrases.MOST_FAILED if any_failed else phrases.SLOWEST,
         worst=[_case(one.analysis, window) for one in summary.worst[:WORST_SHOWN]],
+        zone=window.zone,
     )
 
 

@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from ..domain.attachment import Attachment
 from ..phrases import english as phrases
 from ..phrases.formats import rate
 from .content import Bar, Case, Content, Labelled
@@ -33,14 +34,11 @@ class _Markup(str):
     __slots__ = ()
 
 
-def rendered(content: Content, whereabouts: str, *, apart: bool, link: str) -> str:
-    """Write the page; everything in it is escaped.
-
-    `whereabouts` tells where the workbook is; it stands on top where that is `apart` from the mail, behind `link` or
-    nowhere.
-    """
+def render(content: Content, attachment: Attachment) -> str:
+    """Write the page, everything in it escaped; where the workbook is stands on top if that is not in the mail."""
+    whereabouts = phrases.whereabouts(attachment, content.zone, "email")
     sections = [
-        _where(whereabouts, link) if apart else "",
+        _where(whereabouts, attachment.link) if not attachment.is_attached else "",
         _note(content.remarks),
         _note(content.anomalies, phrases.ODD_DATA),
         _cards([*content.figures, *content.details]),
@@ -58,7 +56,7 @@ def rendered(content: Content, whereabouts: str, *, apart: bool, link: str) -> s
         filler=_Markup("&#847;&zwnj;&nbsp;" * _FILLER_SIGNS),
         compared=_part("compared", text=content.comparison) if content.comparison else "",
         sections=_joined(sections),
-        foot="" if apart else whereabouts,
+        foot=whereabouts if attachment.is_attached else "",
     )
 
 

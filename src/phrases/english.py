@@ -5,8 +5,9 @@ Text of the table comes in by `plain.shown` only.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from ..domain.attachment import Attachment
 from ..domain.summary import Summary
 from ..domain.window import Window, day_of
 from .formats import megabytes, moment, rate, shown
@@ -31,6 +32,7 @@ FAILED = "Records failed"
 MEDIAN = "Half took at most"
 P95 = "95 % took at most"
 LONGEST = "The longest took"
+_CHANNELS = {"email": "email", "telegram": "Telegram"}
 _REASON_LENGTH = 300
 
 
@@ -84,7 +86,7 @@ def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
 def too_large(channel: str, size: int) -> str:
     """Say to those who get it why a workbook of `size` bytes is left out."""
     return (
-        f"It is too large for {channel} ({megabytes(size)}) and could not be put behind a link. "
+        f"It is too large for {_CHANNELS[channel]} ({megabytes(size)}) and could not be put behind a link. "
         "Whoever looks after these reports has been told."
     )
 
@@ -104,20 +106,15 @@ def toll(failed: str, processed: str, took: str) -> str:
     return f"{failed} of {processed} records failed{took and f', {took}'}"
 
 
-def attached(name: str) -> str:
-    """Say that the workbook came along."""
-    return f"Every analysis is in the attached workbook, {name}."
-
-
-def linked(size: int, until: datetime | None, window: Window, channel: str) -> str:
-    """Say that the workbook of `size` bytes waits behind a link, and up to which moment (aware)."""
-    end = f" until {moment(until, window.zone)}" if until else ""
-    return f"The workbook is too large for {channel} ({megabytes(size)}); download it{end}:"
-
-
-def left_out(why: str) -> str:
-    """Say that the workbook didn't come, and why."""
-    return f"The workbook could not be sent along. {shown(why, _REASON_LENGTH)}"
+def whereabouts(attachment: Attachment, zone: ZoneInfo, channel: str) -> str:
+    """Say where those whom `channel` reaches find the workbook: attached, behind a link, or nowhere, and why."""
+    if attachment.left_out:
+        return f"The workbook could not be sent along. {shown(attachment.left_out, _REASON_LENGTH)}"
+    if not attachment.link:
+        return f"Every analysis is in the attached workbook, {attachment.name}."
+    end = f" until {moment(attachment.until, zone)}" if attachment.until else ""
+    size = megabytes(attachment.size)
+    return f"The workbook is too large for {_CHANNELS[channel]} ({size}); download it{end}:"
 
 
 def analyses(count: int) -> str:

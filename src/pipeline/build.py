@@ -6,23 +6,21 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
 
 from ..config.loader import Settings
+from ..domain.attachment import Attachment
 from ..domain.summary import Summary
 from ..domain.window import Window, to_compare_with
 from ..errors import RowsMissingError, TimeLimitError
-from ..message import report as message
 from ..message.content import describe
 from ..message.report import Report
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
-from ..supabase.storage import Shelf, Storage
 from ..workbook.writer import WorkbookWriter, translated
 
 logger = logging.getLogger(__name__)
@@ -31,11 +29,10 @@ COMPARISON_LIMIT = 3.0
 
 
 class Builder(Struct, frozen=True, kw_only=True):
-    """Builds the reports of a run; `storage` takes what is too large for a channel."""
+    """Builds the reports of a run."""
 
     settings: Settings
     table: AnalysesTable
-    storage: Storage | None
     policy: RetryPolicy
     clock: Callable[[], datetime]
 
@@ -89,20 +86,20 @@ class Builder(Struct, frozen=True, kw_only=True):
                 return None, summary
             before = await self._counted_before(window)
             created = self.clock()
-            attachment = workbook.save(
+            path = workbook.save(
                 folder,
                 summary,
                 table=self.settings.supabase.supabase_table,
                 generated=created,
                 remarks=remarks,
             )
-        with translated(attachment.name):
-            kept = put_in_place(attachment, self.settings.report.report_dir)
-        figures = {"rows": summary.rows, "bytes": attachment.stat().st_size}
+        with translated(path.name):
+            kept = put_in_place(path, self.settings.report.report_dir)
+            attachment = Attachment(name=path.name, size=path.stat().st_size)
+        figures = {"rows": summary.rows, "bytes": attachment.size}
         seconds = (created - began).total_seconds()
         extra = {"event": "built", "seconds": seconds, **figures}
         logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
-        content = describe(window, summary, late=late, remarks=remarks, before=before)
         identity = self._identity(window)
         delivery = f"{identity}.resend.{resent}" if resent else identity
         report = Report(
@@ -110,9 +107,9 @@ class Builder(Struct, frozen=True, kw_only=True):
             identity=delivery,
             repeats=identity if resent else "",
             created=created,
+            workbook=path,
             attachment=attachment,
-            stored=Shelf(self.storage, attachment, delivery) if self.storage else None,
-            worded=cache(lambda file: message.worded(file, content, window)),
+            content=describe(window, summary, late=late, remarks=remarks, before=before),
         )
         return report, summary
 

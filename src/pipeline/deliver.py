@@ -14,7 +14,8 @@ from ..errors import DeliveryError, meanwhile
 from ..ledger.claim import Claim
 from ..message.report import Report
 from ..runtime.retry import RetryPolicy
-from .oversize import OversizeFallback
+from ..supabase.storage import Storage
+from .oversize import OversizeFallback, StoredAttachment
 
 logger = logging.getLogger(__name__)
 SEND_LIMIT = 360.0
@@ -23,13 +24,18 @@ ALERT_LIMIT = 20.0
 """Seconds for an alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
 
 
-async def deliver(report: Report, channels: Sequence[Channel], claim: Claim, policy: RetryPolicy) -> list[Outcome]:
+async def deliver(
+    report: Report, channels: Sequence[Channel], claim: Claim, policy: RetryPolicy, storage: Storage | None = None
+) -> list[Outcome]:
     """Send `report` to all who are owed it, channels side by side; return the outcome of each of them.
+
+    `storage` takes a workbook that is too large for a channel.
 
     A channel that fails, even in a way nobody foresaw, neither stops nor delays another.
     Raise LedgerError if `claim` can't be written; what was sent then may be sent again.
     """
-    jobs = [_through(channel, report, claim, policy) for channel in channels]
+    stored = StoredAttachment(storage, report)
+    jobs = [_through(channel, report, claim, policy, stored) for channel in channels]
     by_channel = await asyncio.gather(*jobs, return_exceptions=True)
     for failed in by_channel:
         if isinstance(failed, BaseException):  # the ledger's; the other channels have come to their end
@@ -37,17 +43,17 @@ async def deliver(report: Report, channels: Sequence[Channel], claim: Claim, pol
     return [outcome for outcomes in by_channel if isinstance(outcomes, list) for outcome in outcomes]
 
 
-async def _through(channel: Channel, report: Report, claim: Claim, policy: RetryPolicy) -> list[Outcome]:
+async def _through(
+    channel: Channel, report: Report, claim: Claim, policy: RetryPolicy, stored: StoredAttachment
+) -> list[Outcome]:
     """Send by one channel, and again to those for whom that may help, until the deadline.
 
     Where the workbook is too large, it goes once more without. What may have arrived is repeated once, and then left
     to the next run: a server that never answers would be sent copy after copy.
     """
     owed = claim.owed(channel.name)
-    fallback, repeats = (
-        OversizeFallback(channel.name, report, claim.bare(channel.name)),
-        claim.unconfirmed(channel.name),
-    )
+    repeats = claim.unconfirmed(channel.name)
+    fallback = OversizeFallback(channel.name, report, stored, claim.without_attachment(channel.name))
     final: list[Outcome] = []
     seen: dict[str, str] = {}
     for attempt, wait in enumerate(policy.waits(), 1):
@@ -68,7 +74,7 @@ async def _through(channel: Channel, report: Report, claim: Claim, policy: Retry
         if too_large:
             extra = {"event": "retry", "channel": channel.name, "attempt": attempt}
             logger.warning("%s: %s Going on without the file.", channel.name, too_large[0].failure, extra=extra)
-            await fallback.lighten(too_large[0].failure)
+            await fallback.replace_attachment(too_large[0].failure)
         if failed:
             logger.warning(
                 "%s, attempt %d: %s Trying again in %.1f s.",
@@ -105,10 +111,10 @@ async def _round(
     policy: RetryPolicy,
 ) -> list[Outcome]:
     """Send once to each of `owed`, but to those who have it as well as it can be sent now."""
-    outcomes = fallback.spared(owed)
+    outcomes = fallback.already_sent(owed)
     await claim.note(outcomes)
-    spared = {outcome.recipient for outcome in outcomes}
-    rest = tuple(recipient for recipient in owed if recipient not in spared)
+    settled = {outcome.recipient for outcome in outcomes}
+    rest = tuple(recipient for recipient in owed if recipient not in settled)
     batches = [(one,) for one in rest] if channel.one_by_one or not rest else [rest]
     for place, batch in enumerate(batches):
         await claim.sending(channel.name, batch)
@@ -171,7 +177,7 @@ def healthiest_first(channels: Sequence[Channel], outcomes: Sequence[Outcome] = 
 
 def _log(outcome: Outcome, report: Report) -> None:
     fields = {"channel": outcome.channel, "recipient": outcome.recipient, "attempt": outcome.attempt}
-    fields |= {"seconds": round(outcome.seconds, 3), "bytes": report.file.size}
+    fields |= {"seconds": round(outcome.seconds, 3), "bytes": report.attachment.size}
     if outcome.state == "written":
         logger.info("%s: written to %s", outcome.channel, outcome.receipt, extra={"event": "written", **fields})
     elif outcome.delivered:

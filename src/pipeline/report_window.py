@@ -21,6 +21,7 @@ from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
+from ..supabase.storage import Storage
 from .alerts import Alerts
 from .build import Builder
 from .deliver import deliver
@@ -53,6 +54,7 @@ class Producer(Struct, frozen=True, kw_only=True):
     builder: Builder
     ledger: Ledger
     channels: Sequence[Channel]
+    storage: Storage | None
     alerts: Alerts
     policy: RetryPolicy
     clock: Callable[[], datetime]
@@ -113,11 +115,11 @@ class Producer(Struct, frozen=True, kw_only=True):
             if report is None:
                 return await self._skip(window, claim)
             claim.record.rows, claim.record.late_rows = summary.rows, 0  # saved with the first sending
-            size = report.attachment.stat().st_size
-            outcomes = await deliver(report, self.channels, claim, self.policy)
+            size = report.attachment.size
+            outcomes = await deliver(report, self.channels, claim, self.policy, self.storage)
             result = replace(await self._conclude(window, claim, outcomes), rows=summary.rows, bytes=size)
             if late and result.code == 0:  # nobody looks for it; the present window's stays
-                take_away(report.attachment, self.settings.report.report_dir)
+                take_away(report.workbook, self.settings.report.report_dir)
             return result
 
     async def _conclude(self, window: Window, claim: Claim, outcomes: Sequence[Outcome]) -> Result:

@@ -105,12 +105,12 @@ class Services:
             builder=Builder(
                 settings=settings,
                 table=table,
-                storage=self.storage(settings, policy),
                 policy=policy,
                 clock=self._clock,
             ),
             ledger=self.ledger(settings, api, policy),
             channels=previews(settings) if self._options.dry_run else self.channels,
+            storage=self.storage(settings, policy),
             alerts=self.alerts(settings),
             policy=policy,
             clock=self._clock,

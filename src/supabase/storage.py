@@ -1,29 +1,39 @@
-"""A private bucket of Supabase Storage: a workbook too large for a channel is put there and linked for a while."""
+"""A private bucket of Supabase Storage: a workbook too large for a channel is put there and linked for a while.
+
+Requests and answers are those of hosted Supabase (github.com/supabase/storage, src/http), where a refusal is mostly
+HTTP 400 and the true status stands in the body.
+"""
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 from msgspec.structs import replace
 
 from ..config.settings import SupabaseSettings
-from ..domain.attachment import Attachment
+from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
+from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient, retry_after
 from ..runtime.retry import RetryPolicy, retry
-from .bucket import XLSX, Bucket, unreadable
+from .decode import excerpt
 
 CONNECT = 10.0
 WAIT = 60.0
 """Seconds for one wait on the server, which answers when it has taken in the whole upload."""
 LIMIT = 300.0
 """Seconds for all of it, repeats included: less than the ledger's lease (ledger_table.LEASE)."""
+LARGEST_ANSWER = 1 << 16
+"""Bytes of an answer that are read; real ones have some hundred."""
 _CHUNK = 1 << 16
 _LINK = re.compile(r"(?:/storage/v1)?(/object/sign/[!-~]+[?&]token=([!-~]+))")
 """Hosted Supabase leaves the prefix out; others write it."""
+_AGAIN = "then run this window again."
 
 
 class Storage:
@@ -51,8 +61,8 @@ class Storage:
         self._hide = hide
         self._timeout = httpx.Timeout(wait, connect=min(CONNECT, wait))
 
-    async def put(self, attachment: Path, folder: str) -> Attachment:
-        """Put `attachment` into `folder` of the bucket, in place of one that is there, and return it with its link.
+    async def put(self, workbook: Path, attachment: Attachment, folder: str) -> Attachment:
+        """Put `workbook` into `folder` of the bucket, in place of one that is there; return `attachment` with its link.
 
         It may take half of the run's time that is left, so that a report can still go without.
         Raise StorageError if the bucket is missing or public, or the file can't be stored or linked.
@@ -61,13 +71,11 @@ class Storage:
         policy = replace(self._policy, deadline=asyncio.get_running_loop().time() + seconds)
         path = f"{self._bucket}/{folder}/{attachment.name}"
         try:
-            file = _file(attachment)
             async with asyncio.timeout(seconds), self._client() as client:
-                bucket = Bucket(client, self._bucket)
-                await retry(lambda: self._check_private(bucket), policy)
-                await retry(lambda: self._upload(bucket, path, attachment, file.size), policy)
+                await retry(lambda: self._check_private(client), policy)
+                await retry(lambda: self._upload(client, path, workbook, attachment.size), policy)
                 until = self._clock() + self._lifetime
-                link = await retry(lambda: self._sign(bucket, path), policy)
+                link = await retry(lambda: self._sign(client, path), policy)
         except TimeoutError as error:
             raise StorageError(
                 "Supabase Storage did not take the workbook in time. Look at the project, then run this window again."
@@ -76,12 +84,12 @@ class Storage:
             raise StorageError(
                 f"The workbook can't be read ({error.strerror}). Look at REPORT_DIR, then run this window again."
             ) from error
-        return replace(file, link=link, until=until)
+        return replace(attachment, link=link, until=until)
 
     async def check(self) -> str:
         """Look whether the bucket is there and private; raise StorageError if not."""
         async with self._client() as client:
-            await self._check_private(Bucket(client, self._bucket))
+            await self._check_private(client)
         return f"{self._bucket} is there and private"
 
     def _client(self) -> httpx.AsyncClient:
@@ -91,8 +99,8 @@ class Storage:
             base_url=self._address, headers=headers, verify=self._tls, timeout=self._timeout, follow_redirects=False
         )
 
-    async def _check_private(self, bucket: Bucket) -> None:
-        found = await bucket.ask("GET", f"/bucket/{self._bucket}")
+    async def _check_private(self, client: httpx.AsyncClient) -> None:
+        found = await self._ask(client, "GET", f"/bucket/{self._bucket}")
         if not isinstance(found.get("public"), bool):
             raise unreadable("whether the bucket is private")
         if found["public"]:
@@ -101,47 +109,87 @@ class Storage:
                 "Make it private, or set REPORT_BUCKET to one that is, then run this window again."
             )
 
-    async def _upload(self, bucket: Bucket, path: str, attachment: Path, size: int) -> None:
-        headers = {"content-type": XLSX, "content-length": str(size), "x-upsert": "true"}
-        answer = await bucket.ask("POST", f"/object/{path}", headers=headers, content=_chunks(attachment))
+    async def _upload(self, client: httpx.AsyncClient, path: str, workbook: Path, size: int) -> None:
+        headers = {"content-type": MEDIA_TYPE, "content-length": str(size), "x-upsert": "true"}
+        answer = await self._ask(client, "POST", f"/object/{path}", headers=headers, content=_chunks(workbook))
         if "Key" not in answer:
             raise unreadable("that the workbook is stored")
 
-    async def _sign(self, bucket: Bucket, path: str) -> str:
+    async def _sign(self, client: httpx.AsyncClient, path: str) -> str:
         body = {"expiresIn": int(self._lifetime.total_seconds())}
-        answer = await bucket.ask("POST", f"/object/sign/{path}", json=body)
+        answer = await self._ask(client, "POST", f"/object/sign/{path}", json=body)
         signed = _LINK.fullmatch(str(answer.get("signedURL") or answer.get("signedUrl")))
         if signed is None:
             raise unreadable("a signed link")
         self._hide([signed[2]])
         return f"{self._address}{signed[1]}"
 
+    async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
+        try:
+            async with client.stream(method, path, **options) as response:
+                content = await _beginning(response)
+        except CONNECTION_ERRORS as error:
+            found = diagnose(error)
+            raise StorageError(
+                f"Supabase Storage could not be asked: {found.reason}. {found.remedy}; SUPABASE_URL says where it is.",
+                transient=found.transient,
+            ) from error
+        if not response.is_success:
+            raise self._refusal(response, content)
+        return _object(content)
 
-class Shelf:
-    """The place of one file in the bucket: put there when first asked for, once, whoever asks."""
+    def _refusal(self, response: httpx.Response, content: bytes) -> StorageError:
+        answer = _object(content)
+        told = str(answer.get("statusCode"))
+        status = int(told) if re.fullmatch(r"[1-5][0-9]{2}", told) else response.status_code
+        words = str(answer["message"]).encode() if "message" in answer else content
+        said = f"(HTTP {status}, {excerpt(words)})"
+        if status in (401, 403) or "jwt" in str(answer.get("error")).lower():
+            return StorageError(
+                f"SUPABASE_KEY may not store in the bucket {self._bucket} {said}. Use a secret key, or give its role "
+                f"policies on storage.buckets (select) and storage.objects (select, insert, update), {_AGAIN}"
+            )
+        refusals = {
+            404: f"SUPABASE_KEY sees no bucket {self._bucket} in Supabase Storage {said}. "
+            f"Create it there, private, or correct REPORT_BUCKET, {_AGAIN}",
+            413: f"Supabase Storage takes no file of this size {said}. "
+            f"Raise the limit of the bucket or of the project, {_AGAIN}",
+            415: f"The bucket {self._bucket} takes no workbooks {said}. Allow {MEDIA_TYPE} there, {_AGAIN}",
+        }
+        if status in refusals:
+            return StorageError(refusals[status])
+        return StorageError(
+            f"Supabase Storage did not do it {said}. Look at its words and at the project's status page, {_AGAIN}",
+            transient=is_transient(status),
+            retry_after=retry_after(response.headers),
+        )
 
-    def __init__(self, storage: Storage, attachment: Path, folder: str) -> None:
-        self._storage = storage
-        self._attachment = attachment
-        self._folder = folder
-        self._turn = asyncio.Lock()
-        self._found: Attachment | StorageError | None = None
 
-    async def __call__(self) -> Attachment:
-        """Return the file with its link; raise StorageError if it could not be put there."""
-        async with self._turn:
-            if self._found is None:
-                try:
-                    self._found = await self._storage.put(self._attachment, self._folder)
-                except StorageError as error:
-                    self._found = error
-        if isinstance(self._found, StorageError):
-            raise self._found
-        return self._found
+def unreadable(wanted: str) -> StorageError:
+    """Say that an answer lacks what was asked for."""
+    return StorageError(
+        f"Supabase Storage's answer does not say {wanted}. Check SUPABASE_URL and any proxy between, {_AGAIN}",
+        transient=True,
+    )
 
 
-def _file(attachment: Path) -> Attachment:
-    return Attachment(name=attachment.name, size=attachment.stat().st_size)
+async def _beginning(response: httpx.Response) -> bytes:
+    """Read an answer, but no more than LARGEST_ANSWER of it: what is cut off is no object of JSON."""
+    content = b""
+    async for piece in response.aiter_bytes(_CHUNK):
+        content += piece
+        if len(content) > LARGEST_ANSWER:
+            break
+    return content[:LARGEST_ANSWER]
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

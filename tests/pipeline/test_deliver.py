@@ -19,8 +19,7 @@ from src.pipeline.deliver import SEND_LIMIT, deliver, send_alert
 from src.runtime.retry import RetryPolicy
 from src.supabase.storage import LIMIT
 
-from ..builders import START, make_window
-from ..channels.test_mail import make_report
+from ..builders import START, make_report, make_window
 
 
 @dataclass
