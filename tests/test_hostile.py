@@ -16,9 +16,10 @@ from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import describe
-from src.runtime.visible_text import visible
+from src.phrases.english import SHORTENED
+from src.runtime.visible_text import shortened, visible
 from src.supabase.decode import read_by_hand, read_page
-from src.workbook.cells import shortened
+from src.workbook.cells import TEXT_UNITS
 
 from .builders import START, build, data_rows, data_rows_again, make_window
 from .message.forms import Page, all_forms
@@ -53,7 +54,7 @@ def expected_cell(value: Any) -> Any:
         return json.dumps(value)
     if isinstance(value, float) and abs(value) >= 1e100:
         return json.dumps(value)
-    return shortened(visible(value)) or None if isinstance(value, str) else value
+    return shortened(visible(value), TEXT_UNITS, SHORTENED) or None if isinstance(value, str) else value
 
 
 def as_number(value: Any) -> Any:

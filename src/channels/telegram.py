@@ -32,6 +32,7 @@ from ..message import caption
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.connection import diagnose
+from ..runtime.visible_text import shortened
 from .interface import Limits, unreadable
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
@@ -252,8 +253,7 @@ def _is_unknown_chat(error: TelegramError) -> bool:
 
 
 def _line(error: TelegramError) -> str:
-    words = " ".join(error.message.split())
-    return f"{words[:_WORDS]}…" if len(words) > _WORDS else words
+    return shortened(" ".join(error.message.split()), _WORDS)
 
 
 def _is_ambiguous(error: TelegramError) -> bool:

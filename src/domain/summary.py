@@ -11,7 +11,7 @@ from types import NoneType
 
 from msgspec import Struct, field
 
-from .analysis import NUMBER, Analysis, Figure, is_failed_status
+from .analysis import NUMBER, Analysis, Figure, is_failed_status, success_rates
 from .quantiles import Durations
 from .window import HOUR, Window
 
@@ -140,16 +140,11 @@ class Summary(Struct, kw_only=True):
 
     @property
     def success_rate(self) -> float | None:
-        """The share of records that did not fail, over rows with both figures; None without such rows.
-
-        1.0 when nothing was processed.
-        """
+        """The share of records that did not fail, over rows with both figures; None without such rows."""
         if not self._rated:
             return None
-        if not self._rated_processed:
-            return 1.0
-        rate = (self._rated_processed - self._rated_failed) / self._rated_processed
-        return rate if math.isfinite(rate) else None
+        (rate,) = success_rates([self._rated_processed], [self._rated_failed])
+        return rate if rate is not None and math.isfinite(rate) else None
 
     @property
     def worst(self) -> list[Worst]:

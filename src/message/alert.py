@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ..domain.window import Window
-from ..phrases.formats import fitted
+from ..runtime.visible_text import shortened
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
@@ -53,7 +53,7 @@ def alert(
         tail += ["", "To make it good, mend the cause, then run:", command]
     first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
     # What is told of the failures gives way, never the window, the owed or the command.
-    return first + fitted("\n".join(told), ALERT_LIMIT - len(first) - len(last)) + last
+    return first + shortened("\n".join(told), ALERT_LIMIT - len(first) - len(last)) + last
 
 
 def all_clear(window: Window, *, skipped: bool = False) -> str:

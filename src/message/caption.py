@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ..domain.attachment import Attachment
 from ..phrases import english as phrases
-from ..phrases.formats import fitted
+from ..runtime.visible_text import shortened, units
 from .content import Content
 
 CAPTION_LIMIT = 1024
@@ -48,7 +48,7 @@ def _marked_up(lines: Sequence[Line], limit: int) -> str:
     for text, tag in lines:
         if limit <= 1:
             break
-        kept = escape(fitted(text, limit - 1))
+        kept = escape(shortened(text, limit - 1))
         written.append(f"<{tag}>{kept}</{tag.split()[0]}>" if tag else kept)
-        limit -= len(text.encode("utf-16-le")) // 2 + 1
+        limit -= units(text) + 1
     return "\n".join(written).rstrip()

@@ -32,6 +32,7 @@ FAILED = "Records failed"
 MEDIAN = "Half took at most"
 P95 = "95 % took at most"
 LONGEST = "The longest took"
+SHORTENED = "… [shortened]"
 _CHANNELS = {"email": "email", "telegram": "Telegram"}
 _REASON_LENGTH = 300
 

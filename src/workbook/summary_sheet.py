@@ -11,10 +11,11 @@ from ..domain.analysis import is_failed_status
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Summary
 from ..domain.window import Window, offset_name
+from ..phrases.formats import shown
 from .cells import Sheet
 from .chart import ANALYSES, CHART_ROWS, write_buckets
 from .data_sheet import LOW_RATE, location, set_up_print, times_in
-from .layout import CARDS, Card, Layout, short
+from .layout import CARDS, Card, Layout
 
 STATUSES_SHOWN = 15
 _CARD_LABEL = 34
@@ -40,7 +41,7 @@ def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin
         _write_notes(layout, summary, remarks)
         return
     layout.cards(_figures(summary))
-    layout.cards([(short(status, _CARD_LABEL), count, "#,##0") for status, count in _gathered(summary, CARDS)])
+    layout.cards([(shown(status, _CARD_LABEL), count, "#,##0") for status, count in _gathered(summary, CARDS)])
     _write_notes(layout, summary, remarks)
     chart_row = layout.last + 2
     for _ in range(CHART_ROWS + 1):

@@ -15,7 +15,9 @@ from python_calamine import CalamineWorkbook
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import day_of
-from src.workbook.layout import TEXT_SHOWN, short
+from src.phrases.formats import shown
+from src.runtime.visible_text import units
+from src.workbook.layout import TEXT_SHOWN
 from src.workbook.summary_sheet import STATUSES_SHOWN
 
 from ..builders import START, build, make_analysis, make_window, opened
@@ -234,9 +236,9 @@ def test_hostile_text_stays_text_and_short_wherever_it_is_shown(tmp_path: Path, 
     cells = [cell for row in opened(content)["Summary"].iter_rows() for cell in row if cell.value is not None]
     assert {cell.data_type for cell in cells} == {"s", "n"}
     again = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name("Summary").to_python()
-    shown = [value for row in again for value in row if value == short(text)]
-    assert len(shown) >= 5
-    assert len(short(text).encode("utf-16-le")) <= TEXT_SHOWN * 2
+    found = [value for row in again for value in row if value == shown(text, TEXT_SHOWN)]
+    assert len(found) >= 5
+    assert units(str(found[0])) <= TEXT_SHOWN
 
 
 def test_no_row_is_higher_than_excel_takes(tmp_path: Path) -> None:
