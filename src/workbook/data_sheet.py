@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from openpyxl.formatting.rule import Rule
 from openpyxl.styles import Alignment, Font, PatternFill
@@ -17,6 +17,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from ..domain.analysis import FAILED_STATUSES, Analysis
 from ..domain.window import Window, offset_name
+from ..phrases import english as phrases
 from .cells import RULE, Sheet, cell, header_cell
 
 SHEET_ROWS = 1_048_575
@@ -36,7 +37,7 @@ _LOW = DifferentialStyle(font=Font(bold=True, color="7F6000"), fill=PatternFill(
 
 def sheet_name(window: Window, number: int) -> str:
     """Name the `number`th data sheet, counted from 1: "Hourly Report", then "Hourly Report (2)"."""
-    title = f"{window.template.title()} Report"
+    title = phrases.title(window)
     return title if number == 1 else f"{title} ({number})"
 
 
@@ -80,17 +81,8 @@ def set_up_print(sheet: Sheet, window: Window, orientation: str) -> None:
     sheet.page_setup.fitToHeight = 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.print_options.horizontalCentered = True
-    sheet.oddHeader.left.text = f"{window.label()}, times in {times_in(window)}"
+    sheet.oddHeader.left.text = phrases.page_header(window)
     sheet.oddFooter.right.text = "&P / &N"
-
-
-def times_in(window: Window) -> str:
-    """Name the zone in which times are shown, with its offset or offsets: `Europe/Berlin (UTC+1)`, or `UTC`."""
-    first, last = window.start.astimezone(window.zone), (window.end - timedelta.resolution).astimezone(window.zone)
-    offset, later = offset_name(first), offset_name(last)
-    if window.zone.key == offset == later:
-        return offset
-    return f"{window.zone.key} ({offset if offset == later else f'{offset}, then {later}'})"
 
 
 class Styles:

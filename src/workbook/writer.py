@@ -21,6 +21,7 @@ from ..domain.analysis import Analysis
 from ..domain.summary import Summary
 from ..domain.window import Window, day_of
 from ..errors import WorkbookError
+from ..phrases import english as phrases
 from ..runtime.atomic_write import atomic_write
 from . import data_sheet
 from .archive import WorkbookArchive
@@ -41,7 +42,7 @@ class WorkbookWriter:
         self._sheet_rows = sheet_rows
         self._book = Workbook(write_only=True)
         self._sheets = [self._book.create_sheet(sheet_name(window, 1))]
-        self._summary_sheet = self._book.create_sheet("Summary")
+        self._summary_sheet = self._book.create_sheet(phrases.SUMMARY)
         self._writer = RowWriter(Styles(self._sheets[0]), window.zone)
         self._archive: WorkbookArchive | None = None
         self._first: Sequence[Analysis] = ()
@@ -119,7 +120,7 @@ class WorkbookWriter:
     def _draw_empty(self) -> None:
         sheet = self._sheets[-1]
         data_sheet.begin(sheet, self._window, ())
-        sheet.append([text_cell(sheet, f"No analyses in {self._window.label()}.")])
+        sheet.append([text_cell(sheet, phrases.no_analyses(self._window))])
         data_sheet.end(sheet, self._window, len(self._sheets), 0)
 
     def _drawn(self, rows: int) -> bytes:
@@ -141,10 +142,14 @@ def _saved(book: Workbook) -> BytesIO:
 
 
 def _properties(window: Window) -> DocumentProperties:
-    title = f"{window.template.title()} Report - {window.label()}"
+    title = f"{phrases.title(window)} - {window.label()}"
     end = window.end.astimezone(UTC).replace(tzinfo=None)
     return DocumentProperties(
-        title=title, subject="Digital Twin analyses", creator="Reports Generator", created=end, modified=end
+        title=title,
+        subject=phrases.DOCUMENT_SUBJECT,
+        creator=phrases.DOCUMENT_CREATOR,
+        created=end,
+        modified=end,
     )
 
 

@@ -82,7 +82,7 @@ def test_the_cards_have_every_figure_as_a_number(tmp_path: Path) -> None:
         "Success rate": pytest.approx(691 / 800),
         "Median duration": 2.5,
         "95 % took at most": pytest.approx(8.95),
-        "Longest": 10,
+        "Longest duration": 10,
         "completed": 2,
         "(no status)": 1,
         "failed": 1,
@@ -93,7 +93,7 @@ def test_a_figure_that_is_not_there_is_a_dash(tmp_path: Path) -> None:
     """No rate without records, no median without durations."""
     found = cards(build(tmp_path, make_analysis(duration=None, records_failed=None)))
 
-    assert [found[name] for name in ("Success rate", "Median duration", "Longest")] == ["-", "-", "-"]
+    assert [found[name] for name in ("Success rate", "Median duration", "Longest duration")] == ["-", "-", "-"]
 
 
 def test_statuses_beyond_those_there_is_room_for_are_counted_together(tmp_path: Path) -> None:
@@ -129,12 +129,12 @@ def test_oddities_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_pa
     odd = [make_analysis(records_failed=300), make_analysis(duration=None), make_analysis(duration=-1)]
     lines = lines_of(build(tmp_path, *odd, remarks=[REMARK]))
 
-    assert ["1 × more records failed than were processed"] in lines
-    assert ["1 × a figure is missing: unfinished when this report was made"] in lines
-    assert ["1 × a negative duration, left out of the median and the like"] in lines
-    assert lines.index(["Odd in these rows"]) < lines.index([REMARK]) < lines.index(["Statuses"])
+    assert ["more records failed than were processed: 1 analysis"] in lines
+    assert ["a figure is missing: unfinished when this report was made: 1 analysis"] in lines
+    assert ["a negative duration, left out of the median and the like: 1 analysis"] in lines
+    assert lines.index(["Odd data"]) < lines.index([REMARK]) < lines.index(["Statuses"])
     plain = lines_of(build(tmp_path, make_analysis()))
-    assert [line for line in plain if line in (["Odd in these rows"], ["Other windows"])] == []
+    assert [line for line in plain if line in (["Odd data"], ["Other windows"])] == []
 
 
 def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path: Path) -> None:
