@@ -19,6 +19,7 @@ from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
 from src.message.content import Content, describe
 from src.message.report import Report
+from src.workbook.columns import SHEET_COLUMNS, Column
 from src.workbook.data_sheet import SHEET_ROWS
 from src.workbook.writer import WorkbookWriter
 
@@ -108,12 +109,13 @@ def build(
     sheet_rows: int = SHEET_ROWS,
     table: str = "analyses",
     remarks: Sequence[str] = (),
+    columns: Sequence[Column] = SHEET_COLUMNS,
 ) -> bytes:
     """Build a workbook of `rows`, generated 35 seconds after its window's end, and return its bytes."""
     window, summary = window or make_window(), Summary()
     summary.add(rows)
     generated = window.end + timedelta(seconds=35)
-    with WorkbookWriter(window, sheet_rows=sheet_rows) as workbook:
+    with WorkbookWriter(window, columns=columns, sheet_rows=sheet_rows) as workbook:
         workbook.add(rows)
         return workbook.save(folder, summary, table=table, generated=generated, remarks=remarks).read_bytes()
 

@@ -13,7 +13,8 @@ from ..phrases import english as phrases
 from ..phrases.formats import moment
 from .cells import Sheet
 from .chart import ANALYSES_COLOUR, CHART_ROWS, write_buckets
-from .data_sheet import LOW_RATE, location, set_up_print
+from .columns import LOW_RATE
+from .data_sheet import location, set_up_print
 from .layout import CARDS, TEXT_SHOWN, Card, Layout
 
 STATUSES_SHOWN = 15

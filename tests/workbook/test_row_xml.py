@@ -16,6 +16,7 @@ from python_calamine import CalamineWorkbook
 
 from src.domain.analysis import Analysis, success_rates
 from src.workbook.cells import put
+from src.workbook.columns import SHEET_COLUMNS
 from src.workbook.data_sheet import Styles
 from src.workbook.row_xml import RowWriter
 
@@ -158,7 +159,8 @@ def test_clocks_that_change_at_half_past_are_followed(tmp_path: Path) -> None:
 
 def test_statuses_beyond_number_are_not_all_kept() -> None:
     """Memory stays flat whatever the table holds."""
-    writer = RowWriter(Styles(Workbook(write_only=True).create_sheet()), UTC)
+    styles = Styles(Workbook(write_only=True).create_sheet(), SHEET_COLUMNS)
+    writer = RowWriter(SHEET_COLUMNS, styles, UTC)
     rows = [make_analysis(status=f"status {number}") for number in range(20_000)]
     writer.xml(rows[:2000])
     tracemalloc.start()
