@@ -15,14 +15,20 @@ from python_calamine import CalamineWorkbook
 
 from src.channels.interface import Limits
 from src.domain.analysis import Analysis
+from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
+from src.message.content import Content, describe
+from src.message.report import Report
 from src.runtime.retry import RetryPolicy
+from src.workbook.columns import SHEET_COLUMNS, Column
 from src.workbook.data_sheet import SHEET_ROWS
 from src.workbook.writer import WorkbookWriter
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)
 """An hour that is over; tests put their rows into it and ask for it with --start."""
+CREATED = datetime(2026, 11, 23, 14, 0, 31, tzinfo=UTC)
+"""When reports of tests are made."""
 OPTION = ("--start", "2026-11-22T13")
 Rows = list[dict[str, Any]]
 
@@ -66,6 +72,33 @@ def make_rows(count: int, *, start: datetime = START, step: timedelta = timedelt
     ]
 
 
+def make_content(*statuses: str, **options: Any) -> Content:
+    """Describe ordinary analyses of these `statuses`, or of one."""
+    summary = Summary()
+    summary.add([make_analysis(status=status) for status in statuses or ("completed",)])
+    return describe(make_window(), summary, **options)
+
+
+def make_report(
+    folder: Path,
+    identity: str = "report.hourly.20261122T130000Z.0123456789ab",
+    *,
+    content: Content | None = None,
+    workbook: bytes = b"PK\x03\x04" + bytes(range(256)),
+) -> Report:
+    """Make a report with a small workbook in `folder`."""
+    path = folder / "report_20261122_130000.xlsx"
+    path.write_bytes(workbook)
+    return Report(
+        window=make_window(),
+        identity=identity,
+        created=CREATED,
+        workbook=path,
+        attachment=Attachment(name=path.name, size=len(workbook)),
+        content=content or make_content(),
+    )
+
+
 def ids(rows: Rows) -> list[Any]:
     """List the ids of `rows`."""
     return [row["id"] for row in rows]
@@ -78,12 +111,13 @@ def build(
     sheet_rows: int = SHEET_ROWS,
     table: str = "analyses",
     remarks: Sequence[str] = (),
+    columns: Sequence[Column] = SHEET_COLUMNS,
 ) -> bytes:
     """Build a workbook of `rows`, generated 35 seconds after its window's end, and return its bytes."""
     window, summary = window or make_window(), Summary()
     summary.add(rows)
     generated = window.end + timedelta(seconds=35)
-    with WorkbookWriter(window, sheet_rows=sheet_rows) as workbook:
+    with WorkbookWriter(window, columns=columns, sheet_rows=sheet_rows) as workbook:
         workbook.add(rows)
         return workbook.save(folder, summary, table=table, generated=generated, remarks=remarks).read_bytes()
 

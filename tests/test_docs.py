@@ -1,22 +1,22 @@
 """Documentation and code say the same."""
 
-import argparse
 import ast
 import re
 import shlex
 import subprocess
 import sys
 from importlib import metadata
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from src.cli import make_parser, parse
+from src.config.schedule import Options
 from src.config.settings import GROUPS
 from src.domain.analysis import COLUMNS, FAILED_STATUSES
-from src.domain.summary import MISSING, MORE_FAILED, NEGATIVE, NO_NUMBER
+from src.domain.summary import AnomalyKind
 from src.phrases import english
-from src.workbook.data_sheet import HEADER
+from src.workbook.columns import SHEET_COLUMNS
 
 from .pages import ALL, PAGES, PATHS, ROOT, anchors, fragments, section, symptoms
 
@@ -141,7 +141,7 @@ def test_every_command_of_a_page_is_understood() -> None:
 
     assert {"", "--check"} <= asked
     for arguments in asked - {"--chek", "--help", "--version"}:
-        assert isinstance(parse(shlex.split(arguments)), argparse.Namespace)
+        assert isinstance(parse(shlex.split(arguments)), Options)
 
 
 def test_the_page_about_reports_names_what_is_in_them() -> None:
@@ -154,8 +154,8 @@ def test_the_page_about_reports_names_what_is_in_them() -> None:
     statuses = section("reports", "Which statuses count as failed").split(";")[0]
 
     assert columns[1:] == [*COLUMNS]
-    assert headers[1:] == [*HEADER]
-    assert odd[1:] == [MORE_FAILED, MISSING, NO_NUMBER, NEGATIVE]
+    assert headers[1:] == [column.header for column in SHEET_COLUMNS]
+    assert odd[1:] == [english.ANOMALIES[kind] for kind in get_args(AnomalyKind)]
     assert {*marks} >= {mark.strip() for mark in (english.ODD, english.ROWS_LATE, english.LATE)}
     assert {*re.findall(r"`(.+?)`", statuses)} == FAILED_STATUSES
 

@@ -37,8 +37,8 @@ from src.errors import (
 from src.ledger.directory import held_by_another
 from src.ledger.record import read_record
 from src.runtime.connection import tls_context
-from src.supabase.bucket import unreadable
 from src.supabase.client import refusal
+from src.supabase.storage import unreadable
 from src.workbook.writer import WorkbookWriter
 
 from .builders import START, make_window

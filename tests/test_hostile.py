@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from src.domain.attachment import Attachment
 from src.domain.summary import Summary
-from src.message.caption import CAPTION_LIMIT, marked_as_repeat
+from src.message.caption import CAPTION_LIMIT
 from src.message.content import describe
-from src.message.report import worded
-from src.runtime.visible_text import visible
+from src.phrases.english import SHORTENED
+from src.runtime.visible_text import shortened, visible
 from src.supabase.decode import read_by_hand, read_page
-from src.workbook.cells import shortened
+from src.workbook.cells import TEXT_UNITS
 
 from .builders import START, build, data_rows, data_rows_again, make_window
-from .message.test_message import Page
+from .message.forms import Page, all_forms
 from .sandbox.markup import plain
 from .test_start import SRC
 from .workbook.test_cells import unescaped
@@ -54,7 +54,7 @@ def expected_cell(value: Any) -> Any:
         return json.dumps(value)
     if isinstance(value, float) and abs(value) >= 1e100:
         return json.dumps(value)
-    return shortened(visible(value)) or None if isinstance(value, str) else value
+    return shortened(visible(value), TEXT_UNITS, SHORTENED) or None if isinstance(value, str) else value
 
 
 def as_number(value: Any) -> Any:
@@ -117,7 +117,7 @@ def test_every_message_can_be_written_and_read_whatever_the_table_holds(
     summary = Summary()
     summary.add(read_page(wire, "analyses"))
     window = make_window()
-    wording = worded(Attachment(name="r.xlsx", size=1), describe(window, summary, before=before), window)
+    wording = all_forms(describe(window, summary, before=before), Attachment(name="r.xlsx", size=1))
 
     message = EmailMessage()
     message["Subject"] = wording.subject
@@ -125,7 +125,7 @@ def test_every_message_can_be_written_and_read_whatever_the_table_holds(
     message.add_alternative(wording.html, subtype="html", cte="quoted-printable")
 
     assert message.as_bytes().isascii()
-    assert len(plain(marked_as_repeat(wording.caption)).encode("utf-16-le")) <= CAPTION_LIMIT * 2
+    assert len(plain(wording.repeat).encode("utf-16-le")) <= CAPTION_LIMIT * 2
     assert Page(wording.html).tags <= Page((SRC / "message" / "templates/report.html").read_text()).tags
     assert ("analyses" in wording.text.lower()) == ("analyses" in Page(wording.html).text.lower())
 

@@ -21,4 +21,4 @@ def test_a_start_loads_only_what_every_run_uses() -> None:
 
     assert {"postgrest", "openpyxl", "telegram", "pydantic_settings"} <= {*loaded}
     assert not {*loaded} & {"supabase", "supabase_auth", "realtime", "storage3", "supabase_functions", "tqdm"}
-    assert not {*loaded} & {"yaml", "multiprocessing", "smtplib", "requests", "numpy", "pandas", "tomllib"}
+    assert not {*loaded} & {"yaml", "multiprocessing", "smtplib", "requests", "numpy", "pandas", "tomllib", "jinja2"}

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
 from ..domain.outcome import Address, Outcome
+from ..errors import DeliveryError
 from ..message.report import Report
 
 
@@ -46,6 +48,13 @@ class Channel(Protocol):
 
         Raise DeliveryError if it was not taken.
         """
+
+
+def unreadable(workbook: Path, error: OSError) -> DeliveryError:
+    """Return the error of a workbook that can't be read while it is sent, which is no fault of a server's."""
+    return DeliveryError(
+        "workbook.unreadable", f"{workbook.name} can't be read ({error.strerror}).", "Check the disk of REPORT_DIR."
+    )
 
 
 def addresses(channels: Iterable[Channel]) -> list[Address]:

@@ -48,7 +48,7 @@ class MailChannel:
         limits: Limits,
     ) -> list[Outcome]:
         """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
-        at_least = in_base64(report.file.size) if report.file.along else 0
+        at_least = in_base64(report.attachment.size) if report.attachment.is_attached else 0
         failed, reply = await self._transmit(
             lambda: compose(report, self._settings.smtp_from, self.recipients),
             recipients,

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..errors import DeliveryError
+from ..domain.attachment import MEDIA_TYPE
+from ..message import html, subject, text
 from ..message.alert import ALERT
 from ..message.report import Report
+from .interface import unreadable
 
 SMTP_LINES = SMTP.clone(max_line_length=200)
 """Lines of headers may be longer than the usual 78 (RFC 5322 2.1.1 allows 998): a subject is not folded."""
-_XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
 _PLACE = b"the workbook"
 """Stands in for the file until it is sent."""
 _LINE = 57
@@ -25,24 +26,25 @@ _PIECE = 4096 * _LINE
 
 
 class Mail(Struct, frozen=True, kw_only=True):
-    """A whole message in lines that end in CRLF; `size` is in bytes, as it is sent."""
+    """A whole message in lines that end in CRLF, the `workbook` of `workbook_size` bytes between head and tail."""
 
     head: bytes
-    attachment: Path | None = None
+    workbook: Path | None = None
+    workbook_size: int = 0
     tail: bytes = b""
 
     @property
     def size(self) -> int:
-        """Bytes of head, base64 and tail."""
-        return len(self.head) + len(self.tail) + (in_base64(self.attachment.stat().st_size) if self.attachment else 0)
+        """Bytes of head, base64 and tail, as they are sent."""
+        return len(self.head) + in_base64(self.workbook_size) + len(self.tail)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the message in pieces of some 300 kB at most, cut at the ends of lines.
 
-        Raise DeliveryError if the attachment can't be read.
+        Raise DeliveryError if the workbook can't be read.
         """
         yield self.head
-        for read in _read(self.attachment) if self.attachment else ():
+        for read in _read(self.workbook) if self.workbook else ():
             text = b2a_base64(read, newline=False)
             lines = [text[place : place + 76] for place in range(0, len(text), 76)]
             yield b"\r\n".join([*lines, b""])
@@ -56,11 +58,7 @@ def _read(path: Path) -> Iterator[bytes]:
             while read := file.read(_PIECE):
                 yield read
     except OSError as error:  # no fault of the mail server's
-        raise DeliveryError(
-            "workbook.unreadable",
-            f"{path.name} can't be read again ({error.strerror}).",
-            "Check the disk of REPORT_DIR.",
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def in_base64(size: int) -> int:
@@ -71,39 +69,39 @@ def in_base64(size: int) -> int:
 
 def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> Mail:
     """Write the report as one message; its Message-ID is the same at every attempt."""
-    wording = report.worded(report.file)
-    message = _addressed(sender, recipients, wording.subject)
+    content, attachment = report.content, report.attachment
+    message = _addressed(sender, recipients, subject.render(content))
     message["Date"] = format_datetime(report.created)
     # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
-    bare = ".without-file" if report.file.left_out else ""
-    message["Message-ID"] = f"<{report.identity}{bare}@{domain(sender)}>"
+    suffix = ".without-file" if attachment.left_out else ""
+    message["Message-ID"] = f"<{report.identity}{suffix}@{domain(sender)}>"
     if report.repeats:
         message["References"] = f"<{report.repeats}@{domain(sender)}>"
     # Quoted-printable: plain ASCII in lines of bounded length, whatever the server can do.
-    message.set_content(wording.text, cte="quoted-printable")
-    message.add_alternative(wording.html, subtype="html", cte="quoted-printable")
-    if not report.file.along:
+    message.set_content(text.render(content, attachment), cte="quoted-printable")
+    message.add_alternative(html.render(content, attachment), subtype="html", cte="quoted-printable")
+    if not attachment.is_attached:
         return Mail(head=message.as_bytes(policy=SMTP_LINES))
-    maintype, subtype = _XLSX
-    message.add_attachment(_PLACE, maintype=maintype, subtype=subtype, filename=report.attachment.name)
+    maintype, _, subtype = MEDIA_TYPE.partition("/")
+    message.add_attachment(_PLACE, maintype=maintype, subtype=subtype, filename=attachment.name)
     head, _, tail = message.as_bytes(policy=SMTP_LINES).rpartition(b2a_base64(_PLACE, newline=False) + b"\r\n")
-    return Mail(head=head, attachment=report.attachment, tail=tail)
+    return Mail(head=head, workbook=report.workbook, workbook_size=attachment.size, tail=tail)
 
 
-def compose_alert(text: str, at: datetime, sender: str, recipients: tuple[str, ...]) -> Mail:
-    """Write an alert, dated `at` (aware), as one message."""
+def compose_alert(words: str, at: datetime, sender: str, recipients: tuple[str, ...]) -> Mail:
+    """Write an alert of these `words`, dated `at` (aware), as one message."""
     message = _addressed(sender, recipients, ALERT.rstrip(":"))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender))
-    message.set_content(text, cte="quoted-printable")
+    message.set_content(words, cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
 
 
-def _addressed(sender: str, recipients: tuple[str, ...], subject: str) -> EmailMessage:
+def _addressed(sender: str, recipients: tuple[str, ...], line: str) -> EmailMessage:
     message = EmailMessage()
     message["From"] = sender
     message["To"] = ", ".join(recipients)
-    message["Subject"] = subject
+    message["Subject"] = line
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
     return message
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ..config.loader import Settings
 from ..config.settings import MailSettings
 from ..domain.outcome import Outcome
+from ..message import caption
 from ..message.report import Report
 from ..phrases import english as phrases
 from ..runtime.atomic_write import atomic_write
@@ -36,7 +37,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         limits: Limits,  # noqa: ARG002
     ) -> list[Outcome]:
         """Write the file, for its owner only; raise OSError if it can't be."""
-        path = self.folder / f"{report.attachment.stem}{self.suffix}"
+        path = self.folder / f"{report.workbook.stem}{self.suffix}"
         with atomic_write(path) as file:
             file.writelines(self.written(report))
         return [Outcome(channel=self.name, recipient=one, state="written", receipt=str(path)) for one in recipients]
@@ -57,10 +58,12 @@ def previews(settings: Settings) -> list[Channel]:
 
 
 def _mail(report: Report, settings: MailSettings) -> Iterator[bytes]:
-    if in_base64(report.file.size) > LARGEST:
-        report = replace(report, moved=replace(report.file, left_out=phrases.too_large("email", report.file.size)))
+    attachment = report.attachment
+    if in_base64(attachment.size) > LARGEST:
+        attachment = replace(attachment, left_out=phrases.too_large("email", attachment.size))
+        report = replace(report, attachment=attachment)
     return compose(report, settings.smtp_from, settings.smtp_to).pieces()
 
 
 def _caption(report: Report) -> Iterable[bytes]:
-    return [report.worded(report.file).caption.encode()]
+    return [caption.render(report.content, report.attachment).encode()]

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 from telegram import Bot, InputFile, LinkPreviewOptions, Message
@@ -27,11 +29,12 @@ from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, Fault, Problem, TooLargeError
-from ..message.caption import marked_as_repeat
+from ..message import caption
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.connection import diagnose
-from .interface import Limits
+from ..runtime.visible_text import shortened
+from .interface import Limits, unreadable
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 logger = logging.getLogger(__name__)
@@ -110,16 +113,15 @@ class TelegramChannel:
             await request.shutdown()
 
     async def _send_to(self, chat: str, bot: Bot, report: Report, limits: Limits, *, repeat: bool) -> Outcome:
-        caption = report.worded(report.file).caption
-        caption = marked_as_repeat(caption) if repeat else caption
+        words = caption.render(report.content, report.attachment, is_repeat=repeat)
         try:
             with _translated(chat):
                 _check_size(report)
                 try:
-                    sent, moved_to = await _upload(chat, bot, report, caption, limits), None
+                    sent, moved_to = await _upload(chat, bot, report, words, limits), None
                 except ChatMigrated as error:  # nothing was taken yet, so that it can go to the new one at once
                     moved_to = error.new_chat_id
-                    sent = await _upload(str(moved_to), bot, report, caption, limits)
+                    sent = await _upload(str(moved_to), bot, report, words, limits)
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
@@ -144,32 +146,44 @@ def _moved(chat: str, new_chat: int) -> Problem:
 
 
 def _check_size(report: Report) -> None:
-    if report.file.along and report.file.size > LARGEST:
+    if report.attachment.is_attached and report.attachment.size > LARGEST:
         raise TooLargeError(f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
 
 
-async def _upload(chat: str, bot: Bot, report: Report, caption: str, limits: Limits) -> Message:
-    """Send the report within `limits`; raise TelegramError if it was not taken."""
-    if not report.file.along:
+async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limits) -> Message:
+    """Send the report with these `words` within `limits`.
+
+    Raise TelegramError if it was not taken, DeliveryError if the workbook can't be read.
+    """
+    if not report.attachment.is_attached:
         # A preview would have Telegram download what the link opens.
         no_preview = LinkPreviewOptions(is_disabled=True)
         async with _until(limits.deadline):
             return await bot.send_message(
-                chat, caption, parse_mode=ParseMode.HTML, link_preview_options=no_preview, read_timeout=limits.answer
+                chat, words, parse_mode=ParseMode.HTML, link_preview_options=no_preview, read_timeout=limits.answer
             )
-    with report.attachment.open("rb") as document:
+    with _opened(report.workbook) as document:
         # Not read here and now, as the library would: it goes out piece by piece.
         file = InputFile(document, filename=report.attachment.name, read_file_handle=False)
         try:
             async with _until(limits.deadline):
                 return await bot.send_document(
-                    chat, file, caption=caption, parse_mode=ParseMode.HTML, read_timeout=limits.answer
+                    chat, file, caption=words, parse_mode=ParseMode.HTML, read_timeout=limits.answer
                 )
         except NetworkError as error:
+            if isinstance(error.__cause__, OSError):  # of the file: those of the network come as httpx's
+                raise unreadable(report.workbook, error.__cause__) from error
             # Where writing fails, httpx looks for an answer all the same, and tells of that only.
-            if isinstance(error.__cause__, httpx.TransportError) and document.tell() < report.file.size:
+            if isinstance(error.__cause__, httpx.TransportError) and document.tell() < report.attachment.size:
                 raise CutShortError(error.message) from error.__cause__
             raise
+
+
+def _opened(workbook: Path) -> BinaryIO:
+    try:
+        return workbook.open("rb")
+    except OSError as error:
+        raise unreadable(workbook, error) from error
 
 
 @asynccontextmanager
@@ -246,8 +260,7 @@ def _is_unknown_chat(error: TelegramError) -> bool:
 
 
 def _line(error: TelegramError) -> str:
-    words = " ".join(error.message.split())
-    return f"{words[:_WORDS]}…" if len(words) > _WORDS else words
+    return shortened(" ".join(error.message.split()), _WORDS)
 
 
 def _is_ambiguous(error: TelegramError) -> bool:

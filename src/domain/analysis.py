@@ -1,6 +1,5 @@
 """One analysis: what a row of the table may hold, and how it is read from an answer of the server."""
 
-import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -40,18 +39,13 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     records_processed: Figure
     records_failed: Figure
 
-    @property
-    def success_rate(self) -> float | None:
-        """The share of records that did not fail: 1.0 when nothing was processed, None without both figures.
-
-        It is below zero where more failed than were processed, and None where no number could hold it.
-        """
-        (rate,) = success_rates([self.records_processed], [self.records_failed])
-        return rate if rate is not None and math.isfinite(rate) else None
-
 
 def success_rates(processed: Sequence[Figure], failed: Sequence[Figure]) -> list[float | None]:
-    """Return the success rate of each of many rows; one that no number could hold is infinite here."""
+    """Return the share of records that did not fail, of each of many rows or sums.
+
+    It is 1.0 when nothing was processed, None without both figures, below zero where more failed than were
+    processed, and infinite where no number could hold it.
+    """
     if str in {*map(type, processed), *map(type, failed)}:
         processed, failed = (_numbers_or_none(column) for column in (processed, failed))
     pairs: Iterable[Any] = zip(processed, failed, strict=True)  # no text is left in it

@@ -4,6 +4,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+"""Of every workbook (IANA media types)."""
+
 
 class Attachment(Struct, frozen=True, kw_only=True):
     """Where the workbook is for one channel: sent along, behind a `link` instead, or left out for a reason.
@@ -18,6 +21,6 @@ class Attachment(Struct, frozen=True, kw_only=True):
     left_out: str = ""
 
     @property
-    def along(self) -> bool:
+    def is_attached(self) -> bool:
         """Whether it is sent along."""
         return not self.link and not self.left_out

@@ -8,24 +8,21 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from types import NoneType
+from typing import Literal, get_args
 
 from msgspec import Struct, field
 
-from .analysis import NUMBER, Analysis, Figure, is_failed_status
+from .analysis import NUMBER, Analysis, Figure, is_failed_status, success_rates
 from .quantiles import Durations
 from .window import HOUR, Window
 
-NO_STATUS = "(no status)"
-OTHER_STATUSES = "(other statuses)"
 STATUSES = 1000
 """Statuses that are told apart, by their first STATUS_LENGTH characters, so that odd data can't fill the memory."""
 STATUS_LENGTH = 200
 WORST = 10
 BUCKET = timedelta(minutes=5)
-MORE_FAILED = "more records failed than were processed"
-MISSING = "a figure is missing: unfinished when this report was made"
-NO_NUMBER = "a figure that is not a number"
-NEGATIVE = "a negative duration, left out of the median and the like"
+AnomalyKind = Literal["more failed than processed", "missing", "no number", "negative duration"]
+"""What may be odd about a row: its records, or a figure that is not there, not a number, or a duration below zero."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = attrgetter("created_at")
 
@@ -38,10 +35,22 @@ class Worst(Struct, frozen=True, kw_only=True):
 
 
 class Anomaly(Struct, frozen=True, kw_only=True):
-    """What is odd about `count` analyses, in a few words."""
+    """What is odd about `count` analyses."""
 
-    what: str
+    kind: AnomalyKind
     count: int
+
+
+class StatusCount(Struct, frozen=True, kw_only=True):
+    """How many analyses have `status`, "" being none.
+
+    Or how many have one of `others` further statuses, all together, or even `more` than so many of them.
+    """
+
+    analyses: int
+    status: str = ""
+    others: int = 0
+    more: bool = False
 
 
 class TimeBucket(Struct, frozen=True, kw_only=True):
@@ -56,7 +65,8 @@ class Summary(Struct, kw_only=True):
     """Figures of a window's rows; `add` folds more rows in, in the order of the window.
 
     `processed` and `failed` sum the records of all rows that have the figure; `failed_analyses` are those whose
-    status counts as failed; `durations` are in seconds.
+    status counts as failed; `durations` are in seconds. `by_status` has no status under "", and not more than STATUSES
+    of them; `unlisted` are the analyses beyond.
     """
 
     rows: int = 0
@@ -64,11 +74,12 @@ class Summary(Struct, kw_only=True):
     failed: int | float = 0
     failed_analyses: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
+    unlisted: int = 0
     durations: Durations = field(default_factory=Durations)
     _rated: int = 0
     _rated_processed: int | float = 0
     _rated_failed: int | float = 0
-    _odd: Counter[str] = field(default_factory=Counter)
+    _odd: Counter[AnomalyKind] = field(default_factory=Counter)
     _by_bucket: dict[datetime, list[int]] = field(default_factory=dict)
     _worst: list[tuple[float, float, int, Analysis]] = field(default_factory=list)
 
@@ -97,21 +108,22 @@ class Summary(Struct, kw_only=True):
             tally[1] += failed
             self.failed_analyses += failed
             for status, count in statuses.items():
-                self._count_status(status or NO_STATUS, count)
+                self._count_status(status or "", count)
             first = beyond
 
     def _count_status(self, status: str, count: int) -> None:
         known = status[:STATUS_LENGTH]
-        if known not in self.by_status and len(self.by_status) >= STATUSES:
-            known = OTHER_STATUSES
-        self.by_status[known] += count
+        if known in self.by_status or len(self.by_status) < STATUSES:
+            self.by_status[known] += count
+        else:
+            self.unlisted += count
 
     def _count_oddities(self, *columns: Sequence[Figure]) -> None:
         kinds: set[type] = set().union(*(map(type, column) for column in columns))
         if NoneType in kinds:
-            self._odd[MISSING] += sum(None in figures for figures in zip(*columns, strict=True))
+            self._odd["missing"] += sum(None in figures for figures in zip(*columns, strict=True))
         if str in kinds:
-            self._odd[NO_NUMBER] += sum(str in map(type, figures) for figures in zip(*columns, strict=True))
+            self._odd["no number"] += sum(str in map(type, figures) for figures in zip(*columns, strict=True))
 
     def _sum_records(self, processed: Sequence[Figure], failed: Sequence[Figure]) -> None:
         self.processed += sum(_numbers(processed))
@@ -121,11 +133,11 @@ class Summary(Struct, kw_only=True):
         self._rated += len(both)
         self._rated_processed += sum(one for one, _ in both)
         self._rated_failed += sum(two for _, two in both)
-        self._odd[MORE_FAILED] += sum(two > one for one, two in both)
+        self._odd["more failed than processed"] += sum(two > one for one, two in both)
 
     def _take_durations(self, seconds: Sequence[float]) -> None:
         sound = [one for one in seconds if one >= 0]
-        self._odd[NEGATIVE] += len(seconds) - len(sound)
+        self._odd["negative duration"] += len(seconds) - len(sound)
         self.durations.add(sound)
 
     def _rank(self, rows: Sequence[Analysis], failed: Sequence[float]) -> None:
@@ -140,33 +152,31 @@ class Summary(Struct, kw_only=True):
 
     @property
     def success_rate(self) -> float | None:
-        """The share of records that did not fail, over rows with both figures; None without such rows.
-
-        1.0 when nothing was processed.
-        """
+        """The share of records that did not fail, over rows with both figures; None without such rows."""
         if not self._rated:
             return None
-        if not self._rated_processed:
-            return 1.0
-        rate = (self._rated_processed - self._rated_failed) / self._rated_processed
-        return rate if math.isfinite(rate) else None
+        (rate,) = success_rates([self._rated_processed], [self._rated_failed])
+        return rate if rate is not None and math.isfinite(rate) else None
 
     @property
     def worst(self) -> list[Worst]:
         """At most WORST analyses: those with the most records failed, of equal ones the slowest, then the first."""
         return [Worst(analysis=row, place=-place) for _, _, place, row in sorted(self._worst, reverse=True)]
 
-    def statuses(self) -> list[tuple[str, int]]:
-        """Statuses with their counts, the most frequent first, equal ones by name."""
-        return sorted(self.by_status.items(), key=lambda pair: (-pair[1], pair[0]))
+    def statuses(self, limit: int = STATUSES) -> list[StatusCount]:
+        """Return the statuses, the most frequent first, equal ones by name; the last of `limit` is for all the rest."""
+        ranked = sorted(self.by_status.items(), key=lambda pair: (-pair[1], pair[0]))
+        is_whole = len(ranked) <= limit and not self.unlisted
+        listed, rest = (ranked, []) if is_whole else (ranked[: limit - 1], ranked[limit - 1 :])
+        found = [StatusCount(status=status, analyses=count) for status, count in listed]
+        if rest:
+            together = sum(count for _, count in rest) + self.unlisted
+            found.append(StatusCount(analyses=together, others=len(rest), more=bool(self.unlisted)))
+        return found
 
     def anomalies(self) -> list[Anomaly]:
         """What is odd about the rows, as far as it occurs; one row may be odd in more than one way."""
-        return [
-            Anomaly(what=what, count=self._odd[what])
-            for what in (MORE_FAILED, MISSING, NO_NUMBER, NEGATIVE)
-            if self._odd[what]
-        ]
+        return [Anomaly(kind=kind, count=self._odd[kind]) for kind in get_args(AnomalyKind) if self._odd[kind]]
 
     def buckets(self, window: Window) -> list[TimeBucket]:
         """Divide the window into buckets of five minutes, or of an hour for a day, without a gap.

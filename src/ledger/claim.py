@@ -64,7 +64,7 @@ class Claim:
         """Name those of `owed` for whom a sending began whose end nobody saw."""
         return self._those(channel, "sending")
 
-    def without_file(self, channel: str) -> frozenset[str]:
+    def without_attachment(self, channel: str) -> frozenset[str]:
         """Name those of `owed` who got the report without its workbook."""
         return self._those(channel, "without file")
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from ..config.settings import ReportSettings
 from ..domain.window import Window
 from ..errors import Problem
-from ..phrases.formats import fitted
+from ..runtime.visible_text import shortened
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
@@ -54,7 +54,7 @@ def render(
     told = [line for failure in failures for line in ("", f"Failed: {failure.what}", str(failure.problem))]
     first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
     # What is told of the failures is cut short, never the window, the owed or the command.
-    return first + fitted("\n".join(told), LONGEST - len(first) - len(last)) + last
+    return first + shortened("\n".join(told), LONGEST - len(first) - len(last)) + last
 
 
 def render_all_clear(window: Window, *, skipped: bool = False) -> str:

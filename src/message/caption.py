@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from html import escape
+from zoneinfo import ZoneInfo
 
 from ..domain.attachment import Attachment
 from ..phrases import english as phrases
-from ..phrases.formats import fitted
+from ..runtime.visible_text import shortened, units
 from .content import Content
 
 CAPTION_LIMIT = 1024
@@ -16,24 +17,29 @@ Line = tuple[str, str]
 """A line of a caption: plain text, and what stands in the tag around it, if there is one (`b`, `a href="…"`)."""
 
 
-def marked_as_repeat(caption: str) -> str:
-    """Add to a caption that its message may be there already; there is room for it in every caption."""
-    return caption + _REPEAT
+def render(content: Content, attachment: Attachment, *, is_repeat: bool = False) -> str:
+    """Write the text under the workbook in a chat, or in its place, as `attachment` says.
 
-
-def _caption(content: Content, whereabouts: str, file: Attachment) -> str:
-    """Write the text under the file in a chat; what matters most stands first, because the end may be cut off."""
-    download = (phrases.DOWNLOAD, f'a href="{escape(file.link)}"') if file.link else ("", "")
+    What matters most stands first, because the end may be cut off; a repeat's note has room in every caption.
+    """
     paragraphs: list[list[Line]] = [
         [(f"{content.title} - {content.label}{content.marks}", "")],
         [(content.headline, "b"), (content.comparison, ""), (content.to_look_at, "")],
-        [(whereabouts, ""), download] if not file.along else [],
+        _workbook(attachment, content.zone),
         [(remark, "") for remark in content.remarks],
         [(f"{name}: {value}", "") for name, value in content.details],
         [(f"{bar.name}: {bar.count:,}", "") for bar in content.bars],
     ]
     lines = [line for paragraph in paragraphs if paragraph for line in (*filter(any, paragraph), ("", ""))]
-    return _marked_up(lines[:-1], CAPTION_LIMIT - len(_REPEAT))
+    return _marked_up(lines[:-1], CAPTION_LIMIT - len(_REPEAT)) + (_REPEAT if is_repeat else "")
+
+
+def _workbook(attachment: Attachment, zone: ZoneInfo) -> list[Line]:
+    """Say where the workbook is, unless it stands above the caption."""
+    if attachment.is_attached:
+        return []
+    lines = [(phrases.whereabouts(attachment, zone, "telegram"), "")]
+    return [*lines, (phrases.DOWNLOAD, f'a href="{escape(attachment.link)}"')] if attachment.link else lines
 
 
 def _marked_up(lines: Sequence[Line], limit: int) -> str:
@@ -42,7 +48,7 @@ def _marked_up(lines: Sequence[Line], limit: int) -> str:
     for text, tag in lines:
         if limit <= 1:
             break
-        kept = escape(fitted(text, limit - 1))
+        kept = escape(shortened(text, limit - 1))
         written.append(f"<{tag}>{kept}</{tag.split()[0]}>" if tag else kept)
-        limit -= len(text.encode("utf-16-le")) // 2 + 1
+        limit -= units(text) + 1
     return "\n".join(written).rstrip()

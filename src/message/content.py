@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -11,7 +12,7 @@ from ..domain.window import Window
 from ..phrases import english as phrases
 from ..phrases.formats import moment, number, rate, seconds, shown
 
-STATUSES_SHOWN = 8
+STATUSES_SHOWN = 9
 WORST_SHOWN = 5
 REMARKS_SHOWN = 5
 Labelled = tuple[str, str]
@@ -37,7 +38,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """Plain text, each of bounded length.
+    """Plain text, each of bounded length, with its moments as `zone` reads them.
 
     `marks` stand behind the title; `figures` and `details` are labels with their values, `figures` being
     the counts that the headline gives too.
@@ -56,13 +57,14 @@ class Content(Struct, frozen=True, kw_only=True):
     bars: Sequence[Bar]
     worst_title: str
     worst: Sequence[Case]
+    zone: ZoneInfo
 
 
 def describe(
     window: Window, summary: Summary, *, late: bool = False, remarks: Sequence[str] = (), before: int | None = None
 ) -> Content:
     """Put a window's figures into words; `before` is how many analyses the window before had, if it is known."""
-    anomalies = [phrases.anomaly(odd.what, odd.count) for odd in summary.anomalies()]
+    anomalies = [phrases.anomaly(odd) for odd in summary.anomalies()]
     any_failed = any(_is_positive(one.analysis.records_failed) for one in summary.worst[:WORST_SHOWN])
     return Content(
         title=phrases.title(window),
@@ -80,6 +82,7 @@ def describe(
         bars=_bars(summary),
         worst_title=phrases.MOST_FAILED if any_failed else phrases.SLOWEST,
         worst=[_case(one.analysis, window) for one in summary.worst[:WORST_SHOWN]],
+        zone=window.zone,
     )
 
 
@@ -108,11 +111,15 @@ def _details(summary: Summary) -> list[Labelled]:
 
 
 def _bars(summary: Summary) -> list[Bar]:
-    statuses = summary.statuses()
-    found = [(shown(name), count, is_failed_status(name)) for name, count in statuses[:STATUSES_SHOWN]]
-    if rest := statuses[STATUSES_SHOWN:]:
-        found.append((phrases.other_statuses(len(rest)), sum(count for _, count in rest), False))
-    return [Bar(name=name, count=count, share=count / summary.rows, failed=failed) for name, count, failed in found]
+    return [
+        Bar(
+            name=phrases.counted_status(counted),
+            count=counted.analyses,
+            share=counted.analyses / summary.rows,
+            failed=is_failed_status(counted.status),
+        )
+        for counted in summary.statuses(STATUSES_SHOWN)
+    ]
 
 
 def _case(analysis: Analysis, window: Window) -> Case:
@@ -121,7 +128,7 @@ def _case(analysis: Analysis, window: Window) -> Case:
     return Case(
         name=shown(str(analysis.id)),
         moment=moment(analysis.created_at, window.zone, _clock(window)),
-        status=shown(analysis.status or phrases.NO_STATUS),
+        status=phrases.status(analysis.status),
         failed=is_failed_status(analysis.status),
         toll=phrases.toll(_figure(analysis.records_failed), _figure(analysis.records_processed), took),
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ..domain.window import offset_name
-from ..runtime.visible_text import visible
+from ..runtime.visible_text import shortened, visible
 
 NAME_LENGTH = 40
 """UTF-16 units of an id or a status in a message; the workbook has it whole."""
@@ -18,13 +18,7 @@ _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 def shown(text: str, limit: int = NAME_LENGTH) -> str:
     """Write text of the table in one line of at most `limit` UTF-16 units, with what nobody sees made visible."""
     line = visible(" ".join(text[: limit * 4].split()))
-    return fitted(_TURNS.sub(lambda match: f"\\u{ord(match[0]):04x}", line), limit)
-
-
-def fitted(text: str, limit: int) -> str:
-    """Cut `text` to `limit` UTF-16 units, between characters, with a mark."""
-    units = text.encode("utf-16-le")
-    return text if len(units) <= limit * 2 else units[: limit * 2 - 2].decode("utf-16-le", "ignore") + "…"
+    return shortened(_TURNS.sub(lambda match: f"\\u{ord(match[0]):04x}", line), limit)
 
 
 def number(value: int | float) -> str:

@@ -5,21 +5,19 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from functools import cache
 from pathlib import Path
 
 from ..config.settings import SupabaseSettings
+from ..domain.attachment import Attachment
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window, to_compare_with
 from ..errors import RowsMissingError, TimeLimitError
-from ..message import report as message
 from ..message.content import describe
 from ..message.report import Report
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
-from ..supabase.storage import Shelf
 from ..workbook.writer import WorkbookWriter, translated
 from .services import Services
 
@@ -74,20 +72,19 @@ async def _build(
         path = workbook.save(folder, summary, table=table, generated=created, remarks=request.remarks)
     with translated(path.name):
         kept = put_in_place(path, settings.report.report_dir)
-    content = describe(window, summary, late=request.is_late, remarks=request.remarks, before=before)
+        attachment = Attachment(name=path.name, size=path.stat().st_size)
     identity = _identity(settings.supabase, window)
-    delivery = f"{identity}.resend.{resent}" if resent else identity
     report = Report(
         window=window,
-        identity=delivery,
+        identity=f"{identity}.resend.{resent}" if resent else identity,
         repeats=identity if resent else "",
         created=created,
-        attachment=path,
-        stored=Shelf(services.storage, path, delivery, policy) if services.storage else None,
-        worded=cache(lambda file: message.worded(file, content, window)),
+        workbook=path,
+        attachment=attachment,
+        content=describe(window, summary, late=request.is_late, remarks=request.remarks, before=before),
     )
     seconds = (created - began).total_seconds()
-    extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": report.file.size}
+    extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": attachment.size}
     logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
     return report, summary.rows
 

@@ -13,22 +13,29 @@ from ..errors import DeliveryError, Problem, broken_down
 from ..ledger.claim import Claim
 from ..message.report import Report
 from ..runtime.retry import RetryPolicy
-from .oversize import OversizeFallback
+from ..supabase.storage import Storage
+from .oversize import OversizeFallback, StoredAttachment
 
 logger = logging.getLogger(__name__)
 
 
 async def deliver(
-    report: Report, channels: Sequence[Channel], claim: Claim, policy: RetryPolicy, send_limit: float
+    report: Report,
+    channels: Sequence[Channel],
+    claim: Claim,
+    policy: RetryPolicy,
+    send_limit: float,
+    storage: Storage | None = None,
 ) -> list[Outcome]:
     """Send `report` to all who are owed it, channels side by side; return the outcome of each of them.
 
-    `send_limit`: seconds for one sending.
+    `send_limit`: seconds for one sending. `storage` takes a workbook that is too large for a channel.
 
     A channel that fails, even in a way nobody foresaw, neither stops nor delays another.
     Raise LedgerError if `claim` can't be written; what was sent then may be sent again.
     """
-    deliveries = [ChannelDelivery(channel, report, claim, policy, send_limit) for channel in channels]
+    stored = StoredAttachment(storage, report, policy)
+    deliveries = [ChannelDelivery(channel, report, claim, policy, send_limit, stored) for channel in channels]
     by_channel = await asyncio.gather(*(one.run() for one in deliveries), return_exceptions=True)
     for failed in by_channel:
         if isinstance(failed, BaseException):  # the ledger's; the other channels have come to their end
@@ -43,12 +50,20 @@ class ChannelDelivery:
     left to the next run: a server that never answers would be sent copy after copy.
     """
 
-    def __init__(self, channel: Channel, report: Report, claim: Claim, policy: RetryPolicy, send_limit: float) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        report: Report,
+        claim: Claim,
+        policy: RetryPolicy,
+        send_limit: float,
+        stored: StoredAttachment,
+    ) -> None:
         self._channel = channel
         self._claim = claim
         self._policy = policy
         self._send_limit = send_limit
-        self._fallback = OversizeFallback(channel.name, report, claim.without_file(channel.name))
+        self._fallback = OversizeFallback(channel.name, report, stored, claim.without_attachment(channel.name))
         self._repeats = claim.unconfirmed(channel.name)
         self._problems: dict[str, Problem | None] = {}
 
@@ -82,7 +97,7 @@ class ChannelDelivery:
 
     async def _attempt(self, owed: Sequence[str]) -> list[Outcome]:
         """Send once to each of `owed`, except those who have it as well as it can be sent now."""
-        outcomes = self._fallback.as_good_as_sent(owed)
+        outcomes = self._fallback.already_sent(owed)
         await self._claim.note(outcomes)
         skipped = {outcome.recipient for outcome in outcomes}
         rest = tuple(recipient for recipient in owed if recipient not in skipped)
@@ -129,7 +144,7 @@ class ChannelDelivery:
         extra = {"event": "retry", "channel": self._channel.name, "attempt": too_large.attempt}
         reason = too_large.problem.reason if too_large.problem else ""
         logger.warning("%s: %s Going on without the file.", self._channel.name, reason, extra=extra)
-        await self._fallback.replace_file(reason)
+        await self._fallback.replace_attachment(reason)
 
     async def _wait(self, failed: Sequence[Outcome], wait: float) -> None:
         wait = max([wait, *(outcome.retry_after for outcome in failed)])
@@ -144,7 +159,7 @@ class ChannelDelivery:
 
 def _log(outcome: Outcome, report: Report) -> None:
     fields = {"channel": outcome.channel, "recipient": outcome.recipient, "attempt": outcome.attempt}
-    fields |= {"seconds": round(outcome.seconds, 3), "bytes": report.file.size}
+    fields |= {"seconds": round(outcome.seconds, 3), "bytes": report.attachment.size}
     if outcome.state == "written":
         logger.info("%s: written to %s", outcome.channel, outcome.receipt, extra={"event": "written", **fields})
     elif outcome.delivered:

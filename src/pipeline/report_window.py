@@ -51,11 +51,12 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         if report is None:
             return await _skip(services, request.window, claim)
         claim.record.rows, claim.record.late_rows = rows, 0  # saved with the first sending
-        outcomes = await deliver(report, services.channels, claim, policy, services.run.timeouts.send)
+        limit, storage = services.run.timeouts.send, services.storage
+        outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
         result = await _conclude(services, request.window, claim, outcomes)
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
-            take_away(report.attachment, services.settings.report.report_dir)
-        return replace(result, rows=rows, bytes=report.file.size)
+            take_away(report.workbook, services.settings.report.report_dir)
+        return replace(result, rows=rows, bytes=report.attachment.size)
 
 
 def _delivered_before(services: Services, window: Window, claim: Claim) -> Result:

@@ -11,6 +11,19 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(_picture, text)
 
 
+def units(text: str) -> int:
+    """Count UTF-16 units, as Excel and Telegram do."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def shortened(text: str, limit: int, mark: str = "…") -> str:
+    """Cut `text` to `limit` UTF-16 units, between characters, with a mark at its end."""
+    if len(text) * 2 <= limit or units(text) <= limit:
+        return text
+    kept = text.encode("utf-16-le")[: (limit - units(mark)) * 2]
+    return kept.decode("utf-16-le", "ignore") + mark
+
+
 def _picture(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:

@@ -11,6 +11,7 @@ import msgspec
 
 from ..domain.analysis import _LARGEST, COLUMNS, Analysis, Figure
 from ..errors import BadAnswerError
+from ..runtime.visible_text import shortened
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
 """A number as JSON and PostgreSQL write it: 007 is none."""
@@ -78,7 +79,7 @@ def _read_analysis(row: dict[str, Any], table: str) -> Analysis:
 def excerpt(body: bytes) -> str:
     """Quote the beginning of an answer in one line."""
     line = " ".join(body[: _EXCERPT * 8].decode("utf-8", "replace").split())
-    return f"“{line[:_EXCERPT]}…”" if len(line) > _EXCERPT else f"“{line}”"
+    return f"“{shortened(line, _EXCERPT)}”"
 
 
 def _kind_of_text(body: bytes) -> str:

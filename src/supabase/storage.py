@@ -1,22 +1,31 @@
-"""A private bucket of Supabase Storage: a workbook too large for a channel is put there and linked for a while."""
+"""A private bucket of Supabase Storage: a workbook too large for a channel is put there and linked for a while.
+
+Requests and answers are those of hosted Supabase (github.com/supabase/storage, src/http), where a refusal is mostly
+HTTP 400 and the true status stands in the body.
+"""
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 from msgspec.structs import replace
 
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..domain.attachment import Attachment
+from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
+from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient_status, retry_after
 from ..runtime.retry import RetryPolicy, retry
-from .bucket import XLSX, Bucket, unreadable
+from .decode import excerpt
 
+LARGEST_ANSWER = 1 << 16
+"""Bytes of an answer that are read; real ones have some hundred."""
 _CHUNK = 1 << 16
 _LINK = re.compile(r"(?:/storage/v1)?(/object/sign/[!-~]+[?&]token=([!-~]+))")
 """Hosted Supabase leaves the prefix out; others write it."""
@@ -46,8 +55,8 @@ class Storage:
         self._limit = timeouts.storage
         self._timeout = httpx.Timeout(timeouts.storage_read, connect=min(timeouts.connect, timeouts.storage_read))
 
-    async def put(self, attachment: Path, folder: str, policy: RetryPolicy) -> Attachment:
-        """Put `attachment` into `folder` of the bucket, in place of one that is there, and return it with its link.
+    async def put(self, workbook: Path, attachment: Attachment, folder: str, policy: RetryPolicy) -> Attachment:
+        """Put `workbook` into `folder` of the bucket, in place of one that is there; return `attachment` with its link.
 
         It may take half of the run's time that is left, so that a report can still go without.
         Raise StorageError if the bucket is missing or public, or the file can't be stored or linked.
@@ -56,13 +65,11 @@ class Storage:
         policy = replace(policy, deadline=asyncio.get_running_loop().time() + seconds)
         path = f"{self._bucket}/{folder}/{attachment.name}"
         try:
-            file = _file(attachment)
             async with asyncio.timeout(seconds), self._client() as client:
-                bucket = Bucket(client, self._bucket)
-                await retry(lambda: self._check_private(bucket), policy)
-                await retry(lambda: self._upload(bucket, path, attachment, file.size), policy)
+                await retry(lambda: self._check_private(client), policy)
+                await retry(lambda: self._upload(client, path, workbook, attachment.size), policy)
                 until = self._clock() + self._lifetime
-                link = await retry(lambda: self._sign(bucket, path), policy)
+                link = await retry(lambda: self._sign(client, path), policy)
         except TimeoutError as error:
             raise StorageError(
                 "storage.timed_out",
@@ -75,12 +82,12 @@ class Storage:
                 f"The workbook can't be read ({error.strerror}).",
                 "Check the disk of REPORT_DIR.",
             ) from error
-        return replace(file, link=link, until=until)
+        return replace(attachment, link=link, until=until)
 
     async def check(self) -> str:
         """Look whether the bucket is there and private; raise StorageError if not."""
         async with self._client() as client:
-            await self._check_private(Bucket(client, self._bucket))
+            await self._check_private(client)
         return f"{self._bucket} is there and private"
 
     def _client(self) -> httpx.AsyncClient:
@@ -90,8 +97,8 @@ class Storage:
             base_url=self._address, headers=headers, verify=self._tls, timeout=self._timeout, follow_redirects=False
         )
 
-    async def _check_private(self, bucket: Bucket) -> None:
-        found = await bucket.ask("GET", f"/bucket/{self._bucket}")
+    async def _check_private(self, client: httpx.AsyncClient) -> None:
+        found = await self._ask(client, "GET", f"/bucket/{self._bucket}")
         if not isinstance(found.get("public"), bool):
             raise unreadable("whether the bucket is private")
         if found["public"]:
@@ -101,48 +108,105 @@ class Storage:
                 "Make it private, or set REPORT_BUCKET to one that is.",
             )
 
-    async def _upload(self, bucket: Bucket, path: str, attachment: Path, size: int) -> None:
-        headers = {"content-type": XLSX, "content-length": str(size), "x-upsert": "true"}
-        answer = await bucket.ask("POST", f"/object/{path}", headers=headers, content=_chunks(attachment))
+    async def _upload(self, client: httpx.AsyncClient, path: str, workbook: Path, size: int) -> None:
+        headers = {"content-type": MEDIA_TYPE, "content-length": str(size), "x-upsert": "true"}
+        answer = await self._ask(client, "POST", f"/object/{path}", headers=headers, content=_chunks(workbook))
         if "Key" not in answer:
             raise unreadable("that the workbook is stored")
 
-    async def _sign(self, bucket: Bucket, path: str) -> str:
+    async def _sign(self, client: httpx.AsyncClient, path: str) -> str:
         body = {"expiresIn": int(self._lifetime.total_seconds())}
-        answer = await bucket.ask("POST", f"/object/sign/{path}", json=body)
+        answer = await self._ask(client, "POST", f"/object/sign/{path}", json=body)
         signed = _LINK.fullmatch(str(answer.get("signedURL") or answer.get("signedUrl")))
         if signed is None:
             raise unreadable("a signed link")
         self._hide([signed[2]])
         return f"{self._address}{signed[1]}"
 
+    async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
+        try:
+            async with client.stream(method, path, **options) as response:
+                content = await _beginning(response)
+        except CONNECTION_ERRORS as error:
+            found = diagnose(error)
+            raise StorageError(
+                f"storage.{found.kind}",
+                f"Supabase Storage could not be asked: {found.reason}.",
+                f"{found.remedy}; SUPABASE_URL says where it is.",
+                transient=found.transient,
+            ) from error
+        if not response.is_success:
+            raise self._refusal(response, content)
+        return _object(content)
 
-class Shelf:
-    """The place of one file in the bucket: put there when first asked for, once, whoever asks."""
+    def _refusal(self, response: httpx.Response, content: bytes) -> StorageError:
+        answer = _object(content)
+        told = str(answer.get("statusCode"))
+        status = int(told) if re.fullmatch(r"[1-5][0-9]{2}", told) else response.status_code
+        words = str(answer["message"]).encode() if "message" in answer else content
+        said = f"(HTTP {status}, {excerpt(words)})"
+        if status in (401, 403) or "jwt" in str(answer.get("error")).lower():
+            return StorageError(
+                "storage.permission",
+                f"SUPABASE_KEY may not store in the bucket {self._bucket} {said}.",
+                "Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
+                "(select, insert, update).",
+            )
+        refusals = {
+            404: (
+                "storage.no_such_bucket",
+                f"SUPABASE_KEY sees no bucket {self._bucket} in Supabase Storage {said}.",
+                "Create it there, private, or correct REPORT_BUCKET.",
+            ),
+            413: (
+                "storage.too_large",
+                f"Supabase Storage takes no file of this size {said}.",
+                "Raise the limit of the bucket or of the project.",
+            ),
+            415: (
+                "storage.type",
+                f"The bucket {self._bucket} takes no workbooks {said}.",
+                f"Allow the type {MEDIA_TYPE} there.",
+            ),
+        }
+        if status in refusals:
+            return StorageError(*refusals[status])
+        return StorageError(
+            "storage.failed",
+            f"Supabase Storage did not do it {said}.",
+            "Read its words, and check the project's status page.",
+            transient=is_transient_status(status),
+            retry_after=retry_after(response.headers),
+        )
 
-    def __init__(self, storage: Storage, attachment: Path, folder: str, policy: RetryPolicy) -> None:
-        self._storage = storage
-        self._attachment = attachment
-        self._folder = folder
-        self._policy = policy
-        self._turn = asyncio.Lock()
-        self._found: Attachment | StorageError | None = None
 
-    async def __call__(self) -> Attachment:
-        """Return the file with its link; raise StorageError if it could not be put there."""
-        async with self._turn:
-            if self._found is None:
-                try:
-                    self._found = await self._storage.put(self._attachment, self._folder, self._policy)
-                except StorageError as error:
-                    self._found = error
-        if isinstance(self._found, StorageError):
-            raise self._found
-        return self._found
+def unreadable(wanted: str) -> StorageError:
+    """Say that an answer lacks what was asked for."""
+    return StorageError(
+        "storage.bad_answer",
+        f"Supabase Storage's answer does not say {wanted}.",
+        "Check SUPABASE_URL and any proxy on the way.",
+        transient=True,
+    )
 
 
-def _file(attachment: Path) -> Attachment:
-    return Attachment(name=attachment.name, size=attachment.stat().st_size)
+async def _beginning(response: httpx.Response) -> bytes:
+    """Read an answer, but no more than LARGEST_ANSWER of it: what is cut off is no object of JSON."""
+    content = b""
+    async for piece in response.aiter_bytes(_CHUNK):
+        content += piece
+        if len(content) > LARGEST_ANSWER:
+            break
+    return content[:LARGEST_ANSWER]
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

@@ -10,13 +10,13 @@ from typing import Any
 from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 
-from ..runtime.visible_text import visible
+from ..phrases import english as phrases
+from ..runtime.visible_text import shortened, visible
 
 EXACT_DIGITS = 10**15
 """Excel keeps 15 digits of a number; whole numbers from here on are written as text, to keep every digit."""
 TEXT_UNITS = 32_767
 """UTF-16 units that a cell holds."""
-SHORTENED = "… [shortened]"
 
 Value = datetime | int | float | str | None
 Sheet = Any  # types-openpyxl knows the write-only sheet only in part
@@ -66,20 +66,8 @@ def cell_text(text: str) -> str:
     return _escaped(visible(text))
 
 
-def shortened(text: str, limit: int = TEXT_UNITS) -> str:
-    """Cut `text` to `limit` UTF-16 units, what a cell holds, between characters, and mark it."""
-    if len(text) * 2 <= limit or _units(text) <= limit:
-        return text
-    kept = text.encode("utf-16-le")[: (limit - _units(SHORTENED)) * 2]
-    return kept.decode("utf-16-le", "ignore") + SHORTENED
-
-
 def _escaped(text: str) -> str:
     """Shorten `text` so that its escapes fit into the cell too."""
-    text = shortened(text)
+    text = shortened(text, TEXT_UNITS, phrases.SHORTENED)
     grown_by = len(_ESCAPE.findall(text)) * (len("_x005F_") - 1)
-    return _ESCAPE.sub("_x005F_", shortened(text, TEXT_UNITS - grown_by)) if grown_by else text
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
+    return _ESCAPE.sub("_x005F_", shortened(text, TEXT_UNITS - grown_by, phrases.SHORTENED)) if grown_by else text

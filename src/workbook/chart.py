@@ -15,13 +15,13 @@ from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphPrope
 
 from ..domain.summary import Summary, TimeBucket
 from ..domain.window import Window, offset_name
+from ..phrases import english as phrases
 from .cells import Sheet
-from .data_sheet import times_in
 from .layout import CARDS, Layout
 
 CHART_ROWS = 15
 """Rows of a sheet that the chart covers."""
-ANALYSES, FAILED = "8EA9DB", "843C0C"
+ANALYSES_COLOUR, FAILED_COLOUR = "8EA9DB", "843C0C"
 """Light blue and dark brown: far apart in grey too."""
 
 
@@ -49,23 +49,22 @@ def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: i
     """Add the table of buckets, and draw its chart over the CHART_ROWS empty rows from `chart_row` on."""
     buckets = summary.buckets(window)
     names = _names(buckets, window)
-    how = "per hour" if window.template == "daily" else "in buckets of five minutes"
-    layout.heading(f"{how.capitalize()}, times in {times_in(window)}")
-    layout.header("From", "Analyses", "Failed analyses")
+    layout.heading(phrases.buckets_heading(window))
+    layout.header(phrases.FROM, phrases.ANALYSES, phrases.FAILED_ANALYSES)
     first = layout.last
     for bucket, name in zip(buckets, names, strict=True):
         layout.row(layout.text(name), layout.figure(bucket.analyses, "#,##0"), layout.figure(bucket.failed, "#,##0"))
     chart = _chart(layout.sheet, first, layout.last)
-    chart.title = _title(f"Analyses and failures {how}", 1200)
-    chart.x_axis.title, chart.y_axis.title = _title(f"From ({times_in(window)})", 900), _title("Analyses", 900)
+    chart.title = _title(phrases.chart_title(window), 1200)
+    chart.x_axis.title = _title(phrases.chart_axis(window), 900)
+    chart.y_axis.title = _title(phrases.ANALYSES, 900)
     most = max(range(len(buckets)), key=lambda place: buckets[place].analyses)
     anchor = DescribedAnchor(
         left=0,
         top=chart_row - 1,
         right=CARDS,
         bottom=chart_row - 1 + CHART_ROWS,
-        text=f"Column chart: analyses and failures {how}, {window.label()}. {summary.rows:,} analyses, "
-        f"{summary.failed_analyses:,} of them failed; most, {buckets[most].analyses:,}, from {names[most]}.",
+        text=phrases.chart_description(window, summary, buckets[most], names[most]),
     )
     layout.sheet.add_chart(chart, anchor)
 
@@ -95,7 +94,7 @@ def _chart(sheet: Sheet, first: int, last: int) -> BarChart:
     chart.gapWidth, chart.overlap = 40, 100
     chart.add_data(Reference(sheet, min_col=2, max_col=3, min_row=first, max_row=last), titles_from_data=True)
     chart.set_categories(Reference(sheet, min_col=1, min_row=first + 1, max_row=last))
-    for series, colour in zip(chart.series, (ANALYSES, FAILED), strict=True):
+    for series, colour in zip(chart.series, (ANALYSES_COLOUR, FAILED_COLOUR), strict=True):
         series.graphicalProperties.solidFill = colour
         series.graphicalProperties.line.solidFill = colour
     return chart

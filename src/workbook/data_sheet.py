@@ -3,40 +3,33 @@
 `begin` draws what stands above the rows, `Styles` are those of a row, `end` draws what needs their number.
 """
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 from openpyxl.formatting.rule import Rule
-from openpyxl.styles import Alignment, Font, PatternFill
-from openpyxl.styles.differential import DifferentialStyle
+from openpyxl.styles import Alignment
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.filters import AutoFilter
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.table import Table, TableColumn, TableStyleInfo
 from openpyxl.worksheet.worksheet import Worksheet
 
-from ..domain.analysis import FAILED_STATUSES, Analysis
+from ..domain.analysis import Analysis
 from ..domain.window import Window, offset_name
+from ..phrases import english as phrases
 from .cells import RULE, Sheet, cell, header_cell
+from .columns import Column
 
 SHEET_ROWS = 1_048_575
 """Rows below the header that fit in one sheet: Excel's 1,048,576 less one ("Excel specifications and limits")."""
-HEADER = ("ID", "Timestamp", "Status", "Duration (s)", "Records Processed", "Records Failed", "Success Rate")
-LOW_RATE = 0.9
-"""Success rates below this stand out."""
-_FORMATS = ("0", "", "General", "#,##0.00", "#,##0", "#,##0", "0.0%")
-_STAMP = "yyyy-mm-dd hh:mm:ss"
 _WIDEST = 60
 _FILTER_ARROW = 4
 _CENTRED = Alignment(horizontal="center")  # at the right edge a moment would run into the status beside it
-# Bold and dark on light: told apart from the rest in grey, and by people who don't tell red from green.
-_FAILED = DifferentialStyle(font=Font(bold=True, color="843C0C"), fill=PatternFill("solid", bgColor="F8CBAD"))
-_LOW = DifferentialStyle(font=Font(bold=True, color="7F6000"), fill=PatternFill("solid", bgColor="FFE699"))
 
 
 def sheet_name(window: Window, number: int) -> str:
     """Name the `number`th data sheet, counted from 1: "Hourly Report", then "Hourly Report (2)"."""
-    title = f"{window.template.title()} Report"
+    title = phrases.title(window)
     return title if number == 1 else f"{title} ({number})"
 
 
@@ -46,30 +39,32 @@ def location(window: Window, place: int, sheet_rows: int) -> str:
     return f"'{sheet_name(window, sheet + 1)}'!A{row + 2}"
 
 
-def begin(sheet: Sheet, window: Window, rows: Iterable[Analysis]) -> None:
+def begin(sheet: Sheet, columns: Sequence[Column], window: Window, rows: Sequence[Analysis]) -> None:
     """Draw the header, frozen and repeated on paper, in columns as wide as `rows` want them."""
-    for place, width in enumerate(_widths(window, rows), 1):
-        sheet.column_dimensions[get_column_letter(place)].width = width
+    for place, column in enumerate(columns, 1):
+        sheet.column_dimensions[get_column_letter(place)].width = _width(column, window, rows)
     sheet.row_dimensions[1].height = 20
     sheet.freeze_panes = "A2"
     set_up_print(sheet, window, "landscape")
     sheet.print_title_rows = "1:1"
-    sheet.append([header_cell(sheet, text) for text in HEADER])
+    sheet.append([header_cell(sheet, column.header) for column in columns])
 
 
-def end(sheet: Sheet, window: Window, number: int, rows: int) -> None:
-    """Make a table of the header and the `rows` below it, and have failures and low rates stand out."""
+def end(sheet: Sheet, columns: Sequence[Column], window: Window, number: int, rows: int) -> None:
+    """Make a table of the header and the `rows` below it, and have stand out what the columns say."""
     last = 1 + max(rows, 1)  # Excel wants a table to have a row
-    reach = f"A1:{get_column_letter(len(HEADER))}{last}"
-    columns = [TableColumn(id=place, name=text) for place, text in enumerate(HEADER, 1)]
+    reach = f"A1:{get_column_letter(len(columns))}{last}"
+    names = [TableColumn(id=place, name=column.header) for place, column in enumerate(columns, 1)]
     name = sheet_name(window, 1).replace(" ", "") + (str(number) if number > 1 else "")
-    table = Table(name=name, displayName=name, ref=reach, tableColumns=columns, autoFilter=AutoFilter(ref=reach))
+    table = Table(name=name, displayName=name, ref=reach, tableColumns=names, autoFilter=AutoFilter(ref=reach))
     table.tableStyleInfo = TableStyleInfo(name="TableStyleMedium2", showRowStripes=True)
     sheet.tables.add(table)  # add_table warns that columns are to be named, as they are
-    failed = f'ISNUMBER(FIND("|"&LOWER(TRIM($C2))&"|","|{"|".join(sorted(FAILED_STATUSES))}|"))'
-    sheet.conditional_formatting.add(f"C2:C{last}", Rule(type="expression", dxf=_FAILED, formula=[failed]))
-    low = f"AND(ISNUMBER($G2),$G2<{LOW_RATE})"
-    sheet.conditional_formatting.add(f"G2:G{last}", Rule(type="expression", dxf=_LOW, formula=[low]))
+    for place, column in enumerate(columns, 1):
+        if column.highlight:
+            letter = get_column_letter(place)
+            formula = column.highlight.formula.format(cell=f"${letter}2")
+            rule = Rule(type="expression", dxf=column.highlight.style, formula=[formula])
+            sheet.conditional_formatting.add(f"{letter}2:{letter}{last}", rule)
 
 
 def set_up_print(sheet: Sheet, window: Window, orientation: str) -> None:
@@ -80,36 +75,31 @@ def set_up_print(sheet: Sheet, window: Window, orientation: str) -> None:
     sheet.page_setup.fitToHeight = 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.print_options.horizontalCentered = True
-    sheet.oddHeader.left.text = f"{window.label()}, times in {times_in(window)}"
+    sheet.oddHeader.left.text = phrases.page_header(window)
     sheet.oddFooter.right.text = "&P / &N"
 
 
-def times_in(window: Window) -> str:
-    """Name the zone in which times are shown, with its offset or offsets: `Europe/Berlin (UTC+1)`, or `UTC`."""
-    first, last = window.start.astimezone(window.zone), (window.end - timedelta.resolution).astimezone(window.zone)
-    offset, later = offset_name(first), offset_name(last)
-    if window.zone.key == offset == later:
-        return offset
-    return f"{window.zone.key} ({offset if offset == later else f'{offset}, then {later}'})"
-
-
 class Styles:
-    """The numbers that the styles of a row's cells have in the book of `sheet`.
+    """The numbers that the styles of the cells of `columns` have in the book of `sheet`.
 
     A moment is shown in the window's zone with its offset beside it: where clocks change, an hour comes twice.
     """
 
-    def __init__(self, sheet: Sheet) -> None:
+    def __init__(self, sheet: Sheet, columns: Sequence[Column]) -> None:
         self._sheet = sheet
         self._stamps: dict[str, int] = {}
-        self.columns = [self._number(number_format) for number_format in _FORMATS]
+        self._numbers = {column.number_format: self._number(column.number_format) for column in columns}
 
-    def stamp(self, local: datetime) -> int:
-        """Number the style of a moment, which names the offset of `local` (aware)."""
-        shown = f'{_STAMP} "{offset_name(local)}"'
-        if shown not in self._stamps:
-            self._stamps[shown] = self._number(shown, _CENTRED)
-        return self._stamps[shown]
+    def of(self, column: Column) -> int:
+        """Number the style of a cell of `column`."""
+        return self._numbers[column.number_format]
+
+    def stamp(self, column: Column, local: datetime) -> int:
+        """Number the style of a moment in `column`, which names the offset of `local` (aware)."""
+        number_format = f'{column.number_format} "{offset_name(local)}"'
+        if number_format not in self._stamps:
+            self._stamps[number_format] = self._number(number_format, _CENTRED)
+        return self._stamps[number_format]
 
     def _number(self, number_format: str, alignment: Alignment | None = None) -> int:
         made = cell(self._sheet, None, number_format)
@@ -119,13 +109,13 @@ class Styles:
         return made.style_id
 
 
-def _widths(window: Window, rows: Iterable[Analysis]) -> list[int]:
-    """Find each column's width in characters from the rows that are there when the sheet begins."""
-    widths = [len(title) + _FILTER_ARROW for title in HEADER]
-    offsets = (offset_name(moment.astimezone(window.zone)) for moment in (window.start, window.end))
-    widths[1] = len(f"2026-11-22 13:00:00 {max(offsets, key=len)}") + 2
-    for row in rows:
-        for place, value in ((0, row.id), (2, row.status), (3, row.duration)):
-            shown = f"{value:,.2f}" if isinstance(value, float) else str(value or "")
-            widths[place] = max(widths[place], min(len(shown) + 2, _WIDEST))
-    return widths
+def _width(column: Column, window: Window, rows: Sequence[Analysis]) -> int:
+    """Find a column's width in characters from the rows that are there when the sheet begins."""
+    header = len(column.header) + _FILTER_ARROW
+    if column.width == "header":
+        return header
+    if column.kind == "moments":
+        offsets = (offset_name(moment.astimezone(window.zone)) for moment in (window.start, window.end))
+        return max(header, len(f"{column.number_format} {max(offsets, key=len)}") + 2)
+    texts = (f"{value:,.2f}" if isinstance(value, float) else str(value or "") for value in column.values(rows))
+    return max(header, min(max(map(len, texts), default=0) + 2, _WIDEST))

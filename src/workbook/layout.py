@@ -8,8 +8,8 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.hyperlink import Hyperlink
 
-from ..runtime.visible_text import visible
-from .cells import RULE, Sheet, Value, cell, header_cell, shortened, text_cell
+from ..phrases.formats import shown
+from .cells import RULE, Sheet, Value, cell, header_cell, text_cell
 
 TEXT_SHOWN = 60
 """UTF-16 units of a text of the table that these lines show; the rows have the whole of it."""
@@ -67,11 +67,11 @@ class Layout:
 
     def fact(self, name: str, text: str) -> None:
         """Add a name and what it is."""
-        self.add(text_cell(self.sheet, name, font=_QUIET), text_cell(self.sheet, short(text)))
+        self.add(text_cell(self.sheet, name, font=_QUIET), text_cell(self.sheet, shown(text, TEXT_SHOWN)))
 
     def sentence(self, text: str) -> None:
         """Add `text` over the whole width, in as many lines as it takes: a merged cell doesn't grow by itself."""
-        text = short(text, _SENTENCE)
+        text = shown(text, _SENTENCE)
         self.add(text_cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(len(text) / sum(WIDTHS)))
         self.sheet.merged_cells.add(f"A{self.last}:{_LAST_COLUMN}{self.last}")
 
@@ -81,7 +81,9 @@ class Layout:
             self.add(height=5)
             row = cards[first : first + CARDS]
             labels = [text_cell(self.sheet, label, font=_LABEL, alignment=_LABEL_PLACE) for label, _, _ in row]
-            values = [cell(self.sheet, "-" if value is None else value, shown) for _, value, shown in row]
+            values = [
+                cell(self.sheet, "-" if value is None else value, number_format) for _, value, number_format in row
+            ]
             for one in values:
                 one.font, one.alignment = _VALUE, _VALUE_PLACE
             for one in labels + values:
@@ -105,7 +107,7 @@ class Layout:
 
     def text(self, text: str, location: str = "") -> Cell:
         """Make a cell of a table that shows as much of `text` as there is room for, and leads to `location`."""
-        made = text_cell(self.sheet, short(text), alignment=_TEXT_PLACE)
+        made = text_cell(self.sheet, shown(text, TEXT_SHOWN), alignment=_TEXT_PLACE)
         if location:
             made.font, made.hyperlink = _LINK, Hyperlink(ref="", location=location)
         return made
@@ -117,8 +119,3 @@ class Layout:
         made = cell(self.sheet, value, number_format)
         made.alignment = _TOP
         return made
-
-
-def short(text: str, limit: int = TEXT_SHOWN) -> str:
-    """Write `text` in one line of at most `limit` UTF-16 units."""
-    return shortened(visible(" ".join(text.split())), limit)

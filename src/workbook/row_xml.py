@@ -8,16 +8,18 @@ else one by one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from math import isfinite
 from types import NoneType
 from typing import Any
 
 from msgspec.json import Encoder
 
-from ..domain.analysis import Analysis, Figure, success_rates
+from ..domain.analysis import Analysis, Figure
 from .cells import EXACT_DIGITS, cell_text
+from .columns import Column
 from .data_sheet import Styles
 
 _PLAIN = re.compile(r"[A-Za-z0-9\n-]*")
@@ -26,7 +28,7 @@ _SHORT = 200
 """Characters of a text that is certainly within a cell's limit, and worth keeping ready."""
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _CACHED = 1000
-"""Different statuses that are kept ready; they come again and again."""
+"""Different names that are kept ready."""
 _MINUTES = 25 * 60
 """Minutes over which the offset is looked at: a day in which the clocks are put back."""
 _DAY = 86_400
@@ -37,46 +39,33 @@ _digits = Encoder().encode
 
 
 class RowWriter:
-    """Writes rows in the zone `zone` with the numbers that `styles` have in the file."""
+    """Writes rows of `columns` in the zone `zone`, with the numbers that `styles` have in the file."""
 
-    def __init__(self, styles: Styles, zone: tzinfo) -> None:
-        self._columns = styles.columns
-        self._statuses = _Statuses(styles.columns[2])
-        self._minutes = _Minutes(styles, zone)
+    def __init__(self, columns: Sequence[Column], styles: Styles, zone: tzinfo) -> None:
+        self._columns = [(column.values, _writer(column, styles, zone)) for column in columns]
 
     def xml(self, rows: Sequence[Analysis]) -> bytes:
         """Write `rows`, one at least, one below the other."""
-        row_id, _, _, duration, processed, failed, rate = self._columns
-        all_processed, all_failed = [row.records_processed for row in rows], [row.records_failed for row in rows]
-        columns = (
-            _cells(row_id, [row.id for row in rows]),
-            self._moments([row.created_at.timestamp() for row in rows]),
-            [self._statuses[row.status] for row in rows],
-            _cells(duration, [row.duration for row in rows]),
-            _cells(processed, all_processed),
-            _cells(failed, all_failed),
-            _cells(rate, success_rates(all_processed, all_failed)),
-        )
+        columns = [write(values(rows)) for values, write in self._columns]
         written = "</row><row>".join(map("".join, zip(*columns, strict=True)))
         return f"<row>{written}</row>".encode()
 
-    def _moments(self, moments: Sequence[float]) -> list[str]:
-        """Write the cells of moments, in seconds since 1970: all with one offset, unless clocks change among them."""
-        reach = range(int(min(moments) // 60), int(max(moments) // 60) + 1)
-        offsets = {self._minutes[minute] for minute in reach[:_MINUTES]}  # clocks change at full minutes
-        if len(offsets) > 1 or len(reach) > _MINUTES:
-            return [cell for moment in moments for cell in self._moments([moment])]
-        ((shift, opening),) = offsets
-        since = shift / _DAY + _DAY_OF_1970
-        serials = [moment / _DAY + since for moment in moments]
-        return _wrapped(opening, _digits(serials)[1:-1].decode(), ",", "</v></c>").split(",")
+
+def _writer(column: Column, styles: Styles, zone: tzinfo) -> Callable[[Sequence[Any]], list[str]]:
+    """Return what writes the cells of `column` for its values."""
+    if column.kind == "moments":
+        return _Moments(column, styles, zone).cells
+    if column.kind == "names":
+        return _Names(styles.of(column)).cells
+    return partial(_cells, styles.of(column))
 
 
-class _Minutes(dict[int, tuple[float, str]]):
+class _Moments(dict[int, tuple[float, str]]):
     """Minutes since 1970 → the zone's offset in seconds, and how the cell of a moment begins."""
 
-    def __init__(self, styles: Styles, zone: tzinfo) -> None:
+    def __init__(self, column: Column, styles: Styles, zone: tzinfo) -> None:
         super().__init__()
+        self._column = column
         self._styles = styles
         self._zone = zone
 
@@ -84,22 +73,41 @@ class _Minutes(dict[int, tuple[float, str]]):
         local = datetime.fromtimestamp(minute * 60, UTC).astimezone(self._zone)
         offset = local.utcoffset()
         shift = offset.total_seconds() if offset else 0.0
-        found = self[minute] = shift, f'<c s="{self._styles.stamp(local)}"><v>'
+        found = self[minute] = shift, f'<c s="{self._styles.stamp(self._column, local)}"><v>'
         return found
 
+    def cells(self, moments: Sequence[datetime]) -> list[str]:
+        """Write the cells of aware moments."""
+        return self._cells([moment.timestamp() for moment in moments])
 
-class _Statuses(dict[str | None, str]):
-    """Statuses → their cells."""
+    def _cells(self, moments: Sequence[float]) -> list[str]:
+        """Write moments in seconds since 1970: all with one offset, unless clocks change among them."""
+        reach = range(int(min(moments) // 60), int(max(moments) // 60) + 1)
+        offsets = {self[minute] for minute in reach[:_MINUTES]}  # clocks change at full minutes
+        if len(offsets) > 1 or len(reach) > _MINUTES:
+            return [cell for moment in moments for cell in self._cells([moment])]
+        ((shift, opening),) = offsets
+        since = shift / _DAY + _DAY_OF_1970
+        serials = [moment / _DAY + since for moment in moments]
+        return _wrapped(opening, _digits(serials)[1:-1].decode(), ",", "</v></c>").split(",")
+
+
+class _Names(dict[str | None, str]):
+    """Texts that come again and again → their cells, as far as they are kept ready."""
 
     def __init__(self, style: int) -> None:
         super().__init__()
         self._style = style
 
-    def __missing__(self, status: str | None) -> str:
-        made = _cell(self._style, status)
+    def __missing__(self, name: str | None) -> str:
+        made = _cell(self._style, name)
         if len(self) < _CACHED and len(made) <= 2 * _SHORT:
-            self[status] = made
+            self[name] = made
         return made
+
+    def cells(self, names: Sequence[str | None]) -> list[str]:
+        """Write the cells of names."""
+        return [self[name] for name in names]
 
 
 def _cells(style: int, values: Sequence[Any]) -> list[str]:

@@ -7,18 +7,19 @@ from msgspec import Struct
 from openpyxl.formatting.rule import DataBar, FormatObject, Rule
 from openpyxl.worksheet.pagebreak import Break
 
-from ..domain.analysis import is_failed_status
-from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Summary
-from ..domain.window import Window, offset_name
+from ..domain.window import Window
+from ..phrases import english as phrases
+from ..phrases.formats import moment
 from .cells import Sheet
-from .chart import ANALYSES, CHART_ROWS, write_buckets
-from .data_sheet import LOW_RATE, location, set_up_print, times_in
-from .layout import CARDS, Card, Layout, short
+from .chart import ANALYSES_COLOUR, CHART_ROWS, write_buckets
+from .columns import LOW_RATE
+from .data_sheet import location, set_up_print
+from .layout import CARDS, TEXT_SHOWN, Card, Layout
 
 STATUSES_SHOWN = 15
 _CARD_LABEL = 34
-"""UTF-16 units of a status on a card: two layout."""
+"""UTF-16 units of a status on a card: two lines."""
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -36,11 +37,12 @@ def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin
     layout = Layout(sheet)
     _write_head(layout, window, origin)
     if not summary.rows:
-        layout.heading(f"No analyses in {window.label()}.")
+        layout.heading(phrases.no_analyses(window))
         _write_notes(layout, summary, remarks)
         return
     layout.cards(_figures(summary))
-    layout.cards([(short(status, _CARD_LABEL), count, "#,##0") for status, count in _gathered(summary, CARDS)])
+    statuses = summary.statuses(CARDS)
+    layout.cards([(phrases.counted_status(one, _CARD_LABEL), one.analyses, "#,##0") for one in statuses])
     _write_notes(layout, summary, remarks)
     chart_row = layout.last + 2
     for _ in range(CHART_ROWS + 1):
@@ -52,82 +54,69 @@ def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin
 
 
 def _write_head(layout: Layout, window: Window, origin: Origin) -> None:
-    generated = origin.generated.astimezone(window.zone)
-    layout.title(f"{window.template.title()} Report")
-    layout.fact("Window", window.label())
-    layout.fact("Times in", times_in(window))
-    layout.fact("Generated", f"{generated:%Y-%m-%d %H:%M:%S} {offset_name(generated)}")
-    layout.fact("Table", origin.table)
+    layout.title(phrases.title(window))
+    layout.fact(phrases.WINDOW, window.label())
+    layout.fact(phrases.TIMES_IN, phrases.zone_name(window))
+    layout.fact(phrases.GENERATED, moment(origin.generated, window.zone, "%Y-%m-%d %H:%M:%S"))
+    layout.fact(phrases.TABLE, origin.table)
 
 
 def _figures(summary: Summary) -> list[Card]:
     durations = summary.durations
-    seconds = '#,##0.00 "s"'
     return [
-        ("Analyses", summary.rows, "#,##0"),
-        ("Failed analyses", summary.failed_analyses, "#,##0"),
-        ("Records processed", summary.processed, "#,##0"),
-        ("Records failed", summary.failed, "#,##0"),
-        ("Success rate", summary.success_rate, "0.0%"),
-        ("Median duration", durations.median, seconds),
-        ("95 % took at most", durations.p95, seconds),
-        ("Longest", durations.longest, seconds),
+        (phrases.ANALYSES, summary.rows, "#,##0"),
+        (phrases.FAILED_ANALYSES, summary.failed_analyses, "#,##0"),
+        (phrases.PROCESSED, summary.processed, "#,##0"),
+        (phrases.FAILED, summary.failed, "#,##0"),
+        (phrases.SUCCESS_RATE, summary.success_rate, "0.0%"),
+        (phrases.MEDIAN, durations.median, phrases.SECONDS_FORMAT),
+        (phrases.P95, durations.p95, phrases.SECONDS_FORMAT),
+        (phrases.LONGEST, durations.longest, phrases.SECONDS_FORMAT),
     ]
-
-
-def _gathered(summary: Summary, limit: int) -> list[tuple[str, int]]:
-    """List the statuses in at most `limit` layout, the last one for those that have no line of their own."""
-    statuses = summary.statuses()
-    if len(statuses) <= limit:
-        return statuses
-    rest = statuses[limit - 1 :]
-    return [*statuses[: limit - 1], (f"{len(rest):,} other statuses", sum(count for _, count in rest))]
 
 
 def _write_notes(layout: Layout, summary: Summary, remarks: Sequence[str]) -> None:
     """Tell what a reader must know of the figures, what is odd, and what came late for earlier windows."""
     if not summary.durations.exact:
-        layout.sentence(
-            f"Of more than {EXACT:,} durations, median and 95 % are given to within {RELATIVE_ERROR:.0%} of them."
-        )
+        layout.sentence(phrases.approximate_quantiles())
     if anomalies := summary.anomalies():
-        layout.heading("Odd in these rows")
+        layout.heading(phrases.ODD_DATA)
         for anomaly in anomalies:
-            layout.sentence(f"{anomaly.count:,} × {anomaly.what}")
+            layout.sentence(phrases.anomaly(anomaly))
     if remarks:
-        layout.heading("Other windows")
+        layout.heading(phrases.OTHER_WINDOWS)
         for remark in remarks:
             layout.sentence(remark)
 
 
 def _write_statuses(layout: Layout, summary: Summary) -> None:
-    layout.heading("Statuses")
-    layout.header("Status", "Analyses", "Share", "Counts as")
+    layout.heading(phrases.STATUSES)
+    layout.header(phrases.COLUMN_STATUS, phrases.ANALYSES, phrases.SHARE, phrases.COUNTS_AS)
     first = layout.last + 1
-    for status, count in _gathered(summary, STATUSES_SHOWN):
+    for counted in summary.statuses(STATUSES_SHOWN):
         layout.row(
-            layout.text(status),
-            layout.figure(count, "#,##0"),
-            layout.figure(count / summary.rows, "0.0%"),
-            layout.text("failed" if is_failed_status(status) else ""),
+            layout.text(phrases.counted_status(counted, TEXT_SHOWN)),
+            layout.figure(counted.analyses, "#,##0"),
+            layout.figure(counted.analyses / summary.rows, "0.0%"),
+            layout.text(phrases.counts_as(counted.status)),
         )
-    bar = DataBar(cfvo=[FormatObject("num", val=0), FormatObject("num", val=1)], color=f"FF{ANALYSES}")
+    bar = DataBar(cfvo=[FormatObject("num", val=0), FormatObject("num", val=1)], color=f"FF{ANALYSES_COLOUR}")
     layout.sheet.conditional_formatting.add(f"C{first}:C{layout.last}", Rule("dataBar", dataBar=bar))
 
 
 def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origin) -> None:
     """List the worst analyses; the moment of each is a link, for LibreOffice doesn't wrap one as long as an id."""
-    layout.heading("Worst analyses")
-    layout.sentence("Most records failed, then slowest. The time of each leads to its row.")
-    layout.header("ID", "Records failed", "Duration (s)", "Its row")
+    layout.heading(phrases.WORST)
+    layout.sentence(phrases.WORST_ORDER)
+    layout.header(phrases.COLUMN_ID, phrases.FAILED, phrases.COLUMN_DURATION, phrases.ITS_ROW)
     for worst in summary.worst:
-        row, moment = worst.analysis, worst.analysis.created_at.astimezone(window.zone)
+        row = worst.analysis
         layout.row(
             layout.text(str(row.id)),
             layout.figure(row.records_failed, "#,##0"),
             layout.figure(row.duration, "#,##0.00"),
-            layout.text(f"{moment:%H:%M:%S} {offset_name(moment)}", location(window, worst.place, origin.sheet_rows)),
+            layout.text(
+                moment(row.created_at, window.zone, "%H:%M:%S"), location(window, worst.place, origin.sheet_rows)
+            ),
         )
-    layout.sentence(
-        f"Among the rows, failed statuses and success rates below {LOW_RATE:.0%} stand out in bold on colour."
-    )
+    layout.sentence(phrases.highlights(LOW_RATE))

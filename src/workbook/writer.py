@@ -21,10 +21,12 @@ from ..domain.analysis import Analysis
 from ..domain.summary import Summary
 from ..domain.window import Window, day_of
 from ..errors import WorkbookError
+from ..phrases import english as phrases
 from ..runtime.atomic_write import atomic_write
 from . import data_sheet
 from .archive import WorkbookArchive
 from .cells import text_cell
+from .columns import SHEET_COLUMNS, Column
 from .data_sheet import SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
 from .summary_sheet import Origin, write_summary
@@ -33,16 +35,20 @@ from .summary_sheet import Origin, write_summary
 class WorkbookWriter:
     """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
 
-    `sheet_rows` is how many rows a sheet takes before the next one is begun, behind the Summary.
+    `columns` are those of its rows; `sheet_rows` is how many of them a sheet takes before the next one is begun,
+    behind the Summary.
     """
 
-    def __init__(self, window: Window, *, sheet_rows: int = SHEET_ROWS) -> None:
+    def __init__(
+        self, window: Window, *, columns: Sequence[Column] = SHEET_COLUMNS, sheet_rows: int = SHEET_ROWS
+    ) -> None:
         self._window = window
+        self._columns = columns
         self._sheet_rows = sheet_rows
         self._book = Workbook(write_only=True)
         self._sheets = [self._book.create_sheet(sheet_name(window, 1))]
-        self._summary_sheet = self._book.create_sheet("Summary")
-        self._writer = RowWriter(Styles(self._sheets[0]), window.zone)
+        self._summary_sheet = self._book.create_sheet(phrases.SUMMARY)
+        self._writer = RowWriter(columns, Styles(self._sheets[0], columns), window.zone)
         self._archive: WorkbookArchive | None = None
         self._first: Sequence[Analysis] = ()
         self._filled = 0
@@ -109,26 +115,26 @@ class WorkbookWriter:
 
     def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
         self._first = rows
-        data_sheet.begin(self._sheets[-1], self._window, rows)
+        data_sheet.begin(self._sheets[-1], self._columns, self._window, rows)
         self._streamed.begin(self._part, self._drawn(1))
 
     def _end_sheet(self) -> None:
-        data_sheet.end(self._sheets[-1], self._window, len(self._sheets), self._filled)
+        data_sheet.end(self._sheets[-1], self._columns, self._window, len(self._sheets), self._filled)
         self._filled = 0
 
     def _draw_empty(self) -> None:
         sheet = self._sheets[-1]
-        data_sheet.begin(sheet, self._window, ())
-        sheet.append([text_cell(sheet, f"No analyses in {self._window.label()}.")])
-        data_sheet.end(sheet, self._window, len(self._sheets), 0)
+        data_sheet.begin(sheet, self._columns, self._window, ())
+        sheet.append([text_cell(sheet, phrases.no_analyses(self._window))])
+        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), 0)
 
     def _drawn(self, rows: int) -> bytes:
         """Draw the sheet by itself, as the whole book will have it when it is saved, but for its rows."""
         book = Workbook(write_only=True)
         sheet = book.create_sheet()
-        Styles(sheet)  # in the order of the whole book, so that styles have the same numbers
-        data_sheet.begin(sheet, self._window, self._first)
-        data_sheet.end(sheet, self._window, len(self._sheets), rows)
+        Styles(sheet, self._columns)  # in the order of the whole book, so that styles have the same numbers
+        data_sheet.begin(sheet, self._columns, self._window, self._first)
+        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), rows)
         with ZipFile(_saved(book)) as parts:
             return parts.read("xl/worksheets/sheet1.xml")
 
@@ -141,10 +147,14 @@ def _saved(book: Workbook) -> BytesIO:
 
 
 def _properties(window: Window) -> DocumentProperties:
-    title = f"{window.template.title()} Report - {window.label()}"
+    title = f"{phrases.title(window)} - {window.label()}"
     end = window.end.astimezone(UTC).replace(tzinfo=None)
     return DocumentProperties(
-        title=title, subject="Digital Twin analyses", creator="Reports Generator", created=end, modified=end
+        title=title,
+        subject=phrases.DOCUMENT_SUBJECT,
+        creator=phrases.DOCUMENT_CREATOR,
+        created=end,
+        modified=end,
     )
 
 

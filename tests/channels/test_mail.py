@@ -3,9 +3,7 @@
 import asyncio
 import re
 import ssl
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,31 +13,12 @@ from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome
-from src.message.report import Report, Wording
+from src.message import html, text
 
-from ..builders import make_limits, make_window
+from ..builders import CREATED, make_limits, make_report
 from ..sandbox import RECIPIENTS, Sandbox
 
-CREATED = datetime(2026, 11, 23, 14, 0, 31, tzinfo=UTC)
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-
-def make_report(folder: Path, identity: str = "report.hourly.20261122T130000Z.0123456789ab") -> Report:
-    """Make a report with a small attachment."""
-    attachment = folder / "report_20261122_130000.xlsx"
-    attachment.write_bytes(b"PK\x03\x04" + bytes(range(256)))
-    return Report(
-        window=make_window(),
-        identity=identity,
-        created=CREATED,
-        attachment=attachment,
-        worded=lambda _: Wording(
-            subject="Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC",
-            text="Analyses: 3\n",
-            html="<p>Analyses: 3</p>\n",
-            caption="Hourly Report",
-        ),
-    )
 
 
 def make_channel(
@@ -85,8 +64,7 @@ def test_the_workbook_is_attached_whole_under_its_plain_name(sandbox: Sandbox) -
     delivery = sandbox.mailbox.deliveries[0]
     (part,) = delivery.message.iter_attachments()
     assert (part.get_content_type(), part.get_filename()) == (XLSX, "report_20261122_130000.xlsx")
-    assert delivery.attachment() == make_report(sandbox.folder).attachment.read_bytes()
-    assert delivery.text == "Analyses: 3\n"
+    assert delivery.attachment() == make_report(sandbox.folder).workbook.read_bytes()
 
 
 def test_the_mail_has_text_and_page_of_the_same_and_the_workbook_beside_both(sandbox: Sandbox) -> None:
@@ -96,7 +74,9 @@ def test_the_mail_has_text_and_page_of_the_same_and_the_workbook_beside_both(san
     delivery = sandbox.mailbox.deliveries[0]
     kinds = [part.get_content_type() for part in delivery.message.walk()]
     assert kinds == ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", XLSX]
-    assert delivery.page == "<p>Analyses: 3</p>\n"
+    report = make_report(sandbox.folder)
+    assert delivery.text == text.render(report.content, report.attachment)
+    assert delivery.page == html.render(report.content, report.attachment)
     assert delivery.raw.isascii()
     assert max(map(len, delivery.raw.splitlines())) <= 998
 

@@ -12,23 +12,20 @@ from pathlib import Path
 
 import pytest
 import trustme
-from msgspec.structs import replace
 
 from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
-from src.domain.attachment import Attachment
 from src.domain.outcome import Outcome
-from src.message.report import Report, Wording
+from src.message.report import Report
 
-from ..builders import make_limits
-from .test_mail import make_report
+from ..builders import make_content, make_limits, make_report
 
 CERTIFICATES = trustme.CA()
 ENOUGH = 1_000_000
 """Bytes after which a server has seen enough."""
 CUT = b"cut"
-DOTS = ".\n..dot\n.x\n" + "." * 200 + "\nend\n"
+DOTS = "\n.\n..dot\n.x\n" + "." * 200 + "\nend\n"
 
 
 class Server:
@@ -99,12 +96,9 @@ def send(server: Server, report: Report, timeout: float = 5) -> Outcome:
     return asyncio.run(sending())
 
 
-def report_of(folder: Path, attachment: bytes) -> Report:
-    """Make a report with that attachment, and lines that begin with dots in its text and page."""
-    report = make_report(folder)
-    report.attachment.write_bytes(attachment)
-    words = replace(report.worded(report.file), text=DOTS, html=f"<pre>\n{DOTS}</pre>\n")
-    return replace(report, worded=lambda _: words)
+def report_of(folder: Path, workbook: bytes) -> Report:
+    """Make a report with that workbook, and lines that begin with dots in its text and page."""
+    return make_report(folder, content=make_content(remarks=[DOTS]), workbook=workbook)
 
 
 @pytest.mark.parametrize("size", [0, 1, 57, 58, 4096 * 57, 4096 * 57 + 1, 700_001])
@@ -124,7 +118,7 @@ def test_text_page_and_workbook_arrive_to_the_byte_and_as_many_as_were_announced
     text, page = message.get_body(("plain",)), message.get_body(("html",))
     assert text
     assert page
-    assert text.get_content().replace("\r\n", "\n") == DOTS
+    assert DOTS in text.get_content().replace("\r\n", "\n")
     assert DOTS in page.get_content().replace("\r\n", "\n")
 
 
@@ -168,14 +162,11 @@ def test_a_server_that_reads_no_further_is_given_up_and_the_message_is_not_gathe
 def test_a_workbook_that_cannot_be_read_again_is_not_the_mail_servers_fault(tmp_path: Path) -> None:
     """The operator looks at the disk."""
     report = report_of(tmp_path, b"x" * 1000)
-    words = report.worded(report.file)
+    report.workbook.unlink()
+    report.workbook.mkdir()
 
-    def lose_it(_: Attachment) -> Wording:
-        report.attachment.unlink()
-        report.attachment.mkdir()
-        return words
+    outcome = send(Server(), report)
 
-    outcome = send(Server(), replace(report, worded=lose_it))
-
-    assert f"{report.attachment.name} can't be read again" in str(outcome.problem)
+    assert f"{report.workbook.name} can't be read (Is a directory). Check the disk" in str(outcome.problem)
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", False, False)
     assert "mail server" not in str(outcome.problem)

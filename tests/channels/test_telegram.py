@@ -4,7 +4,9 @@ import asyncio
 import os
 import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+import httpx
 import pytest
 import trustme
 from msgspec.structs import replace
@@ -13,12 +15,14 @@ from src.channels.telegram import TelegramChannel
 from src.config.settings import TelegramSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome
+from src.message import caption
+from src.message.content import Content
 
-from ..builders import make_limits
+from ..builders import CREATED, make_content, make_limits, make_report
 from ..sandbox import CHATS, Sandbox
+from ..sandbox.markup import plain
 from ..sandbox.telegram import refusal
 from ..sandbox.web import Answer, Fault
-from .test_mail import CREATED, make_report
 
 
 def make_channel(sandbox: Sandbox, **changes: str) -> TelegramChannel:
@@ -28,12 +32,10 @@ def make_channel(sandbox: Sandbox, **changes: str) -> TelegramChannel:
     return TelegramChannel(settings, ssl.create_default_context(), Timeouts(telegram_read=5, telegram_upload=0.5))
 
 
-def send(sandbox: Sandbox, *, answer: float = 5, caption: str = "Hourly Report", **changes: str) -> list[Outcome]:
+def send(sandbox: Sandbox, *, answer: float = 5, content: Content | None = None, **changes: str) -> list[Outcome]:
     """Send a report through the sandbox's Bot API, whose answer is waited for that many seconds."""
     channel = make_channel(sandbox, **changes)
-    report = make_report(sandbox.folder)
-    words = replace(report.worded(report.file), caption=caption)
-    report = replace(report, worded=lambda _: words)
+    report = make_report(sandbox.folder, content=content)
     return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(answer=answer)))
 
 
@@ -42,7 +44,8 @@ def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -
     outcomes = send(sandbox)
 
     report = make_report(sandbox.folder)
-    expected = (report.worded(report.file).caption, "report_20261122_130000.xlsx", report.attachment.read_bytes())
+    words = plain(caption.render(report.content, report.attachment))
+    expected = (words, "report_20261122_130000.xlsx", report.workbook.read_bytes())
     assert [(chat, *expected) for chat in CHATS] == [
         (sent.chat, sent.text, sent.file_name, sent.document) for sent in sandbox.bot.sent
     ]
@@ -51,16 +54,28 @@ def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -
 
 def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
     """The chat shows bold words and signs, not tags and entities; an alert is shown as it stands."""
-    send(sandbox, caption="<b>3 analyses</b>\n&lt;script&gt; &amp;amp; 1")
+    send(sandbox, content=make_content("<script> &amp; 1", "<b>"))
     asyncio.run(make_channel(sandbox).alert("<b> & </i>", CREATED))
 
-    assert [sent.text for sent in sandbox.bot.sent] == ["3 analyses\n<script> &amp; 1"] * 2 + ["<b> & </i>"]
+    *reports, alert = [sent.text for sent in sandbox.bot.sent]
+    assert len(reports) == len(CHATS)
+    assert all("\n\n2 analyses, 98.5 % of records" in text for text in reports)
+    assert all("\n<b>: 1\n<script> &amp; 1: 1" in text for text in reports)
+    assert alert == "<b> & </i>"
+
+
+def refused(sandbox: Sandbox, caption: str) -> str:
+    """Ask the stand-in itself to send a document with that caption; return what it has against it."""
+    fields = {"chat_id": CHATS[0], "caption": caption, "parse_mode": "HTML"}
+    url = f"{sandbox.bot.url}/bot{sandbox.environment['TELEGRAM_BOT_TOKEN']}/sendDocument"
+    answer = httpx.post(url, data=fields, files={"document": ("a.xlsx", b"PK")}, timeout=60)
+    return str(answer.json().get("description", ""))
 
 
 @pytest.mark.parametrize("caption", ["a < b", "<script>x</script>", "<b>x", "x</b>", "<b><i>x</b></i>"])
 def test_a_caption_that_is_no_html_of_telegrams_would_be_refused(sandbox: Sandbox, caption: str) -> None:
     """The stand-in is as strict as the real server, so that these tests mean something."""
-    assert "an't parse entities" in str(send(sandbox, caption=caption)[0].problem)
+    assert "an't parse entities" in refused(sandbox, caption)
     assert sandbox.bot.sent == []
 
 
@@ -68,8 +83,8 @@ def test_a_caption_is_measured_as_it_is_shown(sandbox: Sandbox) -> None:
     """Markup doesn't count, and an emoji counts twice."""
     fits, too_long = f"<b>{'&amp;' * 1022}🙂</b>", f"<b>{'&amp;' * 1023}🙂</b>"
 
-    assert [outcome.delivered for outcome in send(sandbox, caption=fits)] == [True, True]
-    assert "caption is too long" in str(send(sandbox, caption=too_long)[0].problem)
+    assert refused(sandbox, fits) == ""
+    assert "caption is too long" in refused(sandbox, too_long)
 
 
 def test_a_channel_may_be_named(sandbox: Sandbox) -> None:
@@ -212,8 +227,7 @@ Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 def send_to(sandbox: Sandbox, client: Client, *, size: int = 1, tls: ssl.SSLContext | None = None) -> Outcome:
     """Send a workbook of `size` bytes to one chat through a server by hand."""
-    report = make_report(sandbox.folder)
-    report.attachment.write_bytes(os.urandom(size))
+    report = make_report(sandbox.folder, workbook=os.urandom(size))
 
     async def sending() -> Outcome:
         async with await asyncio.start_server(client, "127.0.0.1", 0, ssl=tls) as server:
@@ -262,15 +276,35 @@ def test_a_certificate_that_is_not_trusted_stays_owed(sandbox: Sandbox) -> None:
     assert (outcome.state, outcome.retry, outcome.ambiguous) == (*OURS, False)
 
 
-@pytest.mark.parametrize("bare", [False, True], ids=["with its workbook", "without"])
-def test_a_sending_ends_at_its_limit_and_may_have_arrived(sandbox: Sandbox, bare: bool) -> None:
+@pytest.mark.parametrize("left_out", ["", "It is too large."], ids=["with its workbook", "without"])
+def test_a_sending_ends_at_its_limit_and_may_have_arrived(sandbox: Sandbox, left_out: str) -> None:
     """Whatever the server does meanwhile."""
     sandbox.bot.faults.append(Fault(hold=0.8))
     report = make_report(sandbox.folder)
-    report = replace(report, moved=replace(report.file, left_out="It is too large.")) if bare else report
+    report = replace(report, attachment=replace(report.attachment, left_out=left_out))
     channel = make_channel(sandbox, telegram_chat_id="42")
 
     (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(0.4)))
 
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, True)
     assert "it did not answer in time" in str(outcome.problem)
+
+
+@pytest.mark.parametrize(
+    ("workbook", "reason"),
+    [
+        ("/no/such/report.xlsx", "report.xlsx can't be read (No such file"),
+        ("/proc/self/mem", "mem can't be read (Input"),
+    ],
+    ids=["gone", "a broken disk"],
+)
+def test_a_workbook_that_cannot_be_read_is_not_telegrams_fault(sandbox: Sandbox, workbook: str, reason: str) -> None:
+    """The operator looks at the disk, and nobody takes it for a message that may have arrived."""
+    channel = make_channel(sandbox, telegram_chat_id="42")
+    report = replace(make_report(sandbox.folder), workbook=Path(workbook))
+
+    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+
+    assert reason in str(outcome.problem)
+    assert "Telegram" not in str(outcome.problem)
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", False, False)

@@ -10,14 +10,10 @@ import pytest
 from src.domain.analysis import Analysis, is_failed_status
 from src.domain.quantiles import RELATIVE_ERROR
 from src.domain.summary import (
-    MISSING,
-    MORE_FAILED,
-    NEGATIVE,
-    NO_NUMBER,
-    OTHER_STATUSES,
     STATUS_LENGTH,
     STATUSES,
     Anomaly,
+    StatusCount,
     Summary,
     TimeBucket,
 )
@@ -50,6 +46,11 @@ def numbers(values: list[Any]) -> list[float]:
     return [value for value in values if isinstance(value, int | float)]
 
 
+def counts(summary: Summary) -> list[tuple[str, int]]:
+    """List the statuses with their counts."""
+    return [(counted.status, counted.analyses) for counted in summary.statuses()]
+
+
 def test_the_figures_are_those_of_all_rows() -> None:
     """However they come in pages."""
     rows = [make_analysis(status=("completed", "failed")[number % 2], records_failed=number) for number in range(10)]
@@ -61,7 +62,7 @@ def test_the_figures_are_those_of_all_rows() -> None:
 
     assert whole == paged
     assert (whole.rows, whole.processed, whole.failed) == (10, 2000, 45)
-    assert whole.statuses() == [("completed", 5), ("failed", 5)]
+    assert counts(whole) == [("completed", 5), ("failed", 5)]
     assert whole.success_rate == (2000 - 45) / 2000
 
 
@@ -87,17 +88,30 @@ def test_no_number_of_odd_statuses_fills_the_memory() -> None:
     summary = Summary()
     summary.add(make_analysis(status=f"{number} {'x' * 5000}") for number in range(STATUSES + 50))
 
-    assert len(summary.by_status) == STATUSES + 1
-    assert summary.by_status[OTHER_STATUSES] == 50
+    assert (len(summary.by_status), summary.unlisted) == (STATUSES, 50)
+    assert summary.statuses(3)[2] == StatusCount(analyses=STATUSES - 2 + 50, others=STATUSES - 2, more=True)
+    assert sum(counted.analyses for counted in summary.statuses()) == STATUSES + 50
     assert max(map(len, summary.by_status)) <= STATUS_LENGTH
 
 
-def test_statuses_come_most_frequent_first_and_none_is_named() -> None:
+def test_statuses_come_most_frequent_first_and_none_is_among_them() -> None:
     """A row without a status is a row."""
     summary = Summary()
     summary.add(make_analysis(status=status) for status in ("b", None, "a", None, ""))
 
-    assert summary.statuses() == [("(no status)", 3), ("a", 1), ("b", 1)]
+    assert counts(summary) == [("", 3), ("a", 1), ("b", 1)]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_the_last_of_the_statuses_that_there_is_room_for_stands_for_all_the_rest(limit: int) -> None:
+    """The sum stays right, and a single one that there is room for keeps its name."""
+    summary = Summary()
+    summary.add(make_analysis(status=status) for status in "aaabbc")
+
+    found = summary.statuses(limit)
+
+    assert (len(found), sum(counted.analyses for counted in found)) == (min(limit, 3), 6)
+    assert found[-1].others == (0 if limit >= 3 else 4 - limit)
 
 
 def test_every_figure_of_a_hundred_thousand_rows_is_that_of_a_full_recomputation() -> None:
@@ -115,8 +129,8 @@ def test_every_figure_of_a_hundred_thousand_rows_is_that_of_a_full_recomputation
     assert summary.failed == sum(numbers([row.records_failed for row in rows]))
     assert summary.success_rate == (processed - failed) / processed
     assert summary.failed_analyses == sum(row.status in ("failed", "Error ") for row in rows)
-    for status, count in summary.statuses():
-        assert count == sum((row.status or "(no status)") == status for row in rows)
+    for status, count in counts(summary):
+        assert count == sum((row.status or "") == status for row in rows)
     durations = [value for value in numbers([row.duration for row in rows]) if value >= 0]
     assert (summary.durations.count, summary.durations.longest) == (len(durations), max(durations))
     found = (summary.durations.median, summary.durations.p95)
@@ -128,11 +142,11 @@ def test_every_figure_of_a_hundred_thousand_rows_is_that_of_a_full_recomputation
         within = [row for row in rows if step.start <= row.created_at < step.start + timedelta(minutes=5)]
         assert (step.analyses, step.failed) == (len(within), sum(is_failed_status(row.status) for row in within))
     figures = [(row.duration, row.records_processed, row.records_failed) for row in rows]
-    assert {anomaly.what: anomaly.count for anomaly in summary.anomalies()} == {
-        MORE_FAILED: sum(row.records_failed > row.records_processed for row in whole),  # type: ignore[operator]
-        MISSING: sum(None in three for three in figures),
-        NO_NUMBER: sum(any(isinstance(one, str) for one in three) for three in figures),
-        NEGATIVE: sum(row.duration == -1.5 for row in rows),
+    assert {anomaly.kind: anomaly.count for anomaly in summary.anomalies()} == {
+        "more failed than processed": sum(row.records_failed > row.records_processed for row in whole),  # type: ignore[operator]
+        "missing": sum(None in three for three in figures),
+        "no number": sum(any(isinstance(one, str) for one in three) for three in figures),
+        "negative duration": sum(row.duration == -1.5 for row in rows),
     }
 
 
@@ -143,7 +157,7 @@ def test_only_oddities_that_occur_are_told() -> None:
     odd.add([make_analysis(records_failed=201), make_analysis(duration=None, records_failed=None)])
 
     assert ordinary.anomalies() == []
-    assert odd.anomalies() == [Anomaly(what=MORE_FAILED, count=1), Anomaly(what=MISSING, count=1)]
+    assert odd.anomalies() == [Anomaly(kind="more failed than processed", count=1), Anomaly(kind="missing", count=1)]
 
 
 def test_the_worst_are_those_with_most_records_failed_then_the_slowest_then_the_first() -> None:

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,14 +14,14 @@ from src.domain.window import Window, day_of, until
 from src.errors import Problem
 from src.message.alert import LONGEST, Failure
 from src.message.alert import render as render_alert
-from src.message.caption import CAPTION_LIMIT, marked_as_repeat
+from src.message.caption import CAPTION_LIMIT
 from src.message.content import REMARKS_SHOWN, describe
-from src.message.report import Wording, worded
 from src.phrases import english as phrases
 from src.phrases.formats import megabytes, moment, number, rate, seconds, shown
 
 from ..builders import START, make_analysis, make_window
 from ..sandbox.markup import plain
+from .forms import Forms, Page, all_forms
 
 ATTACHED = Attachment(name="report.xlsx", size=10_000)
 URL = 'https://abc.supabase.co/storage/v1/object/sign/reports/report.xlsx?token=a&b="' + "e" * 300
@@ -46,29 +44,6 @@ HOSTILE = [
 ]
 
 
-@dataclass
-class Page(HTMLParser):
-    """A page as a mail program reads it: its elements, their attributes, and the text."""
-
-    markup: str
-    tags: set[str] = field(default_factory=set)
-    attributes: list[tuple[str, str | None]] = field(default_factory=list)
-    text: str = ""
-
-    def __post_init__(self) -> None:
-        super().__init__()
-        self.feed(self.markup)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep an element."""
-        self.tags.add(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        """Keep text."""
-        self.text += data
-
-
 def make_summary(*statuses: str | None) -> Summary:
     """Fold one ordinary analysis for each of `statuses`."""
     return folded([make_analysis(status=status) for status in statuses])
@@ -84,20 +59,15 @@ def folded(rows: Sequence[Analysis]) -> Summary:
 def write(
     summary: Summary,
     *,
-    file: Attachment = ATTACHED,
+    attachment: Attachment = ATTACHED,
     window: Window | None = None,
     late: bool = False,
     remarks: Sequence[str] = (),
     before: int | None = None,
-) -> Wording:
+) -> Forms:
     """Write a report of `summary`."""
-    window = window or make_window()
-    return worded(file, describe(window, summary, late=late, remarks=remarks, before=before), window)
-
-
-def all_forms(wording: Wording) -> tuple[str, str, str]:
-    """Return what a reader sees of the text, of the page and of the caption."""
-    return wording.text, Page(wording.html).text, plain(wording.caption)
+    content = describe(window or make_window(), summary, late=late, remarks=remarks, before=before)
+    return all_forms(content, attachment)
 
 
 def units(text: str) -> int:
@@ -143,7 +113,7 @@ def test_every_form_begins_with_window_and_headline() -> None:
     summary = make_summary(*["completed"] * 2430, "failed")
     wording = write(summary, before=2219)
 
-    for text in all_forms(wording):
+    for text in wording.shown:
         assert "2026-11-22 13:00-14:00 UTC" in text
         assert "2,431 analyses, 98.5 % of records succeeded, 1 failed" in text
         assert "212 more than the hour before (2,219)." in text
@@ -167,9 +137,9 @@ def test_every_form_gives_the_figures() -> None:
         "Records processed: 600",
         "Records failed: 9",
         "Success rate: 98.5 %",
-        "Half took at most: 1.25 s",
+        "Median duration: 1.25 s",
         "95 % took at most: 1.25 s",
-        "The longest took: 1.25 s",
+        "Longest duration: 1.25 s",
     ):
         label, _, value = line.partition(": ")
         assert line in wording.text
@@ -223,8 +193,8 @@ def test_oddities_and_late_rows_are_told_in_every_form() -> None:
     odd = folded([make_analysis(records_processed=1, records_failed=2)])
     (anomaly,) = odd.anomalies()
 
-    for text in all_forms(write(odd, remarks=[phrases.late_rows(make_window(), 3)])):
-        assert f"{anomaly.what}: 1 analysis" in text
+    for text in write(odd, remarks=[phrases.late_rows(make_window(), 3)]).shown:
+        assert phrases.anomaly(anomaly) in text
         assert "3 rows have come late for 2026-11-22 13:00-14:00 UTC, after its report was sent." in text
 
 
@@ -276,7 +246,7 @@ def test_the_headline_says_no_more_than_is_known(rows: list[Analysis], headline:
 
 def test_an_empty_window_is_said_so() -> None:
     """In a sentence, not as a row of zeros."""
-    for text in all_forms(write(Summary(), before=3)):
+    for text in write(Summary(), before=3).shown:
         assert "No analyses in 2026-11-22 13:00-14:00 UTC." in text
         assert "The hour before had 3." in text
         assert "Records" not in text
@@ -284,7 +254,7 @@ def test_an_empty_window_is_said_so() -> None:
 
 def test_a_workbook_behind_a_link_is_told_with_its_end_in_the_readers_zone() -> None:
     """As a link in the text, a button on the page, a word to tap in the chat; the caption stays within its limit."""
-    wording = write(make_summary("completed"), file=LINKED, window=make_window(zone="Europe/Moscow"))
+    wording = write(make_summary("completed"), attachment=LINKED, window=make_window(zone="Europe/Moscow"))
     ending = "(31 MB); download it until 2026-11-25 17:00 UTC+3:"
 
     assert f"The workbook is too large for email {ending}\n{URL}\n" in wording.text
@@ -292,40 +262,40 @@ def test_a_workbook_behind_a_link_is_told_with_its_end_in_the_readers_zone() -> 
     assert ("href", URL) in Page(wording.html).attributes
     assert f"too large for Telegram {ending}\nDownload the workbook\n" in plain(wording.caption)
     assert "?token=a&amp;b=&quot;eee" in wording.caption
-    assert "attached" not in "".join(all_forms(wording))
+    assert "attached" not in "".join(wording.shown)
 
 
 def test_a_workbook_left_out_is_told_with_the_reason() -> None:
     """Never dropped in silence."""
-    for text in all_forms(write(make_summary("completed"), file=LEFT_OUT)):
+    for text in write(make_summary("completed"), attachment=LEFT_OUT).shown:
         assert f"The workbook could not be sent along. {REASON}" in text
         assert "attached workbook" not in text
 
 
-@pytest.mark.parametrize("file", [ATTACHED, LINKED, LEFT_OUT], ids=["attached", "linked", "left out"])
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_stays_text_in_every_form(text: str, file: Attachment) -> None:
+@pytest.mark.parametrize("attachment", [ATTACHED, LINKED, LEFT_OUT], ids=["attached", "linked", "left out"])
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_stays_text_in_every_form(hostile: str, attachment: Attachment) -> None:
     """No element, no entity, no line, no direction of its own; all limits kept."""
-    rows = [make_analysis(id=f"{text}{place}", status=f"{place}{text}", duration=text) for place in range(500)]
+    rows = [make_analysis(id=f"{hostile}{place}", status=f"{place}{hostile}", duration=hostile) for place in range(500)]
     plain_rows = [make_analysis(status=f"{place}", duration="x") for place in range(500)]
-    harmless = write(folded(plain_rows), file=file, remarks=["late"] * 50)
+    harmless = write(folded(plain_rows), attachment=attachment, remarks=["late"] * 50)
 
-    wording = write(folded(rows), file=file, remarks=["late"] * 50)
+    wording = write(folded(rows), attachment=attachment, remarks=["late"] * 50)
 
     page = Page(wording.html)
     assert page.tags == Page(harmless.html).tags
     assert {name for name, _ in page.attributes} == {name for name, _ in Page(harmless.html).attributes}
-    assert units(plain(marked_as_repeat(wording.caption))) <= CAPTION_LIMIT
+    assert units(plain(wording.repeat)) <= CAPTION_LIMIT
     assert len(wording.html.encode()) < 100_000  # Gmail hides what is beyond 102 kB
     assert len(wording.text) < 10_000
-    for shown_text in all_forms(wording):
+    for shown_text in wording.shown:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200f\ud800-\udfff]", shown_text)
         assert "\nBcc" not in shown_text
 
 
 def test_what_nobody_could_see_is_shown() -> None:
     """A control character, a lone surrogate or a turn of direction neither hides nor breaks a message."""
-    for text in all_forms(write(make_summary("a\x07b\x00", "\ud800", "\u202eevil"))):
+    for text in write(make_summary("a\x07b\x00", "\ud800", "\u202eevil")).shown:
         assert "a␇b␀" in text
         assert "\\ud800" in text
         assert "\\u202eevil" in text
@@ -350,14 +320,13 @@ def test_a_caption_is_never_cut_within_an_entity(reason: str) -> None:
     remarks = [f"{reason[:length]}" for length in (90, 91, 92, 93, 94)]
 
     for length in range(1, 9):
-        caption = write(
-            summary, remarks=[*remarks, "x" * length], file=Attachment(name="r", size=1, left_out=reason)
-        ).caption
-        repeat = plain(marked_as_repeat(caption))
+        left_out = Attachment(name="r", size=1, left_out=reason)
+        wording = write(summary, remarks=[*remarks, "x" * length], attachment=left_out)
+        repeat = plain(wording.repeat)
         assert CAPTION_LIMIT - 10 < units(repeat) <= CAPTION_LIMIT
         assert repeat.endswith(phrases.REPEAT)
-        assert plain(caption).endswith("…")
-        assert not re.search(r"&(?!(?:lt|gt|amp|quot|#x27);)", caption)
+        assert plain(wording.caption).endswith("…")
+        assert not re.search(r"&(?!(?:lt|gt|amp|quot|#x27);)", wording.caption)
 
 
 @pytest.mark.parametrize(

@@ -133,3 +133,28 @@ def test_a_missed_windows_workbook_is_removed_only_if_it_is_this_ones(sandbox: S
         assert process.wait(timeout=60) == 0
 
     assert missed.read_bytes() == b"another table's"
+
+
+@pytest.mark.parametrize(("chats", "code"), [(CHATS[:1], 0), (CHATS, 1)], ids=["at the last", "with one to come"])
+def test_a_workbook_that_vanishes_while_it_is_sent_costs_only_those_still_to_come(
+    sandbox: Sandbox, chats: tuple[str, ...], code: int
+) -> None:
+    """Whoever is sent it at that moment has it, and the next learn in a sentence that it can't be read."""
+    sandbox.supabase.insert(rows := make_rows(3))
+    vanished = threading.Event()
+    sandbox.bot.faults.append(Fault(until=vanished))
+
+    with started(sandbox, *OPTION, REPORT_CHANNELS="telegram", TELEGRAM_CHAT_ID=",".join(chats)) as process:
+        wait_for_the_bot(sandbox, process)
+        (built,) = sandbox.folder.glob(f".report_build_*/{NAME}")
+        built.unlink()
+        vanished.set()
+        _, log = process.communicate(timeout=60)
+
+    assert (process.returncode, "broke down" in log) == (code, False), log
+    assert [(chat, [row[0] for row in data_rows(content)]) for chat, content in sandbox.workbooks()] == [
+        (chats[0], ids(rows))
+    ]
+    assert len(sandbox.alerts) == code
+    for alert in sandbox.alerts:
+        assert f"Failed: telegram to {chats[1]}\n{NAME} can't be read" in alert

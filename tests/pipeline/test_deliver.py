@@ -22,8 +22,7 @@ from src.pipeline.deliver import deliver
 from src.runtime.redaction import Redaction
 from src.runtime.retry import RetryPolicy
 
-from ..builders import START, make_policy, make_window
-from ..channels.test_mail import make_report
+from ..builders import START, make_policy, make_report, make_window
 
 
 @dataclass

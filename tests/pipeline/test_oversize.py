@@ -21,19 +21,20 @@ from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.domain.outcome import Outcome
 from src.message.report import Report
+from src.pipeline.oversize import StoredAttachment
 
-from ..builders import OPTION, make_limits, make_rows
-from ..channels.test_mail import make_report
+from ..builders import OPTION, make_limits, make_policy, make_report, make_rows
 from ..conftest import Run
 from ..faults import copies, large, with_bucket
 from ..ledger.test_ledger import CATCH_UP, job, killed_when, this_hour
 from ..sandbox import CHATS, RECIPIENTS, Sandbox, links
 from ..sandbox.web import Answer, Fault
+from ..supabase.test_storage import make_storage
 
 RunTool = Callable[..., Run]
 BUCKET = {"REPORT_BUCKET": "reports"}
 EVERYONE = [*RECIPIENTS, *CHATS]
-BARE = "The workbook could not be sent along. It is too large for"
+WITHOUT = "The workbook could not be sent along. It is too large for"
 
 
 def heavy(sandbox: Sandbox, *, start: datetime | None = None) -> None:
@@ -90,6 +91,22 @@ def test_it_is_stored_once_for_all_channels_and_only_when_needed(sandbox: Sandbo
     assert len(sandbox.workbooks()) == 2 * len(EVERYONE)
 
 
+def test_whoever_asks_at_once_gets_the_same_link_from_one_upload(sandbox: Sandbox) -> None:
+    """Channels run side by side."""
+    sandbox.supabase.make_bucket("reports")
+    report = make_report(sandbox.folder)
+
+    async def asked_by_three() -> list[Attachment]:
+        stored = StoredAttachment(make_storage(sandbox), report, make_policy(60))
+        return await asyncio.gather(*(stored.with_link() for _ in range(3)))
+
+    found = asyncio.run(asked_by_three())
+
+    assert sandbox.downloads(found[0].link) == [report.workbook.read_bytes()]
+    assert [attachment == found[0] for attachment in found] == [True] * 3
+    assert len([request for request in sandbox.supabase.requests if "/object/reports/" in request.target]) == 1
+
+
 def test_what_fits_one_channel_is_still_sent_along_there(sandbox: Sandbox, run: RunTool) -> None:
     """Telegram takes more than most mail servers."""
     heavy(sandbox)
@@ -111,7 +128,7 @@ def test_without_a_bucket_everyone_gets_the_message_and_is_told_what_is_missing(
     assert result.code == 1
     assert [mail.recipients for mail in sandbox.mails] == [RECIPIENTS]
     assert [sent.chat for sent in sandbox.messages] == [*CHATS]
-    assert all(BARE in text and "has been told" in text for text in texts(sandbox))
+    assert all(WITHOUT in text and "has been told" in text for text in texts(sandbox))
     (alert,) = sandbox.alerts
     assert "The report went without its workbook." in alert
     assert re.search(r"too large for the mail server localhost:\d+, which takes 60 kB\.", alert)
@@ -155,7 +172,7 @@ def test_later_runs_leave_a_message_without_its_workbook_alone(sandbox: Sandbox,
     later = run(JOB_NAME=job(0), **CATCH_UP)
 
     assert (later.code, "before" in later.log) == (0, False)
-    assert [BARE in mail.text for mail in sandbox.mails] == [False, True, False]
+    assert [WITHOUT in mail.text for mail in sandbox.mails] == [False, True, False]
     assert len(sandbox.alerts) == 1
 
 
@@ -272,7 +289,7 @@ def test_a_server_that_names_no_limit_gets_25_mb_at_most(sandbox: Sandbox, named
     assert [outcome.delivered for outcome in by_mail(sandbox, report)] == [True, True]
 
     # As base64 writes it, four bytes for three, it is a byte too large: too much to compose first.
-    outcomes = by_mail(sandbox, replace(report, moved=Attachment(name="report.xlsx", size=18_750_001)))
+    outcomes = by_mail(sandbox, replace(report, attachment=Attachment(name="report.xlsx", size=18_750_001)))
 
     assert [(outcome.too_large, outcome.ambiguous) for outcome in outcomes] == [(True, False)] * 2
     assert "which takes 25 MB" in str(outcomes[0].problem)
@@ -283,7 +300,7 @@ def test_telegram_gets_50_mb_at_most(sandbox: Sandbox, size: int, too_large: boo
     """What is larger isn't even uploaded."""
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
     channel = TelegramChannel(TelegramSettings.model_validate(values), ssl.create_default_context(), Timeouts())
-    report = replace(make_report(sandbox.folder), moved=Attachment(name="report.xlsx", size=size))
+    report = replace(make_report(sandbox.folder), attachment=Attachment(name="report.xlsx", size=size))
 
     outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
 

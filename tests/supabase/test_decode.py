@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.domain.analysis import COLUMNS, Analysis, is_failed_status
+from src.domain.analysis import COLUMNS, Analysis, is_failed_status, success_rates
 from src.errors import BadAnswerError
 from src.supabase.decode import read_page
 
@@ -161,7 +161,9 @@ def test_the_rate_is_whole_when_nothing_was_processed_and_blank_without_a_figure
     processed: object, failed: object, rate: float | None
 ) -> None:
     """Below zero where more failed than were processed: that is for people to look at."""
-    assert read_one(records_processed=processed, records_failed=failed).success_rate == rate
+    row = read_one(records_processed=processed, records_failed=failed)
+
+    assert success_rates([row.records_processed], [row.records_failed]) == [rate]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from src.runtime.visible_text import visible
-from src.workbook.cells import SHORTENED, TEXT_UNITS, shortened
+from src.phrases.english import SHORTENED
+from src.runtime.visible_text import units, visible
+from src.workbook.cells import TEXT_UNITS, cell_text
 
 from ..builders import build, data_rows, data_rows_again, make_analysis
 
@@ -14,11 +15,6 @@ from ..builders import build, data_rows, data_rows_again, make_analysis
 def unescaped(text: str) -> str:
     """Read the escapes of ECMA-376 22.9.2.19, which openpyxl leaves in the text of cells."""
     return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text)
-
-
-def units(text: str) -> int:
-    """Count as Excel does."""
-    return len(text.encode("utf-16-le")) // 2
 
 
 @pytest.mark.parametrize(
@@ -69,7 +65,7 @@ def test_a_long_text_of_escapes_is_shortened_with_a_mark_and_no_escape_is_torn(t
 @pytest.mark.parametrize("text", ["x" * TEXT_UNITS, "🙂" * (TEXT_UNITS // 2)])
 def test_a_text_that_just_fits_is_left_alone(text: str) -> None:
     """To the last character."""
-    assert shortened(text) == text
+    assert cell_text(text) == text
 
 
 @pytest.mark.parametrize("text", ["_x0041_", "a_x000D_b", "_x005F_x0041_", "__x0041__"])

@@ -14,8 +14,9 @@ from openpyxl import Workbook
 from openpyxl.cell import Cell
 from python_calamine import CalamineWorkbook
 
-from src.domain.analysis import Analysis
+from src.domain.analysis import Analysis, success_rates
 from src.workbook.cells import put
+from src.workbook.columns import SHEET_COLUMNS
 from src.workbook.data_sheet import Styles
 from src.workbook.row_xml import RowWriter
 
@@ -48,7 +49,9 @@ def by_openpyxl(rows: list[Analysis], shift: timedelta) -> bytes:
     assert sheet is not None
     for number, row in enumerate(rows, 2):
         moment = (row.created_at + shift).replace(tzinfo=None)
-        figures = (row.duration, row.records_processed, row.records_failed, row.success_rate)
+        (rate,) = success_rates([row.records_processed], [row.records_failed])
+        rate = rate if rate is not None and math.isfinite(rate) else None
+        figures = (row.duration, row.records_processed, row.records_failed, rate)
         for column, value in enumerate((row.id, moment, row.status, *figures), 1):
             into = sheet.cell(number, column)
             assert isinstance(into, Cell)
@@ -156,7 +159,8 @@ def test_clocks_that_change_at_half_past_are_followed(tmp_path: Path) -> None:
 
 def test_statuses_beyond_number_are_not_all_kept() -> None:
     """Memory stays flat whatever the table holds."""
-    writer = RowWriter(Styles(Workbook(write_only=True).create_sheet()), UTC)
+    styles = Styles(Workbook(write_only=True).create_sheet(), SHEET_COLUMNS)
+    writer = RowWriter(SHEET_COLUMNS, styles, UTC)
     rows = [make_analysis(status=f"status {number}") for number in range(20_000)]
     writer.xml(rows[:2000])
     tracemalloc.start()

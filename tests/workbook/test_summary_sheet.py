@@ -15,7 +15,9 @@ from python_calamine import CalamineWorkbook
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import day_of
-from src.workbook.layout import TEXT_SHOWN, short
+from src.phrases.formats import shown
+from src.runtime.visible_text import units
+from src.workbook.layout import TEXT_SHOWN
 from src.workbook.summary_sheet import STATUSES_SHOWN
 
 from ..builders import START, build, make_analysis, make_window, opened
@@ -80,7 +82,7 @@ def test_the_cards_have_every_figure_as_a_number(tmp_path: Path) -> None:
         "Success rate": pytest.approx(691 / 800),
         "Median duration": 2.5,
         "95 % took at most": pytest.approx(8.95),
-        "Longest": 10,
+        "Longest duration": 10,
         "completed": 2,
         "(no status)": 1,
         "failed": 1,
@@ -91,7 +93,7 @@ def test_a_figure_that_is_not_there_is_a_dash(tmp_path: Path) -> None:
     """No rate without records, no median without durations."""
     found = cards(build(tmp_path, make_analysis(duration=None, records_failed=None)))
 
-    assert [found[name] for name in ("Success rate", "Median duration", "Longest")] == ["-", "-", "-"]
+    assert [found[name] for name in ("Success rate", "Median duration", "Longest duration")] == ["-", "-", "-"]
 
 
 def test_statuses_beyond_those_there_is_room_for_are_counted_together(tmp_path: Path) -> None:
@@ -127,12 +129,12 @@ def test_oddities_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_pa
     odd = [make_analysis(records_failed=300), make_analysis(duration=None), make_analysis(duration=-1)]
     lines = lines_of(build(tmp_path, *odd, remarks=[REMARK]))
 
-    assert ["1 × more records failed than were processed"] in lines
-    assert ["1 × a figure is missing: unfinished when this report was made"] in lines
-    assert ["1 × a negative duration, left out of the median and the like"] in lines
-    assert lines.index(["Odd in these rows"]) < lines.index([REMARK]) < lines.index(["Statuses"])
+    assert ["more records failed than were processed: 1 analysis"] in lines
+    assert ["a figure is missing: unfinished when this report was made: 1 analysis"] in lines
+    assert ["a negative duration, left out of the median and the like: 1 analysis"] in lines
+    assert lines.index(["Odd data"]) < lines.index([REMARK]) < lines.index(["Statuses"])
     plain = lines_of(build(tmp_path, make_analysis()))
-    assert [line for line in plain if line in (["Odd in these rows"], ["Other windows"])] == []
+    assert [line for line in plain if line in (["Odd data"], ["Other windows"])] == []
 
 
 def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path: Path) -> None:
@@ -234,9 +236,9 @@ def test_hostile_text_stays_text_and_short_wherever_it_is_shown(tmp_path: Path, 
     cells = [cell for row in opened(content)["Summary"].iter_rows() for cell in row if cell.value is not None]
     assert {cell.data_type for cell in cells} == {"s", "n"}
     again = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name("Summary").to_python()
-    shown = [value for row in again for value in row if value == short(text)]
-    assert len(shown) >= 5
-    assert len(short(text).encode("utf-16-le")) <= TEXT_SHOWN * 2
+    found = [value for row in again for value in row if value == shown(text, TEXT_SHOWN)]
+    assert len(found) >= 5
+    assert units(str(found[0])) <= TEXT_SHOWN
 
 
 def test_no_row_is_higher_than_excel_takes(tmp_path: Path) -> None:

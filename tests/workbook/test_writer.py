@@ -15,7 +15,8 @@ from src.domain.summary import Summary
 from src.domain.window import day_of
 from src.errors import WorkbookError
 from src.workbook.archive import WorkbookArchive
-from src.workbook.data_sheet import HEADER, SHEET_ROWS, sheet_name
+from src.workbook.columns import SHEET_COLUMNS
+from src.workbook.data_sheet import SHEET_ROWS, sheet_name
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, data_rows, data_rows_again, make_analysis, make_window, opened
@@ -42,7 +43,7 @@ def test_the_rows_are_a_table_with_bands_whose_columns_are_the_header(tmp_path: 
     sheet = opened(build(tmp_path, *(make_analysis(id=number) for number in range(5))))["Hourly Report"]
 
     table = sheet.tables["HourlyReport"]
-    assert [column.name for column in table.tableColumns] == list(HEADER)
+    assert [column.name for column in table.tableColumns] == [column.header for column in SHEET_COLUMNS]
     assert (table.ref, table.tableStyleInfo.showRowStripes) == ("A1:G6", True)
 
 
@@ -121,7 +122,7 @@ def test_columns_are_as_wide_as_what_stands_in_them(tmp_path: Path) -> None:
     assert widths[0] >= len(str(row.id))
     assert widths[1] > len("2026-11-22 13:00:00 UTC")
     assert widths[2] <= 60
-    assert all(width > len(title) for width, title in zip(widths, HEADER, strict=True))
+    assert all(width > len(column.header) for width, column in zip(widths, SHEET_COLUMNS, strict=True))
 
 
 def test_every_sheet_prints_on_the_width_of_a_page_with_its_header_repeated(tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""The columns of the rows: a new one is a new entry here, and everything else follows from it."""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, Literal
+
+from msgspec import Struct
+from openpyxl.styles import Font, PatternFill
+from openpyxl.styles.differential import DifferentialStyle
+
+from ..domain.analysis import FAILED_STATUSES, Analysis, success_rates
+from ..phrases import english as phrases
+
+LOW_RATE = 0.9
+"""Success rates below this stand out."""
+Values = Callable[[Sequence[Analysis]], Sequence[Any]]
+
+
+class Highlight(Struct, frozen=True, kw_only=True):
+    """Cells for which `formula` holds stand out in `style`; `{cell}` in it is the cell itself."""
+
+    formula: str
+    style: DifferentialStyle
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    """What stands in a column: `values` are those of many rows, shown in `number_format` under `header`.
+
+    `kind`: figures, which may be numbers or text; moments (aware), shown in the window's zone with its offset beside
+    them; or names, which come again and again.
+    `width`: that of the `header`, or of the `content`, as far as it is there when a sheet begins.
+    """
+
+    header: str
+    values: Values
+    kind: Literal["figures", "moments", "names"] = "figures"
+    number_format: str = "General"
+    width: Literal["header", "content"] = "header"
+    highlight: Highlight | None = None
+
+
+def attribute(name: str) -> Values:
+    """Return what takes the attribute `name` of each row."""
+    of_row = attrgetter(name)
+    return lambda rows: [*map(of_row, rows)]
+
+
+def _rates(rows: Sequence[Analysis]) -> list[float | None]:
+    return success_rates(_processed(rows), _failed(rows))
+
+
+_processed, _failed = attribute("records_processed"), attribute("records_failed")
+# Bold and dark on light: told apart from the rest in grey, and by people who don't tell red from green.
+_FAILED_STATUS = Highlight(
+    formula=f'ISNUMBER(FIND("|"&LOWER(TRIM({{cell}}))&"|","|{"|".join(sorted(FAILED_STATUSES))}|"))',
+    style=DifferentialStyle(font=Font(bold=True, color="843C0C"), fill=PatternFill("solid", bgColor="F8CBAD")),
+)
+_LOW_RATE = Highlight(
+    formula=f"AND(ISNUMBER({{cell}}),{{cell}}<{LOW_RATE})",
+    style=DifferentialStyle(font=Font(bold=True, color="7F6000"), fill=PatternFill("solid", bgColor="FFE699")),
+)
+SHEET_COLUMNS = (
+    Column(header=phrases.COLUMN_ID, values=attribute("id"), number_format="0", width="content"),
+    Column(
+        header=phrases.COLUMN_TIMESTAMP,
+        values=attribute("created_at"),
+        kind="moments",
+        number_format="yyyy-mm-dd hh:mm:ss",
+        width="content",
+    ),
+    Column(
+        header=phrases.COLUMN_STATUS,
+        values=attribute("status"),
+        kind="names",
+        width="content",
+        highlight=_FAILED_STATUS,
+    ),
+    Column(header=phrases.COLUMN_DURATION, values=attribute("duration"), number_format="#,##0.00", width="content"),
+    Column(header=phrases.COLUMN_PROCESSED, values=_processed, number_format="#,##0"),
+    Column(header=phrases.COLUMN_FAILED, values=_failed, number_format="#,##0"),
+    Column(header=phrases.COLUMN_RATE, values=_rates, number_format="0.0%", highlight=_LOW_RATE),
+)
