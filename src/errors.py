@@ -1,13 +1,13 @@
 """What can go wrong, as one tree; each branch knows the exit code it leads to.
 
-    ReportError                     1   something failed, whatever a server refused included
+    ReportError                     1   something failed
     ├── InputError                  2   found before anything was contacted
     │   ├── SettingsError               variables that are missing or wrong, all of them at once
-    │   └── OptionError                 an option that cannot be meant as it stands
+    │   └── OptionError                 an option that is wrong or contradicts another
     ├── SourceError                 1   the rows could not be read
     │   ├── SourceUnreachableError      Supabase can't be reached, is too slow, or is out of order
     │   ├── SourceRefusedError          the key, the table or a column is not what it should be
-    │   ├── BadAnswerError              what came is not a list of the window's rows
+    │   ├── BadAnswerError              the answer is not a list of the window's rows
     │   ├── HiddenRowsError             row-level security may hide rows from this key
     │   └── RowsMissingError            fewer rows arrived than the server counted
     ├── WorkbookError               1   the workbook could not be written
@@ -17,27 +17,50 @@
     └── DeliveryError               1   a recipient, or a whole channel, did not get the report or an alert
         └── TooLargeError               a channel takes nothing of that size
 
-`transient` errors may be gone at the next attempt; `retry_after` is how many seconds the server wants to be left alone.
-`fault` says whose a delivery's is: ours (login, sender, token, certificate, policy) stays owed, theirs does not.
-Each message is a whole sentence for the operator and ends in what to do.
+An error is data: a key, a reason and a remedy. Whoever shows it puts the sentence together: an alert and `--check` need
+all of it, a line about a retry only the reason.
 Adapters translate foreign exceptions into these at their own edge, nowhere else.
 """
 
 from typing import ClassVar, Literal
 
+from msgspec import Struct
+
 Fault = Literal["ours", "theirs"]
 
 
-class ReportError(Exception):
-    """Something that an operator has to know; `str()` of it is the sentence to show.
+class Problem(Struct, frozen=True, kw_only=True):
+    """What went wrong, as data.
 
-    `stage` says in an alert what failed.
+    `key` is the same whenever the same thing goes wrong; alerts are told apart by it. `reason` says what happened, and
+    `remedy` what to do, each in whole sentences; there is no remedy where nothing can be done.
+    """
+
+    key: str
+    reason: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.remedy}".rstrip()
+
+
+class ReportError(Exception):
+    """Something that an operator has to know: `problem`; `str()` gives reason and remedy.
+
+    `stage` says in an alert what failed. A `transient` error may be gone at the next attempt; `retry_after` is how many
+    seconds the server asks to be left alone.
     """
 
     exit_code: ClassVar[int] = 1
     stage: ClassVar[str] = "the run"
-    transient: bool = False
-    retry_after: float = 0.0
+
+    def __init__(
+        self, key: str, reason: str, remedy: str = "", *, transient: bool = False, retry_after: float = 0.0
+    ) -> None:
+        self.problem = Problem(key=key, reason=reason, remedy=remedy)
+        self.transient = transient
+        self.retry_after = retry_after
+        super().__init__(str(self.problem))
 
 
 class InputError(ReportError):
@@ -54,16 +77,20 @@ class SettingsError(InputError):
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         lines = "\n".join(f"  {problem}" for problem in problems)
         super().__init__(
-            f"{count} missing or wrong:\n{lines}\n"
-            "Set them in the environment or in .env (.env.example shows all); then --check tries them."
+            "settings",
+            f"{count} missing or wrong:\n{lines}\n",
+            "Set them in the environment or in .env (.env.example lists all settings), then try them with --check.",
         )
         self.problems = problems
 
 
 class OptionError(InputError):
-    """An option that cannot be meant as it stands."""
+    """An option that is wrong or contradicts another."""
 
     stage = "the options"
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__("options", reason, remedy)
 
 
 class SourceError(ReportError):
@@ -73,12 +100,7 @@ class SourceError(ReportError):
 
 
 class SourceUnreachableError(SourceError):
-    """Supabase can't be reached, is too slow, or is out of order; it may be well again later."""
-
-    def __init__(self, message: str, *, transient: bool = True, retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.transient = transient
-        self.retry_after = retry_after
+    """Supabase can't be reached, is too slow, or is out of order."""
 
 
 class SourceRefusedError(SourceError):
@@ -89,10 +111,11 @@ class BadAnswerError(SourceError):
     """An answer that is not a list of the window's rows: `came` says what it is instead."""
 
     def __init__(self, *, table: str, came: str, transient: bool = False) -> None:
-        self.transient = transient
         super().__init__(
-            f"Supabase's answer for the table {table} is not a list of its rows: {came}. "
-            "Check SUPABASE_URL, SUPABASE_TABLE and any proxy between, then run this window again."
+            "source.bad_answer",
+            f"Supabase's answer for the table {table} is not a list of its rows: {came}.",
+            "Check SUPABASE_URL, SUPABASE_TABLE and any proxy on the way.",
+            transient=transient,
         )
 
 
@@ -101,8 +124,9 @@ class HiddenRowsError(SourceError):
 
     def __init__(self, *, table: str) -> None:
         super().__init__(
-            f"SUPABASE_KEY sees no row at all in the table {table}, so this hour can't be told from a hidden one. "
-            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select."
+            "source.hidden_rows",
+            f"SUPABASE_KEY sees no row at all in the table {table}, so an empty hour can't be told from a hidden one.",
+            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select.",
         )
 
 
@@ -113,8 +137,9 @@ class RowsMissingError(SourceError):
         self.arrived = arrived
         self.counted = counted
         super().__init__(
-            f"Only {arrived:,} of {counted:,} rows of {table} arrived. "
-            "Run this window again; if it stays so, look for rows being deleted while they are read."
+            "source.rows_missing",
+            f"Only {arrived:,} of {counted:,} rows of {table} arrived.",
+            "Check what deletes rows while they are read.",
         )
 
 
@@ -129,21 +154,11 @@ class StorageError(ReportError):
 
     stage = "storing the workbook"
 
-    def __init__(self, message: str, *, transient: bool = False, retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.transient = transient
-        self.retry_after = retry_after
-
 
 class LedgerError(ReportError):
     """What has been delivered to whom can't be read, written or claimed."""
 
     stage = "the ledger"
-
-    def __init__(self, message: str, *, transient: bool = False, retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.transient = transient
-        self.retry_after = retry_after
 
 
 class TimeLimitError(ReportError):
@@ -151,45 +166,52 @@ class TimeLimitError(ReportError):
 
     def __init__(self, seconds: int) -> None:
         super().__init__(
-            f"The run was stopped at its limit of {seconds} s. "
-            "Look in the log at what took so long; REPORT_TIME_LIMIT sets the limit."
+            "time_limit",
+            f"The run was stopped at its limit of {seconds} s.",
+            "The log shows what took so long; REPORT_TIME_LIMIT sets the limit.",
         )
 
 
 class DeliveryError(ReportError):
     """A recipient, or a whole channel, did not get the report or an alert.
 
-    `ambiguous` means that it may have arrived all the same.
+    `ambiguous` means that it may have arrived all the same. `fault` tells whose it is: one of ours (credentials,
+    sender, policy, connection) leaves the recipients owed, one of theirs (the address, the mailbox, the chat) does not.
     """
 
     stage = "delivery"
 
     def __init__(
         self,
-        message: str,
+        key: str,
+        reason: str,
+        remedy: str = "",
         *,
         transient: bool = False,
         fault: Fault = "ours",
         ambiguous: bool = False,
         retry_after: float = 0.0,
     ) -> None:
-        super().__init__(message)
-        self.transient = transient
+        super().__init__(key, reason, remedy, transient=transient, retry_after=retry_after)
         self.fault = fault
         self.ambiguous = ambiguous
-        self.retry_after = retry_after
 
 
 class TooLargeError(DeliveryError):
     """A channel takes nothing of that size: the report may go once more, without its file.
 
-    What to do is said behind its sentence, by whoever knows whether there can be a link.
+    Its remedy is said by whoever knows whether there can be a link.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, transient=True)
+    def __init__(self, reason: str) -> None:
+        super().__init__("too_large", reason, transient=True)
 
 
-def meanwhile(sentence: str) -> str:
-    """Take out of a sentence what to do when all is over, for as long as it is tried again."""
-    return sentence.replace(", then run this window again", "")
+def broken_down(what: str, error: Exception) -> Problem:
+    """Describe an exception that nobody foresaw in `what`."""
+    kind = type(error).__name__
+    return Problem(
+        key=f"broke_down.{kind}",
+        reason=f"{what} broke down ({kind}: {error}).",
+        remedy="The log has the traceback. Please report it to the developers.",
+    )

@@ -1,5 +1,6 @@
 """Rows, windows and readers that tests share."""
 
+import asyncio
 import io
 import time
 import uuid
@@ -16,6 +17,7 @@ from src.channels.interface import Limits
 from src.domain.analysis import Analysis
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
+from src.runtime.retry import RetryPolicy
 from src.workbook.data_sheet import SHEET_ROWS
 from src.workbook.writer import WorkbookWriter
 
@@ -100,3 +102,9 @@ def data_rows(content: bytes, sheet: str = "Hourly Report") -> list[tuple[Any, .
 def data_rows_again(content: bytes, sheet: str = "Hourly Report") -> list[list[Any]]:
     """Read the same cells with the second, independent reader."""
     return CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name(sheet).to_python()[1:]
+
+
+def make_policy(seconds: float = 0.0) -> RetryPolicy:
+    """Make a policy that allows further attempts for `seconds` from now, with hardly any waits; it needs a loop."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    return RetryPolicy(deadline=deadline, first_wait=0.01, longest_wait=0.02)

@@ -8,7 +8,7 @@ import pytest
 
 from src.cli import main
 from src.config.settings import GROUPS
-from src.pipeline.services import Timeouts
+from src.config.timeouts import Timeouts
 
 from .sandbox import Sandbox
 
@@ -60,7 +60,7 @@ def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)
         capsys.readouterr()
-        timeouts = timeouts or Timeouts(first_wait=0.01, longest_wait=0.05, limit=limit)
+        timeouts = timeouts or Timeouts(first_wait=0.01, longest_wait=0.05, run=limit)
         code = main(arguments, env_file=env_file, timeouts=timeouts)
         written = capsys.readouterr()
         return Run(code=code, log=written.err, output=written.out)

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 import pytest
 
 from src.config.settings import SupabaseSettings
+from src.config.timeouts import Timeouts
 from src.domain.analysis import Analysis
 from src.runtime.connection import tls_context
-from src.runtime.retry import RetryPolicy
 from src.supabase.analyses import AnalysesTable
 from src.supabase.client import open_client
 
@@ -18,7 +18,7 @@ from .bench.bars import DRY, LATE, MILLION, bars
 from .bench.pages import PAGE, Hour, serving
 from .bench.runs import ROOT, Cost
 from .bench.table import as_markdown, put_into
-from .builders import START, make_window
+from .builders import START, make_policy, make_window
 from .sandbox.sample import sample_hour
 
 
@@ -29,10 +29,9 @@ def read(rows: int, window_start: timedelta = timedelta()) -> list[Analysis]:
         async with serving(Hour(rows)) as url:
             values = {"supabase_url": url, "supabase_key": "sb_secret_of_the_bench_0123456789"}
             settings = SupabaseSettings.model_validate(values)
-            policy = RetryPolicy(deadline=0, first_wait=0.01, longest_wait=0.01)
-            async with open_client(settings, tls_context()) as rest:
-                table = AnalysesTable(rest, "analyses", policy)
-                pages = [page async for page in table.pages(make_window(START + window_start))]
+            async with open_client(settings, tls_context(), Timeouts()) as client:
+                table = AnalysesTable(client, "analyses")
+                pages = [page async for page in table.pages(make_window(START + window_start), make_policy())]
                 assert {page.counted for page in pages} == {0 if window_start else rows}
                 return [row for page in pages for row in page.rows]
 

@@ -65,7 +65,7 @@ def test_help_fits_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) <= 45
-    assert "examples:" in shown
+    assert "  reports_generator.py --start 2026-11-23T13" in shown
 
 
 def test_count_names_windows_one_after_the_other() -> None:
@@ -84,7 +84,7 @@ def test_variables_stand_for_the_options() -> None:
 
 def test_an_indexed_job_takes_the_window_of_its_index() -> None:
     """Each pod one."""
-    asked = {"report_start": "2026-11-23T10", "report_count": 3}
+    asked = {"report_start": "2026-11-23T10", "report_count": 3, "report_ledger": "supabase"}
 
     assert starts(**asked, job_completion_index=2) == ["2026-11-23T12"]
     with pytest.raises(SettingsError, match="JOB_COMPLETION_INDEX is 3; wanted: less than REPORT_COUNT, 3"):
@@ -99,5 +99,5 @@ def test_windows_that_are_not_over_are_refused_with_how_many_are() -> None:
 
 def test_count_wants_a_start() -> None:
     """The last full hour and what comes after it is nothing."""
-    with pytest.raises(OptionError, match="wants --start"):
+    with pytest.raises(OptionError, match="Add --start TIME"):
         starts("--count", "5")

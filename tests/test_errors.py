@@ -13,6 +13,7 @@ from src import errors
 from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
 from src.config.settings import MailSettings, TelegramSettings
+from src.config.timeouts import Timeouts
 from src.domain.summary import Summary
 from src.domain.window import HOUR, starting_at
 from src.errors import (
@@ -130,8 +131,8 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     TimeLimitError: [lambda: TimeLimitError(800)],
     WorkbookError: [lambda: raised_by(unsaved)],
     DeliveryError: [
-        lambda: raised_by(lambda: unsent(MailChannel(MAIL, tls_context(), timeout=1))),
-        lambda: raised_by(lambda: unsent(TelegramChannel(TELEGRAM, tls_context(), read_timeout=1))),
+        lambda: raised_by(lambda: unsent(MailChannel(MAIL, tls_context(), Timeouts(smtp=1)))),
+        lambda: raised_by(lambda: unsent(TelegramChannel(TELEGRAM, tls_context(), Timeouts(telegram_read=1)))),
     ],
 }
 BRANCHES = {ReportError, InputError, SourceError}

@@ -20,8 +20,7 @@ from src.config.kubernetes import CRONJOB as CRONJOB_NAME
 from src.config.kubernetes import NAMESPACE
 from src.config.loader import load_settings
 from src.config.settings import GROUPS
-from src.pipeline.alerts import NOTE_LIMIT
-from src.pipeline.deliver import ALERT_LIMIT
+from src.config.timeouts import Timeouts
 
 from .manifests import (
     BACKFILL,
@@ -230,7 +229,7 @@ def test_two_attempts_fit_before_the_deadline_and_an_alert_after_it() -> None:
     (limit,) = [field.default for group in GROUPS for name, field in group.model_fields.items() if "time_limit" in name]
     for cronjob in cronjobs():
         assert 2 * limit + 60 <= cronjob["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
-        assert pod_of(cronjob)["terminationGracePeriodSeconds"] > 2 * ALERT_LIMIT + NOTE_LIMIT
+        assert pod_of(cronjob)["terminationGracePeriodSeconds"] > 2 * Timeouts().alert + Timeouts().alert_note
 
 
 def test_a_container_gets_no_more_rights_than_it_needs() -> None:

@@ -16,7 +16,7 @@ from .sandbox import Sandbox
 from .sandbox.web import Answer, Fault
 from .test_run import forget
 
-TIMEOUTS = structs.replace(test_faults.TIMEOUTS, send_limit=0.8)
+TIMEOUTS = structs.replace(test_faults.TIMEOUTS, send=0.8)
 HOLD = 1.1
 """Seconds: longer than a sending may take."""
 SUPABASE = st.sampled_from(

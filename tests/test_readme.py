@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from src.cli import main
+from src.config.timeouts import Timeouts
 from src.domain.window import HOUR
-from src.pipeline.services import Timeouts
 
 from .builders import OPTION, make_rows
 from .pages import PAGES, ROOT, section
@@ -110,7 +110,7 @@ def test_the_termination_message_on_the_page_is_a_failed_runs(sandbox: Sandbox, 
     word = tmp_path / "termination-log"
     word.touch()
 
-    main(OPTION, env_file=None, timeouts=Timeouts(limit=5), termination_log=word)
+    main(OPTION, env_file=None, timeouts=Timeouts(run=5), termination_log=word)
 
     (line,) = re.findall(r"^exit 1 after .+$", section("monitoring", "The termination message"), re.MULTILINE)
     assert shape(word.read_text(), tmp_path) == shape(line, tmp_path)

@@ -9,6 +9,7 @@ from datetime import datetime
 from aiosmtplib import SMTP, SMTPException
 
 from ..config.settings import MailSettings
+from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
 from ..message.report import Report
@@ -18,10 +19,6 @@ from .mime import Mail, compose, compose_alert, domain, in_base64
 from .smtp_data import data, envelope
 from .smtp_replies import judged, line, translated
 
-TIMEOUT = 60.0
-"""Seconds for one wait on the mail server, but for its answer to the final dot; RFC 5321 4.5.3.2 allows it minutes."""
-QUIT_TIMEOUT = 2.0
-"""Seconds for its goodbye, for which nobody waits."""
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
 
@@ -32,17 +29,10 @@ class MailChannel:
     name = "email"
     one_by_one = False
 
-    def __init__(
-        self,
-        settings: MailSettings,
-        tls: ssl.SSLContext,
-        timeout: float = TIMEOUT,
-        quit_timeout: float = QUIT_TIMEOUT,
-    ) -> None:
+    def __init__(self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
         self._settings = settings
         self._tls = tls
-        self._timeout = timeout
-        self._quit_timeout = quit_timeout
+        self._timeouts = timeouts
         self._goodbyes: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,11 +64,19 @@ class MailChannel:
         if len(failed) == len(self.recipients):
             raise failed[self.recipients[0]]
 
-    async def check(self) -> str:
-        """Log in and out again; say how large a message may be. Raise DeliveryError where that fails."""
+    async def check(self) -> tuple[str, dict[str, DeliveryError]]:
+        """Go as far as a run would without sending: log in, name sender and recipients, and take that back.
+
+        Return how large a message may be, in words, and the recipients that were refused. Raise DeliveryError where
+        the login or the sender is refused.
+        """
         with translated(self._settings):
             async with self._connection(self._soon()) as server:
-                return f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+                refused = await envelope(server, self._settings.smtp_from, self.recipients, size=0)
+                await server.rset()
+        some_accepted = len(refused) < len(self.recipients)
+        words = f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+        return words, judged(refused, some_accepted=some_accepted)
 
     async def _transmit(
         self, write: Callable[[], Mail], recipients: Sequence[str], deadline: float, *, at_least: int = 0
@@ -99,13 +97,13 @@ class MailChannel:
                     failed = judged(refused, some_accepted=len(refused) < len(recipients))
                     if len(failed) == len(recipients):
                         return failed, ""
-                    return failed, await data(server, mail, self._timeout, deadline)
+                    return failed, await data(server, mail, self._timeouts.smtp, deadline)
         except DeliveryError as error:
             return dict.fromkeys(recipients, error) | failed, ""
 
     def _soon(self) -> float:
         """Return the deadline of what is short: an alert, a check."""
-        return asyncio.get_running_loop().time() + self._timeout
+        return asyncio.get_running_loop().time() + self._timeouts.smtp
 
     def _check_size(self, size: int, server: SMTP) -> None:
         """Raise TooLargeError if `size` bytes are more than the server takes, by its SIZE (RFC 1870; 0 is no limit)."""
@@ -128,7 +126,7 @@ class MailChannel:
             tls_context=self._tls,
             # HELO with the sender's domain: a pod's own name is none that a mail server could look up.
             local_hostname=domain(settings.smtp_from),
-            timeout=self._timeout,
+            timeout=self._timeouts.smtp,
         )
         transport = None
         try:
@@ -141,7 +139,7 @@ class MailChannel:
             await _hang_up(server, transport)
             raise
         # What was to be done is done, and known: how the server says goodbye holds up nobody and changes nothing.
-        goodbye = asyncio.create_task(_say_goodbye(server, transport, self._quit_timeout))
+        goodbye = asyncio.create_task(_say_goodbye(server, transport, self._timeouts.smtp_quit))
         self._goodbyes.add(goodbye)
         goodbye.add_done_callback(self._goodbyes.discard)
         await asyncio.sleep(0)  # QUIT is on its way before the next step, which may be the process's last

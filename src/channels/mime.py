@@ -56,8 +56,11 @@ def _read(path: Path) -> Iterator[bytes]:
             while read := file.read(_PIECE):
                 yield read
     except OSError as error:  # no fault of the mail server's
-        why = f"{path.name} can't be read again ({error.strerror})"
-        raise DeliveryError(f"{why}. Look at the disk of REPORT_DIR, then run this window again.") from error
+        raise DeliveryError(
+            "workbook.unreadable",
+            f"{path.name} can't be read again ({error.strerror}).",
+            "Check the disk of REPORT_DIR.",
+        ) from error
 
 
 def in_base64(size: int) -> int:

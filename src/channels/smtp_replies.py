@@ -23,8 +23,8 @@ _SENDER = ("5.1.7", "5.1.8")
 """Enhanced codes of a sender whose mailbox, or whose domain, isn't accepted (RFC 3463 3.2)."""
 _NAME_NOT_ALLOWED = 553
 """Postfix's reply where the login doesn't own the sender: at RCPT, for smtpd_delay_reject is its default."""
-_MEND_ADDRESS = (
-    "Have its mailbox mended and run this window again, or correct it in SMTP_TO and run it again with --resend."
+_CORRECT_ADDRESS = (
+    "Correct the address in SMTP_TO, or have the mailbox restored; nobody else gets a second copy of this report."
 )
 
 
@@ -34,14 +34,16 @@ def translated(settings: MailSettings) -> Iterator[None]:
     try:
         yield
     except (OSError, SMTPException) as error:
-        server = f"The mail server {settings.smtp_host}:{settings.smtp_port}"
-        if isinstance(error, SMTPResponseException) and is_too_large(error):
-            said = f"({error.code} {line(error.message)})"
-            raise TooLargeError(f"The message is too large for {server[0].lower()}{server[1:]} {said}.") from error
-        why, transient = _why(error, settings)
-        sentence = f"{server} {why}, then run this window again."
-        ambiguous = isinstance(error, UnansweredError)
-        raise DeliveryError(sentence, transient=transient, ambiguous=ambiguous) from error
+        server = f"mail server {settings.smtp_host}:{settings.smtp_port}"
+        if isinstance(error, SMTPResponseException):
+            raise _refusal(error, server) from error
+        if isinstance(error, SMTPException) and not isinstance(error, OSError):
+            raise DeliveryError(
+                "smtp.no_login",
+                f"The {server} offers no STARTTLS or no login ({line(error.message)}).",
+                "Try SMTP_SECURITY=tls with port 465.",
+            ) from error
+        raise _connection_failure(error, server, settings) from error
 
 
 def judged(refused: Mapping[str, SMTPRecipientRefused], *, some_accepted: bool) -> dict[str, DeliveryError]:
@@ -53,14 +55,21 @@ def _judged(address: str, reply: SMTPRecipientRefused, *, some_accepted: bool) -
     said = f"({reply.code} {line(reply.message)})"
     if is_too_large(reply):
         return TooLargeError(f"The message is too large for {address} {said}.")
-    if is_transient(reply) or _fault(reply, some_accepted=some_accepted) == "theirs":
-        why = f"The mail server refused {address} {said}. {_MEND_ADDRESS}"
-        return DeliveryError(why, transient=is_transient(reply), fault="theirs")
+    if is_transient_reply(reply) or _fault(reply, some_accepted=some_accepted) == "theirs":
+        return DeliveryError(
+            "smtp.recipient_refused",
+            f"The mail server refused {address} {said}.",
+            _CORRECT_ADDRESS,
+            transient=is_transient_reply(reply),
+            fault="theirs",
+        )
     if reply.code == _NAME_NOT_ALLOWED or _enhanced(reply) in _SENDER:
-        why = f"refused the sender {said}. Set SMTP_FROM to an address that SMTP_USER may send from"
-    else:
-        why = f"refused the message for every recipient {said}. Look at its words and at the provider's limits"
-    return DeliveryError(f"The mail server {why}, then run this window again.")
+        return _sender_refused(said)
+    return DeliveryError(
+        "smtp.refused_for_all",
+        f"The mail server refused the message for every recipient {said}.",
+        "Read the server's words, and check the provider's limits.",
+    )
 
 
 def _fault(reply: SMTPRecipientRefused, *, some_accepted: bool) -> Fault:
@@ -74,36 +83,49 @@ def _fault(reply: SMTPRecipientRefused, *, some_accepted: bool) -> Fault:
     return "theirs" if some_accepted else "ours"
 
 
-def _why(error: Exception, settings: MailSettings) -> tuple[str, bool]:
-    """Complete "The mail server …" with what it did and what to do; tell whether to try again."""
-    if isinstance(error, SMTPResponseException):
-        return _refusal(error), is_transient(error)
-    if isinstance(error, SMTPException) and not isinstance(error, OSError):
-        return f"offers no STARTTLS or no login ({line(error.message)}). Try SMTP_SECURITY=tls with port 465", False
-    found = diagnose(error)
-    if isinstance(error, UnansweredError):
-        return f"did not say whether it took it: {found.reason}. {found.remedy}", True
-    remedy = found.remedy
-    if "TLS" in found.reason:
-        remedy = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
-    elif "in time" in found.reason and settings.smtp_security == "starttls":
-        remedy = "Set SMTP_SECURITY=tls if this port is 465; else look at the network between"
-    return f"did not take it: {found.reason}. {remedy}", found.transient
-
-
-def _refusal(error: SMTPResponseException) -> str:
+def _refusal(error: SMTPResponseException, server: str) -> DeliveryError:
+    """Describe a reply that concerns the whole sending."""
     said = f"({error.code} {line(error.message)})"
-    match error:
-        case SMTPAuthenticationError():
-            return f"does not accept SMTP_USER with SMTP_PASSWORD {said}. Correct them (Gmail wants an app password)"
-        case SMTPSenderRefused():
-            return f"refused the sender {said}. Set SMTP_FROM to an address that SMTP_USER may send from"
-        case SMTPDataError():
-            return f"refused the message {said}. Look at its words and at the provider's limits"
-    return f"turned the connection away {said}. Look at its words and at the provider's limits"
+    if is_too_large(error):
+        return TooLargeError(f"The message is too large for the {server} {said}.")
+    if isinstance(error, SMTPSenderRefused):
+        return _sender_refused(said, transient=is_transient_reply(error))
+    if isinstance(error, SMTPAuthenticationError):
+        key, reason = "smtp.login", f"The {server} does not accept SMTP_USER with SMTP_PASSWORD {said}."
+        remedy = "Correct them; Gmail wants an app password."
+    else:
+        key, did = "smtp.turned_away", "turned the connection away"
+        if isinstance(error, SMTPDataError):
+            key, did = "smtp.message", "refused the message"
+        reason = f"The {server} {did} {said}."
+        remedy = "Read the server's words, and check the provider's limits."
+    return DeliveryError(key, reason, remedy, transient=is_transient_reply(error))
 
 
-def is_transient(error: SMTPResponseException) -> bool:
+def _sender_refused(said: str, *, transient: bool = False) -> DeliveryError:
+    return DeliveryError(
+        "smtp.sender",
+        f"The mail server refused the sender {said}.",
+        "Set SMTP_FROM to an address that SMTP_USER may send from.",
+        transient=transient,
+    )
+
+
+def _connection_failure(error: Exception, server: str, settings: MailSettings) -> DeliveryError:
+    found = diagnose(error)
+    remedy = found.remedy
+    if found.kind == "not_tls":
+        remedy = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
+    elif found.kind == "timed_out" and settings.smtp_security == "starttls":
+        remedy = "Set SMTP_SECURITY=tls if this port is 465; otherwise check the network on the way"
+    if isinstance(error, UnansweredError):
+        reason = f"The {server} did not say whether it took the message: {found.reason}."
+        return DeliveryError("smtp.unanswered", reason, f"{found.remedy}.", transient=True, ambiguous=True)
+    reason = f"The {server} could not be used: {found.reason}."
+    return DeliveryError(f"smtp.{found.kind}", reason, f"{remedy}.", transient=found.transient)
+
+
+def is_transient_reply(error: SMTPResponseException) -> bool:
     """Tell whether a reply is of the class "not now" (RFC 5321 4.2.1)."""
     return 400 <= error.code < 500
 

@@ -24,8 +24,9 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from ..config.settings import TelegramSettings
+from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
-from ..errors import DeliveryError, Fault, TooLargeError
+from ..errors import DeliveryError, Fault, Problem, TooLargeError
 from ..message.caption import marked_as_repeat
 from ..message.report import Report
 from ..phrases.formats import megabytes
@@ -34,11 +35,6 @@ from .interface import Limits
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 logger = logging.getLogger(__name__)
-CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 60.0
-"""Seconds for an answer, but for that to a report, which comes when the server has taken in the whole upload."""
-UPLOAD_TIMEOUT = 300.0
-"""Seconds without a byte leaving: 50 MB, the Bot API's largest upload, over a slow line."""
 LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
 _WORDS = 200
@@ -55,17 +51,10 @@ class TelegramChannel:
     name = "telegram"
     one_by_one = True
 
-    def __init__(
-        self,
-        settings: TelegramSettings,
-        tls: ssl.SSLContext,
-        read_timeout: float = READ_TIMEOUT,
-        upload_timeout: float = UPLOAD_TIMEOUT,
-    ) -> None:
+    def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
         self._settings = settings
         self._tls = tls
-        self._read_timeout = read_timeout
-        self._upload_timeout = upload_timeout
+        self._timeouts = timeouts
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -106,11 +95,11 @@ class TelegramChannel:
     async def _bot(self) -> AsyncIterator[Bot]:
         # Owned here and shared with the bot's second slot, so that there is one pool, and it is closed.
         request = HTTPXRequest(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=self._read_timeout,
-            write_timeout=READ_TIMEOUT,
-            media_write_timeout=self._upload_timeout,
-            pool_timeout=CONNECT_TIMEOUT,
+            connect_timeout=self._timeouts.connect,
+            read_timeout=self._timeouts.telegram_read,
+            write_timeout=self._timeouts.telegram_read,
+            media_write_timeout=self._timeouts.telegram_upload,
+            pool_timeout=self._timeouts.connect,
             httpx_kwargs={"verify": self._tls},
         )
         token = self._settings.telegram_bot_token.get_secret_value()
@@ -137,12 +126,21 @@ class TelegramChannel:
         except Exception as error:  # an answer that the library can't read; the next chat must still get its report
             extra = {"event": "broke_down", "channel": self.name, "recipient": chat}
             logger.exception("Telegram's answer for chat %s could not be understood", chat, extra=extra)
-            why = f"Telegram answered oddly for chat {chat} ({type(error).__name__}). Read the log, and look there."
-            (outcome,) = not_delivered(self.name, [chat], DeliveryError(why, ambiguous=True))
+            reason = f"Telegram's answer for chat {chat} could not be understood ({type(error).__name__})."
+            odd = DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
+            (outcome,) = not_delivered(self.name, [chat], odd)
             return outcome
-        notice = f"Chat {chat} has become {moved_to}. Set TELEGRAM_CHAT_ID to the new one." if moved_to else ""
+        notice = _moved(chat, moved_to) if moved_to else None
         receipt = f"message {sent.message_id}"
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
+
+
+def _moved(chat: str, new_chat: int) -> Problem:
+    return Problem(
+        key=f"telegram.moved.{chat}",
+        reason=f"Chat {chat} has become {new_chat}.",
+        remedy=f"Set {_CHATS} to the new one.",
+    )
 
 
 def _check_size(report: Report) -> None:
@@ -190,40 +188,49 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
     try:
         yield
     except TelegramError as error:
-        if "too large" in error.message.lower():  # 413, which no repeating makes smaller
+        if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
             raise TooLargeError(f"The file is too large for Telegram in chat {chat} ({_line(error)}).") from error
-        why, transient = _why(error, chat, variable)
+        key, reason, remedy = _problem(error, chat, variable)
         raise DeliveryError(
-            f"Telegram {why}, then run this window again.",
-            transient=transient,
+            f"telegram.{key}",
+            f"Telegram {reason}.",
+            f"{remedy}.",
+            transient=_is_transient(error),
             fault=_fault(error),
             ambiguous=_is_ambiguous(error),
             retry_after=_seconds(error.retry_after) if isinstance(error, RetryAfter) else 0.0,
         ) from error
 
 
-def _why(error: TelegramError, chat: str, variable: str) -> tuple[str, bool]:
-    """Complete "Telegram …" with what it did and what to do about it; tell whether to try again."""
+def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, str]:
+    """Return a key, what Telegram did, and what to do about it."""
     said = f"({_line(error)})"
     match error:
         case InvalidToken():
-            return f"does not accept TELEGRAM_BOT_TOKEN {said}. Copy it anew from @BotFather", False
+            return "token", f"does not accept TELEGRAM_BOT_TOKEN {said}", "Copy the token again from @BotFather"
         case Forbidden():
-            return f"does not let the bot write to chat {chat} {said}. Have it unblocked or added there again", False
+            remedy = f"Have the bot unblocked in chat {chat}, or added there again"
+            return "forbidden", f"does not let the bot write to chat {chat} {said}", remedy
         case ChatMigrated():
-            return f"moved chat {chat} to {error.new_chat_id}. Set {variable} to the new one", False
+            return "migrated", f"moved chat {chat} to {error.new_chat_id}", f"Set {variable} to the new one"
         case RetryAfter():
-            return f"is asked too often for chat {chat} {said}. Wait that long", True
+            return "rate_limit", f"gets too many messages for chat {chat} {said}", "Wait for the time that it names"
         case BadRequest() if _is_unknown_chat(error):
-            return f"does not know chat {chat} {said}. Correct {variable} and make the bot a member there", False
+            remedy = f"Correct {variable}, and make the bot a member there"
+            return "unknown_chat", f"does not know chat {chat} {said}", remedy
         case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
             found = diagnose(error)
-            where = f"{found.remedy} (TELEGRAM_API_URL)"
-            return f"did not take it for chat {chat}: {found.reason}. {where}", found.transient
-        case BadRequest():
-            return f"refused it for chat {chat} {said}. Look at its words", False
-    # What is left is a status of 5xx, or a gateway's page.
-    return f"did not take it for chat {chat} {said}. Look at its words", True
+            remedy = f"{found.remedy}; TELEGRAM_API_URL says where it is"
+            return found.kind, f"could not be used for chat {chat}: {found.reason}", remedy
+    # What is left is another BadRequest, a status of 5xx, or a gateway's page.
+    return "refused", f"did not take the report for chat {chat} {said}", "Read Telegram's words"
+
+
+def _is_transient(error: TelegramError) -> bool:
+    """Tell whether trying again may help."""
+    if isinstance(error, NetworkError) and isinstance(error.__cause__, httpx.HTTPError):
+        return diagnose(error).transient
+    return not isinstance(error, InvalidToken | Forbidden | ChatMigrated | BadRequest)
 
 
 def _fault(error: TelegramError) -> Fault:

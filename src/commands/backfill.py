@@ -2,20 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
+from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
-from ..pipeline.report_window import Result
+from ..errors import Problem
+from ..pipeline.report_window import report_window
+from ..pipeline.services import Services
 
 logger = logging.getLogger(__name__)
 
 
-async def produce_each(windows: Sequence[Window], produce: Callable[[Window], Awaitable[Result]]) -> Result:
-    """Produce `windows` in their order; return the worst code, and for a failure how many failed."""
+async def report_each(services: Services, windows: Sequence[Window], *, resend: bool) -> Result:
+    """Report `windows` in their order, each with a time limit of its own; return the worst code."""
     results: list[tuple[Window, Result]] = []
     for place, window in enumerate(windows, 1):
         try:
-            result = await produce(window)
+            request = WindowRequest(window=window, resend=resend)
+            result = await report_window(services, request, services.policy())
         except asyncio.CancelledError:
             goes_on = f"--start {as_option(window)} --count {len(windows) - place + 1}"
             extra = {"event": "stopped", "window": as_option(window)}
@@ -24,13 +28,20 @@ async def produce_each(windows: Sequence[Window], produce: Callable[[Window], Aw
         results.append((window, result))
         logger.info("%d of %d: %s: %s", place, len(windows), window.label(), result.words, extra={"event": "progress"})
     logger.info("%s", as_table(results), extra={"event": "backfill"})
-    failed = [result for _, result in results if result.code]
-    why = f"{len(failed)} of {len(windows)} windows failed, the first because: {failed[0].why}" if failed else ""
+    return _summed_up([result for _, result in results])
+
+
+def _summed_up(results: Sequence[Result]) -> Result:
+    failed = [result for result in results if result.code]
+    problem = None
+    if failed and (first := failed[0].problem):
+        reason = f"{len(failed)} of {len(results)} windows failed, the first because: {first.reason}"
+        problem = Problem(key="backfill", reason=reason, remedy=first.remedy)
     return Result(
-        code=max(result.code for _, result in results),
-        words=f"{len(windows) - len(failed)} of {len(windows)} windows made",
-        why=why,
-        rows=sum(result.rows or 0 for _, result in results),
+        code=max(result.code for result in results),
+        words=f"{len(results) - len(failed)} of {len(results)} windows made",
+        problem=problem,
+        rows=sum(result.rows or 0 for result in results),
     )
 
 
@@ -38,8 +49,8 @@ def as_table(results: Sequence[tuple[Window, Result]]) -> str:
     """Write a line for each window."""
     width = max(len(window.label()) for window, _ in results)
     lines = [
-        f"{'ok ' if not result.code else 'NO '} {window.label():<{width}}  {result.words}"
-        f"{f'. {result.why}' if result.code else ''}"
+        f"{'FAIL' if result.code else 'OK  '} {window.label():<{width}}  {result.words}"
+        f"{f'. {result.problem.reason}' if result.code and result.problem else ''}"
         for window, result in results
     ]
     return "\n".join(["All windows:", *lines])

@@ -1,38 +1,46 @@
 """`--check`: is everything there that a run needs? Nothing is sent, nothing stays written."""
 
 import asyncio
+import os
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import cache, partial
 from tempfile import TemporaryFile
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
+from ..channels.interface import Channel
 from ..channels.mail import MailChannel
 from ..channels.telegram import TelegramChannel
 from ..config.loader import Settings
+from ..config.schedule import choose_windows
 from ..domain.analysis import COLUMNS
-from ..domain.window import Window
-from ..errors import ReportError, SourceRefusedError, WorkbookError
-from ..ledger.interface import Ledger
-from ..pipeline.services import Services
+from ..domain.request import Result
+from ..domain.window import Window, last_full
+from ..errors import Problem, ReportError, SourceRefusedError, WorkbookError, broken_down
+from ..pipeline.alerts import Alerts
+from ..pipeline.report_window import describe_failure
+from ..pipeline.services import Run, Services, open_services
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
-from ..supabase.client import PostgrestClient
 
 INDEX_SQL = "src/sql/analyses_index.sql"
-LIMIT = 75.0
-"""Seconds that one part may take: a little more than its own client waits, which then says what it waited for."""
 _ROOM = 2**16
 """Bytes that are written to see whether there is room."""
 
 
+Status = Literal["OK", "FAIL", "SKIP"]
+COLOURS: dict[Status, str] = {"OK": "32", "FAIL": "31", "SKIP": "33"}
+"""ECMA-48: green, red, yellow."""
+
+
 class Finding(Struct, frozen=True, kw_only=True):
-    """What became of one check: `words` say what is there, or what to do."""
+    """What became of one check: `words` say what is there, or what to do. SKIP: it could not be tried."""
 
     part: str
-    ok: bool
+    status: Status
     words: str
 
 
@@ -40,21 +48,63 @@ Check = Callable[[], Awaitable[str]]
 T = TypeVar("T")
 
 
-async def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Finding]:
-    """Do all checks side by side; return one finding each, in their order."""
-    return list(await asyncio.gather(*(_finding(part, check) for part, check in checks)))
-
-
-async def _finding(part: str, check: Check) -> Finding:
+async def check(run: Run) -> Result:
+    """Look at every part, print a line for each as soon as it is known, and return 1 if one of them is not well."""
     try:
-        async with asyncio.timeout(LIMIT):
-            return Finding(part=part, ok=True, words=await check())
+        settings = run.loaded.checked()
+        choose_windows(run.options, settings.report, run.clock())
     except ReportError as error:
-        return Finding(part=part, ok=False, words=str(error).replace("run this window again", "check again"))
+        failure = describe_failure(error)
+        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+    channels = run.channels()
+    alerts = Alerts(channels, run.options, run.loaded, run.redaction, run.clock, run.timeouts)
+    window = last_full(settings.report.report_template, settings.report.report_timezone, run.clock())
+    found = []
+    async with open_services(run, settings, channels, alerts) as services:
+        parts = checks(services, window)
+        width = max(len(part) for part, _ in parts)
+        async for finding in run_checks(parts, run.timeouts.check):
+            print(run.redaction(_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
+            found.append(finding)
+    if wrong := [finding.part for finding in found if finding.status != "OK"]:
+        problem = Problem(key="check", reason=f"Not OK: {', '.join(wrong)}.", remedy="Their lines say what to do.")
+        return Result(code=1, words=f"not OK: {', '.join(wrong)}", problem=problem)
+    return Result(code=0, words=f"all {len(found)} are OK")
+
+
+def _line(finding: Finding, width: int) -> str:
+    """Write a finding in one line, in colour on a terminal."""
+    status = f"{finding.status:<4}"
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        status = f"\x1b[{COLOURS[finding.status]}m{status}\x1b[0m"
+    return f"{status} {finding.part:<{width}}  {finding.words}"
+
+
+async def run_checks(parts: Sequence[tuple[str, Check]], limit: float) -> AsyncIterator[Finding]:
+    """Do all checks side by side, each for `limit` seconds at most; yield what became of each when it is known."""
+    for finding in asyncio.as_completed([_finding(part, one, limit) for part, one in parts]):
+        yield await finding
+
+
+async def _finding(part: str, check: Check, limit: float) -> Finding:
+    try:
+        async with asyncio.timeout(limit):
+            return Finding(part=part, status="OK", words=await check())
+    except NotTriedError as error:
+        return Finding(part=part, status="SKIP", words=str(error))
+    except ReportError as error:
+        return Finding(part=part, status="FAIL", words=str(error))
     except TimeoutError:
-        return Finding(part=part, ok=False, words=f"It took longer than {LIMIT:.0f} s. Look at its server.")
+        return Finding(part=part, status="FAIL", words=f"It took longer than {limit:.0f} s. Check its server.")
     except Exception as error:  # a check that breaks down is a finding too
-        return Finding(part=part, ok=False, words=f"The check broke down ({type(error).__name__}: {error}).")
+        return Finding(part=part, status="FAIL", words=str(broken_down("The check", error)))
+
+
+class NotTriedError(ReportError):
+    """A part that could not be looked at, because another one that it needs is not well."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__("check.not_tried", f"Not tried: see {part}.")
 
 
 def _once(ask: Callable[[], Coroutine[None, None, T]]) -> Callable[[], Awaitable[T]]:
@@ -63,25 +113,25 @@ def _once(ask: Callable[[], Coroutine[None, None, T]]) -> Callable[[], Awaitable
     return lambda: asyncio.shield(task())
 
 
-async def _behind(part: str, asked: Callable[[], Awaitable[object]]) -> None:
-    """Raise ReportError if what must be well first is not; its own line says why."""
+async def _behind(part: str, asked: Callable[[], Awaitable[T]]) -> T:
+    """Return the answer that another part waits for too; raise NotTriedError if there is none: its line says why."""
     try:
-        await asked()
+        return await asked()
     except ReportError as error:
-        raise ReportError(f"Not tried: see {part}.") from error
+        raise NotTriedError(part) from error
 
 
-def checks(services: Services, settings: Settings, client: PostgrestClient, window: Window) -> list[tuple[str, Check]]:
+def checks(services: Services, window: Window) -> list[tuple[str, Check]]:
     """List what is looked at, each asked once: the operator is at the terminal."""
-    policy = RetryPolicy(deadline=0.0)
-    table = services.table(settings, client, policy)
-    found = checks_of_settings(settings)
-    found += checks_of_table(table, window, key_kind=client.key_kind, sees_all=client.sees_all)
-    found += checks_of_mail(services.mail) if services.mail else []
-    found += checks_of_telegram(services.telegram) if services.telegram else []
-    if storage := services.storage(settings, policy):
-        found.append(("bucket", storage.check))
-    return [*found, check_of_ledger(services.ledger(settings, client, policy), window)]
+    policy = RetryPolicy(deadline=0.0, first_wait=1.0, longest_wait=1.0)
+    client, ledger = services.client, services.ledger
+    found = checks_of_settings(services.settings)
+    found += checks_of_table(services.table, window, policy, key_kind=client.key_kind, sees_all=client.sees_all)
+    for channel in services.channels:
+        found += checks_of_channel(channel)
+    if services.storage:
+        found.append(("bucket", services.storage.check))
+    return [*found, ("ledger", lambda: ledger.check(window.template, policy))]
 
 
 def checks_of_settings(settings: Settings) -> list[tuple[str, Check]]:
@@ -92,23 +142,28 @@ def checks_of_settings(settings: Settings) -> list[tuple[str, Check]]:
         mail, telegram = settings.mail, settings.telegram
         ways = [f"email to {len(mail.smtp_to)}"] if mail else []
         ways += [f"telegram to {len(telegram.telegram_chat_id)}"] if telegram else []
-        return f"whole: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
+        return f"complete: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
 
     async def folder() -> str:
         try:
             with TemporaryFile(dir=report.report_dir) as file:
                 file.write(bytes(_ROOM))
         except OSError as error:
-            why = f"{report.report_dir} can't be written to ({error.strerror})"
-            raise WorkbookError(f"{why}. Set REPORT_DIR to a folder that can.") from error
+            raise WorkbookError(
+                "workbook.disk",
+                f"{report.report_dir} can't be written to ({error.strerror}).",
+                "Set REPORT_DIR to a folder that can.",
+            ) from error
         return f"{report.report_dir} can be written to, {shutil.disk_usage(report.report_dir).free / 1e9:,.1f} GB free"
 
     return [("settings", what), ("folder", folder)]
 
 
-def checks_of_table(table: AnalysesTable, window: Window, *, key_kind: str, sees_all: bool) -> list[tuple[str, Check]]:
+def checks_of_table(
+    table: AnalysesTable, window: Window, policy: RetryPolicy, *, key_kind: str, sees_all: bool
+) -> list[tuple[str, Check]]:
     """Check that the table can be read as a run reads it, the kind of key, and the index."""
-    probe = _once(lambda: table.probe(window))
+    probe = _once(lambda: table.probe(window, policy))
 
     async def rows() -> str:
         counted = await probe()
@@ -125,15 +180,36 @@ def checks_of_table(table: AnalysesTable, window: Window, *, key_kind: str, sees
         if plan is None:
             return f"can't be seen through the API; {INDEX_SQL} makes it, and changes nothing where it is"
         if '"Sort"' in plan:
-            raise SourceRefusedError(f"Each page sorts the table anew. Run {INDEX_SQL} in the SQL editor.")
+            raise SourceRefusedError(
+                "source.index", "Each page sorts the table anew.", f"Run {INDEX_SQL} in the SQL editor."
+            )
         return "used"
 
     return [("table", rows), ("key", key), ("index", index)]
 
 
+def checks_of_channel(channel: Channel) -> list[tuple[str, Check]]:
+    """Check the way to a channel's recipients, and each of them."""
+    if isinstance(channel, MailChannel):
+        return checks_of_mail(channel)
+    return checks_of_telegram(channel) if isinstance(channel, TelegramChannel) else []
+
+
 def checks_of_mail(channel: MailChannel) -> list[tuple[str, Check]]:
-    """Check connection, certificate and login."""
-    return [("email", channel.check)]
+    """Check connection, certificate, login and sender; and whether the server takes each recipient."""
+    answer = _once(channel.check)
+
+    async def server() -> str:
+        words, _ = await answer()
+        return words
+
+    async def one(recipient: str) -> str:
+        _, refused = await _behind("email", answer)
+        if recipient in refused:
+            raise refused[recipient]
+        return "accepted by the mail server"
+
+    return [("email", server), *((f"email {recipient}", partial(one, recipient)) for recipient in channel.recipients)]
 
 
 def checks_of_telegram(channel: TelegramChannel) -> list[tuple[str, Check]]:
@@ -145,16 +221,3 @@ def checks_of_telegram(channel: TelegramChannel) -> list[tuple[str, Check]]:
         return await channel.check_chat(chat)
 
     return [("telegram bot", bot), *((f"telegram {chat}", partial(one, chat)) for chat in channel.chats)]
-
-
-def check_of_ledger(ledger: Ledger, window: Window) -> tuple[str, Check]:
-    """Check that the ledger can be used."""
-    return "ledger", lambda: ledger.check(window.template)
-
-
-def as_table(findings: Sequence[Finding]) -> str:
-    """Write one line a finding."""
-    width = max(len(finding.part) for finding in findings)
-    return "\n".join(
-        f"{'ok ' if finding.ok else 'NO '} {finding.part:<{width}}  {finding.words}" for finding in findings
-    )

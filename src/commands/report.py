@@ -1,132 +1,122 @@
-"""From options to exit code; the only module that asks the clock."""
+"""A report: the run's own window and those that were missed, or the windows that were named."""
 
-import argparse
 import asyncio
 import logging
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ..config.loader import LoadedSettings, Settings
-from ..config.schedule import choose_windows
-from ..domain.window import Window, last_full
-from ..errors import OptionError, ReportError, SettingsError
-from ..message.alert import STOPPED as STOPPED_BY_SIGTERM
-from ..message.alert import Failure
-from ..pipeline.catch_up import produce_with_catch_up
-from ..pipeline.report_window import Result
-from ..pipeline.services import Services, Timeouts
-from ..runtime.redaction import Redaction
-from .backfill import produce_each
-from .check import as_table, checks, run_checks
+from ..channels.interface import Channel
+from ..config.loader import Settings
+from ..config.schedule import choose_windows, is_named
+from ..domain.request import Result, WindowRequest
+from ..domain.window import Window
+from ..errors import OptionError, Problem, ReportError
+from ..message.alert import STOPPED, Failure
+from ..pipeline.alerts import Alerts
+from ..pipeline.catch_up import report_with_catch_up
+from ..pipeline.heartbeat import Heartbeat
+from ..pipeline.report_window import describe_failure, report_window
+from ..pipeline.services import Run, open_services
+from .backfill import report_each
 
 logger = logging.getLogger(__name__)
-STOPPED = 128 + signal.SIGTERM
-INTERRUPTED = 128 + signal.SIGINT
+SIGTERM_CODE = 128 + signal.SIGTERM
+SIGINT_CODE = 128 + signal.SIGINT
+_BY_HAND = Problem(key="interrupted", reason="The run was stopped from the keyboard.")
 
 
-class Run:
-    """One run."""
-
-    def __init__(
-        self, options: argparse.Namespace, loaded: LoadedSettings, redaction: Redaction, timeouts: Timeouts
-    ) -> None:
-        self._options = options
-        self._loaded = loaded
-        self._redaction = redaction
-        self._services = Services(options, loaded, redaction, timeouts, now)
-
-    async def guarded(self) -> Result:
-        """Report; log, alert and tell the monitor whatever goes wrong before a window is in hand."""
-        task = asyncio.current_task()
-        if task:
-            with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
-                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-                asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted, task)
-        result = Result(code=STOPPED, words="stopped by SIGTERM", why="It was stopped by SIGTERM.")
-        try:
-            await self._services.heartbeat.started()
-            result = await self._report()
-        except asyncio.CancelledError:
-            if self._services.is_interrupted:
-                result = Result(code=INTERRUPTED, words="stopped from the keyboard", why="It was stopped by hand.")
-            elif not self._services.stop_is_told:
-                await self._failed(STOPPED_BY_SIGTERM)
-        except OptionError as error:  # somebody is sitting there
-            logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
-            result = Result(code=error.exit_code, words=f"failed: {error.stage}", why=str(error))
-        except ReportError as error:
-            await self._failed(Failure(what=error.stage, why=str(error)))
-            result = Result(code=error.exit_code, words=f"failed: {error.stage}", why=str(error))
-        except Exception as error:
-            logger.exception("The run broke down", extra={"event": "broke_down"})
-            why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
-            await self._failed(Failure(what="the run", why=why))
-            result = Result(code=1, words="failed: the run", why=why)
-        await self._services.heartbeat.ended(result.why if result.code else "")
-        return result
-
-    def _interrupted(self, task: "asyncio.Task[Result]") -> None:
-        """Stop; who pressed the keys need not be alerted of it, and who presses them again doesn't want to wait."""
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-        self._services.is_interrupted = True
-        task.cancel()
-
-    async def _failed(self, failure: Failure) -> None:
-        logger.error("%s", failure.why, extra={"event": "failed", "stage": failure.what})
-        if not self._options.check:
-            await self._services.alerts(None).send(self._likely_window(), [failure])
-
-    async def _report(self) -> Result:
-        options, settings = self._options, self._loaded.checked()
-        windows = choose_windows(options, settings.report, now())
-        _refuse_lonely_ledger(settings)
-        if options.check:
-            return await self._check(settings)
-        if options.dry_run:
-            settings = settings.writing_to(_folder(options.output or Path()))
-        if not options.until_now:
-            await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
-        resend = options.resend or settings.report.report_resend
-        async with self._services.api(settings) as api:
-            if len(windows) > 1:
-                return await produce_each(
-                    windows, lambda window: self._services.producer(settings, api).produce(window, resend=resend)
-                )
-            producer = self._services.producer(settings, api)
-            if options.until_now or options.dry_run or options.start or settings.report.report_start:
-                return await producer.produce(windows[0], resend=resend)
-            return await produce_with_catch_up(producer, windows[0], resend=resend)
-
-    async def _check(self, settings: Settings) -> Result:
-        async with self._services.api(settings) as api:
-            window = last_full(settings.report.report_template, settings.report.report_timezone, now())
-            findings = await run_checks(checks(self._services, settings, api, window))
-        print(self._redaction(as_table(findings)))  # noqa: T201 - the answer of this command
-        wrong = [finding.part for finding in findings if not finding.ok]
-        why = f"not ok: {', '.join(wrong)}" if wrong else ""
-        return Result(code=1 if wrong else 0, words=why or f"all {len(findings)} are ok", why=why)
-
-    def _likely_window(self) -> Window | None:
-        with suppress(ReportError):  # of what is alerted about
-            return choose_windows(self._options, self._loaded.report, now())[0] if self._loaded.report else None
-        return None
-
-
-def _refuse_lonely_ledger(settings: Settings) -> None:
-    """Raise SettingsError for pods that share a range but no ledger: each restart would send anew."""
-    report = settings.report
-    if report.job_completion_index is not None and report.report_ledger != "supabase":
-        raise SettingsError(["REPORT_LEDGER is directory; wanted: supabase, which all pods of an Indexed Job share"])
-
-
-def _folder(path: Path) -> Path:
+async def report(run: Run) -> Result:
+    """Report what was asked for; log, alert and tell the monitor whatever fails."""
+    channels = run.channels()
+    alerts = Alerts(channels, run.options, run.loaded, run.redaction, run.clock, run.timeouts)
+    url = None if run.options.is_trial else run.loaded.watch.heartbeat_url
+    heartbeat = Heartbeat(url, run.tls, run.redaction, run.timeouts.heartbeat)
+    stop = _Stop(alerts)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        await heartbeat.started()
+        result = await _report_windows(run, channels, alerts)
+    except asyncio.CancelledError:
+        result = await stop.result(_likely_window(run))
+    except OptionError as error:  # the operator is at the terminal
+        failure = describe_failure(error)
+        result = Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+    except Exception as error:
+        failure = describe_failure(error)
+        await alerts.send(_likely_window(run), [failure])
+        code = error.exit_code if isinstance(error, ReportError) else 1
+        result = Result(code=code, words=f"failed: {failure.what}", problem=failure.problem)
+    await heartbeat.ended(str(result.problem or result.words) if result.code else "")
+    return result
+
+
+async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
+    options, settings = run.options, _settings(run)
+    windows = choose_windows(options, settings.report, run.clock())
+    if not options.until_now:
+        await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
+    resend = options.resend or settings.report.report_resend
+    async with open_services(run, settings, channels, alerts) as services:
+        if len(windows) > 1:
+            return await report_each(services, windows, resend=resend)
+        if options.is_trial or is_named(options, settings.report):
+            return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
+        return await report_with_catch_up(services, windows[0], resend=resend)
+
+
+def _settings(run: Run) -> Settings:
+    """Return the run's settings; a dry run writes to --output. Raise InputError if anything is wrong with them."""
+    settings = run.loaded.checked()
+    return settings.writing_to(_made(run.options.output or Path())) if run.options.dry_run else settings
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OptionError(f"--output {path} can't be made ({error.strerror}). Name another folder.") from error
-    return path
+        raise OptionError(f"--output {folder} can't be made ({error.strerror}).", "Name another folder.") from error
+    return folder
+
+
+def _likely_window(run: Run) -> Window | None:
+    """Return the window that an alert is about, though the run may have failed before it was chosen."""
+    with suppress(ReportError):
+        if run.loaded.report:
+            return choose_windows(run.options, run.loaded.report, run.clock())[0]
+    return None
+
+
+class _Stop:
+    """Stops the present task at SIGTERM and Ctrl-C, and says what came of that."""
+
+    def __init__(self, alerts: Alerts) -> None:
+        self._alerts = alerts
+        self._is_interrupted = False
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
+            self._loop.add_signal_handler(signal.SIGTERM, self._cancel)
+            self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
+
+    async def result(self, window: Window | None) -> Result:
+        """Return the result of the stopped run; alert of a SIGTERM that came before a window was at hand."""
+        if self._is_interrupted:
+            return Result(code=SIGINT_CODE, words="stopped from the keyboard", problem=_BY_HAND)
+        if not self._alerts.stop_is_told:
+            logger.error("%s", STOPPED, extra={"event": "failed", "stage": "the run"})
+            await self._alerts.send(window, [Failure(what="the run", problem=STOPPED)])
+        return Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED)
+
+    def _cancel(self) -> None:
+        if self._task:
+            self._task.cancel()
+
+    def _interrupt(self) -> None:
+        """Stop; whoever pressed the keys need not be alerted, and a second time doesn't want to wait."""
+        self._loop.remove_signal_handler(signal.SIGINT)
+        self._is_interrupted = self._alerts.muted = True
+        self._cancel()
 
 
 async def settle(window: Window, grace: timedelta) -> None:

@@ -1,8 +1,10 @@
-"""Which windows a run is about."""
+"""Which windows a run is about: by its options, its settings, or the scheduled time of its Job."""
 
-import argparse
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from msgspec import Struct
 
 from ..domain.window import Window, after, as_option, last_full, starting_at, until
 from ..errors import OptionError, SettingsError
@@ -14,7 +16,24 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far a node's clock may be behind the one that named the Job."""
 
 
-def choose_windows(options: argparse.Namespace, settings: ReportSettings, now: datetime) -> list[Window]:
+class Options(Struct, frozen=True, kw_only=True):
+    """What the command line asks for."""
+
+    start: str | None = None
+    until_now: bool = False
+    count: int | None = None
+    resend: bool = False
+    dry_run: bool = False
+    output: Path | None = None
+    check: bool = False
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether the run leaves no trace in the ledger and at the monitor."""
+        return self.until_now or self.dry_run
+
+
+def choose_windows(options: Options, settings: ReportSettings, now: datetime) -> list[Window]:
     """Return the windows that options, REPORT_START, the Job's scheduled time or else `now` (aware) ask for.
 
     Oldest first; in an Indexed Job only the one of its JOB_COMPLETION_INDEX.
@@ -27,24 +46,36 @@ def choose_windows(options: argparse.Namespace, settings: ReportSettings, now: d
     if options.start is None and settings.report_start is None:
         if options.count is None:
             raise SettingsError(["REPORT_COUNT is set without REPORT_START; wanted: the first of the windows there"])
-        raise OptionError("--count wants --start (or REPORT_START), the first of the windows.")
-    windows = [first]
-    while len(windows) < count and (following := after(windows[-1])).end <= now:
-        windows.append(following)
-    if len(windows) < count:
-        raise OptionError(
-            f"Of {count} windows from {as_option(first)} on only {len(windows)} are over. "
-            f"Ask for --count {len(windows)}."
-        )
+        raise OptionError("--count needs the first of the windows.", "Add --start TIME, or set REPORT_START.")
+    windows = _windows_from(first, count, now)
     index = settings.job_completion_index
     if index is None:
         return windows
+    if settings.report_ledger != "supabase":  # pods that share a range but no ledger would send anew at each restart
+        raise SettingsError(["REPORT_LEDGER is directory; wanted: supabase, which all pods of an Indexed Job share"])
     if index >= count:
         raise SettingsError([f"JOB_COMPLETION_INDEX is {index}; wanted: less than REPORT_COUNT, {count}"])
     return [windows[index]]
 
 
-def _first(options: argparse.Namespace, settings: ReportSettings, now: datetime) -> Window:
+def is_named(options: Options, settings: ReportSettings) -> bool:
+    """Tell whether the run's window was named, by --start or REPORT_START, rather than being its own."""
+    return options.start is not None or settings.report_start is not None
+
+
+def _windows_from(first: Window, count: int, now: datetime) -> list[Window]:
+    windows = [first]
+    while len(windows) < count and (following := after(windows[-1])).end <= now:
+        windows.append(following)
+    if len(windows) < count:
+        raise OptionError(
+            f"Of {count} windows from {as_option(first)} on, only {len(windows)} are over.",
+            f"Ask for --count {len(windows)}.",
+        )
+    return windows
+
+
+def _first(options: Options, settings: ReportSettings, now: datetime) -> Window:
     template, zone = settings.report_template, settings.report_timezone
     if options.until_now:
         return until(template, zone, now)
@@ -53,16 +84,16 @@ def _first(options: argparse.Namespace, settings: ReportSettings, now: datetime)
     if settings.report_start is None:
         return last_full(template, zone, scheduled_time(settings.job_name, now) or now)
     try:
-        return starting_at(settings.report_start, template, zone, now)
+        return starting_at(settings.report_start, template, zone, now, option="REPORT_START=")
     except OptionError as error:
-        raise SettingsError([str(error).replace("--start ", "REPORT_START=")]) from None
+        raise SettingsError([str(error)]) from None
 
 
 def scheduled_time(job_name: str | None, now: datetime) -> datetime | None:
     """Return when a CronJob's Job was due (aware UTC): its name ends in the minutes since 1970.
 
     None for a name without them, as a Job made by hand has, or with digits that mean something else.
-    Seen on Kubernetes 1.36 and long so, but promised nowhere.
+    Seen on Kubernetes 1.36 and for a long time before, but promised nowhere.
     """
     match = re.search(r"-([0-9]{8,9})$", job_name or "")
     if not match:

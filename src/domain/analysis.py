@@ -20,12 +20,13 @@ FAILED_STATUSES = frozenset(
 Figure = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     | Annotated[float, Meta(gt=-_LARGEST, lt=_LARGEST)]
-    | Annotated[str, Meta(pattern=r"\A(?!-?[0-9])")]
+    | Annotated[str, Meta(pattern=r"\A(?![-+]?[0-9P])")]
     | None
 )
 """A figure as the table holds it; text is something that is not a number and is shown as it stands.
 
-The bounds are what the native reader takes at once; numbers beyond them, and numbers in quotes, are read by hand.
+The bounds are what the native reader takes at once; numbers beyond them, and what may be a number or an interval in
+quotes, are read by hand.
 """
 
 

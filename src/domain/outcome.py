@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..errors import DeliveryError, TooLargeError
+from ..errors import DeliveryError, Problem, TooLargeError
 
 OutcomeState = Literal["delivered", "written", "without file", "refused", "failed"]
 
@@ -16,20 +16,20 @@ class Outcome(Struct, frozen=True, kw_only=True):
     `delivered`: `receipt` is the server's own word for it.
     `written`: nothing was sent, `receipt` is the file that shows what would have been.
     `refused`: the recipient is why, and no later run tries by itself; `failed`: it stays owed, and `retry` tells
-    whether trying again in this run may help; `failure` is a sentence for the operator.
-    `without file`: it arrived, but neither with its workbook nor with a link to it; `failure` says why.
+    whether trying again in this run may help. `problem` says why.
+    `without file`: it arrived, but neither with its workbook nor with a link to it; `problem` says why.
     `too_large`: it failed of its size; without its file it may be taken.
     `ambiguous`: it may have arrived all the same. `retry_after`: seconds the server wants to be left alone.
     It came of that `attempt`, counted from 1, which took `seconds`.
-    `notice` is a sentence for the operator about a delivery that needs his hand for the next one.
+    `notice` is what the operator must do before the next delivery, though this one succeeded.
     """
 
     channel: str
     recipient: str
     state: OutcomeState
     receipt: str = ""
-    failure: str = ""
-    notice: str = ""
+    problem: Problem | None = None
+    notice: Problem | None = None
     retry: bool = False
     ambiguous: bool = False
     too_large: bool = False
@@ -50,7 +50,7 @@ def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError)
             channel=channel,
             recipient=recipient,
             state="failed" if error.transient or error.fault == "ours" else "refused",
-            failure=str(error),
+            problem=error.problem,
             retry=error.transient,
             ambiguous=error.ambiguous,
             too_large=isinstance(error, TooLargeError),

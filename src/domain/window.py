@@ -82,27 +82,28 @@ def until(template: Template, zone: ZoneInfo, now: datetime) -> Window:
     return Window(template=template, start=end - (DAY if template == "daily" else HOUR), end=end, zone=zone)
 
 
-def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime) -> Window:
+def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime, *, option: str = "--start ") -> Window:
     """Return the window that starts at `text`, an ISO 8601 moment: UTC unless it carries an offset.
 
-    For `daily` a bare date is that day of `zone`.
+    For `daily` a bare date is that day of `zone`. `option` is what stands before `text` where it was asked for.
     Raise OptionError if no window starts there, or if it is not over at `now`; the error names the likely one.
     """
     if template == "hourly" and _is_bare_date(text):
         raise OptionError(
-            f"--start {text} is a whole day. Ask for its hours with --start {text}T00 --count 24, or for one like "
-            f"--start {text}T13."
+            f"{option}{text} is a whole day.",
+            f"Ask for its hours with --start {text}T00 --count 24, or for one of them, like {option}{text}T13.",
         )
-    moment = _moment(text, template, zone)
+    moment = _moment(text, template, zone, option)
     window = _around(moment, template, zone)
     if window.start != moment:
         raise OptionError(
-            f"--start {text} is not the start of {_a_window(template, zone)}. Did you mean --start {as_option(window)}?"
+            f"{option}{text} is not the start of {_a_window(template, zone)}.",
+            f"Did you mean {option}{as_option(window)}?",
         )
     if window.end > now:
         raise OptionError(
-            f"--start {text} names a window that is not over before {window.end:%Y-%m-%dT%H:%M} UTC. "
-            f"Did you mean the last full one, --start {as_option(last_full(template, zone, now))}, or --until-now?"
+            f"{option}{text} names a window that is not over before {window.end:%Y-%m-%dT%H:%M} UTC.",
+            f"Did you mean the last full one, {option}{as_option(last_full(template, zone, now))}, or --until-now?",
         )
     return window
 
@@ -113,7 +114,7 @@ def day_of(day: date, zone: ZoneInfo) -> Window:
     return Window(template="daily", start=start, end=end, zone=zone)
 
 
-def _moment(text: str, template: Template, zone: ZoneInfo) -> datetime:
+def _moment(text: str, template: Template, zone: ZoneInfo, option: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         possible = EARLIEST < moment.replace(tzinfo=None) < LATEST
@@ -121,8 +122,8 @@ def _moment(text: str, template: Template, zone: ZoneInfo) -> datetime:
         possible = False
     if not possible:
         raise OptionError(
-            f"--start {text} is no date and time of this age. "
-            "Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00."
+            f"{option}{text} is not a valid date and time.",
+            "Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00.",
         )
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone if template == "daily" and _is_bare_date(text) else UTC)

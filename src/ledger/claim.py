@@ -9,17 +9,17 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 from ..domain.outcome import Address, Outcome, same
-from .record import Entry, EntryState, Record, Trigger
+from ..domain.request import Trigger
+from .record import Entry, EntryState, Record
 
 
 class Claim:
     """A record that this run has claimed; every change is saved before the call returns."""
 
     def __init__(
-        self, record: Record, save: Callable[[Record], Awaitable[None]], clock: Callable[[], datetime], holder: str
+        self, record: Record, save: Callable[[Record], Awaitable[None]], clock: Callable[[], datetime]
     ) -> None:
         self.record = record
-        self.holder = holder
         self._save = save
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -51,6 +51,11 @@ class Claim:
         record.watermark = watermark or record.watermark
         await self.save()
 
+    @property
+    def owes_anybody(self) -> bool:
+        """Whether the window is to be sent to anybody."""
+        return bool(self._owed)
+
     def owed(self, channel: str) -> tuple[str, ...]:
         """List the recipients of `channel` to whom the window is sent, as settings spell them."""
         return tuple(recipient for name, recipient in self._owed if name == channel)
@@ -59,7 +64,7 @@ class Claim:
         """Name those of `owed` for whom a sending began whose end nobody saw."""
         return self._those(channel, "sending")
 
-    def bare(self, channel: str) -> frozenset[str]:
+    def without_file(self, channel: str) -> frozenset[str]:
         """Name those of `owed` who got the report without its workbook."""
         return self._those(channel, "without file")
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from ..config.timeouts import Timeouts
 from ..domain.window import Template, Window
 from ..errors import LedgerError
 from ..runtime.atomic_write import atomic_write
@@ -19,7 +20,6 @@ from .claim import Claim
 from .record import Record, new_record, read_record
 
 FOLDER = "report_ledger"
-_POLL = 0.2
 
 
 class DirectoryLedger:
@@ -31,24 +31,21 @@ class DirectoryLedger:
 
     remembers = False
 
-    def __init__(
-        self, parent: Path, clock: Callable[[], datetime], holder: str, policy: RetryPolicy, source: str
-    ) -> None:
+    def __init__(self, parent: Path, clock: Callable[[], datetime], source: str, timeouts: Timeouts) -> None:
         self._source = source
         self._folder = parent / FOLDER
         self._clock = clock
-        self._holder = holder
-        self._policy = policy
+        self._poll = timeouts.ledger_poll
 
     @asynccontextmanager
-    async def claim(self, window: Window) -> AsyncIterator[Claim]:
+    async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         """Claim the window's record for the block; wait for another run that holds it, until the deadline."""
         with _translated(self._folder):
             self._enter()
             path = self._folder / f"{window.template}-{self._source}-{window.start:%Y%m%dT%H%M%SZ}.json"
             descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            await self._lock(descriptor, window)
+            await self._lock(descriptor, window, policy)
             with _translated(self._folder):
                 record = _read(path, window) if path.exists() else new_record(window)
 
@@ -56,19 +53,25 @@ class DirectoryLedger:
                 with _translated(self._folder), atomic_write(path, durable=True) as file:
                     file.write(json.dumps(changed.content()).encode())
 
-            yield Claim(record, save, self._clock, self._holder)
+            yield Claim(record, save, self._clock)
         finally:
             os.close(descriptor)
 
-    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:  # noqa: ARG002
+    async def records(
+        self,
+        template: Template,  # noqa: ARG002
+        start: datetime,  # noqa: ARG002
+        end: datetime,  # noqa: ARG002
+        policy: RetryPolicy,  # noqa: ARG002
+    ) -> dict[datetime, Record | LedgerError]:
         """Return none: an emptyDir forgets with its pod, so that nothing can be caught up from it."""
         return {}
 
-    async def begun(self, template: Template) -> datetime | None:  # noqa: ARG002
+    async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
         """Return None."""
         return None
 
-    async def check(self, template: Template) -> str:  # noqa: ARG002
+    async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say where it is; raise LedgerError if it is there and not to be used."""
         with _translated(self._folder), suppress(FileNotFoundError):  # the first run makes it
             self._refuse_others()
@@ -82,18 +85,19 @@ class DirectoryLedger:
         found = self._folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             raise LedgerError(
-                f"{self._folder} is not a folder of this user's own, with mode 0700. "
-                "Look at who made it, and remove it or set REPORT_DIR elsewhere."
+                "ledger.foreign_folder",
+                f"{self._folder} is not a folder of this user's own with mode 0700.",
+                "Find out who made it, then remove it or set REPORT_DIR to another folder.",
             )
 
-    async def _lock(self, descriptor: int, window: Window) -> None:
+    async def _lock(self, descriptor: int, window: Window, policy: RetryPolicy) -> None:
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if not self._policy.allows(_POLL):
+                if not policy.allows(self._poll):
                     raise held_by_another(window, "another run on this machine") from None
-                await asyncio.sleep(_POLL)
+                await asyncio.sleep(self._poll)
             else:
                 return
 
@@ -101,8 +105,9 @@ class DirectoryLedger:
 def held_by_another(window: Window, holder: str) -> LedgerError:
     """Say that a window is in another run's hands."""
     return LedgerError(
-        f"{window.label()} is being delivered by {holder}, and that did not end in time. "
-        "Look at that run; if it failed, run this window again."
+        "ledger.held",
+        f"{window.label()} is being delivered by {holder}, which did not end in time.",
+        "Look at the log of that run.",
     )
 
 
@@ -121,6 +126,7 @@ def _translated(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LedgerError(
-            f"The ledger in {folder} can't be used ({error.strerror or type(error).__name__}). "
-            "Check that REPORT_DIR has room and may be written to, then run this window again."
+            "ledger.disk",
+            f"The ledger in {folder} can't be used ({error.strerror or type(error).__name__}).",
+            "Check that REPORT_DIR has room and may be written to.",
         ) from error

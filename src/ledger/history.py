@@ -9,6 +9,7 @@ from msgspec import Struct
 from ..domain.outcome import Address
 from ..domain.window import Window, before
 from ..errors import LedgerError
+from ..runtime.retry import RetryPolicy
 from .interface import Ledger
 from .record import Record
 
@@ -82,7 +83,9 @@ class History(Struct, frozen=True, kw_only=True):
         return record is None
 
 
-async def read_history(ledger: Ledger, window: Window, reach: int, present: Sequence[Address]) -> History | None:
+async def read_history(
+    ledger: Ledger, window: Window, reach: int, present: Sequence[Address], policy: RetryPolicy
+) -> History | None:
     """Read what `ledger` remembers; None if it remembers nothing, or nothing before `window`.
 
     The records in reach bear the watermark that earlier runs left, and that of `window` the one of an earlier attempt
@@ -90,15 +93,15 @@ async def read_history(ledger: Ledger, window: Window, reach: int, present: Sequ
     """
     if not ledger.remembers or not reach:
         return None
-    begun = await ledger.begun(window.template)
+    begun = await ledger.begun(window.template, policy)
     if begun is None or begun >= window.start:
         return None
     in_reach = [other for other in windows_before(window, reach) if other.start >= begun]
     oldest = in_reach[0] if in_reach else window
-    records = await ledger.records(window.template, oldest.start, window.end)
+    records = await ledger.records(window.template, oldest.start, window.end, policy)
     marks = [record.watermark for record in records.values() if isinstance(record, Record) and record.watermark]
     since = max(marks, default=begun)
     beyond = windows_between(since, oldest)
     if beyond:
-        records |= await ledger.records(window.template, since, oldest.start)
+        records |= await ledger.records(window.template, since, oldest.start, policy)
     return History(reach_start=oldest.start, in_reach=in_reach, beyond=beyond, records=records, present=present)

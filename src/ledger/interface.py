@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..domain.window import Template, Window
 from ..errors import LedgerError
+from ..runtime.retry import RetryPolicy
 from .claim import Claim
 from .record import Record, new_record
 
@@ -16,22 +17,24 @@ class Ledger(Protocol):
 
     remembers: bool
 
-    def claim(self, window: Window) -> AbstractAsyncContextManager[Claim]:
+    def claim(self, window: Window, policy: RetryPolicy) -> AbstractAsyncContextManager[Claim]:
         """Claim the window's record for the block, making a new one if there is none.
 
-        Raise LedgerError if another run holds it until the deadline.
+        Raise LedgerError if another run holds it until the deadline of `policy`.
         """
 
-    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:
+    async def records(
+        self, template: Template, start: datetime, end: datetime, policy: RetryPolicy
+    ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
         In place of a record that cannot be read stands the error that says so.
         """
 
-    async def begun(self, template: Template) -> datetime | None:
+    async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window ever recorded, None if there is none."""
 
-    async def check(self, template: Template) -> str:
+    async def check(self, template: Template, policy: RetryPolicy) -> str:
         """Say what is there, and change nothing; raise LedgerError if a run could not use it."""
 
 
@@ -43,22 +46,28 @@ class NoLedger:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
 
-    def claim(self, window: Window) -> AbstractAsyncContextManager[Claim]:
+    def claim(self, window: Window, policy: RetryPolicy) -> AbstractAsyncContextManager[Claim]:  # noqa: ARG002
         """Return a new record that is kept nowhere."""
 
         async def forget(_: Record) -> None:
             pass
 
-        return nullcontext(Claim(new_record(window), forget, self._clock, ""))
+        return nullcontext(Claim(new_record(window), forget, self._clock))
 
-    async def records(self, template: Template, start: datetime, end: datetime) -> dict[datetime, Record | LedgerError]:  # noqa: ARG002
+    async def records(
+        self,
+        template: Template,  # noqa: ARG002
+        start: datetime,  # noqa: ARG002
+        end: datetime,  # noqa: ARG002
+        policy: RetryPolicy,  # noqa: ARG002
+    ) -> dict[datetime, Record | LedgerError]:
         """Return none."""
         return {}
 
-    async def begun(self, template: Template) -> datetime | None:  # noqa: ARG002
+    async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
         """Return None."""
         return None
 
-    async def check(self, template: Template) -> str:  # noqa: ARG002
+    async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say that there is none."""
         return "none"

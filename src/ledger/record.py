@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ..domain.outcome import Address, same
+from ..domain.request import Trigger
 from ..domain.window import Template, Window
 from ..errors import LedgerError
 
 EntryState = Literal["owed", "sending", "delivered", "without file", "refused", "skipped"]
-Trigger = Literal["scheduled", "manual", "catch_up"]
-"""Why a window is reported: it is this run's own, it was named (--start, REPORT_START), or it was missed before."""
 _SENT_BY: dict[Trigger, tuple[EntryState, ...]] = {
     "scheduled": ("owed", "sending", "refused", "without file"),
     "manual": ("owed", "sending", "refused", "without file", "skipped"),
@@ -107,9 +106,10 @@ def read_record(content: object, start: datetime, removal: str) -> Record:
         return msgspec.convert(content, Record)
     except msgspec.ValidationError:
         raise LedgerError(
-            f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z is not one that this program wrote. "
+            f"ledger.unreadable_record.{start:%Y%m%dT%H%MZ}",
+            f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z is not one that this program wrote.",
             f"Find out who changed it, then remove it: {removal} - the window then counts as never delivered, "
-            "and the next run that includes it sends it to everyone."
+            "and the next run that includes it sends it to everyone.",
         ) from None
 
 

@@ -4,76 +4,79 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from ..config.settings import ReportSettings
 from ..domain.window import Window
+from ..errors import Problem
 from ..phrases.formats import fitted
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
-ALERT_LIMIT = 4096
+LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """What failed, and why: `why` is a sentence that ends in what to do."""
+    """`what` failed, and the `problem` that it failed of."""
 
     what: str
-    why: str
+    problem: Problem
 
     @property
     def cause(self) -> str:
-        """What stays the same when it fails again: without the server's words, which stand in brackets."""
-        return f"{self.what}: {self.why.partition('(')[0].strip()}"
+        """What stays the same when it fails again of the same problem."""
+        return f"{self.what}: {self.problem.key}"
 
 
-STOPPED = Failure(
-    what="the run", why="It was stopped by SIGTERM (a deadline, or its node was drained). Run this window again."
+STOPPED = Problem(
+    key="stopped",
+    reason="The run was stopped by SIGTERM.",
+    remedy="Its Job came to its deadline, or its node was drained.",
 )
 
 
-def alert(
+def render(
     window: Window | None,
     failures: Sequence[Failure],
     *,
     owed: Sequence[str] = (),
-    recovery_note: str = "",
-    command: str | None = None,
+    recovery: str = "",
+    command: str = "",
 ) -> str:
-    """Write the alert: the window, what failed and why, who is still owed the report, what makes it good."""
-    head, tail = [ALERT], []
-    if window:
-        head.append(f"Window: {window.template} report, {window.label()}")
-    told = [line for failure in failures for line in ("", f"Failed: {failure.what}", failure.why)]
+    """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command."""
+    head = [ALERT, *([f"Window: {window.template} report, {window.label()}"] if window else [])]
+    tail = []
     if owed:
         more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
         tail += ["", f"Still owed: {', '.join(owed[:_OWED_NAMED])}{more}"]
-    if recovery_note:
-        tail.append(recovery_note)
-    if command:
-        tail += ["", "To make it good, mend the cause, then run:", command]
+    tail += [recovery] if recovery else []
+    tail += ["", "To send it, fix the cause, then run:", command] if command else []
+    told = [line for failure in failures for line in ("", f"Failed: {failure.what}", str(failure.problem))]
     first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
-    # What is told of the failures gives way, never the window, the owed or the command.
-    return first + fitted("\n".join(told), ALERT_LIMIT - len(first) - len(last)) + last
+    # What is told of the failures is cut short, never the window, the owed or the command.
+    return first + fitted("\n".join(told), LONGEST - len(first) - len(last)) + last
 
 
-def all_clear(window: Window, *, skipped: bool = False) -> str:
+def render_all_clear(window: Window, *, skipped: bool = False) -> str:
     """Write that a window somebody was alerted of has reached everyone, or was `skipped` as empty."""
     end = "was skipped: it has no rows" if skipped else "has now been delivered to everyone"
     return f"{ALL_CLEAR} the {window.template} report of {window.label()} {end}."
 
 
-def recovery_note(ledger: str, catch_up: int, *, in_a_job: bool, settled: bool = False) -> str:
-    """Say whether a report that failed will be sent by itself, with that REPORT_LEDGER and REPORT_CATCH_UP.
+def recovery(settings: ReportSettings, *, owed: bool, settled: bool) -> str:
+    """Say what later runs send by themselves.
 
-    `settled`: it was refused, or went without its workbook, which no later run changes by itself.
+    `owed`: somebody is still owed the report. `settled`: somebody was refused, or got it without its workbook, which
+    no later run changes by itself.
     """
-    if ledger == "supabase":
-        if settled:
-            return "Nothing will send by itself what was refused or went without its workbook."
-        return f"The next runs make it good by themselves, up to {catch_up} windows back."
-    if not in_a_job:
+    if settings.report_ledger == "supabase":
+        reach = settings.report_catch_up
+        notes = [f"The next runs send it by themselves, up to {reach} windows back."] if owed else []
+        notes += ["No later run sends by itself what was refused or went without its workbook."] if settled else []
+        return " ".join(notes)
+    if settings.job_name is None:
         return "Nothing will send it by itself."
     return (
-        "Unless Kubernetes restarts this very Job, nothing will send it by itself; "
-        "and as the ledger ends with the pod, the command sends it to everyone."
+        "Kubernetes may retry this Job; after that you must send it yourself. "
+        "This deployment keeps no lasting ledger, so the command sends to everyone again."
     )

@@ -1,4 +1,4 @@
-"""Who is told of a failure, in which words, and that nobody is told twice."""
+"""Who is told of a failure, and that nobody is told twice."""
 
 import asyncio
 import logging
@@ -6,56 +6,51 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
-from ..channels.interface import Channel
+from ..channels.interface import Channel, addresses
+from ..config.kubernetes import rerun_command
+from ..config.loader import LoadedSettings
+from ..config.schedule import Options
+from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
 from ..domain.window import Window
-from ..errors import LedgerError
+from ..errors import DeliveryError, LedgerError
 from ..ledger.claim import Claim
-from ..message.alert import Failure
-from ..message.alert import alert as write_alert
-from ..message.alert import all_clear as write_all_clear
-from .deliver import healthiest_first, send_alert
+from ..message.alert import Failure, recovery, render, render_all_clear
+from ..runtime.redaction import Redaction
 
 logger = logging.getLogger(__name__)
 AlertResult = Literal["now", "before", "nobody"]
-NOTE_LIMIT = 5.0
-"""Seconds for noting an alert: it must fit into the grace period after SIGTERM."""
 
 
 class Alerts:
-    """Raises alerts through `channels`.
+    """Sends alerts through `channels`, whose settings are whole even where others are not.
 
-    `command` writes the command that sends a window; `recovery_note` says whether that happens by itself,
-    `settled_note` the same of what was refused or went without its workbook. `everyone` names those who are owed a
-    window that nobody has got yet, `redact` takes out secrets.
-    `muted` tells whether the operator is at the terminal and nobody else is to be told.
-    `known` are causes that were told of in this run; None where each window is told of by itself.
-    `knows_of_stop` is set once a stop has been dealt with.
+    `muted`: nobody is to be told, for it is a dry run or the operator at the terminal stopped the run.
+    `stop_is_told`: a stop by SIGTERM has been dealt with for the window at hand.
+    Of many windows that fail of one cause, one alert is sent; the table at the end names them all.
     """
 
     def __init__(
         self,
         channels: Sequence[Channel],
-        *,
-        redact: Callable[[str], str],
-        command: Callable[[Window], str],
-        recovery_note: str,
-        settled_note: str,
-        everyone: Sequence[str],
+        options: Options,
+        loaded: LoadedSettings,
+        redaction: Redaction,
         clock: Callable[[], datetime],
-        muted: Callable[[], bool],
-        known: set[str] | None,
+        timeouts: Timeouts,
     ) -> None:
         self._channels = channels
-        self._redact = redact
-        self._command = command
-        self._recovery_note = recovery_note
-        self._settled_note = settled_note
-        self._everyone = everyone
-        self.knows_of_stop = False
+        self._until_now = options.until_now
+        self._settings = loaded.report
+        self._redaction = redaction
         self._clock = clock
-        self._muted = muted
-        self._known = known
+        self._timeouts = timeouts
+        everyone = [f"{channel} to {recipient}" for channel, recipient in addresses(channels)]
+        self._everyone = ["everyone"] if loaded.problems else everyone
+        self._is_backfill = bool(options.count or (loaded.report and loaded.report.report_count))
+        self._told: set[str] = set()
+        self.muted = options.dry_run
+        self.stop_is_told = False
 
     async def send(
         self,
@@ -64,58 +59,99 @@ class Alerts:
         *,
         claim: Claim | None = None,
         outcomes: Sequence[Outcome] = (),
-        owed: Sequence[str] | None = None,
     ) -> AlertResult:
-        """Alert of `failures`, unless somebody was told of them before; only what somebody took counts as told."""
+        """Alert of `failures`, unless somebody was told of them before; only what a channel took counts as told."""
         causes = [failure.cause for failure in failures]
-        if self._muted():
+        if self.muted:
             logger.info("Nobody else is told of it")
             return "nobody"
-        if (claim and not claim.is_new(causes)) or (self._known is not None and self._known.issuperset(causes)):
+        if (claim and not claim.is_new(causes)) or (self._is_backfill and self._told.issuperset(causes)):
             logger.info("Alerted of this before; nobody is told again")
             return "before"
-        text = write_alert(
-            window,
-            failures,
-            owed=self._owed(outcomes, claim) if owed is None else owed,
-            recovery_note=self._outlook_for(outcomes) if window else "",
-            command=self._command(window) if window else None,
-        )
-        taken = await send_alert(self._redact(text), self._clock(), healthiest_first(self._channels, outcomes))
-        if taken and self._known is not None:
-            self._known.update(causes)
-        if taken and claim:
+        text = self._text(window, failures, claim, outcomes)
+        if not await self._send(text, _healthiest_first(self._channels, outcomes)):
+            return "nobody"
+        self._told.update(causes)
+        if claim:
             await self._noted(claim.note_alert(causes))
-        return "now" if taken else "nobody"
+        return "now"
 
     async def all_clear(self, window: Window, claim: Claim) -> None:
         """Tell whoever was alerted of `window` that all is well, once."""
         if not claim.wants_all_clear:
             return
-        text = self._redact(write_all_clear(window, skipped=claim.record.is_skipped))
-        if await send_alert(text, self._clock(), healthiest_first(self._channels)):
+        text = render_all_clear(window, skipped=claim.record.is_skipped)
+        if await self._send(text, _healthiest_first(self._channels)):
             await self._noted(claim.note_all_clear())
 
-    def _outlook_for(self, outcomes: Sequence[Outcome]) -> str:
-        """Say what comes of those who lack the report; without outcomes, of everyone."""
-        states = {outcome.state for outcome in outcomes if not outcome.delivered} or {"failed"}
-        sentences = [self._recovery_note] if "failed" in states else []
-        sentences += [self._settled_note] if states - {"failed"} else []
-        return " ".join(dict.fromkeys(sentences))
+    def _text(
+        self, window: Window | None, failures: Sequence[Failure], claim: Claim | None, outcomes: Sequence[Outcome]
+    ) -> str:
+        if window is None or self._settings is None:
+            return render(window, failures, owed=self._everyone if window else ())
+        lacking = [outcome for outcome in outcomes if not outcome.delivered]
+        return render(
+            window,
+            failures,
+            owed=self._owed(claim, lacking),
+            recovery=recovery(
+                self._settings,
+                owed=not outcomes or any(outcome.state == "failed" for outcome in lacking),
+                settled=any(outcome.state != "failed" for outcome in lacking),
+            ),
+            command=rerun_command(window, self._settings, until_now=self._until_now),
+        )
 
-    def _owed(self, outcomes: Sequence[Outcome], claim: Claim | None) -> list[str]:
-        if outcomes:
-            return [f"{outcome.channel} to {outcome.recipient}" for outcome in outcomes if not outcome.delivered]
+    def _owed(self, claim: Claim | None, lacking: Sequence[Outcome]) -> list[str]:
+        if lacking:
+            return [f"{outcome.channel} to {outcome.recipient}" for outcome in lacking]
         if claim and claim.record.entries:
-            lacking = [entry for entry in claim.record.entries if entry.state not in ("delivered", "skipped")]
-            return [f"{entry.channel} to {entry.recipient}" for entry in lacking]
+            entries = [entry for entry in claim.record.entries if entry.state not in ("delivered", "skipped")]
+            return [f"{entry.channel} to {entry.recipient}" for entry in entries]
         return [*self._everyone]
 
-    @staticmethod
-    async def _noted(saving: Awaitable[None]) -> None:
+    async def _send(self, text: str, channels: Sequence[Channel]) -> bool:
+        """Send `text` through the first channel that takes it; tell whether one did, and never raise."""
+        text = self._redaction(text)
+        for channel in channels:
+            if await self._is_taken(text, channel):
+                return True
+        extra = {"event": "nobody_alerted"}
+        if channels:
+            logger.error("Nobody could be alerted; this log is the only word of it:\n%s", text, extra=extra)
+        else:  # what it is about was logged before
+            logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
+        return False
+
+    async def _is_taken(self, text: str, channel: Channel) -> bool:
+        extra = {"event": "alert_failed", "channel": channel.name}
         try:
-            async with asyncio.timeout(NOTE_LIMIT):
+            async with asyncio.timeout(self._timeouts.alert):
+                await channel.alert(text, self._clock())
+        except DeliveryError as error:
+            logger.error("The alert could not be sent by %s: %s", channel.name, error, extra=extra)
+        except TimeoutError:
+            limit = self._timeouts.alert
+            logger.error("The alert could not be sent by %s within %.0f s", channel.name, limit, extra=extra)
+        except Exception:  # what the alert is about matters more
+            logger.exception("The alert could not be sent by %s", channel.name, extra=extra)
+        else:
+            logger.info("Alert sent by %s", channel.name, extra={"event": "alerted", "channel": channel.name})
+            return True
+        return False
+
+    async def _noted(self, saving: Awaitable[None]) -> None:
+        extra = {"event": "ledger_failed"}
+        try:
+            async with asyncio.timeout(self._timeouts.alert_note):
                 await saving
-        except (LedgerError, TimeoutError) as error:  # rather told twice than not at all
-            extra = {"event": "ledger_failed"}
-            logger.warning("That somebody was told could not be noted: %s", error or "it took too long", extra=extra)
+        except LedgerError as error:  # rather told twice than not at all
+            logger.warning("The alert could not be noted: %s", error, extra=extra)
+        except TimeoutError:
+            logger.warning("The alert could not be noted: the ledger did not answer in time", extra=extra)
+
+
+def _healthiest_first(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Channel]:
+    """Order channels for an alert: those without a failed outcome first, then Telegram before email."""
+    failed = {outcome.channel for outcome in outcomes if not outcome.delivered}
+    return sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))

@@ -3,15 +3,13 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from msgspec import Struct
-
-from ..config.loader import Settings
+from ..config.settings import SupabaseSettings
+from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window, to_compare_with
 from ..errors import RowsMissingError, TimeLimitError
@@ -21,114 +19,104 @@ from ..message.report import Report
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
-from ..supabase.analyses import AnalysesTable
-from ..supabase.storage import Shelf, Storage
+from ..supabase.storage import Shelf
 from ..workbook.writer import WorkbookWriter, translated
+from .services import Services
 
 logger = logging.getLogger(__name__)
-COMPARISON_LIMIT = 3.0
-"""Seconds that counting the window before may take; the report matters more."""
 
 
-class Builder(Struct, frozen=True, kw_only=True):
-    """Builds the reports of a run; `storage` takes what is too large for a channel."""
+@asynccontextmanager
+async def built_report(
+    services: Services, request: WindowRequest, resent: int, policy: RetryPolicy
+) -> AsyncIterator[tuple[Report | None, int]]:
+    """Read the window into a report for the block; return it with the number of its rows.
 
-    settings: Settings
-    table: AnalysesTable
-    storage: Storage | None
-    policy: RetryPolicy
-    clock: Callable[[], datetime]
-
-    @asynccontextmanager
-    async def build(
-        self, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
-    ) -> AsyncIterator[tuple[Report | None, Summary]]:
-        """Read the window into a report, None of it if it is empty and to be skipped; `resent` counts its resends.
-
-        Its workbook is in a folder of its own, so that no other run can replace it before it is sent; the folder is
-        removed at the end of the block.
-        Raise TimeLimitError when the deadline has passed, SourceError or WorkbookError for what they say.
-        """
-        report_dir = self.settings.report.report_dir
-        with ExitStack() as stack:
-            with translated(f"{report_dir}"):
-                folder = stack.enter_context(private_folder(report_dir, self.clock()))
-            try:
-                async with asyncio.timeout_at(self.policy.deadline):
-                    built = await self._build_whole(folder, window, resent=resent, late=late, remarks=remarks)
-            except TimeoutError:
-                raise TimeLimitError(self.settings.report.report_time_limit) from None
-            yield built
-
-    async def _build_whole(
-        self, folder: Path, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
-    ) -> tuple[Report | None, Summary]:
-        """Read the window into a workbook; where rows were missing, count and read once more."""
+    None in place of a report that is empty and to be skipped. `resent` counts the window's resends. The workbook is in
+    a folder of its own, so that no other run can replace it before it is sent.
+    Raise TimeLimitError when the deadline has passed, SourceError or WorkbookError for what they say.
+    """
+    report_dir = services.settings.report.report_dir
+    with ExitStack() as stack:
+        with translated(f"{report_dir}"):
+            folder = stack.enter_context(private_folder(report_dir, services.run.clock()))
         try:
-            return await self._build(folder, window, resent=resent, late=late, remarks=remarks)
-        except RowsMissingError as error:
-            extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
-            logger.warning(
-                "Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra
-            )
-            return await self._build(folder, window, resent=resent, late=late, remarks=remarks)
+            async with asyncio.timeout_at(policy.deadline):
+                built = await _build_whole(services, request, folder, resent, policy)
+        except TimeoutError:
+            raise TimeLimitError(services.settings.report.report_time_limit) from None
+        yield built
 
-    async def _build(
-        self, folder: Path, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
-    ) -> tuple[Report | None, Summary]:
-        """Read the window into a workbook; there is no report of an empty one that is to be skipped."""
-        summary, began = Summary(), self.clock()
-        with WorkbookWriter(window) as workbook:
-            async with aclosing(self.table.pages(window)) as pages:
-                with rows_bar() as advance:
-                    async for page in pages:
-                        workbook.add(page.rows)
-                        summary.add(page.rows)
-                        advance(len(page.rows), page.counted)
-            if not summary.rows and self.settings.report.report_when_empty == "skip":
-                return None, summary
-            before = await self._counted_before(window)
-            created = self.clock()
-            attachment = workbook.save(
-                folder,
-                summary,
-                table=self.settings.supabase.supabase_table,
-                generated=created,
-                remarks=remarks,
-            )
-        with translated(attachment.name):
-            kept = put_in_place(attachment, self.settings.report.report_dir)
-        figures = {"rows": summary.rows, "bytes": attachment.stat().st_size}
-        seconds = (created - began).total_seconds()
-        extra = {"event": "built", "seconds": seconds, **figures}
-        logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
-        content = describe(window, summary, late=late, remarks=remarks, before=before)
-        identity = self._identity(window)
-        delivery = f"{identity}.resend.{resent}" if resent else identity
-        report = Report(
-            window=window,
-            identity=delivery,
-            repeats=identity if resent else "",
-            created=created,
-            attachment=attachment,
-            stored=Shelf(self.storage, attachment, delivery) if self.storage else None,
-            worded=cache(lambda file: message.worded(file, content, window)),
-        )
-        return report, summary
 
-    async def _counted_before(self, window: Window) -> int | None:
-        """Count the window before, to compare with; None if that can't be content soon."""
-        earlier = to_compare_with(window)
-        try:
-            async with asyncio.timeout(min(COMPARISON_LIMIT, self.policy.left() / 2)):
-                return await self.table.count(earlier.start, earlier.end)
-        except Exception as error:  # a report without its comparison is still the report
-            logger.info("%s is not compared with: %s", earlier.label(), error or "counting took too long")
-            return None
+async def _build_whole(
+    services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy
+) -> tuple[Report | None, int]:
+    """Build the report; where rows were missing, count and read once more."""
+    try:
+        return await _build(services, request, folder, resent, policy)
+    except RowsMissingError as error:
+        extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
+        logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra)
+        return await _build(services, request, folder, resent, policy)
 
-    def _identity(self, window: Window) -> str:
-        """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
-        supabase = self.settings.supabase
-        source = f"{supabase.supabase_url} {supabase.supabase_table} {window.end.isoformat()}"
-        digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-        return f"report.{window.template}.{window.start:%Y%m%dT%H%M%SZ}.{digest}"
+
+async def _build(
+    services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy
+) -> tuple[Report | None, int]:
+    settings, window, began = services.settings, request.window, services.run.clock()
+    with WorkbookWriter(window) as workbook:
+        summary = await _read_rows(services, window, workbook, policy)
+        if not summary.rows and settings.report.report_when_empty == "skip":
+            return None, 0
+        before = await _count_before(services, window, policy)
+        created = services.run.clock()
+        table = settings.supabase.supabase_table
+        path = workbook.save(folder, summary, table=table, generated=created, remarks=request.remarks)
+    with translated(path.name):
+        kept = put_in_place(path, settings.report.report_dir)
+    content = describe(window, summary, late=request.is_late, remarks=request.remarks, before=before)
+    identity = _identity(settings.supabase, window)
+    delivery = f"{identity}.resend.{resent}" if resent else identity
+    report = Report(
+        window=window,
+        identity=delivery,
+        repeats=identity if resent else "",
+        created=created,
+        attachment=path,
+        stored=Shelf(services.storage, path, delivery, policy) if services.storage else None,
+        worded=cache(lambda file: message.worded(file, content, window)),
+    )
+    seconds = (created - began).total_seconds()
+    extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": report.file.size}
+    logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
+    return report, summary.rows
+
+
+async def _read_rows(services: Services, window: Window, workbook: WorkbookWriter, policy: RetryPolicy) -> Summary:
+    """Read the rows page by page into the workbook, and fold them into figures."""
+    summary = Summary()
+    async with aclosing(services.table.pages(window, policy)) as pages:
+        with rows_bar() as advance:
+            async for page in pages:
+                workbook.add(page.rows)
+                summary.add(page.rows)
+                advance(len(page.rows), page.counted)
+    return summary
+
+
+async def _count_before(services: Services, window: Window, policy: RetryPolicy) -> int | None:
+    """Count the window before, to compare with; None if it can't be counted soon."""
+    earlier = to_compare_with(window)
+    try:
+        async with asyncio.timeout(min(services.run.timeouts.comparison, policy.left() / 2)):
+            return await services.table.count(earlier.start, earlier.end)
+    except Exception as error:  # a report without its comparison is still the report
+        logger.info("%s is not compared with: %s", earlier.label(), error or "counting took too long")
+        return None
+
+
+def _identity(settings: SupabaseSettings, window: Window) -> str:
+    """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
+    source = f"{settings.supabase_url} {settings.supabase_table} {window.end.isoformat()}"
+    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+    return f"report.{window.template}.{window.start:%Y%m%dT%H%M%SZ}.{digest}"

@@ -1,82 +1,109 @@
-"""The windows before this one: the missed ones are made good, rows that came late are told of."""
+"""The run's own window, then those before it: missed ones are sent, late rows and lost hours are told of."""
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
 
 from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.kubernetes import rerun_command
+from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import LedgerError, ReportError
+from ..errors import LedgerError, Problem, ReportError
 from ..ledger.history import History, as_ranges, read_history
-from ..ledger.interface import Ledger
 from ..message.alert import Failure
+from ..runtime.retry import RetryPolicy
 from .late_rows import find_late_rows, note_late_rows
-from .report_window import Producer, Result
+from .report_window import report_window
+from .services import Services
 
 logger = logging.getLogger(__name__)
 RANGES_TOLD = 8
 """Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
 
 
-async def produce_with_catch_up(producer: Producer, window: Window, *, resend: bool) -> Result:
-    """Report the present window first, then make good what was missed, oldest first, while time lasts.
+async def report_with_catch_up(services: Services, window: Window, *, resend: bool) -> Result:
+    """Report the run's own window first, then those that were missed, oldest first, while time lasts.
 
-    Return the present one's result with the exit code of all: a missed window that fails again for a cause
-    told before doesn't change that.
+    Return the own one's result with the exit code of all: a missed window that fails again for a cause told before
+    doesn't change that.
     """
-    history = await _history_or_none(producer, window)
-    late = await find_late_rows(history, producer.table) if history else []
-    for one in late:
-        extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
-        logger.warning("%s To send it again: %s", one.remark, producer.again(one.window), extra=extra)
-    remarks = [one.remark for one in late]
-    watermark = history.watermark() if history else None
-    result = await producer.produce(window, trigger="scheduled", resend=resend, remarks=remarks, watermark=watermark)
-    code = result.code
+    policy = services.policy()
+    history = await _history_or_none(services, window, policy)
     if history is None:
-        return result
+        return await report_window(services, WindowRequest(window=window, trigger="scheduled", resend=resend), policy)
+    late = await find_late_rows(history, services)
+    for one in late:
+        command = rerun_command(one.window, services.settings.report, resend=True)
+        extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
+        logger.warning("%s To send it again: %s", one.remark, command, extra=extra)
+    request = WindowRequest(
+        window=window,
+        trigger="scheduled",
+        resend=resend,
+        remarks=[one.remark for one in late],
+        watermark=history.watermark(),
+    )
+    result = await report_window(services, request, policy)
     if result.sent:
-        await note_late_rows(producer.ledger, late)
-    for missed in history.missed():
-        if not producer.policy.allows(0):
-            extra = {"event": "postponed", "window": as_option(missed)}
-            logger.warning("No time is left for %s; the next run makes it good", missed.label(), extra=extra)
-            break
-        made_good = await producer.produce(missed, trigger="catch_up")
-        code = code if made_good.known else max(code, made_good.code)
-    unreadable = await _tell_of_unreadable(producer, history)
-    told = [*unreadable, *await _tell_of_out_of_reach(producer, history.out_of_reach())]
-    if told:
-        await _note_told(producer.ledger, window, history.watermark(told), unreadable)
-    code = max(code, 1 if history.unreadable() else 0)
-    why = result.why or ("An earlier window failed; its own line in the log says why." if code else "")
-    return replace(result, code=code, why=why)
+        await note_late_rows(late, services, policy)
+    code = max(result.code, await _catch_up(services, history, policy), await _tell(services, history, window, policy))
+    earlier = Problem(key="earlier_window", reason="An earlier window failed.", remedy="The log says which, and why.")
+    return replace(result, code=code, problem=result.problem or (earlier if code else None))
 
 
-async def _history_or_none(producer: Producer, window: Window) -> History | None:
+async def _history_or_none(services: Services, window: Window, policy: RetryPolicy) -> History | None:
+    reach, present = services.settings.report.report_catch_up, addresses(services.channels)
     try:
-        reach, present = producer.settings.report.report_catch_up, addresses(producer.channels)
-        return await read_history(producer.ledger, window, reach, present)
+        return await read_history(services.ledger, window, reach, present, policy)
     except ReportError as error:
-        logger.warning("What was missed before can't be told: %s", error, extra={"event": "ledger_failed"})
+        logger.warning("Missed windows could not be looked for. %s", error, extra={"event": "ledger_failed"})
         return None
 
 
-async def _tell_of_unreadable(producer: Producer, history: History) -> list[Window]:
-    """Alert of records that cannot be read; return their windows if somebody was told."""
+async def _catch_up(services: Services, history: History, policy: RetryPolicy) -> int:
+    """Report the windows that were missed; return the exit code of those whose failure is news."""
+    code = 0
+    for missed in history.missed():
+        if not policy.allows(0):
+            extra = {"event": "postponed", "window": as_option(missed)}
+            logger.warning("No time is left for %s; the next run sends it", missed.label(), extra=extra)
+            break
+        result = await report_window(services, WindowRequest(window=missed, trigger="catch_up"), policy)
+        code = max(code, 0 if result.known else result.code)
+    return code
+
+
+async def _tell(services: Services, history: History, window: Window, policy: RetryPolicy) -> int:
+    """Alert of what no run will send by itself, and note in the record of `window` what somebody was told of.
+
+    Return 1 if the ledger has a record that can't be read and of which nobody had been told.
+    """
+    unreadable = await _tell_of_unreadable(services, history)
+    told = [*unreadable, *await _tell_of_out_of_reach(services, history.out_of_reach())]
+    if told:
+        try:
+            async with services.ledger.claim(window, policy) as claim:
+                claim.record.watermark = history.watermark(told)
+                claim.record.unreadable += [one.start for one in unreadable]
+                await claim.save()
+        except LedgerError as error:
+            logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
+    return 1 if history.unreadable() else 0
+
+
+async def _tell_of_unreadable(services: Services, history: History) -> list[Window]:
+    """Alert of records that can't be read; return their windows if somebody was told."""
     found = history.unreadable()
-    failures = [Failure(what=f"the ledger, {window.label()}", why=str(error)) for window, error in found]
+    failures = [Failure(what=f"the ledger, {window.label()}", problem=error.problem) for window, error in found]
     for failure in failures:
-        logger.error("%s", failure.why, extra={"event": "ledger_failed"})
-    taken = found and await producer.alerts.send(None, failures, owed=()) == "now"
+        logger.error("%s", failure.problem, extra={"event": "ledger_failed"})
+    taken = found and await services.alerts.send(None, failures) == "now"
     return [window for window, _ in found] if taken else []
 
 
-async def _tell_of_out_of_reach(producer: Producer, windows: Sequence[Window]) -> list[Window]:
-    """Alert of windows that no run will send by itself, with a command for each range; return those told of.
+async def _tell_of_out_of_reach(services: Services, windows: Sequence[Window]) -> list[Window]:
+    """Alert of windows further back than catch-up reaches, with a command for each range; return those told of.
 
     What does not fit into one alert is left to the next run.
     """
@@ -84,22 +111,12 @@ async def _tell_of_out_of_reach(producer: Producer, windows: Sequence[Window]) -
     if not ranges:
         return []
     named = [window for one in ranges for window in one]
-    commands = [rerun_command(one[0], producer.settings.report, count=len(one)) for one in ranges]
-    listed = [
-        f"{one[0].label()}, {len(one)} in a row:\n{command}" for one, command in zip(ranges, commands, strict=True)
-    ]
-    why = "They are further back than REPORT_CATCH_UP reaches, so no run will send them by itself. To send them, run:"
+    commands = [rerun_command(one[0], services.settings.report, count=len(one)) for one in ranges]
+    listed = [f"{one[0].label()}, {len(one)} in a row:\n{line}" for one, line in zip(ranges, commands, strict=True)]
+    problem = Problem(
+        key=f"out_of_reach.{as_option(named[0])}",
+        reason="They are further back than REPORT_CATCH_UP reaches, so no run will send them by itself.",
+        remedy="\n".join(["To send them, run:", *listed]),
+    )
     what = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}"
-    failure = Failure(what=what, why="\n".join([why, *listed]))
-    return named if await producer.alerts.send(None, [failure], owed=()) == "now" else []
-
-
-async def _note_told(ledger: Ledger, window: Window, watermark: datetime, unreadable: Sequence[Window]) -> None:
-    """Remember in the record of the run's own `window` what somebody was told of."""
-    try:
-        async with ledger.claim(window) as claim:
-            claim.record.watermark = watermark
-            claim.record.unreadable += [one.start for one in unreadable]
-            await claim.save()
-    except LedgerError as error:
-        logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
+    return named if await services.alerts.send(None, [Failure(what=what, problem=problem)]) == "now" else []

@@ -9,14 +9,13 @@ from msgspec import Struct
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, SourceError
 from ..ledger.history import History
-from ..ledger.interface import Ledger
 from ..ledger.record import Record
 from ..phrases import english as phrases
+from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
+from .services import Services
 
 logger = logging.getLogger(__name__)
-COUNT_LIMIT = 30.0
-"""Seconds that looking for late rows may take; the present report matters more."""
 
 
 class LateRows(Struct, frozen=True, kw_only=True):
@@ -32,18 +31,18 @@ class LateRows(Struct, frozen=True, kw_only=True):
         return phrases.late_rows(self.window, self.more, skipped=self.skipped)
 
 
-async def find_late_rows(history: History, table: AnalysesTable) -> list[LateRows]:
-    """Find delivered windows that have more rows now and of which nobody was told; quietly none if it can't be told.
+async def find_late_rows(history: History, services: Services) -> list[LateRows]:
+    """Find delivered windows that have more rows now and of which nobody was told; none if it can't be told soon.
 
     One counted query answers for all that lie side by side; only where it differs is each window counted.
     """
     found = []
     try:
-        async with asyncio.timeout(COUNT_LIMIT):
+        async with asyncio.timeout(services.run.timeouts.late_rows):
             for delivered in history.delivered():
-                total = await table.count(delivered[0][0].start, delivered[-1][0].end)
+                total = await services.table.count(delivered[0][0].start, delivered[-1][0].end)
                 if total != sum((record.rows or 0) + record.late_rows for _, record in delivered):
-                    found += await _each_counted(delivered, table)
+                    found += await _each_counted(delivered, services.table)
     except (SourceError, TimeoutError) as error:
         logger.info("Rows that came late were not looked for: %s", error or "counting took too long")
         return []
@@ -61,11 +60,11 @@ async def _each_counted(delivered: Sequence[tuple[Window, Record]], table: Analy
     return found
 
 
-async def note_late_rows(ledger: Ledger, late: Sequence[LateRows]) -> None:
+async def note_late_rows(late: Sequence[LateRows], services: Services, policy: RetryPolicy) -> None:
     """Remember what was told, so that it is told once a change."""
     for one in late:
         try:
-            async with ledger.claim(one.window) as claim:
+            async with services.ledger.claim(one.window, policy) as claim:
                 claim.record.late_rows = one.more
                 await claim.save()
         except LedgerError as error:

@@ -2,176 +2,137 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from ..channels.interface import Channel, addresses
-from ..config.loader import Settings
+from ..channels.interface import addresses
+from ..config.kubernetes import rerun_command
 from ..domain.outcome import Outcome
+from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import LedgerError, ReportError, TimeLimitError
+from ..errors import LedgerError, Problem, ReportError, TimeLimitError, broken_down
 from ..ledger.claim import Claim
-from ..ledger.interface import Ledger
-from ..ledger.record import Trigger
 from ..message.alert import STOPPED, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
-from ..supabase.analyses import AnalysesTable
-from .alerts import Alerts
-from .build import Builder
+from .build import built_report
 from .deliver import deliver
+from .services import Services
 
 logger = logging.getLogger(__name__)
 
 
-class Result(Struct, frozen=True, kw_only=True):
-    """How one window, or a whole run, went: its exit code, in words, and `why` it failed if it did.
+async def report_window(services: Services, request: WindowRequest, policy: RetryPolicy) -> Result:
+    """Report a window to those to whom the run sends it; log and alert whatever fails."""
+    window_in_hand.set(as_option(request.window))
+    try:
+        async with services.ledger.claim(request.window, policy) as claim:
+            try:
+                result = await _claimed(services, request, claim, policy)
+            except asyncio.CancelledError:
+                await _stopped(services, request.window, claim)
+                raise
+            except Exception as error:
+                result = await _failed(services, request, error, claim)
+    except LedgerError as error:  # it can't be claimed
+        result = await _failed(services, request, error, None)
+    return replace(result, window=as_option(request.window))
 
-    `sent` tells whether anything was sent, `known` whether its failure was told of before; `window` is its start,
-    `rows` are those it had, `bytes` those of its workbook.
-    """
 
-    code: int
-    sent: bool = False
-    known: bool = False
-    words: str = ""
-    why: str = ""
-    window: str | None = None
-    rows: int | None = None
-    bytes: int | None = None
+async def _claimed(services: Services, request: WindowRequest, claim: Claim, policy: RetryPolicy) -> Result:
+    resend_by = services.resender if request.resend else ""
+    present = addresses(services.channels)
+    await claim.open_for(present, request.trigger, resend_by=resend_by, watermark=request.watermark)
+    if not claim.owes_anybody:
+        return _delivered_before(services, request.window, claim)
+    async with built_report(services, request, claim.record.resent, policy) as (report, rows):
+        if report is None:
+            return await _skip(services, request.window, claim)
+        claim.record.rows, claim.record.late_rows = rows, 0  # saved with the first sending
+        outcomes = await deliver(report, services.channels, claim, policy, services.run.timeouts.send)
+        result = await _conclude(services, request.window, claim, outcomes)
+        if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
+            take_away(report.attachment, services.settings.report.report_dir)
+        return replace(result, rows=rows, bytes=report.file.size)
 
 
-class Producer(Struct, frozen=True, kw_only=True):
-    """Makes and delivers the reports of a run, with what the run was composed of."""
+def _delivered_before(services: Services, window: Window, claim: Claim) -> Result:
+    end = "skipped before, because it had no rows" if claim.record.is_skipped else "delivered before"
+    command = rerun_command(window, services.settings.report, resend=True)
+    extra = {"event": "delivered_before"}
+    logger.info("%s was %s. To send it again: %s", window.label(), end, command, extra=extra)
+    for entry in claim.record.entries:
+        extra |= {"channel": entry.channel, "recipient": entry.recipient}
+        logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at, extra=extra)
+    words = "skipped before" if claim.record.is_skipped else "delivered before"
+    return Result(code=0, words=words, rows=claim.record.rows)
 
-    settings: Settings
-    table: AnalysesTable
-    builder: Builder
-    ledger: Ledger
-    channels: Sequence[Channel]
-    alerts: Alerts
-    policy: RetryPolicy
-    clock: Callable[[], datetime]
-    again: Callable[[Window], str]
-    resender: str
 
-    async def produce(
-        self,
-        window: Window,
-        *,
-        trigger: Trigger = "manual",
-        resend: bool = False,
-        remarks: Sequence[str] = (),
-        watermark: datetime | None = None,
-    ) -> Result:
-        """Report `window` to those to whom a run of this `trigger` sends it; log and alert whatever fails.
+async def _skip(services: Services, window: Window, claim: Claim) -> Result:
+    await claim.skip()
+    logger.info("%s: skipped: no rows", window.label(), extra={"event": "skipped"})
+    await _all_clear(services, window, claim)
+    return Result(code=0, words="skipped: no rows", rows=0)
 
-        `watermark` is noted in the window's record.
-        """
-        window_in_hand.set(as_option(window))
-        result = await self._produce(window, trigger, resend=resend, remarks=remarks, watermark=watermark)
-        return replace(result, window=as_option(window))
 
-    async def _produce(
-        self, window: Window, trigger: Trigger, *, resend: bool, remarks: Sequence[str], watermark: datetime | None
-    ) -> Result:
-        late = trigger == "catch_up"
-        try:
-            async with self.ledger.claim(window) as claim:
-                try:
-                    resend_by = self.resender if resend else ""
-                    await claim.open_for(addresses(self.channels), trigger, resend_by=resend_by, watermark=watermark)
-                    return await self._claimed(window, claim, late=late, remarks=remarks)
-                except asyncio.CancelledError:
-                    await self._stopped(window, claim)
-                    raise
-                except TimeLimitError as error:
-                    if late:
-                        logger.warning("%s The next run makes it good.", error, extra={"event": "postponed"})
-                        return Result(code=1, known=True, words=f"failed: {error.stage}", why=str(error))
-                    return await self._failed(window, error.stage, str(error), claim)
-                except ReportError as error:
-                    return await self._failed(window, error.stage, str(error), claim)
-                except Exception as error:
-                    logger.exception("The run broke down", extra={"event": "broke_down"})
-                    why = f"It broke down ({type(error).__name__}: {error}). Read the log, then run this window again."
-                    return await self._failed(window, "the run", why, claim)
-        except LedgerError as error:
-            return await self._failed(window, error.stage, str(error), None)
+async def _conclude(services: Services, window: Window, claim: Claim, outcomes: Sequence[Outcome]) -> Result:
+    failed = [outcome for outcome in outcomes if not outcome.delivered]
+    done = f"{len(outcomes) - len(failed)} of {len(outcomes)}"
+    words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
+    logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
+    if notices := [Failure(what="nothing yet", problem=one.notice) for one in outcomes if one.notice]:
+        await services.alerts.send(None, notices)
+    if not failed:
+        await _all_clear(services, window, claim)
+        return Result(code=0, words=words, sent=True)
+    told = await services.alerts.send(window, _failures(failed), claim=claim, outcomes=outcomes)
+    sent = len(failed) < len(outcomes)
+    return Result(code=1, words=words, problem=failed[0].problem, sent=sent, known=told == "before")
 
-    async def _claimed(self, window: Window, claim: Claim, *, late: bool, remarks: Sequence[str]) -> Result:
-        if not any(claim.owed(channel.name) for channel in self.channels):
-            self._log_delivered_before(window, claim)
-            words = "skipped before" if claim.record.is_skipped else "delivered before"
-            return Result(code=0, words=words, rows=claim.record.rows)
-        building = self.builder.build(window, resent=claim.record.resent, late=late, remarks=remarks)
-        async with building as (report, summary):
-            if report is None:
-                return await self._skip(window, claim)
-            claim.record.rows, claim.record.late_rows = summary.rows, 0  # saved with the first sending
-            size = report.attachment.stat().st_size
-            outcomes = await deliver(report, self.channels, claim, self.policy)
-            result = replace(await self._conclude(window, claim, outcomes), rows=summary.rows, bytes=size)
-            if late and result.code == 0:  # nobody looks for it; the present window's stays
-                take_away(report.attachment, self.settings.report.report_dir)
-            return result
 
-    async def _conclude(self, window: Window, claim: Claim, outcomes: Sequence[Outcome]) -> Result:
-        failed = [outcome for outcome in outcomes if not outcome.delivered]
-        done = f"{len(outcomes) - len(failed)} of {len(outcomes)}"
-        words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
-        logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
-        notices = [Failure(what="nothing yet", why=outcome.notice) for outcome in outcomes if outcome.notice]
-        if notices:
-            await self.alerts.send(None, notices)
-        if failed:
-            told = await self.alerts.send(window, _failures(failed), claim=claim, outcomes=outcomes)
-            return Result(
-                code=1, sent=len(failed) < len(outcomes), known=told == "before", words=words, why=failed[0].failure
-            )
-        if claim.record.is_done(addresses(self.channels)):
-            await self.alerts.all_clear(window, claim)
-        return Result(code=0, sent=True, words=words)
+async def _all_clear(services: Services, window: Window, claim: Claim) -> None:
+    if claim.record.is_done(addresses(services.channels)):
+        await services.alerts.all_clear(window, claim)
 
-    async def _skip(self, window: Window, claim: Claim) -> Result:
-        await claim.skip()
-        logger.info("%s: skipped: no rows", window.label(), extra={"event": "skipped"})
-        if claim.record.is_done(addresses(self.channels)):
-            await self.alerts.all_clear(window, claim)
-        return Result(code=0, words="skipped: no rows", rows=0)
 
-    async def _failed(self, window: Window, stage: str, why: str, claim: Claim | None) -> Result:
-        logger.error("%s", why, extra={"event": "failed", "stage": stage})
-        told = await self.alerts.send(window, [Failure(what=stage, why=why)], claim=claim)
-        return Result(code=1, known=told == "before", words=f"failed: {stage}", why=why)
+async def _failed(services: Services, request: WindowRequest, error: Exception, claim: Claim | None) -> Result:
+    failure = describe_failure(error)
+    result = Result(code=1, words=f"failed: {failure.what}", problem=failure.problem)
+    if request.is_late and isinstance(error, TimeLimitError):
+        extra = {"event": "postponed"}
+        logger.warning("%s The next run continues with this window.", failure.problem.reason, extra=extra)
+        return replace(result, known=True)
+    told = await services.alerts.send(request.window, [failure], claim=claim)
+    return replace(result, known=told == "before")
 
-    async def _stopped(self, window: Window, claim: Claim) -> None:
-        """Tell of a run that was stopped from outside, unless its window was told of already."""
-        self.alerts.knows_of_stop = True
-        if claim.record.is_done(addresses(self.channels)):
-            end = "skipped" if claim.record.is_skipped else "delivered"
-            logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
-            return
-        logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
-        if not claim.record.alerted or claim.record.cleared:
-            await self.alerts.send(window, [STOPPED], claim=claim)
 
-    def _log_delivered_before(self, window: Window, claim: Claim) -> None:
-        end = "skipped before, for it had no rows" if claim.record.is_skipped else "delivered before"
-        extra = {"event": "delivered_before"}
-        logger.info("%s was %s. To send it again: %s", window.label(), end, self.again(window), extra=extra)
-        for entry in claim.record.entries:
-            extra |= {"channel": entry.channel, "recipient": entry.recipient}
-            logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at, extra=extra)
+def describe_failure(error: Exception) -> Failure:
+    """Log `error`, and describe it as data: what failed, and of which problem."""
+    if isinstance(error, ReportError):
+        logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
+        return Failure(what=error.stage, problem=error.problem)
+    logger.error("The run broke down", exc_info=error, extra={"event": "broke_down"})
+    return Failure(what="the run", problem=broken_down("The run", error))
+
+
+async def _stopped(services: Services, window: Window, claim: Claim) -> None:
+    """Tell of a run that was stopped from outside, unless its window was told of already."""
+    services.alerts.stop_is_told = True
+    if claim.record.is_done(addresses(services.channels)):
+        end = "skipped" if claim.record.is_skipped else "delivered"
+        logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
+        return
+    logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
+    if not claim.record.alerted or claim.record.cleared:
+        await services.alerts.send(window, [Failure(what="the run", problem=STOPPED)], claim=claim)
 
 
 def _failures(failed: Sequence[Outcome]) -> list[Failure]:
-    """Gather failed outcomes by their reason, so that a dead server is told of once."""
-    by_reason: dict[str, list[str]] = {}
+    """Gather failed outcomes by their problem, so that a dead server is told of once."""
+    by_problem: dict[Problem, list[str]] = {}
     for outcome in failed:
-        by_reason.setdefault(outcome.failure, []).append(f"{outcome.channel} to {outcome.recipient}")
-    return [Failure(what=", ".join(recipients), why=why) for why, recipients in by_reason.items()]
+        if outcome.problem:
+            by_problem.setdefault(outcome.problem, []).append(f"{outcome.channel} to {outcome.recipient}")
+    return [Failure(what=", ".join(recipients), problem=problem) for problem, recipients in by_problem.items()]

@@ -1,22 +1,26 @@
-"""What went wrong between here and a server, in words; and the one TLS context that all connections share."""
+"""What a connection failed of; and the one TLS context that all connections share."""
 
 import socket
 import ssl
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 import httpx
 from msgspec import Struct
 
 from ..errors import ReportError
 
+Kind = Literal["timed_out", "unknown_host", "not_tls", "untrusted", "refused", "broken"]
+
 
 class ConnectionFailure(Struct, frozen=True, kw_only=True):
-    """A failed connection: `reason` completes "the server … because", `remedy` is a sentence.
+    """A failed connection: `reason` is a clause about the server, `remedy` a clause that says what to do.
 
     `transient` tells whether it may be gone at the next attempt.
     """
 
+    kind: Kind
     reason: str
     remedy: str
     transient: bool = True
@@ -26,30 +30,41 @@ _FAILURES: tuple[tuple[tuple[type[BaseException], ...], ConnectionFailure], ...]
     (
         (TimeoutError, httpx.TimeoutException),
         ConnectionFailure(
-            reason="it did not answer in time", remedy="Look at the server's load and at the network between"
+            kind="timed_out",
+            reason="it did not answer in time",
+            remedy="Check the server's load and the network on the way",
         ),
     ),
     (
         (socket.gaierror,),
-        ConnectionFailure(reason="its host name is not known", remedy="Check the name, and that DNS works from here"),
+        ConnectionFailure(
+            kind="unknown_host",
+            reason="its host name is not known",
+            remedy="Check the name, and that DNS works from here",
+        ),
     ),
     (
         (ssl.SSLError,),
         ConnectionFailure(
-            reason="it does not speak TLS there",
-            remedy="Check the port, and that the address is right",
+            kind="not_tls",
+            reason="it does not speak TLS on that port",
+            remedy="Check the address and the port",
             transient=False,
         ),
     ),
     (
         (ConnectionRefusedError,),
         ConnectionFailure(
-            reason="nothing listens on that port", remedy="Check host and port, and that the server is up"
+            kind="refused",
+            reason="nothing listens on that port",
+            remedy="Check host and port, and that the server is up",
         ),
     ),
 )
-_CUT_OFF = ConnectionFailure(
-    reason="the connection broke off", remedy="Look at the server's log and at the network between"
+_BROKEN = ConnectionFailure(
+    kind="broken",
+    reason="the connection broke off",
+    remedy="Check the server's log and the network on the way",
 )
 _NO_REASONS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """Errors of TLS that tell only that the connection ended, or that data was being waited for."""
@@ -70,6 +85,7 @@ def diagnose(error: BaseException) -> ConnectionFailure:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ConnectionFailure(
+                kind="untrusted",
                 reason=f"its certificate is not trusted ({cause.verify_message.rstrip('.')})",
                 remedy="Correct the host name, or set SSL_CERT_FILE to the authority that signed it",
                 transient=False,
@@ -77,7 +93,7 @@ def diagnose(error: BaseException) -> ConnectionFailure:
     for types, found in _FAILURES:
         if any(isinstance(cause, types) for cause in causes):
             return found
-    return _CUT_OFF
+    return _BROKEN
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -94,7 +110,7 @@ AGAIN = (408, 425, 429)
 """HTTP statuses below 500 that mean "later": time-out, too early, too many (RFC 9110, 8470, 6585)."""
 
 
-def is_transient(status: int) -> bool:
+def is_transient_status(status: int) -> bool:
     """Tell whether an HTTP status may be another one at the next attempt."""
     return status in AGAIN or status >= 500
 

@@ -13,8 +13,9 @@ MACHINE_MADE = 24
 class Redaction:
     """Replaces secrets in texts, in the forms in which they turn up; `hide` tells it which."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: dict[str, str] = {}
+        self.hide(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Add `secrets` to what is replaced."""

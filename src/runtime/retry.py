@@ -1,33 +1,28 @@
-"""How long, and how often, a failure is put up with.
+"""Whatever may be well again is tried again, with growing waits, until a deadline.
 
-The only layer of retries: postgrest's own is not used, and the others have none.
+The only layer of retries: postgrest's own is not used, and the other clients have none.
 """
 
 import asyncio
 import logging
-import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from msgspec import Struct
 
-from ..errors import ReportError, meanwhile
+from ..errors import ReportError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end.
-
-    `send_limit`: seconds for one sending of a report.
-    """
+    """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end."""
 
     deadline: float
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
-    send_limit: float = math.inf
+    first_wait: float
+    longest_wait: float
 
     def waits(self) -> Iterator[float]:
         """Yield exponentially longer waits, each with jitter, so that runs do not come in step."""
@@ -55,6 +50,6 @@ async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
             if not error.transient or not policy.allows(wait):
                 raise
             extra = {"event": "retry", "stage": error.stage, "attempt": attempt}
-            logger.warning("%s Trying again in %.1f s.", meanwhile(str(error)), wait, extra=extra)
+            logger.warning("%s Retrying in %.1f s.", error.problem.reason, wait, extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")

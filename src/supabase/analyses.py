@@ -2,6 +2,8 @@
 
 Keyset paging over `(created_at, id)`: each page asks for what lies behind the last row of the one before,
 so it is the same whatever cap the server puts on a page, and a row is never repeated or stepped over.
+It also asks from that row's moment on, where the index begins to be read: the `or` of the cursor is but a filter,
+and with the window's start every page would pass by all rows before it.
 Reading ends at the first empty page; a page that is merely shorter than asked for says nothing.
 The next page is on its way while this one is worked on.
 """
@@ -39,23 +41,22 @@ class Page(Struct, frozen=True, kw_only=True):
 class AnalysesTable:
     """The table of analyses in a Supabase project."""
 
-    def __init__(self, client: PostgrestClient, name: str, policy: RetryPolicy) -> None:
+    def __init__(self, client: PostgrestClient, name: str) -> None:
         self._client = client
         self._name = name
-        self._policy = policy
 
-    async def pages(self, window: Window, page_rows: int = PAGE_ROWS) -> AsyncGenerator[Page]:
+    async def pages(self, window: Window, policy: RetryPolicy, page_rows: int = PAGE_ROWS) -> AsyncGenerator[Page]:
         """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
 
         Raise RowsMissingError at the end if fewer rows came than the server counted at the beginning,
         HiddenRowsError if an empty window may hide rows, another SourceError if the server can't be reached,
         refuses, or answers with something else than the window's rows.
         """
-        rows, counted = await self._first(window, page_rows)
+        rows, counted = await self._first(window, policy, page_rows)
         arrived = len(rows)
         # The first answer's rows and count are of one moment: when they agree there is nothing behind.
         while rows and not arrived == len(rows) == counted:
-            ahead = asyncio.create_task(self._behind(rows, window, page_rows))
+            ahead = asyncio.create_task(self._behind(rows, window, policy, page_rows))
             try:
                 # The question leaves before the rows at hand keep this thread busy.
                 await asyncio.wait([ahead], timeout=LEAVE)
@@ -70,28 +71,31 @@ class AnalysesTable:
         if arrived < counted:
             raise RowsMissingError(arrived=arrived, counted=counted, table=self._name)
         if arrived == 0 and not self._client.sees_all:
-            await self._look_for_any_row()
+            await self._look_for_any_row(policy)
 
-    async def _first(self, window: Window, page_rows: int) -> tuple[list[Analysis], int]:
-        query = self._query(window, page_rows, CountMethod.exact)
-        response, rows = await self._ask(query)
+    async def _first(self, window: Window, policy: RetryPolicy, page_rows: int) -> tuple[list[Analysis], int]:
+        query = self._query(window.start, window.end, page_rows, CountMethod.exact)
+        response, rows = await self._ask(query, policy)
         return _within(window, window.start, rows, self._name), self._total(response)
 
-    async def _behind(self, before: Sequence[Analysis], window: Window, page_rows: int) -> list[Analysis]:
+    async def _behind(
+        self, before: Sequence[Analysis], window: Window, policy: RetryPolicy, page_rows: int
+    ) -> list[Analysis]:
         """Ask for the page behind the rows `before`; raise BadAnswerError if some of them come again."""
         last = before[-1]
         at, row_id = _quoted(last.created_at.isoformat()), _quoted(last.id)
         if not row_id.isprintable() and re.search("[\ud800-\udfff]", row_id):
             raise BadAnswerError(table=self._name, came="a row whose id is no text (a lone surrogate)")
-        query = self._query(window, page_rows).or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
-        _, rows = await self._ask(query)
+        query = self._query(last.created_at, window.end, page_rows)
+        query = query.or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
+        _, rows = await self._ask(query, policy)
         if _come_again(before, rows):
             raise BadAnswerError(table=self._name, came="the same rows twice")
         return _within(window, last.created_at, rows, self._name)
 
-    async def _look_for_any_row(self) -> None:
+    async def _look_for_any_row(self, policy: RetryPolicy) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
-        _, rows = await self._ask(self._client.table(self._name).select(*COLUMNS).limit(1))
+        _, rows = await self._ask(self._client.table(self._name).select(*COLUMNS).limit(1), policy)
         if not rows:
             raise HiddenRowsError(table=self._name)
 
@@ -101,16 +105,16 @@ class AnalysesTable:
         query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
         return self._total(await self._client.answer(query, self._name))
 
-    async def probe(self, window: Window) -> int:
+    async def probe(self, window: Window, policy: RetryPolicy) -> int:
         """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
-        rows, counted = await self._first(window, 1)
+        rows, counted = await self._first(window, policy, 1)
         if not rows and not self._client.sees_all:
-            await self._look_for_any_row()
+            await self._look_for_any_row(policy)
         return counted
 
     async def plan(self, window: Window) -> str | None:
         """Return the database's plan for the first page as JSON, None where PostgREST doesn't tell (the default)."""
-        query = self._query(window, PAGE_ROWS)
+        query = self._query(window.start, window.end, PAGE_ROWS)
         query.request.headers["Accept"] = "application/vnd.pgrst.plan+json"
         try:
             response = await self._client.answer(query, self._name)
@@ -118,14 +122,16 @@ class AnalysesTable:
             return None
         return response.text if "pgrst.plan" in response.headers.get("content-type", "") else None
 
-    async def _ask(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[Analysis]]:
+    async def _ask(
+        self, query: AsyncSelectRequestBuilder, policy: RetryPolicy
+    ) -> tuple[httpx.Response, list[Analysis]]:
         """Ask until rows come, or the deadline has passed: a page that fails is asked for again from its cursor."""
 
         async def once() -> tuple[httpx.Response, list[Analysis]]:
             response = await self._client.answer(query, self._name)
             return response, read_page(response.content, self._name)
 
-        return await retry(once, self._policy)
+        return await retry(once, policy)
 
     def _total(self, response: httpx.Response) -> int:
         total = response.headers.get("content-range", "").rpartition("/")[2]
@@ -133,12 +139,14 @@ class AnalysesTable:
             raise BadAnswerError(table=self._name, came="rows without their count (no total in Content-Range)")
         return int(total)
 
-    def _query(self, window: Window, page_rows: int, count: CountMethod | None = None) -> AsyncSelectRequestBuilder:
+    def _query(
+        self, start: datetime, end: datetime, page_rows: int, count: CountMethod | None = None
+    ) -> AsyncSelectRequestBuilder:
         return (
             self._client.table(self._name)
             .select(*COLUMNS, count=count)
-            .gte("created_at", window.start.isoformat())
-            .lt("created_at", window.end.isoformat())
+            .gte("created_at", start.isoformat())
+            .lt("created_at", end.isoformat())
             .order("created_at")
             .order("id")
             .limit(page_rows)

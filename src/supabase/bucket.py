@@ -10,11 +10,10 @@ from typing import Any
 import httpx
 
 from ..errors import StorageError
-from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient, retry_after
+from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient_status, retry_after
 from .decode import excerpt
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_AGAIN = "then run this window again."
 
 
 class Bucket:
@@ -31,7 +30,9 @@ class Bucket:
         except CONNECTION_ERRORS as error:
             found = diagnose(error)
             raise StorageError(
-                f"Supabase Storage could not be asked: {found.reason}. {found.remedy}; SUPABASE_URL says where it is.",
+                f"storage.{found.kind}",
+                f"Supabase Storage could not be asked: {found.reason}.",
+                f"{found.remedy}; SUPABASE_URL says where it is.",
                 transient=found.transient,
             ) from error
         content = _object(response)
@@ -46,21 +47,35 @@ class Bucket:
         said = f"(HTTP {status}, {excerpt(words)})"
         if status in (401, 403) or "jwt" in str(content.get("error")).lower():
             return StorageError(
-                f"SUPABASE_KEY may not store in the bucket {self._name} {said}. Use a secret key, or give its role "
-                f"policies on storage.buckets (select) and storage.objects (select, insert, update), {_AGAIN}"
+                "storage.permission",
+                f"SUPABASE_KEY may not store in the bucket {self._name} {said}.",
+                "Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
+                "(select, insert, update).",
             )
         refusals = {
-            404: f"SUPABASE_KEY sees no bucket {self._name} in Supabase Storage {said}. "
-            f"Create it there, private, or correct REPORT_BUCKET, {_AGAIN}",
-            413: f"Supabase Storage takes no file of this size {said}. "
-            f"Raise the limit of the bucket or of the project, {_AGAIN}",
-            415: f"The bucket {self._name} takes no workbooks {said}. Allow {XLSX} there, {_AGAIN}",
+            404: (
+                "storage.no_such_bucket",
+                f"SUPABASE_KEY sees no bucket {self._name} in Supabase Storage {said}.",
+                "Create it there, private, or correct REPORT_BUCKET.",
+            ),
+            413: (
+                "storage.too_large",
+                f"Supabase Storage takes no file of this size {said}.",
+                "Raise the limit of the bucket or of the project.",
+            ),
+            415: (
+                "storage.type",
+                f"The bucket {self._name} takes no workbooks {said}.",
+                f"Allow the type {XLSX} there.",
+            ),
         }
         if status in refusals:
-            return StorageError(refusals[status])
+            return StorageError(*refusals[status])
         return StorageError(
-            f"Supabase Storage did not do it {said}. Look at its words and at the project's status page, {_AGAIN}",
-            transient=is_transient(status),
+            "storage.failed",
+            f"Supabase Storage did not do it {said}.",
+            "Read its words, and check the project's status page.",
+            transient=is_transient_status(status),
             retry_after=retry_after(response.headers),
         )
 
@@ -68,7 +83,9 @@ class Bucket:
 def unreadable(wanted: str) -> StorageError:
     """Say that an answer lacks what was asked for."""
     return StorageError(
-        f"Supabase Storage's answer does not say {wanted}. Check SUPABASE_URL and any proxy between, {_AGAIN}",
+        "storage.bad_answer",
+        f"Supabase Storage's answer does not say {wanted}.",
+        "Check SUPABASE_URL and any proxy on the way.",
         transient=True,
     )
 

@@ -1,4 +1,4 @@
-"""One question to Supabase's REST interface: sent once, timed, and its failures put into words."""
+"""One question to Supabase's REST interface: sent once, timed, and its failures translated."""
 
 import asyncio
 import base64
@@ -11,16 +11,11 @@ import httpx
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
 from ..config.settings import SupabaseSettings
+from ..config.timeouts import Timeouts
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
-from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient, retry_after
+from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient_status, retry_after
 from .decode import excerpt
-
-CONNECT = 10.0
-WAIT = 60.0
-"""Seconds for one wait on the server; a count of an unindexed table takes its time."""
-DEADLINE = 120.0
-"""Seconds for one whole answer; a server that drips bytes never outlasts WAIT."""
 
 _KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
 _SEES_ALL = ("a secret key", "a JWT of service_role")
@@ -29,10 +24,10 @@ _SEES_ALL = ("a secret key", "a JWT of service_role")
 class PostgrestClient:
     """A Supabase project's REST address, and the kind of the key that is used there."""
 
-    def __init__(self, client: AsyncPostgrestClient, *, key_kind: str, deadline: float) -> None:
+    def __init__(self, client: AsyncPostgrestClient, *, key_kind: str, answer_limit: float) -> None:
         self._client = client
         self.key_kind = key_kind
-        self._deadline = deadline
+        self._answer_limit = answer_limit
 
     @property
     def sees_all(self) -> bool:
@@ -45,37 +40,42 @@ class PostgrestClient:
 
     async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
         """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
-        try:
-            # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
-            async with asyncio.timeout(self._deadline):
-                response = await query.request.send(httpx.Headers())
-        except (*CONNECTION_ERRORS, TimeoutError) as error:
-            found = diagnose(error)
-            raise SourceUnreachableError(
-                f"Supabase could not be asked for the table {table}: {found.reason}. "
-                f"{found.remedy}; SUPABASE_URL says where it is asked.",
-                transient=found.transient,
-            ) from error
+        response = await self.send(query, table)
         if not response.is_success:
             raise refusal(response, table)
         return response
 
+    async def send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
+        """Send `query` and return the answer, be it a refusal; raise SourceUnreachableError if none came."""
+        try:
+            # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
+            async with asyncio.timeout(self._answer_limit):
+                return await query.request.send(httpx.Headers())
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
+            found = diagnose(error)
+            raise SourceUnreachableError(
+                f"source.{found.kind}",
+                f"Supabase could not be asked for the table {table}: {found.reason}.",
+                f"{found.remedy}; SUPABASE_URL says where it is.",
+                transient=found.transient,
+            ) from error
+
 
 @asynccontextmanager
 async def open_client(
-    settings: SupabaseSettings, tls: ssl.SSLContext, *, wait: float = WAIT, deadline: float = DEADLINE
+    settings: SupabaseSettings, tls: ssl.SSLContext, timeouts: Timeouts
 ) -> AsyncIterator[PostgrestClient]:
     """Open the project that `settings` names; its connections end with the block."""
     key = settings.supabase_key.get_secret_value()
     # A redirect is not followed: it would carry the key to another host.
-    timeout = httpx.Timeout(wait, connect=min(CONNECT, wait))
+    timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
     async with httpx.AsyncClient(verify=tls, timeout=timeout, follow_redirects=False) as session:
         client = AsyncPostgrestClient(
             f"{settings.supabase_url}/rest/v1",
             headers={"apikey": key, "Authorization": f"Bearer {key}"},
             http_client=session,
         )
-        yield PostgrestClient(client, key_kind=key_kind(key), deadline=deadline)
+        yield PostgrestClient(client, key_kind=key_kind(key), answer_limit=timeouts.supabase_answer)
 
 
 def key_kind(key: str) -> str:
@@ -95,39 +95,55 @@ def key_kind(key: str) -> str:
 def refusal(response: httpx.Response, table: str) -> SourceError:
     """Say what a status beyond 2xx means, by PostgREST's and PostgreSQL's error codes where they are given."""
     code, words = _code_and_words(response)
-    said = f"HTTP {response.status_code}" + (f", {words}" if response.content.strip() else "")
+    said = f"(HTTP {response.status_code}" + (f", {words})" if response.content.strip() else ")")
     if code == "42501":  # insufficient_privilege; before 401, which PostgREST answers for it too
         return SourceRefusedError(
-            f"SUPABASE_KEY may not read the table {table} ({said}). Grant its role select on it, or use a secret key."
+            "source.permission",
+            f"SUPABASE_KEY may not read the table {table} {said}.",
+            "Grant its role select on it, or use a secret key.",
         )
     if response.status_code == 401 or code.startswith("PGRST30"):
         return SourceRefusedError(
-            f"Supabase does not accept SUPABASE_KEY ({said}). Copy a secret key from the project's API settings."
+            "source.key",
+            f"Supabase does not accept SUPABASE_KEY {said}.",
+            "Copy a secret key from the project's API settings.",
         )
     if code == "42703":  # undefined_column
         return SourceRefusedError(
-            f"The table {table} lacks a column ({said}). It needs {', '.join(COLUMNS)}; check SUPABASE_TABLE."
+            "source.column",
+            f"The table {table} lacks a column {said}.",
+            f"It needs {', '.join(COLUMNS)}; check SUPABASE_TABLE.",
         )
     if code in ("42P01", "PGRST205") or response.status_code == 404:
         return SourceRefusedError(
-            f"There is no table {table} ({said}). Check SUPABASE_TABLE, SUPABASE_URL and the exposed schemas."
+            "source.no_table",
+            f"There is no table {table} {said}.",
+            "Check SUPABASE_TABLE, SUPABASE_URL and the exposed schemas.",
         )
     if response.is_redirect:
         return SourceRefusedError(
-            f"SUPABASE_URL leads elsewhere ({said}). Set it to the address it redirects to, if you know that one."
+            "source.redirect",
+            f"SUPABASE_URL leads elsewhere {said}.",
+            "Set it to the address that it redirects to, if you know that one.",
         )
     if code == "57014":  # query_canceled
         return SourceUnreachableError(
-            f"Supabase stopped the query for {table} because it took too long ({said}). "
-            "Create the index of src/sql/analyses_index.sql, then run this window again."
+            "source.query_too_slow",
+            f"Supabase stopped the query for {table} because it took too long {said}.",
+            "Create the index of src/sql/analyses_index.sql.",
+            transient=True,
         )
-    if response.status_code < 500 and not is_transient(response.status_code):
+    if response.status_code < 500 and not is_transient_status(response.status_code):
         return SourceRefusedError(
-            f"Supabase refuses the question for {table} ({said}). Look at its words and at SUPABASE_URL."
+            "source.refused",
+            f"Supabase refuses the question for {table} {said}.",
+            "Read its words, and check SUPABASE_URL.",
         )
     return SourceUnreachableError(
-        f"Supabase is out of order ({said}). Look at the project's status page and logs, then run this window again.",
-        transient=is_transient(response.status_code),
+        "source.out_of_order",
+        f"Supabase is out of order {said}.",
+        "Check the project's status page and logs.",
+        transient=is_transient_status(response.status_code),
         retry_after=retry_after(response.headers),
     )
 

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,6 +14,14 @@ from ..errors import BadAnswerError
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
 """A number as JSON and PostgreSQL write it: 007 is none."""
+_COUNT = "([+-]?[0-9]{1,12})"
+_POSTGRES = re.compile(
+    rf"(?=.)(?:{_COUNT} days?)?(?:(?(1) )([+-]?)([0-9]{{2,12}}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{{1,12}})?))?"
+)
+"""An interval in PostgreSQL's own style: days or a time or both, each with its sign."""
+_ISO_8601 = re.compile(
+    rf"([+-]?)P(?=.)(?:{_COUNT}D)?(?:T(?=.)(?:{_COUNT}H)?(?:{_COUNT}M)?(?:([+-]?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?)S)?)?"
+)
 _EXCERPT = 80
 _NATIVE = msgspec.json.Decoder(list[Analysis])
 
@@ -60,7 +69,7 @@ def _read_analysis(row: dict[str, Any], table: str) -> Analysis:
         id=row_id,
         created_at=_moment(row["created_at"], table),
         status=_text(row["status"]),
-        duration=_figure(row["duration"]),
+        duration=_duration(row["duration"]),
         records_processed=_figure(row["records_processed"]),
         records_failed=_figure(row["records_failed"]),
     )
@@ -93,6 +102,29 @@ def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def _duration(value: object) -> Figure:
+    """Read a figure, or an `interval` as its seconds."""
+    figure = _figure(value)
+    seconds = _seconds(figure) if isinstance(figure, str) else None
+    return figure if seconds is None else seconds
+
+
+def _seconds(interval: str) -> int | float | None:
+    """Return how long an interval is, None if it is none, or counts months, whose length is not definite."""
+    if match := _POSTGRES.fullmatch(interval):
+        days, sign, *clock = match.groups("0")
+        sign, counts = "", [days, *(sign + count for count in clock)]
+    elif match := _ISO_8601.fullmatch(interval):
+        sign, *counts = match.groups("0")
+    else:
+        return None
+    days, hours, minutes, rest = counts
+    # Decimal, because a sum of floats would not be true to the microsecond.
+    seconds = int(days) * 86_400 + int(hours) * 3_600 + int(minutes) * 60 + Decimal(rest)
+    seconds = -seconds if sign == "-" else seconds
+    return int(seconds) if seconds == int(seconds) else float(seconds)
 
 
 def _figure(value: object) -> Figure:

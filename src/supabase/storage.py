@@ -11,16 +11,12 @@ import httpx
 from msgspec.structs import replace
 
 from ..config.settings import SupabaseSettings
+from ..config.timeouts import Timeouts
 from ..domain.attachment import Attachment
 from ..errors import StorageError
 from ..runtime.retry import RetryPolicy, retry
 from .bucket import XLSX, Bucket, unreadable
 
-CONNECT = 10.0
-WAIT = 60.0
-"""Seconds for one wait on the server, which answers when it has taken in the whole upload."""
-LIMIT = 300.0
-"""Seconds for all of it, repeats included: less than the ledger's lease (ledger_table.LEASE)."""
 _CHUNK = 1 << 16
 _LINK = re.compile(r"(?:/storage/v1)?(/object/sign/[!-~]+[?&]token=([!-~]+))")
 """Hosted Supabase leaves the prefix out; others write it."""
@@ -36,29 +32,28 @@ class Storage:
         lifetime: timedelta,
         *,
         tls: ssl.SSLContext,
-        policy: RetryPolicy,
         clock: Callable[[], datetime],
         hide: Callable[[Iterable[str]], None],
-        wait: float = WAIT,
+        timeouts: Timeouts,
     ) -> None:
         self._address = f"{settings.supabase_url}/storage/v1"
         self._key = settings.supabase_key.get_secret_value()
         self._bucket = bucket
         self._lifetime = lifetime
         self._tls = tls
-        self._policy = policy
         self._clock = clock
         self._hide = hide
-        self._timeout = httpx.Timeout(wait, connect=min(CONNECT, wait))
+        self._limit = timeouts.storage
+        self._timeout = httpx.Timeout(timeouts.storage_read, connect=min(timeouts.connect, timeouts.storage_read))
 
-    async def put(self, attachment: Path, folder: str) -> Attachment:
+    async def put(self, attachment: Path, folder: str, policy: RetryPolicy) -> Attachment:
         """Put `attachment` into `folder` of the bucket, in place of one that is there, and return it with its link.
 
         It may take half of the run's time that is left, so that a report can still go without.
         Raise StorageError if the bucket is missing or public, or the file can't be stored or linked.
         """
-        seconds = min(LIMIT, self._policy.left() / 2)
-        policy = replace(self._policy, deadline=asyncio.get_running_loop().time() + seconds)
+        seconds = min(self._limit, policy.left() / 2)
+        policy = replace(policy, deadline=asyncio.get_running_loop().time() + seconds)
         path = f"{self._bucket}/{folder}/{attachment.name}"
         try:
             file = _file(attachment)
@@ -70,11 +65,15 @@ class Storage:
                 link = await retry(lambda: self._sign(bucket, path), policy)
         except TimeoutError as error:
             raise StorageError(
-                "Supabase Storage did not take the workbook in time. Look at the project, then run this window again."
+                "storage.timed_out",
+                "Supabase Storage did not take the workbook in time.",
+                "Check the Supabase project and the network on the way.",
             ) from error
         except OSError as error:
             raise StorageError(
-                f"The workbook can't be read ({error.strerror}). Look at REPORT_DIR, then run this window again."
+                "workbook.unreadable",
+                f"The workbook can't be read ({error.strerror}).",
+                "Check the disk of REPORT_DIR.",
             ) from error
         return replace(file, link=link, until=until)
 
@@ -97,8 +96,9 @@ class Storage:
             raise unreadable("whether the bucket is private")
         if found["public"]:
             raise StorageError(
-                f"The bucket {self._bucket} is public: whoever guesses a report's name could read it. "
-                "Make it private, or set REPORT_BUCKET to one that is, then run this window again."
+                "storage.public_bucket",
+                f"The bucket {self._bucket} is public: whoever guesses a report's name could read it.",
+                "Make it private, or set REPORT_BUCKET to one that is.",
             )
 
     async def _upload(self, bucket: Bucket, path: str, attachment: Path, size: int) -> None:
@@ -120,10 +120,11 @@ class Storage:
 class Shelf:
     """The place of one file in the bucket: put there when first asked for, once, whoever asks."""
 
-    def __init__(self, storage: Storage, attachment: Path, folder: str) -> None:
+    def __init__(self, storage: Storage, attachment: Path, folder: str, policy: RetryPolicy) -> None:
         self._storage = storage
         self._attachment = attachment
         self._folder = folder
+        self._policy = policy
         self._turn = asyncio.Lock()
         self._found: Attachment | StorageError | None = None
 
@@ -132,7 +133,7 @@ class Shelf:
         async with self._turn:
             if self._found is None:
                 try:
-                    self._found = await self._storage.put(self._attachment, self._folder)
+                    self._found = await self._storage.put(self._attachment, self._folder, self._policy)
                 except StorageError as error:
                     self._found = error
         if isinstance(self._found, StorageError):

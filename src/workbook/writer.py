@@ -162,6 +162,7 @@ def translated(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise WorkbookError(
-            f"{what} could not be written ({error.strerror or type(error).__name__}). "
-            "Check that REPORT_DIR and TMPDIR have room and may be written to, then run this window again."
+            "workbook.disk",
+            f"{what} could not be written ({error.strerror or type(error).__name__}).",
+            "Check that REPORT_DIR and TMPDIR have room and may be written to.",
         ) from error

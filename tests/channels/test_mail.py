@@ -13,6 +13,7 @@ import trustme
 
 from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
+from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome
 from src.message.report import Report, Wording
 
@@ -48,7 +49,7 @@ def make_channel(
     tls = ssl.create_default_context()
     (trusted or sandbox.authority).configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
-    return MailChannel(MailSettings.model_validate(values | changes), tls, timeout=timeout, quit_timeout=0.2)
+    return MailChannel(MailSettings.model_validate(values | changes), tls, Timeouts(smtp=timeout, smtp_quit=0.2))
 
 
 def send(sandbox: Sandbox, *, limit: float = 60, **changes: Any) -> list[Outcome]:
@@ -63,7 +64,7 @@ def failure(sandbox: Sandbox, **changes: Any) -> str:
     outcomes = send(sandbox, **changes)
     assert [False] * len(outcomes) == [outcome.delivered for outcome in outcomes]
     assert sandbox.mails == []
-    return outcomes[0].failure
+    return str(outcomes[0].problem)
 
 
 def test_one_message_reaches_all_recipients(sandbox: Sandbox) -> None:
@@ -157,7 +158,7 @@ def test_a_refused_recipient_is_told_apart_from_the_others(sandbox: Sandbox) -> 
 
     assert outcomes[served].delivered
     assert sandbox.mailbox.deliveries[0].recipients == (served,)
-    assert f"refused {refused} (550 5.1.1 No such user here)" in outcomes[refused].failure
+    assert f"refused {refused} (550 5.1.1 No such user here)" in str(outcomes[refused].problem)
 
 
 def test_all_refused_is_an_outcome_for_each(sandbox: Sandbox) -> None:
@@ -181,7 +182,7 @@ def test_a_server_that_does_not_answer_is_given_up(sandbox: Sandbox) -> None:
 
     outcomes = send(sandbox, limit=0.3)
 
-    assert "did not say whether it took it: it did not answer in time" in outcomes[0].failure
+    assert "did not say whether it took the message: it did not answer in time" in str(outcomes[0].problem)
     assert [(outcome.state, outcome.retry, outcome.ambiguous) for outcome in outcomes] == [("failed", True, True)] * 2
 
 
@@ -302,7 +303,7 @@ def test_an_address_refused_stays_so_when_the_message_fails_for_the_others(sandb
 def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
     """The commonest mistake with port 587."""
     assert re.search(
-        r"does not speak TLS there\. Set SMTP_SECURITY=starttls",
+        r"does not speak TLS on that port\. Set SMTP_SECURITY=starttls",
         failure(sandbox, smtp_port=str(sandbox.mailbox.starttls_port)),
     )
 

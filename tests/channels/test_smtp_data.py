@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
+from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.domain.outcome import Outcome
 from src.message.report import Report, Wording
@@ -87,7 +88,9 @@ def send(server: Server, report: Report, timeout: float = 5) -> Outcome:
     async def sending() -> Outcome:
         async with await asyncio.start_server(server, "127.0.0.1", 0, ssl=theirs) as serving:
             port = str(serving.sockets[0].getsockname()[1])
-            channel = MailChannel(MailSettings.model_validate(values | {"smtp_port": port}), ours, timeout=timeout)
+            channel = MailChannel(
+                MailSettings.model_validate(values | {"smtp_port": port}), ours, Timeouts(smtp=timeout)
+            )
             (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_limits())
             if outcome.delivered:
                 await server.left.wait()
@@ -130,7 +133,7 @@ def test_a_refusal_in_the_midst_is_taken_at_once_with_its_words(tmp_path: Path) 
     outcome = send(Server(b"554 5.7.1 A virus\r\n"), report_of(tmp_path, os.urandom(3 * ENOUGH)))
 
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", False, False)
-    assert "554 5.7.1 A virus" in outcome.failure
+    assert "554 5.7.1 A virus" in str(outcome.problem)
 
 
 def test_a_server_that_has_a_message_before_it_was_sent_has_not_got_it(tmp_path: Path) -> None:
@@ -145,7 +148,7 @@ def test_a_message_that_is_cut_off_in_its_midst_is_not_there(tmp_path: Path) -> 
     outcome = send(Server(CUT), report_of(tmp_path, os.urandom(3 * ENOUGH)))
 
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, False)
-    assert "the connection broke off" in outcome.failure
+    assert "the connection broke off" in str(outcome.problem)
 
 
 def test_a_server_that_reads_no_further_is_given_up_and_the_message_is_not_gathered_in_memory(tmp_path: Path) -> None:
@@ -158,7 +161,7 @@ def test_a_server_that_reads_no_further_is_given_up_and_the_message_is_not_gathe
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, False)
-    assert "did not answer in time" in outcome.failure
+    assert "did not answer in time" in str(outcome.problem)
     assert peak < 8_000_000
 
 
@@ -174,5 +177,5 @@ def test_a_workbook_that_cannot_be_read_again_is_not_the_mail_servers_fault(tmp_
 
     outcome = send(Server(), replace(report, worded=lose_it))
 
-    assert f"{report.attachment.name} can't be read again" in outcome.failure
-    assert "mail server" not in outcome.failure
+    assert f"{report.attachment.name} can't be read again" in str(outcome.problem)
+    assert "mail server" not in str(outcome.problem)

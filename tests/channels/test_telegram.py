@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from src.channels.telegram import TelegramChannel
 from src.config.settings import TelegramSettings
+from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome
 
 from ..builders import make_limits
@@ -24,7 +25,7 @@ def make_channel(sandbox: Sandbox, **changes: str) -> TelegramChannel:
     """Make the channel that leads to the sandbox's Bot API; it gives up an upload that is stuck soon."""
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
     settings = TelegramSettings.model_validate(values | changes)
-    return TelegramChannel(settings, ssl.create_default_context(), read_timeout=5, upload_timeout=0.5)
+    return TelegramChannel(settings, ssl.create_default_context(), Timeouts(telegram_read=5, telegram_upload=0.5))
 
 
 def send(sandbox: Sandbox, *, answer: float = 5, caption: str = "Hourly Report", **changes: str) -> list[Outcome]:
@@ -59,7 +60,7 @@ def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("caption", ["a < b", "<script>x</script>", "<b>x", "x</b>", "<b><i>x</b></i>"])
 def test_a_caption_that_is_no_html_of_telegrams_would_be_refused(sandbox: Sandbox, caption: str) -> None:
     """The stand-in is as strict as the real server, so that these tests mean something."""
-    assert "an't parse entities" in send(sandbox, caption=caption)[0].failure
+    assert "an't parse entities" in str(send(sandbox, caption=caption)[0].problem)
     assert sandbox.bot.sent == []
 
 
@@ -68,7 +69,7 @@ def test_a_caption_is_measured_as_it_is_shown(sandbox: Sandbox) -> None:
     fits, too_long = f"<b>{'&amp;' * 1022}🙂</b>", f"<b>{'&amp;' * 1023}🙂</b>"
 
     assert [outcome.delivered for outcome in send(sandbox, caption=fits)] == [True, True]
-    assert "caption is too long" in send(sandbox, caption=too_long)[0].failure
+    assert "caption is too long" in str(send(sandbox, caption=too_long)[0].problem)
 
 
 def test_a_channel_may_be_named(sandbox: Sandbox) -> None:
@@ -90,8 +91,8 @@ def test_a_chat_that_is_not_found_does_not_keep_the_next_from_its_report(sandbox
 
     assert outcomes[served].delivered
     assert [served] == [sent.chat for sent in sandbox.bot.sent]
-    assert "chat not found" in (outcomes[lost].failure or "").lower()
-    assert "TELEGRAM_CHAT_ID" in (outcomes[lost].failure or "")
+    assert "chat not found" in (str(outcomes[lost].problem) or "").lower()
+    assert "TELEGRAM_CHAT_ID" in (str(outcomes[lost].problem) or "")
 
 
 def test_a_refusal_is_said_without_the_token(sandbox: Sandbox) -> None:
@@ -121,15 +122,15 @@ def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) ->
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (refusal(401, "Unauthorized"), "does not accept TELEGRAM_BOT_TOKEN (Unauthorized). Copy it anew"),
-        (refusal(404, "Not Found"), "does not accept TELEGRAM_BOT_TOKEN (Not Found). Copy it anew"),
+        (refusal(401, "Unauthorized"), "does not accept TELEGRAM_BOT_TOKEN (Unauthorized). Copy the token again"),
+        (refusal(404, "Not Found"), "does not accept TELEGRAM_BOT_TOKEN (Not Found). Copy the token again"),
         (refusal(403, "Forbidden: bot was blocked by the user"), "does not let the bot write to chat 42"),
         (
             refusal(400, "Bad Request: chat not found"),
             "does not know chat 42 (Chat not found). Correct",
         ),
-        (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "is asked too often for chat 42"),
-        (refusal(400, "Bad Request: something new"), "refused it for chat 42 (Something new)"),
+        (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "gets too many messages for chat 42"),
+        (refusal(400, "Bad Request: something new"), "did not take the report for chat 42 (Something new)"),
         (Answer(status=502, body=b"<html>Bad Gateway</html>"), "Bad Gateway (502)"),
         (Answer(status=200, body=b"<html>Hello</html>"), "Invalid server response"),
     ],
@@ -140,8 +141,9 @@ def test_every_refusal_says_what_to_mend(sandbox: Sandbox, answer: Answer, sente
 
     (outcome,) = send(sandbox, telegram_chat_id="42")
 
-    assert sentence in (outcome.failure or "")
-    assert (outcome.failure or "").endswith(", then run this window again.")
+    assert sentence in (str(outcome.problem) or "")
+    assert outcome.problem
+    assert outcome.problem.remedy
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_a_broken_connection_is_said_and_the_next_chat_tried(sandbox: Sandbox, f
 
     first, second = send(sandbox, answer=0.4)
 
-    assert what in (first.failure or "")
+    assert what in (str(first.problem) or "")
     assert second.delivered
 
 
@@ -172,8 +174,8 @@ def test_a_bot_api_that_is_not_there_is_said(sandbox: Sandbox) -> None:
     """With the variable that says where it is looked for."""
     outcomes = send(sandbox, telegram_api_url="http://no-such-host.invalid")
 
-    assert all("its host name is not known" in (outcome.failure or "") for outcome in outcomes)
-    assert all("TELEGRAM_API_URL" in (outcome.failure or "") for outcome in outcomes)
+    assert all("its host name is not known" in (str(outcome.problem) or "") for outcome in outcomes)
+    assert all("TELEGRAM_API_URL" in (str(outcome.problem) or "") for outcome in outcomes)
 
 
 OURS, THEIRS, NOT_NOW = ("failed", False), ("refused", False), ("failed", True)
@@ -256,7 +258,7 @@ def test_a_certificate_that_is_not_trusted_stays_owed(sandbox: Sandbox) -> None:
 
     outcome = send_to(sandbox, hang_up, tls=context)
 
-    assert "its certificate is not trusted" in outcome.failure
+    assert "its certificate is not trusted" in str(outcome.problem)
     assert (outcome.state, outcome.retry, outcome.ambiguous) == (*OURS, False)
 
 
@@ -271,4 +273,4 @@ def test_a_sending_ends_at_its_limit_and_may_have_arrived(sandbox: Sandbox, bare
     (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(0.4)))
 
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, True)
-    assert "it did not answer in time" in outcome.failure
+    assert "it did not answer in time" in str(outcome.problem)

@@ -44,7 +44,7 @@ def test_each_window_is_a_report_and_one_that_fails_does_not_stop_the_rest(sandb
     subjects = [mail.message["Subject"] for mail in sandbox.mails]
     assert [any(label in subject for subject in subjects) for label in labels] == [True, False, True, True]
     table = result.log.partition("All windows:\n")[2].splitlines()
-    assert [line[:3].strip() for line in table[:4]] == ["ok", "NO", "ok", "ok"]
+    assert [line.split()[0] for line in table[:4]] == ["OK", "FAIL", "OK", "OK"]
     assert "3 of 4: " in result.log
     assert "failed: reading the rows. Supabase does not accept SUPABASE_KEY" in table[1]
     assert ": 3 of 4 windows made" in table[-1]
@@ -138,7 +138,7 @@ def test_windows_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox, run: Run
 
     assert result.code == 1
     assert len(sandbox.alerts) == 1
-    assert result.log.count("\nNO  2026-11-20 ") == 3
+    assert result.log.count("\nFAIL 2026-11-20 ") == 3
 
 
 @pytest.mark.parametrize(("sent", "code", "alerts"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 0)])

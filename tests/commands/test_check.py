@@ -1,21 +1,30 @@
 """`--check` says of each part whether a run would get along with it, and sends nothing."""
 
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
 import pytest
 
 from ..builders import make_rows
-from ..sandbox import Sandbox
-from ..test_run import RunTool
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
+from ..sandbox.web import Fault
+from ..terminal import on_terminal
+from ..test_run import ROOT, RunTool
 
-PARTS = ["settings", "folder", "table", "key", "index", "email", "telegram bot"]
-PARTS += ["telegram -1001000000001", "telegram 42", "ledger"]
-"""Of a whole set of settings without a bucket, in their order."""
+PARTS = {"settings", "folder", "table", "key", "index", "email", "telegram bot", "ledger"}
+PARTS |= {f"email {address}" for address in RECIPIENTS} | {f"telegram {chat}" for chat in CHATS}
+"""Of complete settings without a bucket."""
 
 
 def check(run: RunTool, **changes: str) -> tuple[int, dict[str, str]]:
     """Run --check; return its code and its lines by the part they are about."""
     result = run("--check", **changes)
     lines = result.output.splitlines()
-    return result.code, {part: line for line in lines for part in [*PARTS, "bucket"] if line[4:].startswith(f"{part} ")}
+    return result.code, {
+        part: line for line in lines for part in [*PARTS, "bucket"] if line[5:].partition("  ")[0] == part
+    }
 
 
 def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> None:
@@ -25,8 +34,8 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
     code, lines = check(run)
 
     assert code == 0
-    assert list(lines) == PARTS
-    assert all(line.startswith("ok ") for line in lines.values())
+    assert lines.keys() == PARTS
+    assert all(line.startswith("OK ") for line in lines.values())
     assert "@reports_bot" in lines["telegram bot"]
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
 
@@ -58,7 +67,7 @@ def test_what_is_wrong_is_one_line_with_what_to_do(
     code, lines = check(run, **changes)
 
     assert code == 1
-    assert lines[part].startswith("NO ")
+    assert lines[part].startswith("FAIL ")
     assert words in lines[part]
     assert len(lines) >= 6
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
@@ -72,7 +81,7 @@ def test_settings_and_the_kind_of_key_are_told(sandbox: Sandbox, run: RunTool) -
         run, REPORT_TEMPLATE="daily", REPORT_CHANNELS="email", SUPABASE_KEY=sandbox.supabase.publishable_key
     )
 
-    assert lines["settings"].endswith("whole: daily in UTC, email to 2")
+    assert lines["settings"].endswith("complete: daily in UTC, email to 2")
     assert "a publishable key, row-level security may hide rows" in lines["key"]
 
 
@@ -90,7 +99,13 @@ def test_what_hangs_on_a_part_that_failed_is_not_called_ok(sandbox: Sandbox, run
     code, lines = check(run, SUPABASE_KEY="sb_secret_wrong", TELEGRAM_BOT_TOKEN="123:" + 20 * "a")
 
     assert code == 1
-    assert [lines[part][:3] for part in ("table", "key", "index", "telegram bot", "telegram 42")] == ["NO "] * 5
+    assert [lines[part][:4] for part in ("table", "key", "index", "telegram bot", "telegram 42")] == [
+        "FAIL",
+        "SKIP",
+        "SKIP",
+        "FAIL",
+        "SKIP",
+    ]
     assert lines["key"].endswith("Not tried: see table.")
     assert lines["telegram 42"].endswith("Not tried: see telegram bot.")
 
@@ -102,7 +117,7 @@ def test_a_ledger_that_a_run_would_refuse_is_told(sandbox: Sandbox, run: RunTool
     code, lines = check(run)
 
     assert code == 1
-    assert "is not a folder of this user's own, with mode 0700" in lines["ledger"]
+    assert "is not a folder of this user's own with mode 0700" in lines["ledger"]
 
 
 def test_a_window_that_a_run_would_refuse_is_told(sandbox: Sandbox, run: RunTool) -> None:
@@ -111,3 +126,54 @@ def test_a_window_that_a_run_would_refuse_is_told(sandbox: Sandbox, run: RunTool
 
     assert result.code == 2
     assert "REPORT_COUNT is set without REPORT_START" in result.log
+
+
+def test_each_recipient_is_named_and_one_that_a_run_would_not_reach_fails(sandbox: Sandbox, run: RunTool) -> None:
+    """The mail server is asked as far as it goes without sending: sender, recipients, and all taken back."""
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+
+    code, lines = check(run)
+
+    assert code == 1
+    assert lines[f"email {RECIPIENTS[0]}"].startswith("FAIL")
+    assert "No such user" in lines[f"email {RECIPIENTS[0]}"]
+    assert lines[f"email {RECIPIENTS[1]}"].startswith("OK")
+    assert sandbox.mailbox.deliveries == []
+
+
+def test_a_sender_that_a_run_could_not_use_fails(sandbox: Sandbox, run: RunTool) -> None:
+    """Its recipients could not be tried then."""
+    sandbox.mailbox.sender_reply = "553 5.7.1 Sender address rejected: not owned by user reports"
+
+    code, lines = check(run)
+
+    assert code == 1
+    assert "Set SMTP_FROM" in lines["email"]
+    assert {lines[f"email {address}"][:4] for address in RECIPIENTS} == {"SKIP"}
+
+
+def test_each_line_is_printed_when_it_is_known(sandbox: Sandbox) -> None:
+    """A server that is slow holds up no other line."""
+    may_answer = threading.Event()
+    sandbox.bot.always = Fault(until=may_answer)
+    command = [sys.executable, "-u", str(ROOT / "reports_generator.py"), "--check"]
+
+    with subprocess.Popen(command, env=sandbox.environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        first = [process.stdout.readline() for _ in range(len(PARTS) - 1 - len(CHATS))]
+        may_answer.set()
+        rest = process.stdout.readlines()
+
+    assert not any("telegram" in line[5:].partition("  ")[0] for line in first)
+    assert [line[5:13] for line in rest] == ["telegram"] * (1 + len(CHATS))
+
+
+def test_on_a_terminal_it_is_coloured(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Green is what is well, red what is not."""
+    command = [sys.executable, str(ROOT / "reports_generator.py"), "--check"]
+
+    _, shown = on_terminal(command, sandbox.environment | {"SMTP_PASSWORD": "a wrong one"}, tmp_path)
+
+    assert "\x1b[32mOK  \x1b[0m folder" in shown
+    assert "\x1b[31mFAIL\x1b[0m email" in shown
+    assert "\x1b[33mSKIP\x1b[0m email manager" in shown

@@ -13,7 +13,9 @@ from src.domain.analysis import Analysis
 from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
-from src.message.alert import ALERT_LIMIT, Failure, alert
+from src.errors import Problem
+from src.message.alert import LONGEST, Failure
+from src.message.alert import render as render_alert
 from src.message.caption import CAPTION_LIMIT, marked_as_repeat
 from src.message.content import REMARKS_SHOWN, describe
 from src.message.report import Wording, worded
@@ -436,12 +438,13 @@ def test_the_page_asks_for_nothing_from_outside_and_reads_well_aloud() -> None:
 
 
 def test_a_long_alert_keeps_window_owed_and_command() -> None:
-    """What is content of the failures gives way."""
-    failures = [Failure(what=f"email to {number}", why="x" * 300) for number in range(100)]
+    """What is told of the failures gives way."""
+    problem = Problem(key="x", reason="x" * 300)
+    failures = [Failure(what=f"email to {number}", problem=problem) for number in range(100)]
 
-    text = alert(make_window(), failures, owed=[f"email to {number}" for number in range(100)], command="run me")
+    text = render_alert(make_window(), failures, owed=[f"email to {number}" for number in range(100)], command="run me")
 
-    assert units(text) <= ALERT_LIMIT
+    assert units(text) <= LONGEST
     assert "Window: hourly report, 2026-11-22 13:00-14:00 UTC" in text
     assert "email to 9 and 90 more" in text
     assert text.endswith("run:\nrun me")

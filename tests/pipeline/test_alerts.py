@@ -6,7 +6,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from src.pipeline.services import Timeouts
+from src.config.timeouts import Timeouts
 
 from ..builders import OPTION, make_rows
 from ..conftest import Run
@@ -247,7 +247,7 @@ def test_an_exception_nobody_foresaw_is_exit_1_with_its_traceback_in_the_log_and
 
     assert result.code == 1
     assert "Traceback (most recent call last)" in result.log
-    assert "Failed: the run\nIt broke down (ZeroDivisionError: at [hidden])" in only_alert(sandbox)
+    assert "Failed: the run\nThe run broke down (ZeroDivisionError: at [hidden])" in only_alert(sandbox)
     assert sandbox.supabase.secret_key not in result.log
 
 
@@ -267,14 +267,14 @@ def test_in_a_job_the_alert_says_that_the_command_sends_to_everyone(sandbox: San
     run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME="again")
 
     alert = only_alert(sandbox)
-    assert "Unless Kubernetes restarts this very Job, nothing will send it by itself" in alert
-    assert "the command sends it to everyone" in alert
+    assert "Kubernetes may retry this Job; after that you must send it yourself" in alert
+    assert "the command sends to everyone again" in alert
 
 
 def test_what_a_channel_failed_of_is_told_also_when_time_runs_out_in_its_midst(sandbox: Sandbox, run: RunTool) -> None:
     """Not that it took too long: the operator wants the cause."""
     sandbox.supabase.insert(make_rows(3))
-    timeouts = Timeouts(first_wait=0.01, longest_wait=0.01, smtp=0.4, limit=1)
+    timeouts = Timeouts(first_wait=0.01, longest_wait=0.01, smtp=0.4, run=1)
 
     run(*OPTION, SMTP_SECURITY="starttls", timeouts=timeouts)
 

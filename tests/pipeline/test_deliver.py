@@ -8,18 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from src.channels import mail, telegram
 from src.channels.interface import Channel, Limits, addresses
+from src.config.loader import LoadedSettings
+from src.config.schedule import Options
+from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome, not_delivered
-from src.errors import DeliveryError
+from src.errors import DeliveryError, Problem
 from src.ledger.interface import NoLedger
-from src.ledger.table import LEASE
+from src.message.alert import Failure
 from src.message.report import Report
-from src.pipeline.deliver import SEND_LIMIT, deliver, send_alert
+from src.pipeline.alerts import Alerts
+from src.pipeline.deliver import deliver
+from src.runtime.redaction import Redaction
 from src.runtime.retry import RetryPolicy
-from src.supabase.storage import LIMIT
 
-from ..builders import START, make_window
+from ..builders import START, make_policy, make_window
 from ..channels.test_mail import make_report
 
 
@@ -66,10 +69,10 @@ class Fake:
 
 async def delivered(folder: Path, channels: Sequence[Channel]) -> list[Outcome]:
     """Deliver a report with no ledger and no retries."""
-    async with NoLedger(lambda: START).claim(make_window()) as claim:
+    policy = RetryPolicy(deadline=asyncio.get_running_loop().time() + 5, first_wait=10, longest_wait=10)
+    async with NoLedger(lambda: START).claim(make_window(), policy) as claim:
         await claim.open_for(addresses(channels), "manual")
-        policy = RetryPolicy(deadline=asyncio.get_running_loop().time() + 5, first_wait=10)
-        return await deliver(make_report(folder), channels, claim, policy)
+        return await deliver(make_report(folder), channels, claim, policy, send_limit=5)
 
 
 def test_channels_run_side_by_side(tmp_path: Path) -> None:
@@ -88,8 +91,8 @@ def test_channels_run_side_by_side(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (DeliveryError("The server is out. Try again later."), "The server is out. Try again later."),
-        (ZeroDivisionError("boom"), "email broke down (ZeroDivisionError)"),
+        (DeliveryError("out", "The server is out.", "Wait."), "The server is out. Wait."),
+        (ZeroDivisionError("boom"), "email broke down (ZeroDivisionError: boom)"),
     ],
     ids=["foreseen", "unforeseen"],
 )
@@ -105,7 +108,7 @@ def test_a_failed_channel_does_not_stop_the_other(
     outcomes = asyncio.run(both())
 
     assert [outcome.delivered for outcome in outcomes] == [False, False, True, True]
-    assert all(sentence in outcome.failure for outcome in outcomes[:2])
+    assert all(sentence in str(outcome.problem) for outcome in outcomes[:2])
     lines = [record.getMessage() for record in caplog.records if "NOT delivered" in record.getMessage()]
     assert [line.partition(":")[0] for line in lines] == ["email to a", "email to b"]
 
@@ -124,16 +127,18 @@ def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, ca
     """Even where a channel breaks in a way nobody foresaw."""
     broken, whole, spare = Fake("telegram", error=ZeroDivisionError("boom")), Fake("email"), Fake("other")
 
-    asyncio.run(send_alert("text", START, [broken, whole, spare]))
+    alerts = Alerts([spare, whole, broken], Options(), LoadedSettings(), Redaction(), lambda: START, Timeouts(alert=5))
+    failure = Failure(what="the run", problem=Problem(key="boom", reason="It failed."))
+    asyncio.run(alerts.send(None, [failure]))
 
-    assert (whole.alerts, spare.alerts) == (["text"], [])
+    assert [len(channel.alerts) for channel in (broken, spare, whole)] == [0, 1, 0]
     assert "The alert could not be sent by telegram" in caplog.text
 
 
-NOT_NOW = DeliveryError("It is busy. Look at it.", transient=True)
-CUT_OFF = DeliveryError("It did not answer in time. Look at it.", transient=True)
+NOT_NOW = DeliveryError("busy", "It is busy.", "Look at it.", transient=True)
+CUT_OFF = DeliveryError("timed_out", "It did not answer in time.", "Look at it.", transient=True)
 """Comes when the limit of the sending is reached."""
-UNSEEN = DeliveryError("It did not answer. Look at it.", transient=True, ambiguous=True)
+UNSEEN = DeliveryError("unseen", "It did not answer.", "Look at it.", transient=True, ambiguous=True)
 
 
 def sent(folder: Path, channel: Fake, *, begun: Sequence[str] = ()) -> tuple[list[Outcome], dict[str, str]]:
@@ -144,11 +149,11 @@ def sent(folder: Path, channel: Fake, *, begun: Sequence[str] = ()) -> tuple[lis
     channel.opens = asyncio.Event()
 
     async def sending() -> tuple[list[Outcome], dict[str, str]]:
-        async with NoLedger(lambda: START).claim(make_window()) as claim:
+        policy = make_policy(1)
+        async with NoLedger(lambda: START).claim(make_window(), policy) as claim:
             await claim.open_for(addresses([channel]), "manual")
             await claim.sending(channel.name, begun)
-            policy = RetryPolicy(deadline=asyncio.get_running_loop().time() + 1, first_wait=0.01, longest_wait=0.02)
-            outcomes = await deliver(make_report(folder), [channel], claim, policy)
+            outcomes = await deliver(make_report(folder), [channel], claim, policy, send_limit=5)
             return outcomes, {entry.recipient: entry.state for entry in claim.record.entries}
 
     return asyncio.run(sending())
@@ -179,7 +184,9 @@ def test_what_may_have_arrived_is_repeated_once_in_a_run(
 
 def test_what_may_have_arrived_stays_so_whatever_the_repeat_fails_of(tmp_path: Path) -> None:
     """The next run's message still has to say that it may be a repeat."""
-    channel = Fake("telegram", recipients=("a",), errors=[UNSEEN, DeliveryError("Its token is wrong. Correct it.")])
+    channel = Fake(
+        "telegram", recipients=("a",), errors=[UNSEEN, DeliveryError("token", "Its token is wrong.", "Correct it.")]
+    )
 
     _, ledger = sent(tmp_path, channel)
 
@@ -192,12 +199,12 @@ def test_an_attempt_that_the_time_limit_cuts_off_tells_what_the_one_before_faile
 
     (outcome,), ledger = sent(tmp_path, channel)
 
-    assert (outcome.failure, outcome.attempt, ledger) == (str(NOT_NOW), 2, {"a": "owed"})
+    assert (str(outcome.problem), outcome.attempt, ledger) == (str(NOT_NOW), 2, {"a": "owed"})
 
 
 def test_an_error_of_ours_is_not_tried_again_in_the_run_and_stays_owed(tmp_path: Path) -> None:
     """A wrong password doesn't become right in a minute."""
-    channel = Fake("email", errors=[DeliveryError("The password is wrong. Correct it.")])
+    channel = Fake("email", errors=[DeliveryError("login", "The password is wrong.", "Correct it.")])
 
     outcomes, ledger = sent(tmp_path, channel)
 
@@ -217,5 +224,8 @@ def test_a_slow_answer_takes_no_more_than_its_share_of_the_time_left(tmp_path: P
 
 def test_every_wait_ends_within_a_sending_and_a_sending_within_the_lease() -> None:
     """A run that waits is not taken for a dead one."""
-    assert max(mail.TIMEOUT, telegram.READ_TIMEOUT, telegram.UPLOAD_TIMEOUT) < SEND_LIMIT < LEASE
-    assert LIMIT < LEASE
+    times = Timeouts()
+
+    assert max(times.smtp, times.telegram_read, times.telegram_upload) < times.send < times.lease
+    assert times.supabase_read < times.supabase_answer < times.lease
+    assert times.storage_read < times.storage < times.lease

@@ -35,7 +35,7 @@ def test_a_scheduled_run_does_not_open_its_skipped_window_again(sandbox: Sandbox
     again = run(JOB_NAME=job(1), **SKIP)
 
     assert (again.code, sandbox.bot.sent) == (0, [])
-    assert "was skipped before, for it had no rows" in again.log
+    assert "was skipped before, because it had no rows" in again.log
     assert f"email to {RECIPIENTS[0]}: skipped at " in again.log
     assert "delivered" not in again.log
 

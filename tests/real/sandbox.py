@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from python_calamine import CalamineWorkbook
 
@@ -70,10 +71,12 @@ class RealSandbox(Sandbox):
         start: datetime = START,
         step: str = "1 ms",
         key: str = "gen_random_uuid()",
+        duration: str = "1.5",
     ) -> None:
-        """Put `rows` into the hour from `start`, `step` apart; `key` is the SQL of the id of row `n`."""
+        """Put `rows` into the hour from `start`, `step` apart; `key` and `duration` are the SQL of those of row `n`."""
         self.supabase.sql(
-            f"insert into {table} select {key}, $1::timestamptz + n * interval '{step}', 'completed', 1.5, 10, 1 "
+            f"insert into {table} "
+            f"select {key}, $1::timestamptz + n * interval '{step}', 'completed', {duration}, 10, 1 "
             f"from generate_series(0, {rows - 1}) n",
             start.isoformat(),
         )
@@ -102,8 +105,12 @@ class RealSandbox(Sandbox):
 
 def ids(workbook: bytes) -> list[str]:
     """List the ids in a workbook, top to bottom."""
-    rows = CalamineWorkbook.from_filelike(io.BytesIO(workbook)).get_sheet_by_name("Hourly Report").to_python()
-    return [f"{row[0]:.0f}" if isinstance(row[0], float) else str(row[0]) for row in rows[1:]]
+    return [f"{row[0]:.0f}" if isinstance(row[0], float) else str(row[0]) for row in cells(workbook)]
+
+
+def cells(workbook: bytes) -> list[list[Any]]:
+    """List the rows of a workbook's data sheet below its header."""
+    return CalamineWorkbook.from_filelike(io.BytesIO(workbook)).get_sheet_by_name("Hourly Report").to_python()[1:]
 
 
 def until(condition: Callable[[], object]) -> None:

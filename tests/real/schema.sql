@@ -28,6 +28,14 @@ alter table analyses_text_c alter id drop default, alter id type text collate "C
 create table analyses_text_icu (like analyses including all);
 alter table analyses_text_icu alter id drop default, alter id type text collate "en-US-x-icu" using '';
 
+-- Durations as intervals, in PostgreSQL's own style and in that of ISO 8601.
+create table analyses_interval (like analyses including all);
+alter table analyses_interval alter duration type interval using null;
+create function iso_8601(interval) returns text language plpgsql set intervalstyle = 'iso_8601' as 'begin return $1; end';
+create view analyses_interval_iso as
+  select id, created_at, status, iso_8601(duration) as duration, records_processed, records_failed
+  from analyses_interval;
+
 grant select, insert, update, delete on all tables in schema public to service_role;
 
 -- What a key may meet: no grant, row-level security without a policy, a column that isn't there, a query that takes long.

@@ -5,6 +5,8 @@ import re
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from ..pages import section
 from ..sandbox import CHATS, RECIPIENTS
 from .sandbox import HOUR, ONCE, RealSandbox, ids, until
@@ -83,6 +85,35 @@ def test_the_claim_of_a_dead_pod_is_taken_over_when_its_lease_is_over(real: Real
     assert real.arrived() == real.ids()
 
 
+def test_a_claim_is_one_question_though_postgrest_filters_it_again(real: RealSandbox) -> None:
+    """Of a new record, of one's own, and of one whose holder died."""
+    codes = []
+    for holder in ("null", "'pod-1'", "'dead'"):
+        real.supabase.sql(f"update report_deliveries set holder = {holder}, lease_seconds = -1")
+        codes.append(real.run(*HOUR, "--resend", POD_NAME="pod-1", **TABLE).code)
+
+    changes = [json.loads(request.body) for request in real.supabase.requests if request.method == "PATCH"]
+    claimed = [change for change in changes if change["holder"] and "record" not in change]
+    assert (codes, len(claimed)) == ([0] * 3, 3)
+    assert real.supabase.sql("select holder from report_deliveries") == [{"holder": None}]
+
+
+def test_a_pod_whose_claim_was_taken_over_sends_nothing_more(real: RealSandbox) -> None:
+    """It was silent for longer than its lease; the other pod delivers."""
+    real.fill(30)
+    hold = real.supabase.hold = Hold(page=1)
+
+    with real.started(*HOUR, POD_NAME="pod-1", **TABLE) as first:
+        hold.wait_until_reached()
+        real.supabase.sql("update report_deliveries set lease_seconds = -1")
+        second = real.run(*HOUR, POD_NAME="pod-2", **TABLE)
+        hold.released.set()
+        _, log = first.communicate(timeout=60)
+
+    assert (first.returncode, second.code, real.copies) == (1, 0, ONCE)
+    assert "was taken over by another run" in log
+
+
 def test_five_missed_hours_are_caught_up_oldest_first(real: RealSandbox) -> None:
     """Behind the present one; all their rows arrive, and a further run sends nothing."""
     for back in range(1, 8):
@@ -128,3 +159,56 @@ def test_the_queries_of_the_monitoring_page_tell_who_got_what_and_which_hours_ar
     hours = {row["hour"] for row in real.supabase.sql(missing)}
     assert hours == {this_hour(back) for back in range(1, 25)} - {this_hour(2)}
     assert real.supabase.sql(claimed) == []
+
+
+@pytest.mark.parametrize("is_begun", [False, True], ids=["empty", "begun"])
+def test_a_check_finds_a_ledger_without_its_trigger_and_changes_nothing(real: RealSandbox, is_begun: bool) -> None:
+    """Without it no claim would ever end by itself."""
+    if is_begun:
+        assert real.run(**scheduled(0)).code == 0
+    before = real.supabase.sql("select * from report_deliveries")
+
+    whole = real.run("--check", **TABLE)
+    disabled, enabled = (f"alter table report_deliveries {way} trigger all" for way in ("disable", "enable"))
+    with real.supabase.changed(disabled, enabled):
+        lacking = real.run("--check", **TABLE)
+
+    assert re.search(r"(?m)^ok +ledger +readable and writable, (begun|nothing)", whole.output, re.IGNORECASE)
+    assert "The table report_deliveries lacks its trigger" in lacking.output
+    assert "Run src/sql/report_deliveries.sql in the SQL editor" in lacking.output
+    assert (len(before), real.supabase.sql("select * from report_deliveries")) == (is_begun, before)
+
+
+@pytest.mark.parametrize(
+    ("revoked", "lacking"),
+    [
+        ("insert", "insert"),
+        ("update", "update"),
+        ("select", "select, update"),  # an update's filter is read
+        ("all", "select, insert, update"),
+    ],
+)
+def test_rights_that_the_ledger_lacks_are_named_with_the_statement_that_grants_them(
+    real: RealSandbox, revoked: str, lacking: str
+) -> None:
+    """By a run and by a check."""
+    back = "grant select, insert, update on report_deliveries to service_role"
+    with real.supabase.changed(f"revoke {revoked} on report_deliveries from service_role", back):
+        run, check = real.run(*HOUR, **TABLE), real.run("--check", **TABLE)
+
+    said = f"lacks {lacking} on the table report_deliveries (HTTP 403, permission denied for table report_deliveries)"
+    assert said in run.log
+    assert said in check.output
+    assert f": grant {lacking} on report_deliveries to service_role;" in run.log
+
+
+def test_a_ledger_that_is_not_there_is_named_with_its_sql(real: RealSandbox) -> None:
+    """Not with the table of analyses."""
+    gone, back = "alter table report_deliveries rename to gone", "alter table gone rename to report_deliveries"
+    with real.supabase.changed(gone, back):
+        run, check = real.run(*HOUR, **TABLE), real.run("--check", **TABLE)
+
+    for said in (run.log, check.output):
+        assert "There is no table report_deliveries, which REPORT_LEDGER=supabase needs (HTTP 404" in said
+        assert "Run src/sql/report_deliveries.sql in the SQL editor" in said
+        assert "SUPABASE_TABLE" not in said

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .sandbox import HOUR, ONCE, RealSandbox
+from .sandbox import HOUR, ONCE, RealSandbox, cells
 
 ODD_TEXT = r"""(array['a', 'B', 'é', 'É', '_', ' ', '"', '(', '\', ',', '.', 'and(', '🙂'])[1 + n % 13] || n"""
 """Ids that collations order differently, and that a filter of PostgREST has to quote."""
@@ -29,10 +29,16 @@ def test_every_row_arrives_once_and_in_order_whatever_its_id_is(
     assert real.arrived() == real.ids(table)
 
 
-def test_250_000_rows_arrive(real: RealSandbox) -> None:
-    """In 250 pages; each once and in order."""
-    real.fill(250_000, step="14 ms")
+@pytest.mark.parametrize("table", ["analyses_interval", "analyses_interval_iso"])
+def test_intervals_arrive_as_seconds(real: RealSandbox, table: str) -> None:
+    """In both styles; below zero, and of more than a day too."""
+    duration = "make_interval(days => n / 100 - 1, secs => (n - 150) * 1234.567891)"
+    real.fill(300, table="analyses_interval", duration=duration)
 
-    assert real.run(*HOUR).code == 0
-    assert real.copies == ONCE
-    assert real.arrived() == real.ids()
+    assert real.run(*HOUR, SUPABASE_TABLE=table).code == 0
+
+    sent = cells(real.mails[0].attachment())
+    seconds = real.supabase.sql(
+        "select extract(epoch from duration)::float as s from analyses_interval order by created_at"
+    )
+    assert [row[3] for row in sent] == [row["s"] for row in seconds]

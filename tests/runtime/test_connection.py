@@ -31,7 +31,7 @@ def caused(error: BaseException, *causes: BaseException) -> BaseException:
         ),
         (
             caused(httpx.ConnectError("x"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
-            "it does not speak TLS there",
+            "it does not speak TLS on that port",
             False,
         ),
         (TimeoutError(), "it did not answer in time", True),
@@ -58,7 +58,7 @@ def test_a_failed_connection_is_said_in_words_with_what_to_do(error: Exception, 
 
 def test_what_an_alert_failed_of_is_not_mixed_up_with_what_it_is_about() -> None:
     """It is sent while the run's own failure is being handled."""
-    run_failed = caused(ReportError("Supabase could not be asked"), socket.gaierror(-2, "unknown"))
+    run_failed = caused(ReportError("source.timed_out", "Supabase could not be asked."), socket.gaierror(-2, "unknown"))
 
     error = caused(ConnectionRefusedError(111, "refused"), run_failed)
 

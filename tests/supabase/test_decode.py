@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from src.domain.analysis import COLUMNS, Analysis, is_failed_status
 from src.errors import BadAnswerError
@@ -55,7 +57,6 @@ def test_a_timestamp_is_read_in_all_its_forms(text: str, moment: datetime) -> No
         (float("nan"), "NaN"),
         ("Infinity", "Infinity"),
         (float("-inf"), "-Infinity"),
-        ("00:01:30", "00:01:30"),
         ("1_000", "1_000"),
         (" 5", " 5"),
         ("007", "007"),
@@ -75,6 +76,62 @@ def test_a_figure_is_a_number_where_it_is_one_and_else_shown_as_it_stands(value:
     read = read_one(duration=value).duration
 
     assert (read, type(read)) == (figure, type(figure))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("00:01:30", 90),
+        ("01:02:03.5", 3723.5),
+        ("123:00:00", 442_800),
+        ("1 day 02:03:04", 93_784),
+        ("2 days", 172_800),
+        ("-1 days +02:03:04.25", -79_015.75),
+        ("1 day -00:00:00.000001", 86_399.999999),
+        ("-00:00:01.5", -1.5),
+        ("PT1H2M3.5S", 3723.5),
+        ("P1DT2H", 93_600),
+        ("P-1DT2H3M4.25S", -79_015.75),
+        ("PT-1.5S", -1.5),
+        ("-PT1M30S", -90),
+        ("PT0S", 0),
+    ],
+)
+def test_an_interval_is_a_duration_in_seconds(text: str, seconds: float) -> None:
+    """In PostgreSQL's own style and in that of ISO 8601; records are counted, so there it is none."""
+    read = read_one(duration=text, records_failed=text)
+
+    assert (read.duration, type(read.duration)) == (seconds, type(seconds))
+    assert read.records_failed == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1 mon", "1 year 2 days", "P1M", "P1Y", "P", "PT", "P1DT", "Pending", "9999999999999 days"),
+        *("1 day02:03:04", " 01:02:03", "01:02:03\n", "01:02", "1:2:3", "01:60:00", "٠1:02:03", "-"),
+    ],
+)
+def test_what_has_no_definite_length_is_no_duration(text: str) -> None:
+    """A month has 28 to 31 days; the text is shown as it stands."""
+    assert read_one(duration=text).duration == text
+
+
+SIGNED = st.integers(-(10**6), 10**6)
+
+
+@given(days=SIGNED, hours=SIGNED, minutes=st.integers(0, 59), microseconds=st.integers(0, 60 * 10**6 - 1))
+@example(days=-1, hours=0, minutes=0, microseconds=1)
+def test_every_interval_comes_to_its_seconds(days: int, hours: int, minutes: int, microseconds: int) -> None:
+    """To the microsecond, in both styles."""
+    sign, count = ("-" if hours < 0 else ""), f"{microseconds // 10**6:02}.{microseconds % 10**6:06}"
+    clock = f"{sign}{abs(hours):02}:{minutes:02}:{count}"
+    iso = f"P{days}DT{hours}H{sign}{minutes}M{sign}{count}S"
+    magnitude = (abs(hours) * 3600 + minutes * 60) * 10**6 + microseconds
+    seconds = (days * 86_400 * 10**6 + (-magnitude if sign else magnitude)) / 10**6
+
+    assert read_one(duration=f"{days} days {clock}").duration == seconds
+    assert read_one(duration=iso).duration == seconds
 
 
 @pytest.mark.parametrize(

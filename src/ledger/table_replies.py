@@ -1,0 +1,88 @@
+"""What PostgREST's refusals of the ledger's table mean."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from ..errors import LedgerError, SourceError
+from ..supabase.client import refusal
+
+SQL = "src/sql/report_deliveries.sql"
+NOT_NULL = "23502"
+INSUFFICIENT_PRIVILEGE = "42501"
+_UNDEFINED_COLUMN = ("42703", "PGRST204")
+_UNDEFINED_TABLE = ("42P01", "PGRST205")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:")
+
+
+def error_of(response: httpx.Response) -> dict[str, Any]:
+    """Return the error of PostgREST in an answer, an empty one if there is none."""
+    try:
+        content = response.json()
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def refused(response: httpx.Response, table: str) -> LedgerError:
+    """Say what a refusal means, by PostgreSQL's and PostgREST's error codes."""
+    code = error_of(response).get("code")
+    if code in _UNDEFINED_COLUMN:
+        return LedgerError(
+            "ledger.column",
+            f"The table {table} lacks a column {_said(response)}.",
+            f"Compare it with {SQL}, which makes the table only where there is none.",
+        )
+    # PostgREST 12 has no words for it when it should write.
+    if code in _UNDEFINED_TABLE or (response.status_code, response.content) == (404, b"{}"):
+        return LedgerError(
+            "ledger.no_table",
+            f"There is no table {table}, which REPORT_LEDGER=supabase needs {_said(response)}.",
+            f"Run {SQL} in the SQL editor.",
+        )
+    return unusable(refusal(response, table))
+
+
+def lacks_rights(response: httpx.Response, table: str, rights: Sequence[str], *, is_secret_key: bool) -> LedgerError:
+    """Say which `rights` are missing; PostgreSQL wants select for an update's filter too."""
+    named = ", ".join(rights)
+    reason = f"The role of SUPABASE_KEY lacks {named} on the table {table} {_said(response)}."
+    if is_secret_key:
+        remedy = f"Run this in the SQL editor: grant {named} on {table} to service_role;"
+    else:
+        remedy = "The ledger needs a secret key (sb_secret_…): set SUPABASE_KEY to one."
+    return LedgerError("ledger.permission", reason, remedy)
+
+
+def trigger_note(refused_row: httpx.Response) -> str:
+    """Return what is to be said of the trigger, nothing if it is there; raise LedgerError if it is not.
+
+    A row is refused for want of its key only after the trigger has seen it, and the refusal shows the row: with two
+    moments, updated_at and the lease_until that the trigger sets, or with the one alone.
+    """
+    moments = len(_MOMENT.findall(str(error_of(refused_row).get("details"))))
+    if moments == 1:
+        raise LedgerError(
+            "ledger.no_trigger",
+            "The table report_deliveries lacks its trigger, so that the claim of a run that dies would never end.",
+            f"Run {SQL} in the SQL editor: it makes the trigger and keeps what is there.",
+        )
+    return "" if moments else " (whether it has its trigger can't be seen)"
+
+
+def unusable(error: SourceError) -> LedgerError:
+    """Say of a failure of the REST interface that it is the ledger's."""
+    return LedgerError(
+        f"ledger.{error.problem.key}",
+        f"The ledger can't be used. {error.problem.reason}",
+        f"{error.problem.remedy} The ledger's SQL is {SQL}.",
+        transient=error.transient,
+        retry_after=error.retry_after,
+    )
+
+
+def _said(response: httpx.Response) -> str:
+    message = error_of(response).get("message")
+    return f"(HTTP {response.status_code}{f', {message}' if message else ''})"

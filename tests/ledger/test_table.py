@@ -1,0 +1,121 @@
+"""What the ledger in Supabase lacks is said, with what to do about it."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from ..builders import OPTION
+from ..conftest import Run
+from ..sandbox import Sandbox
+from ..sandbox.web import Answer, Fault
+
+RunTool = Callable[..., Run]
+TABLE = {"REPORT_LEDGER": "supabase"}
+
+
+@contextmanager
+def changed(sandbox: Sandbox, change: str, back: str) -> Iterator[None]:
+    """Change what is there by SQL while the block runs."""
+    sandbox.supabase.sql(change)
+    try:
+        yield
+    finally:
+        sandbox.supabase.sql(back)
+
+
+def ledger_line(output: str) -> str:
+    """Return the line of a check that is about the ledger."""
+    (line,) = (line for line in output.splitlines() if re.match(r".. +ledger ", line))
+    return line
+
+
+def test_a_check_of_the_ledger_changes_nothing(sandbox: Sandbox, run: RunTool) -> None:
+    """It says that a run could write there, too."""
+    run(*OPTION, **TABLE)
+    before = sandbox.supabase.sql("select * from report_deliveries")
+
+    check = run("--check", **TABLE)
+
+    assert "readable and writable, nothing in it yet" in ledger_line(check.output)
+    assert (len(before), sandbox.supabase.sql("select * from report_deliveries")) == (1, before)
+
+
+def test_a_ledger_without_its_trigger_is_found_by_a_check(sandbox: Sandbox, run: RunTool) -> None:
+    """Even when nothing is in it yet."""
+    disabled, enabled = (f"alter table report_deliveries {way} trigger all" for way in ("disable", "enable"))
+    with changed(sandbox, disabled, enabled):
+        check = run("--check", **TABLE)
+
+    assert check.code == 1
+    assert "lacks its trigger, so that the claim of a run that dies would never end" in ledger_line(check.output)
+    assert "Run src/sql/report_deliveries.sql in the SQL editor" in ledger_line(check.output)
+
+
+def test_a_server_that_shows_no_refused_row_leaves_the_trigger_open(sandbox: Sandbox, run: RunTool) -> None:
+    """It may be told to keep such details to itself."""
+    refusal = Answer(status=400, body=b'{"code": "23502", "details": null, "message": "null value in column"}')
+    sandbox.supabase.faults += [Fault(match="report_deliveries")] * 2
+    sandbox.supabase.faults.append(Fault(answer=refusal, match="report_deliveries"))
+
+    check = run("--check", **TABLE)
+
+    assert "readable and writable (whether it has its trigger can't be seen), nothing" in ledger_line(check.output)
+
+
+@pytest.mark.parametrize("right", ["insert", "update"])
+def test_a_right_that_the_ledger_lacks_is_named_with_the_statement_that_grants_it(
+    sandbox: Sandbox, run: RunTool, right: str
+) -> None:
+    """By a run and by a check."""
+    run("--check", **TABLE)  # Supabase Lite grants everything once, at its first question
+    grant = f"grant {right} on report_deliveries to service_role;"
+    with changed(sandbox, f"revoke {right} on report_deliveries from service_role", grant):
+        report, check = run(*OPTION, **TABLE), run("--check", **TABLE)
+
+    for said in (report.log, ledger_line(check.output)):
+        assert f"The role of SUPABASE_KEY lacks {right} on the table report_deliveries (HTTP 403" in said
+        assert grant in said
+
+
+def test_a_ledger_for_which_the_key_is_of_the_wrong_kind_asks_for_a_secret_key(sandbox: Sandbox, run: RunTool) -> None:
+    """Nothing is to be granted to the role of a publishable key."""
+    check = run("--check", SUPABASE_KEY=sandbox.supabase.publishable_key, **TABLE)
+
+    assert "The ledger needs a secret key (sb_secret_…)" in ledger_line(check.output)
+    assert "grant" not in ledger_line(check.output)
+
+
+def test_a_ledger_that_is_not_there_is_named_with_its_sql(sandbox: Sandbox, run: RunTool) -> None:
+    """Not with the table of analyses, though PostgREST 12 says nothing of a table that it should write to."""
+    gone, back = "alter table report_deliveries rename to gone", "alter table gone rename to report_deliveries"
+    with changed(sandbox, gone, back):
+        report, check = run(*OPTION, **TABLE), run("--check", **TABLE)
+
+    for said in (report.log, ledger_line(check.output)):
+        assert "There is no table report_deliveries, which REPORT_LEDGER=supabase needs (HTTP 404" in said
+        assert "Run src/sql/report_deliveries.sql in the SQL editor" in said
+        assert "SUPABASE_TABLE" not in said
+
+
+def test_a_column_that_the_ledger_lacks_is_said(sandbox: Sandbox, run: RunTool) -> None:
+    """Its SQL leaves a table alone that is there."""
+    gone, back = (f"alter table report_deliveries rename {names}" for names in ("holder to h", "h to holder"))
+    with changed(sandbox, gone, back):
+        check = run("--check", **TABLE)
+
+    assert "The table report_deliveries lacks a column" in ledger_line(check.output)
+    assert "Compare it with src/sql/report_deliveries.sql" in ledger_line(check.output)
+
+
+def test_an_address_without_supabase_is_not_taken_for_a_ledger_that_is_not_there(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Running its SQL would not help."""
+    sandbox.supabase.always = Fault(answer=Answer(status=404, body=b"<html>not here</html>"), match="report_deliveries")
+
+    report = run(*OPTION, **TABLE)
+
+    assert "SUPABASE_URL" in report.log
+    assert "in the SQL editor" not in report.log

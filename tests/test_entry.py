@@ -1,0 +1,43 @@
+"""The entry says in one sentence what is missing, before any package is needed."""
+
+import ast
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .test_run import ROOT
+
+ENTRY = ROOT / "reports_generator.py"
+
+
+def test_the_entry_can_be_read_by_python_3_10() -> None:
+    """A newer syntax would be a traceback in place of the sentence."""
+    ast.parse(ENTRY.read_text(), feature_version=(3, 10))
+
+
+def test_on_an_older_python_one_sentence_says_what_is_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, and nothing else is tried."""
+    monkeypatch.setattr(sys, "version_info", (3, 10, 12))
+
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ENTRY), run_name="__main__")
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "Python 3.11 or newer is needed, and this is 3.10. Run it with a newer one.\n"
+
+
+def test_without_the_packages_one_sentence_has_the_command_that_installs_them(tmp_path: Path) -> None:
+    """From any folder, and no traceback."""
+    command = [sys.executable, "-S", str(ENTRY)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "The package src" not in done.stderr
+    assert f"pip install --require-hashes -r {ROOT / 'requirements.reports.txt'}" in done.stderr
