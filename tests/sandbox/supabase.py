@@ -38,7 +38,8 @@ HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date"
 class Supabase(Web):
     """A project's REST and Storage address, as PostgREST 12 answers there.
 
-    `page_cap` lowers the 1,000 rows that a page holds at most. `filters_again` says whether a PATCH with `or` gives
+    `page_cap` lowers the 1,000 rows that a page holds at most; `lost` is a parameter that questions for rows lose on
+    their way. `filters_again` says whether a PATCH with `or` gives
     back only those of the changed rows to which its filters still apply, as PostgREST did before 14.4.
     """
 
@@ -47,6 +48,7 @@ class Supabase(Web):
         self.secret_key = f"sb_secret_{secrets.token_urlsafe(24)}"
         self.publishable_key = f"sb_publishable_{secrets.token_urlsafe(24)}"
         self.page_cap: int | None = None
+        self.lost = ""
         self.filters_again = True
         self._port = 0
 
@@ -71,6 +73,7 @@ class Supabase(Web):
         """Empty the tables and forget what came in and what was planned."""
         super().reset()
         self.page_cap = None
+        self.lost = ""
         self.filters_again = True
         self.sql(f"truncate {', '.join(TABLES)}")
 
@@ -92,9 +95,9 @@ class Supabase(Web):
         self.sql(f"insert into storage.buckets ({columns}) values ($1, $1, {public}, now(), now())", name)
 
     def answer(self, request: Request) -> Answer:
-        """Pass the request on, with the page cap applied, and answer as hosted Supabase does."""
-        if request.method == "GET":
-            request = replace(request, target=self._capped(request.target))
+        """Pass the request on, a question for rows as it arrives, and answer as hosted Supabase does."""
+        if request.method == "GET" and (self.page_cap is not None or self.lost):
+            request = replace(request, target=self._changed(request.target))
         answer = self._pass_on(request)
         if request.target.startswith("/storage/v1/object/sign/") and request.method == "POST":
             return replace(answer, body=answer.body.replace(b'"signedUrl":"/storage/v1/', b'"signedURL":"/'))
@@ -124,14 +127,15 @@ class Supabase(Web):
         kept = [row for row in json.loads(answer.body) if row in json.loads(found.body)]
         return replace(answer, body=json.dumps(kept).encode())
 
-    def _capped(self, target: str) -> str:
-        if self.page_cap is None:
-            return target
+    def _changed(self, target: str) -> str:
+        """Apply the page cap, and leave out what gets lost."""
         parts = urlsplit(target)
-        query = parse_qsl(parts.query)
-        asked = [int(value) for name, value in query if name == "limit"]
-        others = [(name, value) for name, value in query if name != "limit"]
-        return f"{parts.path}?{urlencode([*others, ('limit', min([*asked, self.page_cap]))])}"
+        query = [(name, value) for name, value in parse_qsl(parts.query) if name != self.lost]
+        if self.page_cap is not None:
+            limits = [int(value) for name, value in query if name == "limit"]
+            query = [(name, value) for name, value in query if name != "limit"]
+            query.append(("limit", str(min([*limits, self.page_cap]))))
+        return f"{parts.path}?{urlencode(query)}"
 
 
 def _unknown_table(request: Request) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
@@ -286,6 +287,21 @@ def test_a_page_that_goes_back_in_time_is_an_error(sandbox: Sandbox) -> None:
     sandbox.supabase.faults += [answer(rows[1:3], counted=4), answer([rows[0], rows[3]], counted=4)]
 
     with pytest.raises(BadAnswerError, match="out of order"):
+        read(sandbox)
+
+
+@pytest.mark.parametrize(
+    ("lost", "came"),
+    [("or", "the same rows twice"), ("created_at", "outside 2026-11-22 13:00-14:00 UTC"), ("order", "out of order")],
+)
+def test_a_filter_that_gets_lost_on_the_way_is_an_error(sandbox: Sandbox, lost: str, came: str) -> None:
+    """A gateway may drop what it doesn't know."""
+    rows = make_rows(3, start=START - HOUR) + make_rows(30) + make_rows(3, start=START + HOUR)
+    sandbox.supabase.insert([row | {"id": f"{uuid.UUID(int=place)}"} for place, row in enumerate(reversed(rows))])
+    sandbox.supabase.page_cap = 10
+    sandbox.supabase.lost = lost
+
+    with pytest.raises(BadAnswerError, match=came):
         read(sandbox)
 
 
