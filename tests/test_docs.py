@@ -188,6 +188,18 @@ def test_what_the_runbook_quotes_is_what_the_program_says() -> None:
     assert [one for one in fragments() if not any(one.removeprefix("Telegram ") in text for text in said)] == []
 
 
+def test_the_runbook_has_an_entry_for_every_problem() -> None:
+    """By the keys that tell alerts apart; each entry names its own in a comment."""
+    source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    keys = set(re.findall(r'"((?:source|workbook|storage|ledger|smtp|telegram|too_large)\.[a-z_]+)"', source))
+    keys |= {f"telegram.{key}" for key in re.findall(r'return "([a-z_]+)", f"', source)}
+    named = {key for comment in re.findall(r"<!-- (.+?) -->", PAGES["runbook"], re.DOTALL) for key in comment.split()}
+
+    assert {"source.key", "telegram.token", "smtp.login"} <= keys
+    assert keys - named == {"source.index", "ledger.repeats"}  # one is only said by --check, the other only logged
+    assert named - keys == {"settings", "time_limit", "stopped", "too_large"}
+
+
 def test_every_package_is_pinned_with_hashes_and_the_short_list_is_among_them() -> None:
     """What is installed is what was tried; no line names a registry."""
     text = (ROOT / "requirements.reports.txt").read_text()

@@ -66,6 +66,9 @@ class Hour:
 
 
 def _asks_for(query: _Query, start: datetime) -> bool:
+    """Tell whether a query is about the hour from `start`; one that has a cursor begins at that."""
+    if "or" in query:
+        return True
     begins = [text.removeprefix("gte.") for text in query.get("created_at", []) if text.startswith("gte.")]
     # From the second page on the tool's lower bound is the last row's moment, which lies within the hour.
     return len(begins) == 1 and start <= datetime.fromisoformat(begins[0]) < start + timedelta(hours=1)
