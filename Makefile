@@ -21,7 +21,7 @@ demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mail
 test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 	$(BIN)/python -m pytest --cov --cov-fail-under=95 --cov-report=term
 
-real: $(READY) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
+real: $(READY) $(SANDBOX) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
 	$(BIN)/python -m pytest tests/real
 
 lint: $(READY)  ## ruff: rules and form; import-linter: who may import whom
