@@ -74,37 +74,24 @@ class Builder(Struct, frozen=True, kw_only=True):
         self, folder: Path, window: Window, *, resent: int, late: bool, remarks: Sequence[str]
     ) -> tuple[Report | None, Summary]:
         """Read the window into a workbook; there is no report of an empty one that is to be skipped."""
-        summary, began = Summary(), self.clock()
+        began = self.clock()
         with WorkbookWriter(window) as workbook:
-            async with aclosing(self.table.pages(window)) as pages:
-                with rows_bar() as advance:
-                    async for page in pages:
-                        workbook.add(page.rows)
-                        summary.add(page.rows)
-                        advance(len(page.rows), page.counted)
+            summary = await self._read(window, workbook)
             if not summary.rows and self.settings.report.report_when_empty == "skip":
                 return None, summary
             before = await self._counted_before(window)
             created = self.clock()
-            path = workbook.save(
-                folder,
-                summary,
-                table=self.settings.supabase.supabase_table,
-                generated=created,
-                remarks=remarks,
-            )
+            table = self.settings.supabase.supabase_table
+            path = workbook.save(folder, summary, table=table, generated=created, remarks=remarks)
         with translated(path.name):
             kept = put_in_place(path, self.settings.report.report_dir)
             attachment = Attachment(name=path.name, size=path.stat().st_size)
-        figures = {"rows": summary.rows, "bytes": attachment.size}
-        seconds = (created - began).total_seconds()
-        extra = {"event": "built", "seconds": seconds, **figures}
-        logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
+        figures = {"rows": summary.rows, "bytes": attachment.size, "seconds": (created - began).total_seconds()}
+        logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra={"event": "built", **figures})
         identity = self._identity(window)
-        delivery = f"{identity}.resend.{resent}" if resent else identity
         report = Report(
             window=window,
-            identity=delivery,
+            identity=f"{identity}.resend.{resent}" if resent else identity,
             repeats=identity if resent else "",
             created=created,
             workbook=path,
@@ -113,8 +100,19 @@ class Builder(Struct, frozen=True, kw_only=True):
         )
         return report, summary
 
+    async def _read(self, window: Window, workbook: WorkbookWriter) -> Summary:
+        """Read the rows page by page into `workbook`, and fold them into the figures."""
+        summary = Summary()
+        async with aclosing(self.table.pages(window)) as pages:
+            with rows_bar() as advance:
+                async for page in pages:
+                    workbook.add(page.rows)
+                    summary.add(page.rows)
+                    advance(len(page.rows), page.counted)
+        return summary
+
     async def _counted_before(self, window: Window) -> int | None:
-        """Count the window before, to compare with; None if that can't be content soon."""
+        """Count the window before, to compare with; None if that can't be done soon."""
         earlier = to_compare_with(window)
         try:
             async with asyncio.timeout(min(COMPARISON_LIMIT, self.policy.left() / 2)):

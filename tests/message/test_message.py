@@ -405,7 +405,7 @@ def test_the_page_asks_for_nothing_from_outside_and_reads_well_aloud() -> None:
 
 
 def test_a_long_alert_keeps_window_owed_and_command() -> None:
-    """What is content of the failures gives way."""
+    """What is told of the failures gives way."""
     failures = [Failure(what=f"email to {number}", why="x" * 300) for number in range(100)]
 
     text = alert(make_window(), failures, owed=[f"email to {number}" for number in range(100)], command="run me")
