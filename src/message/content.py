@@ -135,7 +135,7 @@ def _case(analysis: Analysis, window: Window) -> Case:
 
 
 def _clock(window: Window) -> str:
-    """Give the form in which a moment of `window` is content: with its date where the window has more than one."""
+    """Return the form in which a moment of `window` is shown: with its date where the window has more than one."""
     first, last = (at.astimezone(window.zone).date() for at in (window.start, window.end - timedelta(microseconds=1)))
     return "%H:%M:%S" if first == last else "%Y-%m-%d %H:%M:%S"
 

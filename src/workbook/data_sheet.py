@@ -3,6 +3,7 @@
 `begin` draws what stands above the rows, `Styles` are those of a row, `end` draws what needs their number.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -22,6 +23,10 @@ from .columns import Column
 
 SHEET_ROWS = 1_048_575
 """Rows below the header that fit in one sheet: Excel's 1,048,576 less one ("Excel specifications and limits")."""
+SHEET_BYTES = 1 << 30
+"""Bytes of XML of a sheet from which the next one is begun: far from ZIP64, and more than Excel opens gladly."""
+FIRST_ROW = 2
+"""The number of the first row below the header."""
 _WIDEST = 60
 _FILTER_ARROW = 4
 _CENTRED = Alignment(horizontal="center")  # at the right edge a moment would run into the status beside it
@@ -33,10 +38,13 @@ def sheet_name(window: Window, number: int) -> str:
     return title if number == 1 else f"{title} ({number})"
 
 
-def location(window: Window, place: int, sheet_rows: int) -> str:
-    """Tell where the row at `place` (the window's first being 0) stands: `'Hourly Report'!A2`."""
-    sheet, row = divmod(place, sheet_rows)
-    return f"'{sheet_name(window, sheet + 1)}'!A{row + 2}"
+def location(window: Window, place: int, starts: Sequence[int]) -> str:
+    """Tell where the row at `place` (the window's first being 0) stands: `'Hourly Report'!A2`.
+
+    `starts` are the places of the first rows of the sheets.
+    """
+    sheet = bisect_right(starts, place)
+    return f"'{sheet_name(window, sheet)}'!A{place - starts[sheet - 1] + FIRST_ROW}"
 
 
 def begin(sheet: Sheet, columns: Sequence[Column], window: Window, rows: Sequence[Analysis]) -> None:

@@ -1,34 +1,35 @@
 """Rows of a data sheet → the XML that stands for them in the file (ECMA-376 part 1, 18.3.1).
 
 openpyxl draws everything else. Its cells cost many times as much as these lines, which say the same: a test reads
-both back. Rows and cells have no `r`, so each stands behind the one before it, and a row has all of its cells.
+both back. Every row and cell has its address (`r`), without which some readers find nothing, and every row all of its
+cells.
 
 Rows are written column by column: where a column holds what it mostly holds, its cells are written all at once,
-else one by one.
+else one by one. A cell begins behind the number of its row and reaches to that of the next one, or to the row's end:
+`" s="1"><v>5</v></c><c r="B`.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import partial
+from itertools import chain
 from math import isfinite
 from types import NoneType
 from typing import Any
 
+from msgspec import Struct
 from msgspec.json import Encoder
+from msgspec.structs import replace
+from openpyxl.utils import get_column_letter
 
 from ..domain.analysis import Analysis, Figure
-from .cells import EXACT_DIGITS, cell_text
+from .cells import EXACT_DIGITS
 from .columns import Column
 from .data_sheet import Styles
+from .shared_strings import SharedStrings, is_shared, text_xml
 
-_PLAIN = re.compile(r"[A-Za-z0-9\n-]*")
-"""Texts, a line each, that XML, blanks and escapes leave as they are."""
-_SHORT = 200
-"""Characters of a text that is certainly within a cell's limit, and worth keeping ready."""
-_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_CACHED = 1000
-"""Different names that are kept ready."""
+_KEPT = 1000
+"""Names whose cells are kept ready."""
 _MINUTES = 25 * 60
 """Minutes over which the offset is looked at: a day in which the clocks are put back."""
 _DAY = 86_400
@@ -39,41 +40,81 @@ _digits = Encoder().encode
 
 
 class RowWriter:
-    """Writes rows of `columns` in the zone `zone`, with the numbers that `styles` have in the file."""
+    """Writes rows of `columns` in the zone `zone`, with the numbers that `styles` and `strings` have in the file."""
 
-    def __init__(self, columns: Sequence[Column], styles: Styles, zone: tzinfo) -> None:
-        self._columns = [(column.values, _writer(column, styles, zone)) for column in columns]
+    def __init__(self, columns: Sequence[Column], styles: Styles, strings: SharedStrings, zone: tzinfo) -> None:
+        self._columns = []
+        for place, column in enumerate(columns, 1):
+            then = f'<c r="{get_column_letter(place + 1)}' if place < len(columns) else "</row>"
+            self._columns.append((column.values, _writer(column, then, styles, strings, zone)))
 
-    def xml(self, rows: Sequence[Analysis]) -> bytes:
-        """Write `rows`, one at least, one below the other."""
-        columns = [write(values(rows)) for values, write in self._columns]
-        written = "</row><row>".join(map("".join, zip(*columns, strict=True)))
-        return f"<row>{written}</row>".encode()
+    def xml(self, rows: Sequence[Analysis], first: int) -> bytes:
+        """Write `rows`, one at least, one below the other; `first` is the number of the first one in its sheet."""
+        numbers = [*map(str, range(first, first + len(rows)))]
+        parts: list[list[str]] = [[f'<row r="{number}"><c r="A{number}' for number in numbers]]
+        for values, write in self._columns:
+            parts += [write(values(rows)), numbers]
+        return "".join(chain.from_iterable(zip(*parts[:-1], strict=True))).encode()
 
 
-def _writer(column: Column, styles: Styles, zone: tzinfo) -> Callable[[Sequence[Any]], list[str]]:
+class _Form(Struct, frozen=True):
+    """How the cells of a column are written: in a `style`, with `strings` for texts.
+
+    `then` is what stands between them and the next cell's number.
+    """
+
+    style: int
+    strings: SharedStrings
+    then: str
+
+    @property
+    def around_number(self) -> tuple[str, str]:
+        """What stands before and behind a number."""
+        return f'" s="{self.style}"><v>', f"</v></c>{self.then}"
+
+    @property
+    def around_text(self) -> tuple[str, str]:
+        """What stands before and behind the number of a text."""
+        return f'" s="{self.style}" t="s"><v>', f"</v></c>{self.then}"
+
+    @property
+    def empty(self) -> str:
+        """An empty cell."""
+        return f'" s="{self.style}"/>{self.then}'
+
+    def text(self, text: str) -> str:
+        """A cell of a text that may come again."""
+        if not is_shared(text):
+            return f'" s="{self.style}" t="inlineStr"><is>{text_xml(text)}</is></c>{self.then}'
+        before, behind = self.around_text
+        return f"{before}{self.strings.number(text)}{behind}"
+
+
+def _writer(
+    column: Column, then: str, styles: Styles, strings: SharedStrings, zone: tzinfo
+) -> Callable[[Sequence[Any]], list[str]]:
     """Return what writes the cells of `column` for its values."""
+    form = _Form(styles.of(column), strings, then)
     if column.kind == "moments":
-        return _Moments(column, styles, zone).cells
-    if column.kind == "names":
-        return _Names(styles.of(column)).cells
-    return partial(_cells, styles.of(column))
+        return _Moments(column, form, styles, zone).cells
+    return _Names(form).cells if column.kind == "names" else partial(_cells, form)
 
 
-class _Moments(dict[int, tuple[float, str]]):
-    """Minutes since 1970 → the zone's offset in seconds, and how the cell of a moment begins."""
+class _Moments(dict[int, tuple[float, _Form]]):
+    """Minutes since 1970 → the zone's offset in seconds, and the form of a moment's cell."""
 
-    def __init__(self, column: Column, styles: Styles, zone: tzinfo) -> None:
+    def __init__(self, column: Column, form: _Form, styles: Styles, zone: tzinfo) -> None:
         super().__init__()
         self._column = column
+        self._form = form
         self._styles = styles
         self._zone = zone
 
-    def __missing__(self, minute: int) -> tuple[float, str]:
+    def __missing__(self, minute: int) -> tuple[float, _Form]:
         local = datetime.fromtimestamp(minute * 60, UTC).astimezone(self._zone)
         offset = local.utcoffset()
         shift = offset.total_seconds() if offset else 0.0
-        found = self[minute] = shift, f'<c s="{self._styles.stamp(self._column, local)}"><v>'
+        found = self[minute] = shift, replace(self._form, style=self._styles.stamp(self._column, local))
         return found
 
     def cells(self, moments: Sequence[datetime]) -> list[str]:
@@ -86,22 +127,22 @@ class _Moments(dict[int, tuple[float, str]]):
         offsets = {self[minute] for minute in reach[:_MINUTES]}  # clocks change at full minutes
         if len(offsets) > 1 or len(reach) > _MINUTES:
             return [cell for moment in moments for cell in self._cells([moment])]
-        ((shift, opening),) = offsets
+        ((shift, form),) = offsets
         since = shift / _DAY + _DAY_OF_1970
         serials = [moment / _DAY + since for moment in moments]
-        return _wrapped(opening, _digits(serials)[1:-1].decode(), ",", "</v></c>").split(",")
+        return _wrapped(form.around_number, _digits(serials)[1:-1].decode(), ",").split(",")
 
 
 class _Names(dict[str | None, str]):
     """Texts that come again and again → their cells, as far as they are kept ready."""
 
-    def __init__(self, style: int) -> None:
+    def __init__(self, form: _Form) -> None:
         super().__init__()
-        self._style = style
+        self._form = form
 
     def __missing__(self, name: str | None) -> str:
-        made = _cell(self._style, name)
-        if len(self) < _CACHED and len(made) <= 2 * _SHORT:
+        made = self._form.empty if name is None else self._form.text(name)
+        if len(self) < _KEPT:
             self[name] = made
         return made
 
@@ -110,39 +151,34 @@ class _Names(dict[str | None, str]):
         return [self[name] for name in names]
 
 
-def _cells(style: int, values: Sequence[Any]) -> list[str]:
+def _cells(form: _Form, values: Sequence[Any]) -> list[str]:
     """Write the cells of a column of Figures."""
     kinds = {*map(type, values)}
     if kinds <= {int, float, NoneType}:
         numbers = [value for value in values if value is not None] if NoneType in kinds else values
         if numbers and -EXACT_DIGITS < min(numbers) <= max(numbers) < EXACT_DIGITS:
-            opening, closing = f'<c s="{style}"><v>', "</v></c>"
-            cells = _wrapped(opening, _digits(values)[1:-1].decode(), ",", closing)
-            return cells.replace(f"{opening}null{closing}", f'<c s="{style}"/>').split(",")
-    if kinds == {str} and max(map(len, values)) <= _SHORT:
-        lines = "\n".join(values)
-        if _PLAIN.fullmatch(lines) and lines.count("\n") == len(values) - 1:
-            return _wrapped(f'<c s="{style}" t="inlineStr"><is><t>', lines, "\n", "</t></is></c>").split("\n")
-    return [_cell(style, value) for value in values]
+            before, behind = form.around_number
+            cells = _wrapped((before, behind), _digits(values)[1:-1].decode(), ",")
+            return cells.replace(f"{before}null{behind}", form.empty).split(",")
+    if kinds == {str} and (shared := form.strings.numbers(values)):
+        before, behind = form.around_text
+        return [f"{before}{number}{behind}" for number in shared]
+    return [_cell(form, value) for value in values]
 
 
-def _wrapped(opening: str, texts: str, mark: str, closing: str) -> str:
-    """Put `opening` and `closing` around each of `texts`, between which `mark` stands and stays."""
-    return f"{opening}{texts.replace(mark, closing + mark + opening)}{closing}"
+def _wrapped(around: tuple[str, str], texts: str, mark: str) -> str:
+    """Put what is to be `around` them before and behind each of `texts`, between which `mark` stands and stays."""
+    before, behind = around
+    return f"{before}{texts.replace(mark, behind + mark + before)}{behind}"
 
 
-def _cell(style: int, value: Figure) -> str:
-    """Write a cell: text in line as the cell holds it, numbers with all their digits, None as an empty one."""
-    if isinstance(value, str):
-        return _text(style, value)
-    if value is None or not isfinite(value):
-        return f'<c s="{style}"/>'
+def _cell(form: _Form, value: Figure) -> str:
+    """Write a cell: numbers with all their digits, None as an empty one."""
     if isinstance(value, int) and abs(value) >= EXACT_DIGITS:
-        return _text(style, str(value))
-    return f'<c s="{style}"><v>{value}</v></c>'
-
-
-def _text(style: int, text: str) -> str:
-    text = cell_text(text).translate(_MARKUP)
-    blanks = ' xml:space="preserve"' if text != text.strip() else ""
-    return f'<c s="{style}" t="inlineStr"><is><t{blanks}>{text}</t></is></c>'
+        value = str(value)
+    if isinstance(value, str):
+        return form.text(value)
+    if value is None or not isfinite(value):
+        return form.empty
+    before, behind = form.around_number
+    return f"{before}{value}{behind}"

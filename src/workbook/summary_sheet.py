@@ -23,11 +23,14 @@ _CARD_LABEL = 34
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """Where a report comes from: the table's name, when it was `generated` (aware), rows that a data sheet takes."""
+    """Where a report comes from: the table's name, and when it was `generated` (aware).
+
+    `starts` are the places of the first rows of its data sheets among the window's rows, the first being 0.
+    """
 
     table: str
     generated: datetime
-    sheet_rows: int
+    starts: Sequence[int]
 
 
 def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin, remarks: Sequence[str]) -> None:
@@ -115,8 +118,6 @@ def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origi
             layout.text(str(row.id)),
             layout.figure(row.records_failed, "#,##0"),
             layout.figure(row.duration, "#,##0.00"),
-            layout.text(
-                moment(row.created_at, window.zone, "%H:%M:%S"), location(window, worst.place, origin.sheet_rows)
-            ),
+            layout.text(moment(row.created_at, window.zone, "%H:%M:%S"), location(window, worst.place, origin.starts)),
         )
     layout.sentence(phrases.highlights(LOW_RATE))

@@ -27,31 +27,40 @@ from . import data_sheet
 from .archive import WorkbookArchive
 from .cells import text_cell
 from .columns import SHEET_COLUMNS, Column
-from .data_sheet import SHEET_ROWS, Styles, sheet_name
+from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
+from .shared_strings import SharedStrings
 from .summary_sheet import Origin, write_summary
 
 
 class WorkbookWriter:
     """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
 
-    `columns` are those of its rows; `sheet_rows` is how many of them a sheet takes before the next one is begun,
-    behind the Summary.
+    `columns` are those of its rows. A sheet takes `sheet_rows` rows, and pages of them up to `sheet_bytes` bytes of
+    XML, before the next one is begun, behind the Summary.
     """
 
     def __init__(
-        self, window: Window, *, columns: Sequence[Column] = SHEET_COLUMNS, sheet_rows: int = SHEET_ROWS
+        self,
+        window: Window,
+        *,
+        columns: Sequence[Column] = SHEET_COLUMNS,
+        sheet_rows: int = SHEET_ROWS,
+        sheet_bytes: int = SHEET_BYTES,
     ) -> None:
         self._window = window
         self._columns = columns
+        self._sheet_bytes = sheet_bytes
         self._sheet_rows = sheet_rows
         self._book = Workbook(write_only=True)
         self._sheets = [self._book.create_sheet(sheet_name(window, 1))]
         self._summary_sheet = self._book.create_sheet(phrases.SUMMARY)
-        self._writer = RowWriter(columns, Styles(self._sheets[0], columns), window.zone)
+        self._strings = SharedStrings()
+        self._writer = RowWriter(columns, Styles(self._sheets[0], columns), self._strings, window.zone)
         self._archive: WorkbookArchive | None = None
         self._first: Sequence[Analysis] = ()
-        self._filled = 0
+        self._starts: list[int] = []
+        self._filled = self._rows = 0
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +73,7 @@ class WorkbookWriter:
                     sheet.close()
         if self._archive:
             self._archive.close()
+        self._strings.close()
 
     def add(self, rows: Sequence[Analysis]) -> None:
         """Write `rows` below those already there; the first ones settle the widths of the columns.
@@ -72,15 +82,16 @@ class WorkbookWriter:
         """
         with translated(f"A temporary file in {gettempdir()}"):
             while rows:
-                if self._filled == self._sheet_rows:
+                if self._is_full:
                     self._streamed.end(self._drawn(self._filled))
                     self._end_sheet()
                     self._sheets.append(self._book.create_sheet(sheet_name(self._window, len(self._sheets) + 1)))
                 if not self._filled:
                     self._begin_sheet(rows)
                 taken = rows[: self._sheet_rows - self._filled]
-                self._streamed.write(self._writer.xml(taken))
+                self._streamed.write(self._writer.xml(taken, FIRST_ROW + self._filled))
                 self._filled += len(taken)
+                self._rows += len(taken)
                 rows = rows[len(taken) :]
 
     def save(
@@ -97,11 +108,11 @@ class WorkbookWriter:
                 self._end_sheet()
             else:
                 self._draw_empty()
-            origin = Origin(table=table, generated=generated, sheet_rows=self._sheet_rows)
+            origin = Origin(table=table, generated=generated, starts=self._starts)
             write_summary(self._summary_sheet, self._window, summary, origin, remarks)
             self._book.properties = _properties(self._window)
             with atomic_write(path) as file:
-                self._streamed.finish(_saved(self._book), file)
+                self._streamed.finish(self._saved(self._book), self._strings, file)
         return path
 
     @property
@@ -110,11 +121,17 @@ class WorkbookWriter:
         return self._archive
 
     @property
+    def _is_full(self) -> bool:
+        is_heavy = self._filled and self._streamed.sheet_bytes >= self._sheet_bytes
+        return self._filled == self._sheet_rows or bool(is_heavy)
+
+    @property
     def _part(self) -> str:
         return f"xl/worksheets/sheet{self._book.sheetnames.index(self._sheets[-1].title) + 1}.xml"
 
     def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
         self._first = rows
+        self._starts.append(self._rows)
         data_sheet.begin(self._sheets[-1], self._columns, self._window, rows)
         self._streamed.begin(self._part, self._drawn(1))
 
@@ -135,15 +152,19 @@ class WorkbookWriter:
         Styles(sheet, self._columns)  # in the order of the whole book, so that styles have the same numbers
         data_sheet.begin(sheet, self._columns, self._window, self._first)
         data_sheet.end(sheet, self._columns, self._window, len(self._sheets), rows)
-        with ZipFile(_saved(book)) as parts:
-            return parts.read("xl/worksheets/sheet1.xml")
+        return self._saved(book)["xl/worksheets/sheet1.xml"]
 
+    def _saved(self, book: Workbook) -> dict[str, bytes]:
+        """Return the parts of a book as Workbook.save writes them, but for its stamp of the moment, and its texts.
 
-def _saved(book: Workbook) -> BytesIO:
-    """Save a book as Workbook.save does, but for its stamp of the moment: the same report has the same properties."""
-    content = BytesIO()
-    ExcelWriter(book, ZipFile(content, "w", ZIP_STORED)).save()
-    return content
+        The same report has the same properties.
+        """
+        content = BytesIO()
+        ExcelWriter(book, ZipFile(content, "w", ZIP_STORED)).save()
+        with ZipFile(content) as saved:
+            parts = {part: saved.read(part) for part in saved.namelist()}
+        sheets = {part: self._strings.put_into(xml) for part, xml in parts.items() if "/worksheets/sheet" in part}
+        return parts | sheets
 
 
 def _properties(window: Window) -> DocumentProperties:

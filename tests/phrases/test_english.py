@@ -34,7 +34,7 @@ def test_no_word_for_recipients_stands_elsewhere() -> None:
         for path in modules
         if path != Path(SRC / "message" / "alert.py")
         for text in strings(ast.parse(path.read_text()))
-        if WORDS.search(text) and text not in NO_WORDS
+        if WORDS.search(text) and "<" not in text and text not in NO_WORDS
     }
 
     assert len(modules) > 10

@@ -3,6 +3,7 @@
 import io
 import math
 import tracemalloc
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from src.workbook.cells import put
 from src.workbook.columns import SHEET_COLUMNS
 from src.workbook.data_sheet import Styles
 from src.workbook.row_xml import RowWriter
+from src.workbook.shared_strings import SharedStrings
 
 from ..builders import START, build, data_rows, make_analysis, make_window, opened
 from ..test_hostile import NASTY
@@ -160,15 +162,16 @@ def test_clocks_that_change_at_half_past_are_followed(tmp_path: Path) -> None:
 def test_statuses_beyond_number_are_not_all_kept() -> None:
     """Memory stays flat whatever the table holds."""
     styles = Styles(Workbook(write_only=True).create_sheet(), SHEET_COLUMNS)
-    writer = RowWriter(SHEET_COLUMNS, styles, UTC)
-    rows = [make_analysis(status=f"status {number}") for number in range(20_000)]
-    writer.xml(rows[:2000])
-    tracemalloc.start()
-    writer.xml(rows[2000:2100])
-    before, _ = tracemalloc.get_traced_memory()
-    for place in range(2100, 20_000, 100):
-        writer.xml(rows[place : place + 100])
-    after, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    rows = [make_analysis(id=f"id {number}", status=f"status {number}") for number in range(40_000)]
+    with closing(SharedStrings()) as strings:
+        writer = RowWriter(SHEET_COLUMNS, styles, strings, UTC)
+        writer.xml(rows[:20_000], 2)
+        tracemalloc.start()
+        writer.xml(rows[20_000:20_100], 2)
+        before, _ = tracemalloc.get_traced_memory()
+        for place in range(20_100, 40_000, 100):
+            writer.xml(rows[place : place + 100], 2)
+        after, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
 
     assert after - before < 100_000

@@ -3,6 +3,7 @@
 import gc
 import io
 import zipfile
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from src.errors import WorkbookError
 from src.workbook.archive import WorkbookArchive
 from src.workbook.columns import SHEET_COLUMNS
 from src.workbook.data_sheet import SHEET_ROWS, sheet_name
+from src.workbook.shared_strings import SharedStrings
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, data_rows, data_rows_again, make_analysis, make_window, opened
@@ -235,16 +237,12 @@ def test_the_bytes_are_a_plain_workbook(tmp_path: Path) -> None:
 def test_a_sheet_that_is_drawn_otherwise_in_the_end_is_never_delivered() -> None:
     """Its rows' styles would be another sheet's."""
     drawn, otherwise = (f"<sheet><sheetData></sheetData>{end}</sheet>".encode() for end in ("<a/>", "<b/>"))
-    skeleton = io.BytesIO()
-    with zipfile.ZipFile(skeleton, "w") as parts:
-        parts.writestr("sheet1.xml", otherwise)
-    package = WorkbookArchive()
-    package.begin("sheet1.xml", drawn)
-    package.end(drawn)
+    with closing(WorkbookArchive()) as archive, closing(SharedStrings()) as strings:
+        archive.begin("sheet1.xml", drawn)
+        archive.end(drawn)
 
-    with pytest.raises(AssertionError, match="drawn otherwise"):
-        package.finish(skeleton, io.BytesIO())
-    package.close()
+        with pytest.raises(AssertionError, match="drawn otherwise"):
+            archive.finish({"sheet1.xml": otherwise}, strings, io.BytesIO())
 
 
 def test_a_workbook_given_up_in_the_midst_leaves_no_file_open(tmp_path: Path) -> None:

@@ -1,0 +1,190 @@
+"""Programs of all kinds read the same from the file."""
+
+import csv
+import io
+import json
+import math
+import zipfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pylightxl
+import pytest
+from openpyxl.utils.datetime import from_excel
+from python_calamine import CalamineWorkbook
+from xlsx2csv import Xlsx2csv
+
+from src.domain.analysis import Analysis, success_rates
+from src.domain.summary import Summary
+from src.supabase.decode import read_page
+from src.workbook.writer import WorkbookWriter
+
+from ..builders import START, build, make_analysis, make_window, opened
+from ..sandbox.sample import sample_hour
+
+WINDOW = make_window(zone="Asia/Kolkata")
+ODD = [
+    make_analysis(id="with blanks & <signs>", status="🙂 =1+1", duration="n/a"),
+    make_analysis(id=7, status=None, duration=None, records_processed=None, records_failed=None),
+    make_analysis(id=2**60, status=" outer blanks ", duration=1 / 3, records_failed=200),
+    make_analysis(id="x" * 300, status="a_b", records_failed=0, records_processed=0),
+]
+Table = list[list[Any]]
+
+
+def analyses(count: int) -> list[Analysis]:
+    """Make the analyses of a sample hour, and a few odd ones."""
+    return read_page(json.dumps(sample_hour(START, count)).encode(), "analyses") + ODD
+
+
+def by_openpyxl(path: Path, sheet: str) -> Table:
+    """Read by openpyxl."""
+    return [[*row] for row in opened(path.read_bytes())[sheet].iter_rows(values_only=True)]
+
+
+def by_calamine(path: Path, sheet: str) -> Table:
+    """Read by calamine, which pandas and polars use."""
+    return CalamineWorkbook.from_path(path).get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+
+
+def by_xlsx2csv(path: Path, sheet: str) -> Table:
+    """Read by xlsx2csv, as it is in the file."""
+    out = io.StringIO()
+    Xlsx2csv(path, ignore_formats=["date", "float", "percentage"]).convert(out, sheetname=sheet)
+    return [*csv.reader(io.StringIO(out.getvalue()))]
+
+
+def by_pylightxl(path: Path, sheet: str) -> Table:
+    """Read by pylightxl."""
+    return [*pylightxl.readxl(path).ws(sheet).rows]
+
+
+READERS = [by_openpyxl, by_calamine, by_xlsx2csv, by_pylightxl]
+Reader = Callable[[Path, str], Table]
+
+
+def moment(value: Any) -> datetime:
+    """Read a moment in whatever form a reader gives it."""
+    if isinstance(value, datetime):
+        return value
+    if "/" in str(value):
+        return datetime.fromisoformat(value.replace("/", "-"))
+    found = from_excel(float(value))
+    assert isinstance(found, datetime)
+    return found
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Compare a cell with what was written, None being an empty one."""
+    match wanted:
+        case datetime():
+            return abs(moment(found) - wanted) <= timedelta(seconds=0.51)
+        case None:
+            return found in (None, "")
+        case int() | float():
+            return math.isclose(float(found), wanted, rel_tol=1e-14)
+    return bool(found == wanted)
+
+
+def written(row: Analysis) -> list[Any]:
+    """List what the cells of a row hold."""
+    local = row.created_at.astimezone(WINDOW.zone).replace(tzinfo=None)
+    row_id = str(row.id) if isinstance(row.id, int) and row.id >= 10**15 else row.id
+    (rate,) = success_rates([row.records_processed], [row.records_failed])
+    return [row_id, local, row.status, row.duration, row.records_processed, row.records_failed, rate]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_every_reader_finds_every_cell(tmp_path: Path, read: Reader) -> None:
+    """In both sheets of rows and in the header, whatever kind of text it is."""
+    rows = analyses(300)
+    path = tmp_path / "report.xlsx"
+    path.write_bytes(build(tmp_path, *rows, window=WINDOW, sheet_rows=200))
+
+    for sheet, part in (("Hourly Report", rows[:200]), ("Hourly Report (2)", rows[200:])):
+        header, *cells = read(path, sheet)
+        assert header[:3] == ["ID", "Timestamp", "Status"]
+        assert len(cells) == len(part)
+        for found, row in zip(cells, part, strict=True):
+            wanted = written(row)
+            assert [same(one, two) for one, two in zip(found, wanted, strict=True)] == [True] * 7, (found, wanted)
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_every_reader_finds_the_words_of_the_summary(tmp_path: Path, read: Reader) -> None:
+    """Titles, facts, cards, tables."""
+    path = tmp_path / "report.xlsx"
+    path.write_bytes(build(tmp_path, *analyses(50), window=WINDOW))
+
+    texts = {str(value) for row in read(path, "Summary") for value in row}
+
+    assert {"Hourly Report", "Window", WINDOW.label(), "Analyses", "completed", "Worst analyses", "Its row"} <= texts
+
+
+def parts(content: bytes) -> zipfile.ZipFile:
+    """Open a file as the zip that it is."""
+    return zipfile.ZipFile(io.BytesIO(content))
+
+
+def test_every_row_and_cell_has_its_address(tmp_path: Path) -> None:
+    """Some readers find nothing without, and some programs won't import it."""
+    content = build(tmp_path, *analyses(40), sheet_rows=30)
+
+    for name, rows in (("sheet1", 30), ("sheet3", 14)):
+        xml = parts(content).read(f"xl/worksheets/{name}.xml").decode()
+        cells = [f"{column}{row}" for row in range(1, rows + 2) for column in "ABCDEFG"]
+        assert [piece.partition('"')[0] for piece in xml.split('<c r="')[1:]] == cells
+        assert [piece.partition('"')[0] for piece in xml.split('<row r="')[1:]] == [str(n + 1) for n in range(rows + 1)]
+
+
+def local_headers(content: bytes) -> list[tuple[int, int]]:
+    """List the version that each part of a zip needs by its local header, and the length of the extra field there."""
+    with parts(content) as archive:
+        starts = [info.header_offset for info in archive.infolist()]
+    return [
+        (int.from_bytes(content[at + 4 : at + 6], "little"), int.from_bytes(content[at + 28 : at + 30], "little"))
+        for at in starts
+    ]
+
+
+def test_nothing_in_the_file_wants_zip64(tmp_path: Path) -> None:
+    """Some readers refuse it, and no part is as large as that."""
+    content = build(tmp_path, *analyses(40), sheet_rows=30)
+
+    assert {*local_headers(content)} == {(20, 0)}
+    assert b"PK\x06\x06" not in content
+
+
+def test_a_sheet_that_would_grow_too_large_goes_on_in_the_next(tmp_path: Path) -> None:
+    """It would need ZIP64; what leads to its rows still does."""
+    rows = [make_analysis(id=f"row {number}", records_failed=number) for number in range(9)]
+    summary = Summary()
+    summary.add(rows)
+
+    with WorkbookWriter(make_window(), sheet_bytes=1) as workbook:
+        for place in range(0, 9, 3):
+            workbook.add(rows[place : place + 3])
+        book = opened(workbook.save(tmp_path, summary, table="analyses", generated=START).read_bytes())
+
+    names = ["Hourly Report", "Hourly Report (2)", "Hourly Report (3)"]
+    assert [[cell.value for cell in book[name]["A"]][1:] for name in names] == [
+        [row.id for row in rows[place : place + 3]] for place in range(0, 9, 3)
+    ]
+    links = [cell.hyperlink.location for row in book["Summary"].iter_rows() for cell in row if cell.hyperlink]
+    for link, row in zip(links, reversed(rows), strict=True):
+        sheet, _, address = link.partition("!")
+        assert book[sheet.strip("'")][address].value == row.id
+
+
+def test_a_hundred_thousand_rows_take_seven_megabytes_at_most(tmp_path: Path) -> None:
+    """A mailbox takes them."""
+    rows = analyses(100_000)[:100_000]
+
+    with WorkbookWriter(make_window()) as workbook:
+        for place in range(0, len(rows), 1000):
+            workbook.add(rows[place : place + 1000])
+        size = workbook.save(tmp_path, Summary(), table="analyses", generated=START).stat().st_size
+
+    assert size <= 7_000_000
