@@ -16,9 +16,9 @@ from cronsim import CronSim
 from kubernetes_validate import ValidationError, validate
 
 from src import VERSION
-from src.config.kubernetes import CRONJOB as CRONJOB_NAME
-from src.config.kubernetes import NAMESPACE
 from src.config.loader import load_settings
+from src.config.rerun_command import CRONJOB as CRONJOB_NAME
+from src.config.rerun_command import NAMESPACE
 from src.config.settings import GROUPS
 from src.config.timeouts import Timeouts
 

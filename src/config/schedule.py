@@ -47,7 +47,14 @@ def choose_windows(options: Options, settings: ReportSettings, now: datetime) ->
         if options.count is None:
             raise SettingsError(["REPORT_COUNT is set without REPORT_START; wanted: the first of the windows there"])
         raise OptionError("--count needs the first of the windows.", "Add --start TIME, or set REPORT_START.")
-    windows = _windows_from(first, count, now)
+    windows = windows_from(first, count, now)
+    if len(windows) < count and options.count is None:
+        raise SettingsError([f"REPORT_COUNT is {count}; wanted: at most {len(windows)}, for the others are not over"])
+    if len(windows) < count:
+        raise OptionError(
+            f"Of {count} windows from {as_option(first)} on, only {len(windows)} are over.",
+            f"Ask for --count {len(windows)}.",
+        )
     index = settings.job_completion_index
     if index is None:
         return windows
@@ -63,15 +70,11 @@ def is_named(options: Options, settings: ReportSettings) -> bool:
     return options.start is not None or settings.report_start is not None
 
 
-def _windows_from(first: Window, count: int, now: datetime) -> list[Window]:
+def windows_from(first: Window, count: int, now: datetime) -> list[Window]:
+    """Return at most `count` windows from `first` on, as far as they are over at `now` (aware)."""
     windows = [first]
     while len(windows) < count and (following := after(windows[-1])).end <= now:
         windows.append(following)
-    if len(windows) < count:
-        raise OptionError(
-            f"Of {count} windows from {as_option(first)} on, only {len(windows)} are over.",
-            f"Ask for --count {len(windows)}.",
-        )
     return windows
 
 

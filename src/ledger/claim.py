@@ -35,15 +35,17 @@ class Claim:
     ) -> None:
         """Enter those of the present recipients who are sent the window by a run of this `trigger`.
 
-        With `resend_by` that is all of them, once more or for the first time. A resend that was begun by the same
-        (a Job, or else a process) goes on where it was.
+        With `resend_by` that is all of them, once more or for the first time; nobody else's entry changes. A resend
+        that was begun by the same (a Job, or else a process) goes on where it was.
         """
         record = self.record
-        if resend_by and record.entries and record.resent_by != resend_by:
+        is_resent = bool(resend_by and record.entries and record.resent_by != resend_by)
+        if is_resent:
             record.resent += 1
             record.resent_by = resend_by
-            record.entries = []
-        self._owed = [*present] if not record.entries else record.owed(present, trigger)
+            again = set(map(same, present))
+            record.entries = [entry for entry in record.entries if entry.address not in again]
+        self._owed = [*present] if is_resent else record.owed(present, trigger)
         known = {entry.address for entry in record.entries}
         new = [address for address in self._owed if same(address) not in known]
         record.entries += [Entry(channel=channel, recipient=recipient) for channel, recipient in new]

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Literal
 
 from ..channels.interface import Channel, addresses
-from ..config.kubernetes import rerun_command
 from ..config.loader import LoadedSettings
+from ..config.rerun_command import rerun_command
 from ..config.schedule import Options
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ..channels.interface import addresses
-from ..config.kubernetes import rerun_command
+from ..config.rerun_command import rerun_command
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, Problem, ReportError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ..channels.interface import addresses
-from ..config.kubernetes import rerun_command
+from ..config.rerun_command import rerun_command
 from ..domain.outcome import Outcome
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
@@ -83,7 +83,9 @@ async def _conclude(services: Services, window: Window, claim: Claim, outcomes: 
     done = f"{len(outcomes) - len(failed)} of {len(outcomes)}"
     words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
     logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
-    if notices := [Failure(what="nothing yet", problem=one.notice) for one in outcomes if one.notice]:
+    if notices := [
+        Failure(what="nothing yet, but a setting is out of date", problem=one.notice) for one in outcomes if one.notice
+    ]:
         await services.alerts.send(None, notices)
     if not failed:
         await _all_clear(services, window, claim)

@@ -3,7 +3,6 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
 from typing import Literal
 
 import httpx
@@ -104,24 +103,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             for part in error.exceptions:
                 yield from _causes(part)
         error = error.__cause__ or error.__context__
-
-
-AGAIN = (408, 425, 429)
-"""HTTP statuses below 500 that mean "later": time-out, too early, too many (RFC 9110, 8470, 6585)."""
-
-
-def is_transient_status(status: int) -> bool:
-    """Tell whether an HTTP status may be another one at the next attempt."""
-    return status in AGAIN or status >= 500
-
-
-def retry_after(headers: httpx.Headers) -> float:
-    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
-    value = headers.get("retry-after", "").strip()
-    if value.isdecimal() and value.isascii():
-        return float(value)
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-        return max(0.0, wait.total_seconds())
-    except (TypeError, ValueError):  # neither, or one date with a zone and the other without
-        return 0.0

@@ -7,8 +7,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+import httpx
 from msgspec import Struct
 
 from ..errors import ReportError
@@ -53,3 +55,24 @@ async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
             logger.warning("%s Retrying in %.1f s.", error.problem.reason, wait, extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")
+
+
+RETRYABLE_STATUSES = (408, 425, 429)
+"""HTTP statuses below 500 that mean "later": time-out, too early, too many (RFC 9110, 8470, 6585)."""
+
+
+def is_transient_status(status: int) -> bool:
+    """Tell whether an HTTP status may be another one at the next attempt."""
+    return status in RETRYABLE_STATUSES or status >= 500
+
+
+def retry_after(headers: httpx.Headers) -> float:
+    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal() and value.isascii():
+        return float(value)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
+        return max(0.0, wait.total_seconds())
+    except (TypeError, ValueError):  # neither, or one date with a zone and the other without
+        return 0.0

@@ -14,7 +14,8 @@ from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
-from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient_status, retry_after
+from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.retry import is_transient_status, retry_after
 from .decode import excerpt
 
 _KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}

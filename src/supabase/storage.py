@@ -20,8 +20,8 @@ from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
-from ..runtime.connection import CONNECTION_ERRORS, diagnose, is_transient_status, retry_after
-from ..runtime.retry import RetryPolicy, retry
+from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.retry import RetryPolicy, is_transient_status, retry, retry_after
 from .decode import excerpt
 
 LARGEST_ANSWER = 1 << 16

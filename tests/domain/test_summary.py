@@ -9,14 +9,7 @@ import pytest
 
 from src.domain.analysis import Analysis, is_failed_status
 from src.domain.quantiles import RELATIVE_ERROR
-from src.domain.summary import (
-    STATUS_LENGTH,
-    STATUSES,
-    Anomaly,
-    StatusCount,
-    Summary,
-    TimeBucket,
-)
+from src.domain.summary import STATUS_LENGTH, STATUSES, Anomaly, StatusCount, Summary, TimeBucket
 from src.domain.window import HOUR, day_of, until
 
 from ..builders import START, make_analysis, make_window

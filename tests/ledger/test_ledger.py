@@ -821,6 +821,23 @@ def test_a_jobs_resend_that_is_restarted_sends_only_the_rest(sandbox: Sandbox, r
     assert copies(sandbox) == ((1, 2), (2, 2))
 
 
+def test_a_resend_to_some_leaves_to_the_others_what_they_are_owed(sandbox: Sandbox, run: RunTool) -> None:
+    """A trial to oneself takes an hour from nobody, and those who have it don't get it twice."""
+    run(JOB_NAME=job(2), **CATCH_UP)
+    run(JOB_NAME=job(1), **CATCH_UP, SMTP_PASSWORD="wrong")
+    trial = {"SMTP_TO": "me@example.com", "REPORT_CHANNELS": "email"}
+    run("--start", f"{this_hour(2):%Y-%m-%dT%H}", "--resend", **trial, **CATCH_UP)
+
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+
+    hour = f"{this_hour(2):%Y-%m-%d %H:%M}"
+    assert [mail.recipients for mail in sandbox.mails if hour in mail.message["Subject"]] == [
+        ("me@example.com",),
+        RECIPIENTS,
+    ]
+    assert len(sandbox.messages) == 3 * len(CHATS)
+
+
 def test_one_chat_that_is_to_be_left_alone_does_not_give_up_the_other(sandbox: Sandbox, run: RunTool) -> None:
     """Each chat is waited for on its own."""
     sandbox.bot.faults += [

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from src.errors import ReportError
-from src.runtime.connection import diagnose, retry_after
+from src.runtime.connection import diagnose
+from src.runtime.retry import retry_after
 
 
 def caused(error: BaseException, *causes: BaseException) -> BaseException:
