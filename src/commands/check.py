@@ -66,7 +66,8 @@ async def check(run: Run) -> Result:
         async for finding in run_checks(parts, run.timeouts.check):
             print(run.redaction(_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
             found.append(finding)
-    if wrong := [finding.part for finding in found if finding.status != "OK"]:
+    not_ok = {finding.part for finding in found if finding.status != "OK"}
+    if wrong := [part for part, _ in parts if part in not_ok]:
         problem = Problem(key="check", reason=f"Not OK: {', '.join(wrong)}.", remedy="Their lines say what to do.")
         return Result(code=1, words=f"not OK: {', '.join(wrong)}", problem=problem)
     return Result(code=0, words=f"all {len(found)} are OK")

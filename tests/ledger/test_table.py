@@ -27,7 +27,7 @@ def changed(sandbox: Sandbox, change: str, back: str) -> Iterator[None]:
 
 def ledger_line(output: str) -> str:
     """Return the line of a check that is about the ledger."""
-    (line,) = (line for line in output.splitlines() if re.match(r".. +ledger ", line))
+    (line,) = (line for line in output.splitlines() if re.match(r"(OK|FAIL) +ledger ", line))
     return line
 
 
