@@ -17,19 +17,18 @@ from ..errors import LedgerError
 from ..runtime.atomic_write import atomic_write
 from ..runtime.retry import RetryPolicy
 from .claim import Claim
+from .interface import WithoutHistory
 from .record import Record, new_record, read_record
 
 FOLDER = "report_ledger"
 
 
-class DirectoryLedger:
+class DirectoryLedger(WithoutHistory):
     """One small file a window, in a folder of its own that only its owner may enter.
 
     `source` tells tables apart whose reports share the folder.
     An operating-system lock, which dies with its process, keeps two runs from one window at a time.
     """
-
-    remembers = False
 
     def __init__(self, parent: Path, clock: Callable[[], datetime], source: str, timeouts: Timeouts) -> None:
         self._source = source
@@ -56,20 +55,6 @@ class DirectoryLedger:
             yield Claim(record, save, self._clock)
         finally:
             os.close(descriptor)
-
-    async def records(
-        self,
-        template: Template,  # noqa: ARG002
-        start: datetime,  # noqa: ARG002
-        end: datetime,  # noqa: ARG002
-        policy: RetryPolicy,  # noqa: ARG002
-    ) -> dict[datetime, Record | LedgerError]:
-        """Return none: an emptyDir forgets with its pod, so that nothing can be caught up from it."""
-        return {}
-
-    async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
-        """Return None."""
-        return None
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say where it is; raise LedgerError if it is there and not to be used."""

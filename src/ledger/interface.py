@@ -38,21 +38,10 @@ class Ledger(Protocol):
         """Say what is there, and change nothing; raise LedgerError if a run could not use it."""
 
 
-class NoLedger:
-    """Remembers nothing: for trials by hand."""
+class WithoutHistory:
+    """Of a ledger that ends with its pod: nothing can be caught up from it."""
 
     remembers = False
-
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-
-    def claim(self, window: Window, policy: RetryPolicy) -> AbstractAsyncContextManager[Claim]:  # noqa: ARG002
-        """Return a new record that is kept nowhere."""
-
-        async def forget(_: Record) -> None:
-            pass
-
-        return nullcontext(Claim(new_record(window), forget, self._clock))
 
     async def records(
         self,
@@ -67,6 +56,21 @@ class NoLedger:
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
         """Return None."""
         return None
+
+
+class NoLedger(WithoutHistory):
+    """Keeps nothing: for trials by hand."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def claim(self, window: Window, policy: RetryPolicy) -> AbstractAsyncContextManager[Claim]:  # noqa: ARG002
+        """Return a new record that is kept nowhere."""
+
+        async def forget(_: Record) -> None:
+            pass
+
+        return nullcontext(Claim(new_record(window), forget, self._clock))
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say that there is none."""
