@@ -1,5 +1,6 @@
 """The entry: `python reports_generator.py` makes and delivers one report, then exits."""
 
+import gc
 import shlex
 import signal
 import sys
@@ -15,6 +16,8 @@ def start() -> int:
         found = ".".join(map(str, sys.version_info[:2]))
         sys.stderr.write(f"Python 3.11 or newer is needed, and this is {found}. Run it with a newer one.\n")
         return 2
+    # Looking for garbage in what is imported, then and at the exit, is a fifth of a usual run's processor time.
+    gc.disable()
     try:
         from src.cli import main
     except ModuleNotFoundError as error:
@@ -22,6 +25,8 @@ def start() -> int:
         command = f"{shlex.quote(sys.executable)} -m pip install --require-hashes -r {shlex.quote(str(listed))}"
         sys.stderr.write(f"The package {error.name} is not installed. Install all packages with: {command}\n")
         return 2
+    gc.freeze()
+    gc.enable()
     return main()
 
 
