@@ -55,6 +55,14 @@ def test_every_page_lists_its_sections() -> None:
         assert re.findall(r"^- \[(.+)\]\(#", head, re.MULTILINE) == titles, page
 
 
+def test_the_runbook_lists_its_entries() -> None:
+    """Whoever has an alert chooses its entry at the top, each under its section."""
+    head, body = re.split(r"^(?=## )", PAGES["runbook"], maxsplit=1, flags=re.MULTILINE)
+    listed = re.findall(r"^((?:  )?)- \[(.+)\]\(#", head, re.MULTILINE)
+
+    assert listed == [("  " * len(sub), title) for sub, title in re.findall(r"^##(#?) (.+)$", body, re.MULTILINE)]
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(path: Any) -> None:
     """To a file that is there, and to a heading that is in it."""

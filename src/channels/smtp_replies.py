@@ -23,9 +23,6 @@ _SENDER = ("5.1.7", "5.1.8")
 """Enhanced codes of a sender whose mailbox, or whose domain, isn't accepted (RFC 3463 3.2)."""
 _NAME_NOT_ALLOWED = 553
 """Postfix's reply where the login doesn't own the sender: at RCPT, for smtpd_delay_reject is its default."""
-_CORRECT_ADDRESS = (
-    "Correct the address in SMTP_TO, or have the mailbox restored; nobody else gets a second copy of this report."
-)
 
 
 @contextmanager
@@ -59,7 +56,7 @@ def _judged(address: str, reply: SMTPRecipientRefused, *, some_accepted: bool) -
         return DeliveryError(
             "smtp.recipient_refused",
             f"The mail server refused {address} {said}.",
-            _CORRECT_ADDRESS,
+            "Correct the address in SMTP_TO, or have the mailbox restored.",
             transient=is_transient_reply(reply),
             fault="theirs",
         )
