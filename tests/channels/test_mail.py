@@ -194,6 +194,65 @@ def test_a_server_silent_at_quit_holds_up_nobody_and_is_hung_up_on(sandbox: Sand
     assert (sandbox.mailbox.quits, goodbyes, pending) == (1, 1, 0)
 
 
+MANY = [f"person{number}@example.com" for number in range(30)]
+"""More than the sandbox's mail server takes for one message, where it is told so."""
+
+
+@pytest.mark.parametrize(
+    "reply", ["452 4.5.3 Error: too many recipients", "452 Too many recipients", "552 5.5.3 Too many recipients"]
+)
+def test_more_recipients_than_a_message_may_have_get_it_in_further_ones_at_once(sandbox: Sandbox, reply: str) -> None:
+    """Over the same connection, to each address once, and each message is known for the same by its Message-ID."""
+    sandbox.mailbox.most_recipients, sandbox.mailbox.too_many_reply = 8, reply
+
+    outcomes = send(sandbox, smtp_to=",".join(MANY))
+
+    deliveries = sandbox.mailbox.deliveries
+    assert [(address, True) for address in MANY] == [(one.recipient, one.delivered) for one in outcomes]
+    assert [len(delivery.recipients) for delivery in deliveries] == [8, 8, 8, 6]
+    assert [address for delivery in deliveries for address in delivery.recipients] == MANY
+    assert len({delivery.raw for delivery in deliveries}) == 1
+    assert outcomes[-1].receipt.endswith("queued as 4")
+    assert len(sandbox.mailbox.logins) == 1
+
+
+@pytest.mark.parametrize("reply", ["452 4.2.2 Mailbox full", "452 Mailbox full"])
+def test_a_full_mailbox_among_others_is_one_recipients_own(sandbox: Sandbox, reply: str) -> None:
+    """It is tried again later; whoever comes after it has the report now."""
+    full = MANY[1]
+    sandbox.mailbox.refused = {full: reply}
+
+    outcomes = send(sandbox, smtp_to=",".join(MANY[:3]))
+
+    assert [(one.state, one.retry) for one in outcomes] == [("delivered", False), NOT_NOW, ("delivered", False)]
+    assert f"refused {full} ({reply})" in str(outcomes[1].problem)
+
+
+def test_a_server_that_takes_nobody_more_for_now_is_not_asked_for_ever(sandbox: Sandbox) -> None:
+    """The first one refused in a message of its own is refused for itself."""
+    sandbox.mailbox.most_recipients = 0
+
+    outcomes = send(sandbox, smtp_to=",".join(MANY))
+
+    assert [(one.state, one.retry) for one in outcomes] == [NOT_NOW] * 30
+
+
+@pytest.mark.parametrize(("fault", "ambiguous"), [("cut", True), ("451 4.3.0 Later", False)])
+def test_what_fails_in_a_further_message_takes_nothing_back_from_the_first(
+    sandbox: Sandbox, fault: str, ambiguous: bool
+) -> None:
+    """And of those whose turn had not come, none can have it already."""
+    sandbox.mailbox.most_recipients = 10
+    sandbox.mailbox.data_faults = ["", fault]
+
+    outcomes = send(sandbox, smtp_to=",".join(MANY))
+
+    assert [one.delivered for one in outcomes] == [True] * 10 + [False] * 20
+    assert {(one.state, one.retry) for one in outcomes[10:]} == {NOT_NOW}
+    assert [one.ambiguous for one in outcomes[10:]] == [ambiguous] * 10 + [False] * 10
+    assert all(one.problem and one.problem.remedy for one in outcomes[10:])
+
+
 OURS, THEIRS, NOT_NOW = ("failed", False), ("refused", False), ("failed", True)
 NO_SUCH, POLICY = "550 5.1.1 No such user", "550 5.7.1 Blocked by policy"
 
@@ -226,6 +285,35 @@ def test_a_refusal_at_a_recipient_is_settled_only_where_the_recipient_is_why(
     outcomes = send(sandbox)
 
     assert tuple(None if one.delivered else (one.state, one.retry) for one in outcomes) == expected
+
+
+def test_a_limit_of_how_much_may_be_sent_is_no_fault_of_the_senders_address(sandbox: Sandbox) -> None:
+    """Postfix says at MAIL that too much came; it passes."""
+    sandbox.mailbox.sender_reply = "450 4.7.1 Error: too much mail from 192.0.2.7"
+
+    outcomes = send(sandbox)
+
+    why = str(outcomes[0].problem)
+    assert [(one.state, one.retry, one.ambiguous) for one in outcomes] == [(*NOT_NOW, False)] * 2
+    assert re.search(r"localhost:\d+ limits how much may be sent, .*\(450 4\.7\.1 Error: too much mail", why)
+    assert "SMTP_FROM" not in why
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        ("450 4.1.8 Sender's domain not found", "refused the sender (450 4.1.8"),
+        ("452 4.3.1 Insufficient system storage", "refused the message (452 4.3.1"),
+    ],
+)
+def test_what_a_server_says_at_mail_for_now_is_told_by_its_code(sandbox: Sandbox, reply: str, sentence: str) -> None:
+    """The sender's address is blamed only where it is why."""
+    sandbox.mailbox.sender_reply = reply
+
+    outcomes = send(sandbox)
+
+    assert sentence in str(outcomes[0].problem)
+    assert [(one.state, one.retry) for one in outcomes] == [NOT_NOW] * 2
 
 
 @pytest.mark.parametrize("reply", ["553 5.7.1 Sender address rejected", "550 5.1.8 Sender address rejected"])

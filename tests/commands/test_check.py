@@ -141,6 +141,16 @@ def test_each_recipient_is_named_and_one_that_a_run_would_not_reach_fails(sandbo
     assert sandbox.mailbox.deliveries == []
 
 
+def test_more_recipients_than_a_message_may_have_are_all_tried(sandbox: Sandbox, run: RunTool) -> None:
+    """As a run would send to them: with several messages."""
+    sandbox.mailbox.most_recipients = 1
+
+    code, lines = check(run)
+
+    assert code == 0
+    assert {lines[f"email {address}"][:2] for address in RECIPIENTS} == {"OK"}
+
+
 def test_a_sender_that_a_run_could_not_use_fails(sandbox: Sandbox, run: RunTool) -> None:
     """Its recipients could not be tried then."""
     sandbox.mailbox.sender_reply = "553 5.7.1 Sender address rejected: not owned by user reports"
