@@ -15,7 +15,7 @@ from aiosmtplib import (
 
 from ..config.settings import MailSettings
 from ..errors import DeliveryError, Fault, TooLargeError
-from ..runtime.connection import diagnose
+from ..runtime.connection import ConnectionFailure, diagnose
 
 _ENHANCED = re.compile(r"(?<![0-9.])[45]\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])")
 _SENDER = ("5.1.7", "5.1.8")
@@ -126,13 +126,27 @@ def _sender_refused(said: str, *, transient: bool = False) -> DeliveryError:
 
 def _connection_failure(error: Exception, server: str, settings: MailSettings) -> DeliveryError:
     found = diagnose(error)
-    remedy = found.remedy
-    if found.kind == "not_tls":
-        remedy = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
-    elif found.kind == "timed_out" and settings.smtp_security == "starttls":
-        remedy = "Set SMTP_SECURITY=tls if this port is 465; otherwise check the network on the way"
     reason = f"The {server} could not be used: {found.reason}."
-    return DeliveryError(f"smtp.{found.kind}", reason, f"{remedy}.", transient=found.transient)
+    return DeliveryError(f"smtp.{found.kind}", reason, f"{_remedy(found, settings)}.", transient=found.transient)
+
+
+def _remedy(found: ConnectionFailure, settings: MailSettings) -> str:
+    """Say what to do, naming SMTP_SECURITY where the port may want the other one.
+
+    Whoever waits for a greeting on a port of TLS waits in vain, or until the server hangs up.
+    """
+    if found.kind not in ("not_tls", "timed_out", "broken"):
+        return found.remedy
+    if settings.other_security:
+        return f"Set SMTP_SECURITY={settings.other_security}, which goes with port {settings.smtp_port}"
+    if found.kind == "not_tls":
+        return "Set SMTP_SECURITY=starttls if the port speaks it, as 587 does; otherwise check host and port"
+    if settings.smtp_security == "starttls" and settings.smtp_port != 587:
+        return (
+            "Set SMTP_SECURITY=tls if the port speaks TLS from the first byte, as 465 does; "
+            "otherwise check the network on the way"
+        )
+    return found.remedy
 
 
 def is_transient_reply(error: SMTPResponseException) -> bool:

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import trustme
+from aiosmtplib import SMTPServerDisconnected
 
 from src.channels.mail import MailChannel
+from src.channels.smtp_replies import translated
 from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome
+from src.errors import DeliveryError
 from src.message import html, text
 
 from ..builders import CREATED, make_limits, make_report
@@ -371,7 +374,7 @@ def test_an_address_refused_stays_so_when_the_message_fails_for_the_others(sandb
 def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
     """The commonest mistake with port 587."""
     assert re.search(
-        r"does not speak TLS on that port\. Set SMTP_SECURITY=starttls",
+        r"does not speak TLS on that port\. Set SMTP_SECURITY=starttls if the port speaks it, as 587 does",
         failure(sandbox, smtp_port=str(sandbox.mailbox.starttls_port)),
     )
 
@@ -379,9 +382,53 @@ def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: San
 def test_starttls_spoken_to_a_tls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
     """The commonest mistake with port 465: both wait for the other to speak."""
     assert re.search(
-        r"did not answer in time\. Set SMTP_SECURITY=tls if this port is 465",
+        r"did not answer in time\. Set SMTP_SECURITY=tls if the port speaks TLS from the first byte, as 465 does",
         failure(sandbox, timeout=0.5, smtp_security="starttls"),
     )
+
+
+def test_starttls_cut_off_by_a_tls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
+    """A server that has waited long enough for TLS hangs up."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def sending() -> list[Outcome]:
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            port = str(server.sockets[0].getsockname()[1])
+            channel = make_channel(sandbox, smtp_security="starttls", smtp_port=port)
+            report = make_report(sandbox.folder)
+            return await channel.send(report, channel.recipients, frozenset(), make_limits())
+
+    why = str(asyncio.run(sending())[0].problem)
+
+    assert re.search(r"the connection broke off\. Set SMTP_SECURITY=tls if the port speaks TLS from", why)
+
+
+@pytest.mark.parametrize(
+    ("security", "port", "error", "remedy"),
+    [
+        ("starttls", "465", TimeoutError(), "Set SMTP_SECURITY=tls, which goes with port 465."),
+        ("starttls", "465", SMTPServerDisconnected("Connection lost"), "Set SMTP_SECURITY=tls, which goes with"),
+        ("tls", "587", ssl.SSLError(1, "wrong version number"), "Set SMTP_SECURITY=starttls, which goes with port 587"),
+        ("tls", "587", TimeoutError(), "Set SMTP_SECURITY=starttls, which goes with"),
+        ("tls", "465", TimeoutError(), "Check the server's load"),
+        ("starttls", "587", TimeoutError(), "Check the server's load"),
+        ("starttls", "587", SMTPServerDisconnected("Connection lost"), "Check the server's log"),
+        ("starttls", "465", ConnectionRefusedError(), "Check host and port"),
+    ],
+)
+def test_a_known_port_with_the_other_security_is_named_where_that_may_be_why(
+    sandbox: Sandbox, security: str, port: str, error: OSError, remedy: str
+) -> None:
+    """Ports 465 and 587 are fixed (RFC 8314); where both settings fit, nobody is told to change them."""
+    values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
+    settings = MailSettings.model_validate(values | {"smtp_security": security, "smtp_port": port})
+
+    with pytest.raises(DeliveryError) as caught, translated(settings):
+        raise error
+
+    assert caught.value.problem.remedy.startswith(remedy)
 
 
 def test_an_unknown_mail_server_is_said(sandbox: Sandbox) -> None:
