@@ -232,8 +232,14 @@ ROWS = [
         {RECIPIENTS[0]: "550 5.1.1 No such user"}), mails=(0, 1), alerts=1, code=1),
     _row("SMTP", "all recipients refused for good", lambda box: box.mailbox.refused.update(
         dict.fromkeys(RECIPIENTS, "550 5.1.1 No such user")), **NO_MAIL),
+    _row("SMTP", "452 for one recipient too many: the rest follows at once, with the same Message-ID",
+         mailbox(most_recipients=1)),
+    _row("SMTP", "452 for one recipient too many, connection cut at the second message: only that one again",
+         mailbox(most_recipients=1, data_faults=["", "cut"])),
     _row("SMTP", "421 at a recipient, once", lambda box: box.mailbox.refused_once.update(
         {RECIPIENTS[0]: "421 4.7.0 Too many"})),
+    _row("SMTP", "sending limit (450 4.7.1 at MAIL), to the end",
+         mailbox(sender_reply="450 4.7.1 Error: too much mail"), **NO_MAIL),
     _row("SMTP", "sender refused (553)", mailbox(sender_reply="553 5.7.1 Not yours"), **NO_MAIL),
     _row("SMTP", "sender refused at each recipient (553)", mailbox(
         refused=dict.fromkeys(RECIPIENTS, "553 5.7.1 Not owned by user")), **NO_MAIL),

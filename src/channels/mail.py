@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
-from aiosmtplib import SMTP, SMTPException
+from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPServerDisconnected
+from msgspec import Struct, field
 
 from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
@@ -16,11 +17,18 @@ from ..message.report import Report
 from ..phrases.formats import megabytes
 from .interface import Limits
 from .mime import Mail, compose, compose_alert, domain, in_base64
-from .smtp_data import data, envelope
-from .smtp_replies import judged, line, translated
+from .smtp_data import UnansweredError, data, envelope
+from .smtp_replies import judged, line, translated, unanswered
 
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """What became of a message: the server's last words for whoever it was taken for, and the others' errors."""
+
+    replies: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, DeliveryError] = field(default_factory=dict)
 
 
 class MailChannel:
@@ -49,20 +57,20 @@ class MailChannel:
     ) -> list[Outcome]:
         """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
         at_least = in_base64(report.attachment.size) if report.attachment.is_attached else 0
-        failed, reply = await self._transmit(
+        sent = await self._transmit(
             lambda: compose(report, self._settings.smtp_from, self.recipients),
             recipients,
             limits.deadline,
             at_least=at_least,
         )
-        return [self._outcome(address, failed.get(address), reply) for address in recipients]
+        return [self._outcome(address, sent) for address in recipients]
 
     async def alert(self, text: str, at: datetime) -> None:
         """Send `text` to all addresses; raise DeliveryError if the server takes it for none."""
         mail = compose_alert(text, at, self._settings.smtp_from, self.recipients)
-        failed, _ = await self._transmit(lambda: mail, self.recipients, self._soon())
-        if len(failed) == len(self.recipients):
-            raise failed[self.recipients[0]]
+        sent = await self._transmit(lambda: mail, self.recipients, self._soon())
+        if not sent.replies:
+            raise sent.failed[self.recipients[0]]
 
     async def check(self) -> tuple[str, dict[str, DeliveryError]]:
         """Go as far as a run would without sending: log in, name sender and recipients, and take that back.
@@ -70,36 +78,54 @@ class MailChannel:
         Return how large a message may be, in words, and the recipients that were refused. Raise DeliveryError where
         the login or the sender is refused.
         """
+        waiting: Sequence[str] = self.recipients
+        refused: dict[str, SMTPRecipientRefused] = {}
         with translated(self._settings):
             async with self._connection(self._soon()) as server:
-                refused = await envelope(server, self._settings.smtp_from, self.recipients, size=0)
-                await server.rset()
-        some_accepted = len(refused) < len(self.recipients)
+                while waiting:
+                    named = await envelope(server, self._settings.smtp_from, waiting, size=0)
+                    await server.rset()
+                    refused |= named.refused
+                    waiting = named.rest
         words = f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
-        return words, judged(refused, some_accepted=some_accepted)
+        return words, judged(refused, some_accepted=len(refused) < len(self.recipients))
 
     async def _transmit(
         self, write: Callable[[], Mail], recipients: Sequence[str], deadline: float, *, at_least: int = 0
-    ) -> tuple[dict[str, DeliveryError], str]:
-        """Send what `write` writes, until `deadline`; return who failed and of what, and the server's last words.
+    ) -> Sent:
+        """Send what `write` writes, until `deadline`, as often as the server's limit of recipients wants it.
 
         Nothing is written if even `at_least` bytes are too many.
         """
-        failed: dict[str, DeliveryError] = {}
+        sent, waiting = Sent(), recipients
         try:
             with translated(self._settings):
                 async with self._connection(deadline) as server:
                     self._check_size(at_least, server)
                     mail = write()
                     self._check_size(mail.size, server)
-                    async with asyncio.timeout_at(deadline):
-                        refused = await envelope(server, self._settings.smtp_from, recipients, mail.size)
-                    failed = judged(refused, some_accepted=len(refused) < len(recipients))
-                    if len(failed) == len(recipients):
-                        return failed, ""
-                    return failed, await data(server, mail, self._timeouts.smtp, deadline)
+                    while waiting:
+                        waiting = await self._send_once(server, mail, waiting, deadline, sent)
         except DeliveryError as error:
-            return dict.fromkeys(recipients, error) | failed, ""
+            sent.failed.update({address: error for address in waiting if address not in sent.failed})
+        return sent
+
+    async def _send_once(
+        self, server: SMTP, mail: Mail, recipients: Sequence[str], deadline: float, sent: Sent
+    ) -> Sequence[str]:
+        """Send one message to as many of `recipients` as it may have, enter them into `sent`, return the rest."""
+        async with asyncio.timeout_at(deadline):
+            named = await envelope(server, self._settings.smtp_from, recipients, mail.size)
+        some_accepted = bool(named.accepted or sent.replies)
+        sent.failed.update(judged(named.refused, some_accepted=some_accepted))
+        if named.accepted:
+            try:
+                reply = await data(server, mail, self._timeouts.smtp, deadline)
+            except UnansweredError as error:  # only these may have it, not those whose turn has not come
+                sent.failed.update(dict.fromkeys(named.accepted, unanswered(error, self._settings)))
+                raise SMTPServerDisconnected(str(error)) from error
+            sent.replies.update(dict.fromkeys(named.accepted, reply))
+        return named.rest
 
     def _soon(self) -> float:
         """Return the deadline of what is short: an alert, a check."""
@@ -144,10 +170,10 @@ class MailChannel:
         goodbye.add_done_callback(self._goodbyes.discard)
         await asyncio.sleep(0)  # QUIT is on its way before the next step, which may be the process's last
 
-    def _outcome(self, address: str, failed: DeliveryError | None, reply: str) -> Outcome:
-        if failed is None:
-            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=line(reply))
-        (outcome,) = not_delivered(self.name, [address], failed)
+    def _outcome(self, address: str, sent: Sent) -> Outcome:
+        if address in sent.replies:
+            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=line(sent.replies[address]))
+        (outcome,) = not_delivered(self.name, [address], sent.failed[address])
         return outcome
 
 

@@ -12,8 +12,10 @@ from aiosmtplib import (
     SMTPServerDisconnected,
     SMTPStatus,
 )
+from msgspec import Struct
 
 from .mime import Mail
+from .smtp_replies import is_one_too_many
 
 _LOOK = 0.02
 """Seconds between two looks at whether a piece has left; a line of 100 Mbit/s is not slowed by them."""
@@ -23,17 +25,32 @@ class UnansweredError(SMTPServerDisconnected):
     """The final dot was sent, and no answer to it came: the server may have taken the message."""
 
 
-async def envelope(server: SMTP, sender: str, recipients: Sequence[str], size: int) -> dict[str, SMTPRecipientRefused]:
-    """Announce a message of `size` bytes; return the recipients that were refused. Raise SMTPException or OSError."""
+class Envelope(Struct, frozen=True, kw_only=True):
+    """What became of the recipients named for one message; `rest` were too many for it and go with a further one."""
+
+    accepted: list[str]
+    refused: dict[str, SMTPRecipientRefused]
+    rest: Sequence[str]
+
+
+async def envelope(server: SMTP, sender: str, recipients: Sequence[str], size: int) -> Envelope:
+    """Announce a message of `size` bytes to as many of `recipients` as the server takes at once.
+
+    Raise SMTPException or OSError if the server takes none from this sender.
+    """
     # SIZE of RFC 1870, so that what is too large is refused before it is sent.
     await server.mail(sender, options=[f"size={size}"] if server.supports_extension("size") else [])
-    refused = {}
-    for recipient in recipients:
+    accepted, refused = list[str](), dict[str, SMTPRecipientRefused]()
+    for place, recipient in enumerate(recipients):
         try:
             await server.rcpt(recipient)
         except SMTPRecipientRefused as error:
+            if accepted and is_one_too_many(error):
+                return Envelope(accepted=accepted, refused=refused, rest=recipients[place:])
             refused[recipient] = error
-    return refused
+        else:
+            accepted.append(recipient)
+    return Envelope(accepted=accepted, refused=refused, rest=())
 
 
 async def data(server: SMTP, mail: Mail, wait: float, deadline: float) -> str:

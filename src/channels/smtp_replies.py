@@ -15,10 +15,9 @@ from aiosmtplib import (
 
 from ..config.settings import MailSettings
 from ..errors import DeliveryError, Fault, TooLargeError
-from ..runtime.connection import diagnose
-from .smtp_data import UnansweredError
+from ..runtime.connection import ConnectionFailure, diagnose
 
-_ENHANCED = re.compile(r"(?<![0-9.])5\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])")
+_ENHANCED = re.compile(r"(?<![0-9.])[45]\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])")
 _SENDER = ("5.1.7", "5.1.8")
 """Enhanced codes of a sender whose mailbox, or whose domain, isn't accepted (RFC 3463 3.2)."""
 _NAME_NOT_ALLOWED = 553
@@ -31,7 +30,7 @@ def translated(settings: MailSettings) -> Iterator[None]:
     try:
         yield
     except (OSError, SMTPException) as error:
-        server = f"mail server {settings.smtp_host}:{settings.smtp_port}"
+        server = _name(settings)
         if isinstance(error, SMTPResponseException):
             raise _refusal(error, server) from error
         if isinstance(error, SMTPException) and not isinstance(error, OSError):
@@ -41,6 +40,17 @@ def translated(settings: MailSettings) -> Iterator[None]:
                 "Try SMTP_SECURITY=tls with port 465.",
             ) from error
         raise _connection_failure(error, server, settings) from error
+
+
+def unanswered(error: Exception, settings: MailSettings) -> DeliveryError:
+    """Describe an answer to a whole message that did not come."""
+    found = diagnose(error)
+    reason = f"The {_name(settings)} did not say whether it took the message: {found.reason}."
+    return DeliveryError("smtp.unanswered", reason, f"{found.remedy}.", transient=True, ambiguous=True)
+
+
+def _name(settings: MailSettings) -> str:
+    return f"mail server {settings.smtp_host}:{settings.smtp_port}"
 
 
 def judged(refused: Mapping[str, SMTPRecipientRefused], *, some_accepted: bool) -> dict[str, DeliveryError]:
@@ -85,17 +95,20 @@ def _refusal(error: SMTPResponseException, server: str) -> DeliveryError:
     said = f"({error.code} {line(error.message)})"
     if is_too_large(error):
         return TooLargeError(f"The message is too large for the {server} {said}.")
-    if isinstance(error, SMTPSenderRefused):
-        return _sender_refused(said, transient=is_transient_reply(error))
-    if isinstance(error, SMTPAuthenticationError):
-        key, reason = "smtp.login", f"The {server} does not accept SMTP_USER with SMTP_PASSWORD {said}."
-        remedy = "Correct them; Gmail wants an app password."
-    else:
-        key, did = "smtp.turned_away", "turned the connection away"
-        if isinstance(error, SMTPDataError):
-            key, did = "smtp.message", "refused the message"
-        reason = f"The {server} {did} {said}."
-        remedy = "Read the server's words, and check the provider's limits."
+    provider = "Read the server's words, and check the provider's limits."
+    match error:
+        case SMTPSenderRefused() if not is_transient_reply(error) or _enhanced(error).startswith("4.1."):
+            return _sender_refused(said, transient=is_transient_reply(error))
+        case SMTPSenderRefused() if _enhanced(error).startswith("4.7."):
+            key, reason = "smtp.rate_limit", f"The {server} limits how much may be sent, and takes no more now {said}."
+            remedy = "Wait, or send less; whoever runs the server can raise the limit."
+        case SMTPAuthenticationError():
+            key, reason = "smtp.login", f"The {server} does not accept SMTP_USER with SMTP_PASSWORD {said}."
+            remedy = "Correct them; Gmail wants an app password."
+        case SMTPDataError() | SMTPSenderRefused():
+            key, reason, remedy = "smtp.message", f"The {server} refused the message {said}.", provider
+        case _:
+            key, reason, remedy = "smtp.turned_away", f"The {server} turned the connection away {said}.", provider
     return DeliveryError(key, reason, remedy, transient=is_transient_reply(error))
 
 
@@ -110,16 +123,27 @@ def _sender_refused(said: str, *, transient: bool = False) -> DeliveryError:
 
 def _connection_failure(error: Exception, server: str, settings: MailSettings) -> DeliveryError:
     found = diagnose(error)
-    remedy = found.remedy
-    if found.kind == "not_tls":
-        remedy = "Set SMTP_SECURITY=starttls if this port is 587, or SMTP_PORT=465"
-    elif found.kind == "timed_out" and settings.smtp_security == "starttls":
-        remedy = "Set SMTP_SECURITY=tls if this port is 465; otherwise check the network on the way"
-    if isinstance(error, UnansweredError):
-        reason = f"The {server} did not say whether it took the message: {found.reason}."
-        return DeliveryError("smtp.unanswered", reason, f"{found.remedy}.", transient=True, ambiguous=True)
     reason = f"The {server} could not be used: {found.reason}."
-    return DeliveryError(f"smtp.{found.kind}", reason, f"{remedy}.", transient=found.transient)
+    return DeliveryError(f"smtp.{found.kind}", reason, f"{_remedy(found, settings)}.", transient=found.transient)
+
+
+def _remedy(found: ConnectionFailure, settings: MailSettings) -> str:
+    """Say what to do, naming SMTP_SECURITY where the port may want the other one.
+
+    Whoever waits for a greeting on a port of TLS waits in vain, or until the server hangs up.
+    """
+    if found.kind not in ("not_tls", "timed_out", "broken"):
+        return found.remedy
+    if settings.other_security:
+        return f"Set SMTP_SECURITY={settings.other_security}, which goes with port {settings.smtp_port}"
+    if found.kind == "not_tls":
+        return "Set SMTP_SECURITY=starttls if the port speaks it, as 587 does; otherwise check host and port"
+    if settings.smtp_security == "starttls" and settings.smtp_port != 587:
+        return (
+            "Set SMTP_SECURITY=tls if the port speaks TLS from the first byte, as 465 does; "
+            "otherwise check the network on the way"
+        )
+    return found.remedy
 
 
 def is_transient_reply(error: SMTPResponseException) -> bool:
@@ -138,10 +162,21 @@ def is_too_large(error: SMTPResponseException) -> bool:
     return error.code == 552 and not isinstance(error, SMTPRecipientRefused)
 
 
+def is_one_too_many(error: SMTPRecipientRefused) -> bool:
+    """Tell whether a recipient may be refused only because the message has as many as the server takes at once.
+
+    The enhanced code says so (RFC 3463: X.5.3), of whatever class, for 552 is what RFC 821 had for it; else 452 may
+    mean that (RFC 5321 4.5.3.1.10), or a full mailbox.
+    """
+    if enhanced := _enhanced(error):
+        return enhanced in ("4.5.3", "5.5.3")
+    return error.code == 452
+
+
 def _enhanced(error: SMTPResponseException) -> str:
     """Return a reply's enhanced code (RFC 3463), nothing where there is none; some servers put it at the end."""
-    found = _ENHANCED.search(error.message)
-    return found[0] if found else ""
+    found = (match[0] for match in _ENHANCED.finditer(error.message))
+    return next((code for code in found if code[0] == str(error.code)[0]), "")
 
 
 def line(reply: str) -> str:

@@ -61,7 +61,7 @@ async def check(run: Run) -> Result:
     window = last_full(settings.report.report_template, settings.report.report_timezone, run.clock())
     found = []
     async with open_services(run, settings, channels, alerts) as services:
-        parts = checks(services, window)
+        parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
         async for finding in run_checks(parts, run.timeouts.check):
             print(run.redaction(_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
@@ -122,11 +122,11 @@ async def _behind(part: str, asked: Callable[[], Awaitable[T]]) -> T:
         raise NotTriedError(part) from error
 
 
-def checks(services: Services, window: Window) -> list[tuple[str, Check]]:
+def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tuple[str, Check]]:
     """List what is looked at, each asked once: the operator is at the terminal."""
     policy = RetryPolicy(deadline=0.0, first_wait=1.0, longest_wait=1.0)
     client, ledger = services.client, services.ledger
-    found = checks_of_settings(services.settings)
+    found = checks_of_settings(services.settings, hints)
     found += checks_of_table(services.table, window, policy, key_kind=client.key_kind, sees_all=client.sees_all)
     for channel in services.channels:
         found += checks_of_channel(channel)
@@ -135,15 +135,16 @@ def checks(services: Services, window: Window) -> list[tuple[str, Check]]:
     return [*found, ("ledger", lambda: ledger.check(window.template, policy))]
 
 
-def checks_of_settings(settings: Settings) -> list[tuple[str, Check]]:
-    """Say what is set, as a run would use it, and check that there is room for the workbook."""
+def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[str, Check]]:
+    """Say what is set, as a run would use it, with `hints`, and check that there is room for the workbook."""
     report = settings.report
 
     async def what() -> str:
         mail, telegram = settings.mail, settings.telegram
         ways = [f"email to {len(mail.smtp_to)}"] if mail else []
         ways += [f"telegram to {len(telegram.telegram_chat_id)}"] if telegram else []
-        return f"complete: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
+        complete = f"complete: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
+        return ". ".join([complete, *hints])
 
     async def folder() -> str:
         try:

@@ -45,7 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 class LoadedSettings(Struct, kw_only=True):
     """The groups of settings that are whole, and one line a variable for what is missing or wrong.
 
-    `hints` are sentences about variables that look like misspelt ones.
+    `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
     """
 
     report: ReportSettings | None = None
@@ -92,7 +92,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = _near_misses(env_file)
+    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail)
     _refuse_plain_http(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
@@ -110,6 +110,14 @@ def _near_misses(env_file: Path | None) -> list[str]:
     ours = [name for name in names if name.partition("_")[0] in {one.partition("_")[0] for one in known}]
     near = {name: get_close_matches(name.upper(), known - {*os.environ}, n=1, cutoff=_NEAR) for name in sorted(ours)}
     return [f"{name} is none of the settings. Did you mean {found[0]}?" for name, found in near.items() if found]
+
+
+def _wrong_port(mail: MailSettings | None) -> list[str]:
+    """Name a mail port that is spoken to otherwise than usual: that costs a minute before it fails."""
+    if not mail or not mail.other_security:
+        return []
+    port, fits, chosen = mail.smtp_port, mail.other_security, mail.smtp_security
+    return [f"SMTP_PORT={port} goes with SMTP_SECURITY={fits}, not with {chosen}."]
 
 
 def _refuse_plain_http(loaded: LoadedSettings) -> None:

@@ -16,6 +16,9 @@ from . import validators
 
 LARGEST_COUNT = 10_000
 """Windows of one backfill: over a year of hours."""
+SmtpSecurity = Literal["tls", "starttls"]
+_SECURITY_OF_PORT: dict[int, SmtpSecurity] = {465: "tls", 587: "starttls"}
+"""RFC 8314 7.3 and 3.3."""
 
 
 class Group(BaseSettings):
@@ -71,15 +74,19 @@ class MailSettings(Group):
 
     smtp_host: validators.Host = Field(description="the mail server's name, like smtp.gmail.com")
     smtp_port: int = Field(465, ge=1, le=65535, description="a port, like 465 (tls) or 587 (starttls)")
-    smtp_security: Literal["tls", "starttls"] = Field(
-        "tls", description="tls (from the first byte, port 465) or starttls (port 587)"
-    )
+    smtp_security: SmtpSecurity = Field("tls", description="tls (from the first byte, port 465) or starttls (port 587)")
     smtp_user: validators.LoginName = Field(description="the name to log in with, often an address")
     smtp_password: validators.LoginPassword = Field(
         description="the password to log in with; Gmail wants an app password"
     )
     smtp_from: validators.Address = Field(description="one plain address, like reports@example.com")
     smtp_to: validators.Addresses = Field(description="addresses with commas between, like a@example.com,b@example.com")
+
+    @property
+    def other_security(self) -> SmtpSecurity | None:
+        """What SMTP_PORT is fixed to, where SMTP_SECURITY is something else."""
+        fixed = _SECURITY_OF_PORT.get(self.smtp_port)
+        return fixed if fixed != self.smtp_security else None
 
 
 class TelegramSettings(Group):

@@ -2,11 +2,13 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import httpx
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ReportError
 
@@ -91,8 +93,18 @@ def diagnose(error: BaseException) -> ConnectionFailure:
             )
     for types, found in _FAILURES:
         if any(isinstance(cause, types) for cause in causes):
-            return found
+            host = _host(causes) if found.kind == "unknown_host" else ""
+            return replace(found, reason=f"{found.reason} ({host})") if host else found
     return _BROKEN
+
+
+def _host(causes: Sequence[BaseException]) -> str:
+    """Return the host that httpx was to reach, nothing where it isn't known."""
+    for cause in causes:
+        if isinstance(cause, httpx.RequestError):
+            with suppress(RuntimeError):  # raised where it holds no request
+                return cause.request.url.host
+    return ""
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import trustme
+from aiosmtplib import SMTPServerDisconnected
 
 from src.channels.mail import MailChannel
+from src.channels.smtp_replies import translated
 from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome
+from src.errors import DeliveryError
 from src.message import html, text
 
 from ..builders import CREATED, make_limits, make_report
@@ -194,6 +197,65 @@ def test_a_server_silent_at_quit_holds_up_nobody_and_is_hung_up_on(sandbox: Sand
     assert (sandbox.mailbox.quits, goodbyes, pending) == (1, 1, 0)
 
 
+MANY = [f"person{number}@example.com" for number in range(30)]
+"""More than the sandbox's mail server takes for one message, where it is told so."""
+
+
+@pytest.mark.parametrize(
+    "reply", ["452 4.5.3 Error: too many recipients", "452 Too many recipients", "552 5.5.3 Too many recipients"]
+)
+def test_more_recipients_than_a_message_may_have_get_it_in_further_ones_at_once(sandbox: Sandbox, reply: str) -> None:
+    """Over the same connection, to each address once, and each message is known for the same by its Message-ID."""
+    sandbox.mailbox.most_recipients, sandbox.mailbox.too_many_reply = 8, reply
+
+    outcomes = send(sandbox, smtp_to=",".join(MANY))
+
+    deliveries = sandbox.mailbox.deliveries
+    assert [(address, True) for address in MANY] == [(one.recipient, one.delivered) for one in outcomes]
+    assert [len(delivery.recipients) for delivery in deliveries] == [8, 8, 8, 6]
+    assert [address for delivery in deliveries for address in delivery.recipients] == MANY
+    assert len({delivery.raw for delivery in deliveries}) == 1
+    assert outcomes[-1].receipt.endswith("queued as 4")
+    assert len(sandbox.mailbox.logins) == 1
+
+
+@pytest.mark.parametrize("reply", ["452 4.2.2 Mailbox full", "452 Mailbox full"])
+def test_a_full_mailbox_among_others_is_one_recipients_own(sandbox: Sandbox, reply: str) -> None:
+    """It is tried again later; whoever comes after it has the report now."""
+    full = MANY[1]
+    sandbox.mailbox.refused = {full: reply}
+
+    outcomes = send(sandbox, smtp_to=",".join(MANY[:3]))
+
+    assert [(one.state, one.retry) for one in outcomes] == [("delivered", False), NOT_NOW, ("delivered", False)]
+    assert f"refused {full} ({reply})" in str(outcomes[1].problem)
+
+
+def test_a_server_that_takes_nobody_more_for_now_is_not_asked_for_ever(sandbox: Sandbox) -> None:
+    """The first one refused in a message of its own is refused for itself."""
+    sandbox.mailbox.most_recipients = 0
+
+    outcomes = send(sandbox, smtp_to=",".join(MANY))
+
+    assert [(one.state, one.retry) for one in outcomes] == [NOT_NOW] * 30
+
+
+@pytest.mark.parametrize(("fault", "ambiguous"), [("cut", True), ("451 4.3.0 Later", False)])
+def test_what_fails_in_a_further_message_takes_nothing_back_from_the_first(
+    sandbox: Sandbox, fault: str, ambiguous: bool
+) -> None:
+    """And of those whose turn had not come, none can have it already."""
+    sandbox.mailbox.most_recipients = 10
+    sandbox.mailbox.data_faults = ["", fault]
+
+    outcomes = send(sandbox, smtp_to=",".join(MANY))
+
+    assert [one.delivered for one in outcomes] == [True] * 10 + [False] * 20
+    assert {(one.state, one.retry) for one in outcomes[10:]} == {NOT_NOW}
+    assert [one.ambiguous for one in outcomes[10:]] == [ambiguous] * 10 + [False] * 10
+    assert all(one.problem and one.problem.remedy for one in outcomes[10:])
+
+
 OURS, THEIRS, NOT_NOW = ("failed", False), ("refused", False), ("failed", True)
 NO_SUCH, POLICY = "550 5.1.1 No such user", "550 5.7.1 Blocked by policy"
 
@@ -226,6 +288,35 @@ def test_a_refusal_at_a_recipient_is_settled_only_where_the_recipient_is_why(
     outcomes = send(sandbox)
 
     assert tuple(None if one.delivered else (one.state, one.retry) for one in outcomes) == expected
+
+
+def test_a_limit_of_how_much_may_be_sent_is_no_fault_of_the_senders_address(sandbox: Sandbox) -> None:
+    """Postfix says at MAIL that too much came; it passes."""
+    sandbox.mailbox.sender_reply = "450 4.7.1 Error: too much mail from 192.0.2.7"
+
+    outcomes = send(sandbox)
+
+    why = str(outcomes[0].problem)
+    assert [(one.state, one.retry, one.ambiguous) for one in outcomes] == [(*NOT_NOW, False)] * 2
+    assert re.search(r"localhost:\d+ limits how much may be sent, .*\(450 4\.7\.1 Error: too much mail", why)
+    assert "SMTP_FROM" not in why
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        ("450 4.1.8 Sender's domain not found", "refused the sender (450 4.1.8"),
+        ("452 4.3.1 Insufficient system storage", "refused the message (452 4.3.1"),
+    ],
+)
+def test_what_a_server_says_at_mail_for_now_is_told_by_its_code(sandbox: Sandbox, reply: str, sentence: str) -> None:
+    """The sender's address is blamed only where it is why."""
+    sandbox.mailbox.sender_reply = reply
+
+    outcomes = send(sandbox)
+
+    assert sentence in str(outcomes[0].problem)
+    assert [(one.state, one.retry) for one in outcomes] == [NOT_NOW] * 2
 
 
 @pytest.mark.parametrize("reply", ["553 5.7.1 Sender address rejected", "550 5.1.8 Sender address rejected"])
@@ -283,7 +374,7 @@ def test_an_address_refused_stays_so_when_the_message_fails_for_the_others(sandb
 def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
     """The commonest mistake with port 587."""
     assert re.search(
-        r"does not speak TLS on that port\. Set SMTP_SECURITY=starttls",
+        r"does not speak TLS on that port\. Set SMTP_SECURITY=starttls if the port speaks it, as 587 does",
         failure(sandbox, smtp_port=str(sandbox.mailbox.starttls_port)),
     )
 
@@ -291,9 +382,53 @@ def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: San
 def test_starttls_spoken_to_a_tls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
     """The commonest mistake with port 465: both wait for the other to speak."""
     assert re.search(
-        r"did not answer in time\. Set SMTP_SECURITY=tls if this port is 465",
+        r"did not answer in time\. Set SMTP_SECURITY=tls if the port speaks TLS from the first byte, as 465 does",
         failure(sandbox, timeout=0.5, smtp_security="starttls"),
     )
+
+
+def test_starttls_cut_off_by_a_tls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
+    """A server that has waited long enough for TLS hangs up."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def sending() -> list[Outcome]:
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            port = str(server.sockets[0].getsockname()[1])
+            channel = make_channel(sandbox, smtp_security="starttls", smtp_port=port)
+            report = make_report(sandbox.folder)
+            return await channel.send(report, channel.recipients, frozenset(), make_limits())
+
+    why = str(asyncio.run(sending())[0].problem)
+
+    assert re.search(r"the connection broke off\. Set SMTP_SECURITY=tls if the port speaks TLS from", why)
+
+
+@pytest.mark.parametrize(
+    ("security", "port", "error", "remedy"),
+    [
+        ("starttls", "465", TimeoutError(), "Set SMTP_SECURITY=tls, which goes with port 465."),
+        ("starttls", "465", SMTPServerDisconnected("Connection lost"), "Set SMTP_SECURITY=tls, which goes with"),
+        ("tls", "587", ssl.SSLError(1, "wrong version number"), "Set SMTP_SECURITY=starttls, which goes with port 587"),
+        ("tls", "587", TimeoutError(), "Set SMTP_SECURITY=starttls, which goes with"),
+        ("tls", "465", TimeoutError(), "Check the server's load"),
+        ("starttls", "587", TimeoutError(), "Check the server's load"),
+        ("starttls", "587", SMTPServerDisconnected("Connection lost"), "Check the server's log"),
+        ("starttls", "465", ConnectionRefusedError(), "Check host and port"),
+    ],
+)
+def test_a_known_port_with_the_other_security_is_named_where_that_may_be_why(
+    sandbox: Sandbox, security: str, port: str, error: OSError, remedy: str
+) -> None:
+    """Ports 465 and 587 are fixed (RFC 8314); where both settings fit, nobody is told to change them."""
+    values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
+    settings = MailSettings.model_validate(values | {"smtp_security": security, "smtp_port": port})
+
+    with pytest.raises(DeliveryError) as caught, translated(settings):
+        raise error
+
+    assert caught.value.problem.remedy.startswith(remedy)
 
 
 def test_an_unknown_mail_server_is_said(sandbox: Sandbox) -> None:

@@ -189,7 +189,10 @@ def test_a_bot_api_that_is_not_there_is_said(sandbox: Sandbox) -> None:
     """With the variable that says where it is looked for."""
     outcomes = send(sandbox, telegram_api_url="http://no-such-host.invalid")
 
-    assert all("its host name is not known" in (str(outcome.problem) or "") for outcome in outcomes)
+    assert all(
+        "its host name is not known (no-such-host.invalid). Check" in (str(outcome.problem) or "")
+        for outcome in outcomes
+    )
     assert all("TELEGRAM_API_URL" in (str(outcome.problem) or "") for outcome in outcomes)
 
 

@@ -85,6 +85,18 @@ def test_settings_and_the_kind_of_key_are_told(sandbox: Sandbox, run: RunTool) -
     assert "a publishable key, row-level security may hide rows" in lines["key"]
 
 
+def test_settings_that_hardly_fit_together_are_told(sandbox: Sandbox, run: RunTool) -> None:
+    """In the log of every run, and beside the settings."""
+    hint = "SMTP_PORT=587 goes with SMTP_SECURITY=starttls, not with tls."
+
+    result = run("--check", SMTP_HOST="no-such-host.invalid", SMTP_PORT="587")
+
+    assert hint in result.log
+    (line,) = [line for line in result.output.splitlines() if " settings " in line]
+    assert line.startswith("OK ")
+    assert line.endswith(f"email to 2, telegram to 2. {hint}")
+
+
 def test_wrong_settings_are_listed_and_nobody_is_alerted(sandbox: Sandbox, run: RunTool) -> None:
     """Exit 2, as everywhere."""
     result = run("--check", SMTP_PORT="none")
@@ -139,6 +151,16 @@ def test_each_recipient_is_named_and_one_that_a_run_would_not_reach_fails(sandbo
     assert "No such user" in lines[f"email {RECIPIENTS[0]}"]
     assert lines[f"email {RECIPIENTS[1]}"].startswith("OK")
     assert sandbox.mailbox.deliveries == []
+
+
+def test_more_recipients_than_a_message_may_have_are_all_tried(sandbox: Sandbox, run: RunTool) -> None:
+    """As a run would send to them: with several messages."""
+    sandbox.mailbox.most_recipients = 1
+
+    code, lines = check(run)
+
+    assert code == 0
+    assert {lines[f"email {address}"][:2] for address in RECIPIENTS} == {"OK"}
 
 
 def test_a_sender_that_a_run_could_not_use_fails(sandbox: Sandbox, run: RunTool) -> None:

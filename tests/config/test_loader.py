@@ -278,3 +278,33 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
         "REPORT_TIMEZOME is none of the settings. Did you mean REPORT_TIMEZONE?",
         "SMTP_PROT is none of the settings. Did you mean SMTP_PORT?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("security", "port", "hints"),
+    [
+        ("starttls", "465", ["SMTP_PORT=465 goes with SMTP_SECURITY=tls, not with starttls."]),
+        ("tls", "587", ["SMTP_PORT=587 goes with SMTP_SECURITY=starttls, not with tls."]),
+        ("tls", "465", []),
+        ("starttls", "587", []),
+        ("starttls", "2525", []),
+    ],
+)
+def test_a_mail_port_that_speaks_otherwise_is_a_hint(
+    environment: pytest.MonkeyPatch, security: str, port: str, hints: list[str]
+) -> None:
+    """No error: a server may do as it likes."""
+    environment.setenv("SMTP_SECURITY", security)
+    environment.setenv("SMTP_PORT", port)
+
+    loaded = load_settings(None)
+
+    assert (loaded.hints, loaded.problems) == (hints, [])
+
+
+def test_a_mail_port_is_no_matter_where_nothing_goes_by_mail(environment: pytest.MonkeyPatch) -> None:
+    """The channel's settings aren't even read."""
+    environment.setenv("SMTP_PORT", "587")
+    environment.setenv("REPORT_CHANNELS", "telegram")
+
+    assert load_settings(None).hints == []

@@ -24,6 +24,14 @@ def caused(error: BaseException, *causes: BaseException) -> BaseException:
     [
         (socket.gaierror(-2, "Name or service not known"), "its host name is not known", True),
         (caused(httpx.ConnectError("x"), socket.gaierror(-2, "unknown")), "its host name is not known", True),
+        (
+            caused(
+                httpx.ConnectError("x", request=httpx.Request("GET", "https://no-such-host.invalid/secret")),
+                socket.gaierror(-2, "unknown"),
+            ),
+            "its host name is not known (no-such-host.invalid)",
+            True,
+        ),
         (caused(httpx.ConnectError("x"), ConnectionRefusedError(111, "refused")), "nothing listens on that port", True),
         (
             caused(OSError("all failed"), ExceptionGroup("both", [ConnectionRefusedError(), ConnectionRefusedError()])),

@@ -62,7 +62,8 @@ class Mailbox:
 
     `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
     `delay` is waited before the last, `quit_hold` before that to QUIT; `offers_login` tells whether there is AUTH.
-    `largest` is the SIZE that it names and keeps to, in bytes, None to name none.
+    `largest` is the SIZE that it names and keeps to, in bytes, None to name none. A message goes to `most_recipients`
+    at most; `too_many_reply` is said to each one more, as RFC 5321 4.5.3.1.10 wants it.
     Each message uses up one of `data_faults`: a reply in place of taking it, "cut" before it is taken, or after
     that "taken, cut" or "taken, silent" for `hold` seconds.
     """
@@ -89,6 +90,8 @@ class Mailbox:
         self.hold = 0.0
         self.delay = 0.0
         self.largest: int | None = DATA_SIZE_DEFAULT
+        self.most_recipients = 100
+        self.too_many_reply = "452 4.5.3 Error: too many recipients"
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -148,11 +151,13 @@ class Mailbox:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Refuse those that are to be refused."""
+        """Refuse those that are to be refused, and those that are too many."""
         if address in self.refused:
             return self.refused[address]
         if address in self.refused_once:
             return self.refused_once.pop(address)
+        if len(envelope.rcpt_tos) >= self.most_recipients:
+            return self.too_many_reply
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -125,7 +125,9 @@ def test_a_redirect_is_not_followed_with_the_key(sandbox: Sandbox) -> None:
 
 def test_a_host_nobody_knows_is_said(sandbox: Sandbox) -> None:
     """A typing error in the address."""
-    with pytest.raises(SourceUnreachableError, match=r"its host name is not known\. Check the name"):
+    with pytest.raises(
+        SourceUnreachableError, match=r"its host name is not known \(no-such-project\.invalid\)\. Check"
+    ):
         read(sandbox, supabase_url="http://no-such-project.invalid")
 
 
