@@ -24,6 +24,7 @@ from ..errors import BadAnswerError, HiddenRowsError, RowsMissingError, SourceRe
 from ..runtime.retry import RetryPolicy, retry
 from .client import PostgrestClient
 from .decode import read_page
+from .query_plan import MEDIA_TYPE, sort_cost
 
 PAGE_ROWS = 5000
 """Rows asked for at once; Supabase caps this at 1,000 unless told otherwise (max-rows of PostgREST)."""
@@ -112,15 +113,19 @@ class AnalysesTable:
             await self._look_for_any_row(policy)
         return counted
 
-    async def plan(self, window: Window) -> str | None:
-        """Return the database's plan for the first page as JSON, None where PostgREST doesn't tell (the default)."""
-        query = self._query(window.start, window.end, PAGE_ROWS)
-        query.request.headers["Accept"] = "application/vnd.pgrst.plan+json"
+    async def sort_cost(self, window: Window) -> float | None:
+        """Return what the database would spend on sorting, in its planner's units; 0 if an index gives the order.
+
+        None where PostgREST doesn't tell (the default). It is asked about the window's first row only: for a whole page
+        PostgreSQL often prefers to sort, if rows are few or lie far apart, though the index is there.
+        """
+        query = self._query(window.start, window.end, 1)
+        query.request.headers["Accept"] = MEDIA_TYPE
         try:
             response = await self._client.answer(query, self._name)
-        except SourceRefusedError:  # 406, PGRST107
+        except SourceRefusedError:  # 406, PGRST107; 415 before
             return None
-        return response.text if "pgrst.plan" in response.headers.get("content-type", "") else None
+        return sort_cost(response.content)
 
     async def _ask(
         self, query: AsyncSelectRequestBuilder, policy: RetryPolicy

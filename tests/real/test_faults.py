@@ -3,7 +3,7 @@
 from .sandbox import HOUR, ONCE, RealSandbox, read_until, until
 from .supabase import Hold
 
-RETRY = "Trying again in"
+RETRY = "Retrying in"
 
 
 def test_a_query_over_the_time_limit_of_its_role_is_said(real: RealSandbox) -> None:

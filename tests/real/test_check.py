@@ -1,0 +1,48 @@
+"""What `--check` says of the real database."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from .sandbox import RealSandbox
+
+NO_INDEX = ("drop index analyses_created_at_id_idx", "create index on analyses (created_at, id)")
+"""What removes the table's index, and what brings it back."""
+
+
+def part(real: RealSandbox, name: str, **changes: str) -> str:
+    """Return the status and the words of a check about one part."""
+    lines = [line.split(maxsplit=2) for line in real.run("--check", **changes).output.splitlines()]
+    ((status, _, words),) = [line for line in lines if line[1] == name]
+    return f"{status:<4} {words}"
+
+
+USED, SMALL = "OK   used", "OK   not used, because the table is small; src/sql/analyses_index.sql makes it"
+MISSING = "FAIL Each page sorts the table anew. Run src/sql/analyses_index.sql in the SQL editor."
+
+
+@pytest.mark.parametrize(
+    ("rows", "hours", "with_it", "without"),
+    [
+        (0, 1, SMALL, SMALL),
+        (20, 1, USED, SMALL),
+        (300, 1, USED, SMALL),
+        (300, 100, USED, SMALL),
+        (20_000, 1, USED, MISSING),
+        (20_000, 100, USED, MISSING),
+        (250_000, 100, USED, MISSING),
+    ],
+)
+def test_the_index_is_called_missing_only_where_it_is_and_the_table_is_not_small(
+    real: RealSandbox, rows: int, hours: int, with_it: str, without: str
+) -> None:
+    """Though PostgreSQL sorts a few rows, or those of one hour out of many, with the index too."""
+    this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    real.fill(rows, start=this_hour - timedelta(hours=hours), step=f"{hours * 3600 / max(rows, 1)} s")
+
+    found = part(real, "index")
+    with real.supabase.changed(*NO_INDEX):
+        found_without = part(real, "index")
+
+    assert found.startswith(with_it)
+    assert found_without.startswith(without)
