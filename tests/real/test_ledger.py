@@ -160,6 +160,10 @@ def test_the_queries_of_the_monitoring_page_tell_who_got_what_and_which_hours_ar
     assert hours == {this_hour(back) for back in range(1, 25)} - {this_hour(2)}
     assert real.supabase.sql(claimed) == []
 
+    real.supabase.sql("update report_deliveries set record = jsonb_set(record, '{entries,0,state}', '\"owed\"')")
+    owed = [(row["hour"], row["state"]) for row in real.supabase.sql(missing) if row["state"] != "not opened"]
+    assert owed == [(this_hour(2), "owed")]
+
 
 @pytest.mark.parametrize("is_begun", [False, True], ids=["empty", "begun"])
 def test_a_check_finds_a_ledger_without_its_trigger_and_changes_nothing(real: RealSandbox, is_begun: bool) -> None:
