@@ -37,7 +37,7 @@ from src.errors import (
 from src.ledger.directory import held_by_another
 from src.ledger.record import read_record
 from src.runtime.connection import tls_context
-from src.supabase.client import refusal
+from src.supabase.replies import refusal
 from src.supabase.storage import unreadable
 from src.workbook.writer import WorkbookWriter
 

@@ -16,10 +16,11 @@ from ..errors import LedgerError, SourceError
 from ..runtime.retry import RetryPolicy, retry
 from ..supabase.client import PostgrestClient
 from ..supabase.decode import read_json
+from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
 from .claim import Claim
 from .directory import held_by_another
 from .record import Record, new_record, read_record
-from .table_replies import INSUFFICIENT_PRIVILEGE, NOT_NULL, error_of, lacks_rights, refused, trigger_note, unusable
+from .table_replies import NOT_NULL, lacks_rights, refused, trigger_note, unusable
 
 logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"

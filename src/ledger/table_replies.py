@@ -2,28 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import httpx
 
 from ..errors import LedgerError, SourceError
-from ..supabase.client import refusal
+from ..supabase.replies import error_of, grant, quoted, refusal
 
 SQL = "src/sql/report_deliveries.sql"
 NOT_NULL = "23502"
-INSUFFICIENT_PRIVILEGE = "42501"
 _UNDEFINED_COLUMN = ("42703", "PGRST204")
 _UNDEFINED_TABLE = ("42P01", "PGRST205")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:")
-
-
-def error_of(response: httpx.Response) -> dict[str, Any]:
-    """Return the error of PostgREST in an answer, an empty one if there is none."""
-    try:
-        content = response.json()
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def refused(response: httpx.Response, table: str) -> LedgerError:
@@ -32,14 +21,14 @@ def refused(response: httpx.Response, table: str) -> LedgerError:
     if code in _UNDEFINED_COLUMN:
         return LedgerError(
             "ledger.column",
-            f"The table {table} lacks a column {_said(response)}.",
+            f"The table {table} lacks a column {quoted(response)}.",
             f"Compare it with {SQL}, which makes the table only where there is none.",
         )
     # PostgREST 12 has no words for it when it should write.
     if code in _UNDEFINED_TABLE or (response.status_code, response.content) == (404, b"{}"):
         return LedgerError(
             "ledger.no_table",
-            f"There is no table {table}, which REPORT_LEDGER=supabase needs {_said(response)}.",
+            f"There is no table {table}, which REPORT_LEDGER=supabase needs {quoted(response)}.",
             f"Run {SQL} in the SQL editor.",
         )
     return unusable(refusal(response, table))
@@ -48,9 +37,9 @@ def refused(response: httpx.Response, table: str) -> LedgerError:
 def lacks_rights(response: httpx.Response, table: str, rights: Sequence[str], *, is_secret_key: bool) -> LedgerError:
     """Say which `rights` are missing; PostgreSQL wants select for an update's filter too."""
     named = ", ".join(rights)
-    reason = f"The role of SUPABASE_KEY lacks {named} on the table {table} {_said(response)}."
+    reason = f"The role of SUPABASE_KEY lacks {named} on the table {table} {quoted(response)}."
     if is_secret_key:
-        remedy = f"Run this in the SQL editor: grant {named} on {table} to service_role;"
+        remedy = grant(named, table)
     else:
         remedy = "The ledger needs a secret key (sb_secret_…): set SUPABASE_KEY to one."
     return LedgerError("ledger.permission", reason, remedy)
@@ -81,8 +70,3 @@ def unusable(error: SourceError) -> LedgerError:
         transient=error.transient,
         retry_after=error.retry_after,
     )
-
-
-def _said(response: httpx.Response) -> str:
-    message = error_of(response).get("message")
-    return f"(HTTP {response.status_code}{f', {message}' if message else ''})"

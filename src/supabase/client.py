@@ -12,11 +12,9 @@ from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncReque
 
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..domain.analysis import COLUMNS
-from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
+from ..errors import SourceUnreachableError
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
-from ..runtime.retry import is_transient_status, retry_after
-from .decode import excerpt
+from .replies import refusal
 
 _KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
 _SEES_ALL = ("a secret key", "a JWT of service_role")
@@ -43,7 +41,7 @@ class PostgrestClient:
         """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
         response = await self.send(query, table)
         if not response.is_success:
-            raise refusal(response, table)
+            raise refusal(response, table, sees_all=self.sees_all)
         return response
 
     async def send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
@@ -91,67 +89,3 @@ def key_kind(key: str) -> str:
     except (LookupError, TypeError, ValueError):
         return "a key of an unknown kind"
     return f"a JWT of {role}" if role.isidentifier() else "a JWT of an odd role"
-
-
-def refusal(response: httpx.Response, table: str) -> SourceError:
-    """Say what a status beyond 2xx means, by PostgREST's and PostgreSQL's error codes where they are given."""
-    code, words = _code_and_words(response)
-    said = f"(HTTP {response.status_code}" + (f", {words})" if response.content.strip() else ")")
-    if code == "42501":  # insufficient_privilege; before 401, which PostgREST answers for it too
-        return SourceRefusedError(
-            "source.permission",
-            f"SUPABASE_KEY may not read the table {table} {said}.",
-            "Grant its role select on it, or use a secret key.",
-        )
-    if response.status_code == 401 or code.startswith("PGRST30"):
-        return SourceRefusedError(
-            "source.key",
-            f"Supabase does not accept SUPABASE_KEY {said}.",
-            "Copy a secret key from the project's API settings.",
-        )
-    if code == "42703":  # undefined_column
-        return SourceRefusedError(
-            "source.column",
-            f"The table {table} lacks a column {said}.",
-            f"It needs {', '.join(COLUMNS)}; check SUPABASE_TABLE.",
-        )
-    if code in ("42P01", "PGRST205") or response.status_code == 404:
-        return SourceRefusedError(
-            "source.no_table",
-            f"There is no table {table} {said}.",
-            "Check SUPABASE_TABLE, SUPABASE_URL and the exposed schemas.",
-        )
-    if response.is_redirect:
-        return SourceRefusedError(
-            "source.redirect",
-            f"SUPABASE_URL leads elsewhere {said}.",
-            "Set it to the address that it redirects to, if you know that one.",
-        )
-    if code == "57014":  # query_canceled
-        return SourceUnreachableError(
-            "source.query_too_slow",
-            f"Supabase stopped the query for {table} because it took too long {said}.",
-            "Create the index of src/sql/analyses_index.sql.",
-            transient=True,
-        )
-    if response.status_code < 500 and not is_transient_status(response.status_code):
-        return SourceRefusedError(
-            "source.refused",
-            f"Supabase refuses the question for {table} {said}.",
-            "Read its words, and check SUPABASE_URL.",
-        )
-    return SourceUnreachableError(
-        "source.out_of_order",
-        f"Supabase is out of order {said}.",
-        "Check the project's status page and logs.",
-        transient=is_transient_status(response.status_code),
-        retry_after=retry_after(response.headers),
-    )
-
-
-def _code_and_words(response: httpx.Response) -> tuple[str, str]:
-    try:
-        content = response.json()
-        return str(content.get("code") or ""), str(content["message"])  # a gateway before PostgREST gives no code
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return "", excerpt(response.content)

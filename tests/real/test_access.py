@@ -1,5 +1,7 @@
 """What a key may not see is said, and never taken for an empty hour."""
 
+import re
+
 import pytest
 
 from .sandbox import HOUR, RealSandbox
@@ -31,6 +33,28 @@ def test_a_table_that_a_secret_key_cant_read_fails_the_run_with_its_reason(
 ) -> None:
     """A table that was not granted, isn't there, or lacks a column."""
     assert_refused(real, sentence, SUPABASE_TABLE=table)
+
+
+def test_the_statement_that_an_alert_names_makes_the_table_readable(real: RealSandbox) -> None:
+    """Supabase doesn't grant new tables to the role of a secret key."""
+    table = {"SUPABASE_TABLE": "analyses_not_granted"}
+    log = real.run(*HOUR, **table).log
+    (statement,) = set(re.findall(r"Run this in the SQL editor: (grant [^;]+);", log))
+
+    with real.supabase.changed(statement, "revoke all on analyses_not_granted from service_role"):
+        assert statement == "grant select on analyses_not_granted to service_role"
+        assert real.run(*HOUR, **table).code == 0
+
+
+def test_a_hint_of_the_server_is_shown(real: RealSandbox) -> None:
+    """It knows which column comes near."""
+    change, back = (
+        f"alter table analyses rename {names}" for names in ("duration to durations", "durations to duration")
+    )
+    with real.supabase.changed(change, back):
+        log = real.run("--check").output
+
+    assert 'does not exist, hint: Perhaps you meant to reference the column "analyses.durations")' in log
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,31 @@ def test_a_status_is_said_in_words(
     assert sentence in str(caught.value)
 
 
+GIVEN = b'{"code": "42501", "message": "permission denied", "hint": "Grant the required privileges to the role."}'
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "sentence"),
+    [
+        ("analyses", "", "Run this in the SQL editor: grant select on analyses to service_role;"),
+        ("Analyses", "", 'Run this in the SQL editor: grant select on "Analyses" to service_role;'),
+        ("analyses", "sb_publishable_abc", "Use a secret key, or grant its role select on the table and give it a row"),
+    ],
+    ids=["a secret key", "a name that needs quoting", "another key"],
+)
+def test_a_missing_permission_is_told_with_what_gives_it_to_this_key(
+    sandbox: Sandbox, table: str, key: str, sentence: str
+) -> None:
+    """Whoever has a secret key can't use another one; a hint of PostgREST stands with its words."""
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=403, body=GIVEN)))
+
+    with pytest.raises(SourceRefusedError) as caught:
+        read(sandbox, table, **({"supabase_key": key} if key else {}))
+
+    assert sentence in caught.value.problem.remedy
+    assert "(HTTP 403, permission denied, hint: Grant the required privileges to the role)." in str(caught.value)
+
+
 def test_a_redirect_is_not_followed_with_the_key(sandbox: Sandbox) -> None:
     """One request, no second."""
     away = Answer(status=307, headers={"location": f"{sandbox.supabase.url}/elsewhere"})

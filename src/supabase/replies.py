@@ -1,0 +1,107 @@
+"""What a refusal of Supabase's REST interface means, by the error codes of PostgREST and PostgreSQL."""
+
+from typing import Any
+
+import httpx
+
+from ..domain.analysis import COLUMNS
+from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
+from ..runtime.retry import is_transient_status, retry_after
+from .decode import excerpt
+
+INSUFFICIENT_PRIVILEGE = "42501"
+_UNDEFINED_COLUMN = "42703"
+_UNDEFINED_TABLE = ("42P01", "PGRST205")
+_QUERY_CANCELED = "57014"
+
+
+def error_of(response: httpx.Response) -> dict[str, Any]:
+    """Return the error of PostgREST in an answer, an empty one if there is none."""
+    try:
+        content = response.json()
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def quoted(response: httpx.Response) -> str:
+    """Quote an answer in brackets: its status, its words, and PostgREST's hint if it gives one."""
+    error = error_of(response)
+    words = [f"HTTP {response.status_code}"]
+    if message := error.get("message"):
+        words.append(f"{message}")
+    elif response.content.strip() not in (b"", b"{}"):
+        words.append(excerpt(response.content))
+    if hint := error.get("hint"):
+        words.append(f"hint: {str(hint).rstrip('.;')}")
+    return f"({', '.join(words)})"
+
+
+def grant(rights: str, table: str) -> str:
+    """Return the statement that gives a secret key's role `rights` on a table."""
+    name = table if table.islower() else f'"{table}"'  # PostgreSQL reads a bare name in lower case
+    return f"Run this in the SQL editor: grant {rights} on {name} to service_role;"
+
+
+def refusal(response: httpx.Response, table: str, *, sees_all: bool = False) -> SourceError:
+    """Say what a status beyond 2xx means; `sees_all` is whether the key is one that sees every row."""
+    return _refused(response, table, sees_all=sees_all) or _failed(response, table)
+
+
+def _refused(response: httpx.Response, table: str, *, sees_all: bool) -> SourceRefusedError | None:
+    """Say which setting is wrong, None if it isn't known to be one."""
+    code, said = str(error_of(response).get("code")), quoted(response)
+    if code == INSUFFICIENT_PRIVILEGE:  # before 401, which PostgREST answers for it too
+        key, reason = "source.permission", f"SUPABASE_KEY may not read the table {table} {said}."
+        remedy = "Use a secret key, or grant its role select on the table and give it a row-level security policy."
+        return SourceRefusedError(key, reason, grant("select", table) if sees_all else remedy)
+    if response.status_code == 401 or code.startswith("PGRST30"):
+        return SourceRefusedError(
+            "source.key",
+            f"Supabase does not accept SUPABASE_KEY {said}.",
+            "Copy a secret key from the project's API settings.",
+        )
+    if code == _UNDEFINED_COLUMN:
+        return SourceRefusedError(
+            "source.column",
+            f"The table {table} lacks a column {said}.",
+            f"It needs {', '.join(COLUMNS)}; check SUPABASE_TABLE.",
+        )
+    if code in _UNDEFINED_TABLE or response.status_code == 404:
+        return SourceRefusedError(
+            "source.no_table",
+            f"There is no table {table} {said}.",
+            "Check SUPABASE_TABLE, SUPABASE_URL and the exposed schemas.",
+        )
+    if response.is_redirect:
+        return SourceRefusedError(
+            "source.redirect",
+            f"SUPABASE_URL leads elsewhere {said}.",
+            "Set it to the address that it redirects to, if you know that one.",
+        )
+    return None
+
+
+def _failed(response: httpx.Response, table: str) -> SourceError:
+    """Say that the server failed, or that nothing is known of its refusal but its words."""
+    code, said = error_of(response).get("code"), quoted(response)
+    if code == _QUERY_CANCELED:
+        return SourceUnreachableError(
+            "source.query_too_slow",
+            f"Supabase stopped the query for {table} because it took too long {said}.",
+            "Create the index of src/sql/analyses_index.sql.",
+            transient=True,
+        )
+    if response.status_code < 500 and not is_transient_status(response.status_code):
+        return SourceRefusedError(
+            "source.refused",
+            f"Supabase refuses the question for {table} {said}.",
+            "Read its words, and check SUPABASE_URL.",
+        )
+    return SourceUnreachableError(
+        "source.out_of_order",
+        f"Supabase is out of order {said}.",
+        "Check the project's status page and logs.",
+        transient=is_transient_status(response.status_code),
+        retry_after=retry_after(response.headers),
+    )
