@@ -278,4 +278,4 @@ def test_what_a_channel_failed_of_is_told_also_when_time_runs_out_in_its_midst(s
 
     run(*OPTION, SMTP_SECURITY="starttls", timeouts=timeouts)
 
-    assert "Set SMTP_SECURITY=tls if this port is 465" in only_alert(sandbox)
+    assert "Set SMTP_SECURITY=tls if the port speaks TLS" in only_alert(sandbox)
