@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import httpx
-from telegram import Bot, InputFile, LinkPreviewOptions, Message
+from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -91,7 +91,9 @@ class TelegramChannel:
         """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
         async with self._bot() as bot:
             with _translated(chat):
-                found = await bot.get_chat(chat)
+                # The library's get_chat fails where a server older than itself leaves a field out. In small letters,
+                # which the Bot API takes too, for it warns of a name that it has a method for.
+                found: Chat = await bot.do_api_request("getchat", {"chat_id": chat}, return_type=Chat)
                 return f"a {found.type}, {found.title or found.username or found.full_name or 'without a name'}"
 
     @asynccontextmanager

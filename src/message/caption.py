@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from ..domain.attachment import Attachment
@@ -12,6 +13,8 @@ from .content import Content
 CAPTION_LIMIT = 1024
 """UTF-16 units of a Telegram caption without its markup (1,024 characters after entities parsing in the Bot API's
 sendDocument, its own count being wider)."""
+TEXT_LIMIT = 4096
+"""The same of a message without a document (sendMessage); there, a link of any length has its room."""
 _REPEAT = f"\n\n{phrases.REPEAT}"
 Line = tuple[str, str]
 """A line of a caption: plain text, and what stands in the tag around it, if there is one (`b`, `a href="…"`)."""
@@ -31,15 +34,21 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
         [(f"{bar.name}: {bar.count:,}", "") for bar in content.bars],
     ]
     lines = [line for paragraph in paragraphs if paragraph for line in (*filter(any, paragraph), ("", ""))]
-    return _marked_up(lines[:-1], CAPTION_LIMIT - len(_REPEAT)) + (_REPEAT if is_repeat else "")
+    limit = CAPTION_LIMIT if attachment.is_attached else TEXT_LIMIT
+    return _marked_up(lines[:-1], limit - len(_REPEAT)) + (_REPEAT if is_repeat else "")
 
 
 def _workbook(attachment: Attachment, zone: ZoneInfo) -> list[Line]:
     """Say where the workbook is, unless it stands above the caption."""
     if attachment.is_attached:
         return []
-    lines = [(phrases.whereabouts(attachment, zone, "telegram"), "")]
-    return [*lines, (phrases.DOWNLOAD, f'a href="{escape(attachment.link)}"')] if attachment.link else lines
+    lines: list[Line] = [(phrases.whereabouts(attachment, zone, "telegram"), "")]
+    if not attachment.link:
+        return lines
+    host = urlsplit(attachment.link).hostname or ""
+    if "." not in host and ":" not in host:  # Telegram drops such a link without a word; as text it can be copied
+        return [*lines, (attachment.link, "")]
+    return [*lines, (phrases.DOWNLOAD, f'a href="{escape(attachment.link)}"')]
 
 
 def _marked_up(lines: Sequence[Line], limit: int) -> str:

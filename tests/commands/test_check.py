@@ -174,6 +174,17 @@ def test_a_sender_that_a_run_could_not_use_fails(sandbox: Sandbox, run: RunTool)
     assert {lines[f"email {address}"][:4] for address in RECIPIENTS} == {"SKIP"}
 
 
+def test_a_bot_api_server_that_is_older_than_the_library_is_well(sandbox: Sandbox, run: RunTool) -> None:
+    """What it says of a chat is enough, whatever later versions add."""
+    sandbox.bot.is_old = True
+
+    code, lines = check(run)
+
+    assert code == 0
+    assert lines["telegram 42"].startswith("OK ")
+    assert "a group, Reports" in lines["telegram 42"]
+
+
 def test_each_line_is_printed_when_it_is_known(sandbox: Sandbox) -> None:
     """A server that is slow holds up no other line."""
     may_answer = threading.Event()

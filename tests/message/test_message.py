@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from src.domain.analysis import Analysis
 from src.domain.attachment import Attachment
@@ -20,7 +21,7 @@ from src.phrases import english as phrases
 from src.phrases.formats import megabytes, moment, number, rate, seconds, shown
 
 from ..builders import START, make_analysis, make_window
-from ..sandbox.markup import plain
+from ..sandbox.markup import links, plain
 from .forms import Forms, Page, all_forms
 
 ATTACHED = Attachment(name="report.xlsx", size=10_000)
@@ -265,6 +266,21 @@ def test_a_workbook_behind_a_link_is_told_with_its_end_in_the_readers_zone() -> 
     assert "attached" not in "".join(wording.shown)
 
 
+@pytest.mark.parametrize(
+    ("host", "is_tapped"),
+    [("localhost:54321", False), ("kong:8000", False), ("127.0.0.1:54321", True), ("[::1]:54321", True)],
+)
+def test_a_link_that_telegram_would_drop_is_text_in_the_chat_alone(host: str, is_tapped: bool) -> None:
+    """TDLib's check_link drops those to a host without a dot; however long, it is whole, so that it can be copied."""
+    link = f"http://{host}/storage/v1/object/sign/reports/r.xlsx?token={'a&b' * 300}"
+    wording = write(make_summary("completed", "error"), attachment=replace(LINKED, link=link))
+
+    assert links(wording.caption) == ([link] if is_tapped else [])
+    assert (f"\n{link}\n" in plain(wording.caption)) != is_tapped
+    assert f"\n{link}\n" in wording.text
+    assert ("href", link) in Page(wording.html).attributes
+
+
 def test_a_workbook_left_out_is_told_with_the_reason() -> None:
     """Never dropped in silence."""
     for text in write(make_summary("completed"), attachment=LEFT_OUT).shown:
@@ -320,8 +336,7 @@ def test_a_caption_is_never_cut_within_an_entity(reason: str) -> None:
     remarks = [f"{reason[:length]}" for length in (90, 91, 92, 93, 94)]
 
     for length in range(1, 9):
-        left_out = Attachment(name="r", size=1, left_out=reason)
-        wording = write(summary, remarks=[*remarks, "x" * length], attachment=left_out)
+        wording = write(summary, remarks=[*remarks, "x" * length], attachment=ATTACHED)
         repeat = plain(wording.repeat)
         assert CAPTION_LIMIT - 10 < units(repeat) <= CAPTION_LIMIT
         assert repeat.endswith(phrases.REPEAT)

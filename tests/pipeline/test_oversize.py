@@ -51,7 +51,7 @@ def states(sandbox: Sandbox) -> set[str]:
 
 def texts(sandbox: Sandbox) -> list[str]:
     """List what people read in their reports."""
-    return [mail.text for mail in sandbox.mails] + [sent.markup for sent in sandbox.messages]
+    return [mail.text for mail in sandbox.mails] + ["\n".join([one.text, *one.links]) for one in sandbox.messages]
 
 
 def test_the_link_leads_to_the_very_workbook_and_only_the_link_does(sandbox: Sandbox, run: RunTool) -> None:
@@ -74,6 +74,19 @@ def test_the_link_leads_to_the_very_workbook_and_only_the_link_does(sandbox: San
     assert timedelta(hours=4.9) < lives < timedelta(hours=5.1)
     signed = [request.body for request in sandbox.supabase.requests if "/object/sign/" in request.target]
     assert json.loads(signed[0]) == {"expiresIn": 5 * 3600}
+
+
+def test_a_link_that_telegram_would_drop_is_there_to_be_copied(sandbox: Sandbox, run: RunTool) -> None:
+    """Supabase by a name without a dot, as inside a cluster: Telegram makes no link of that, without a word."""
+    heavy(sandbox)
+    address = sandbox.supabase.url.replace("127.0.0.1", "localhost")
+
+    result = run(*OPTION, SUPABASE_URL=address, **BUCKET)
+
+    assert (result.code, sandbox.alerts) == (0, [])
+    assert sorted(receiver for receiver, _ in sandbox.workbooks()) == sorted(EVERYONE)
+    assert all(sent.links == () for sent in sandbox.messages)
+    assert all(re.search(rf" UTC:\n{address}/\S+\n", sent.text) for sent in sandbox.messages)
 
 
 def test_it_is_stored_once_for_all_channels_and_only_when_needed(sandbox: Sandbox, run: RunTool) -> None:

@@ -93,7 +93,7 @@ class Sandbox:
         by_chat = [
             (sent.chat, content)
             for sent in self.messages
-            for content in ([sent.document] if sent.document else self.downloads(sent.markup))
+            for content in ([sent.document] if sent.document else self.downloads("\n".join([sent.text, *sent.links])))
         ]
         return by_mail + by_chat
 

@@ -2,10 +2,13 @@
 
 import re
 from html import unescape
+from urllib.parse import urlsplit
 
 _ENTITY = r"&(?:lt|gt|amp|quot|#\d+|#x[0-9A-Fa-f]+);"
 _TAGS = re.compile("b|strong|i|em|u|ins|s|strike|del|code|pre|blockquote|tg-spoiler|tg-emoji|a|span")
 _TAG = re.compile(r"<(/?)([A-Za-z-]*)((?:\s+[A-Za-z-]+(?:=(?:\"[^\"<]*\"|'[^'<]*'|[^\s\"'<>]+))?)*)\s*>")
+
+_LINK = re.compile(r"<a\s+href=\"([^\"]*)\"")
 
 
 def plain(markup: str) -> str:
@@ -32,3 +35,10 @@ def plain(markup: str) -> str:
     shown.append(markup[place:])
     # What is no entity of these stays as it stands, as it does there.
     return re.sub(_ENTITY, lambda entity: unescape(entity[0]), "".join(shown))
+
+
+def links(markup: str) -> list[str]:
+    """List what a reader can tap: Telegram drops a link to a host without a dot, and shows its text alone."""
+    found = [unescape(address) for address in _LINK.findall(markup)]
+    hosts = {address: urlsplit(address).hostname or "" for address in found}
+    return [address for address in found if "." in hosts[address] or ":" in hosts[address]]

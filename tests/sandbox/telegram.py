@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from urllib.parse import parse_qsl
 
-from .markup import plain
+from .markup import links, plain
 from .web import Answer, Request, Web
 
 TOKEN = "123456789:sandbox-AAH4cKzV0Qw9uXyZlmNopQrStUv"
@@ -19,7 +19,7 @@ CAPTION_LIMIT, TEXT_LIMIT, DOCUMENT_LIMIT = 1024, 4096, 50_000_000
 class Sent:
     """A message that a chat received, `at` by the monotonic clock; `text` is the caption where a document came.
 
-    `text` is what the chat shows, `markup` what was sent.
+    `text` is what the chat shows, `links` are those behind its words.
     """
 
     chat: str
@@ -27,7 +27,7 @@ class Sent:
     at: float
     file_name: str = ""
     document: bytes = b""
-    markup: str = ""
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +37,17 @@ class _Upload:
 
 
 class BotApi(Web):
-    """One bot that is a member of `chats`; `blocked` chats refuse it. `largest` is what a file may have in bytes."""
+    """One bot that is a member of `chats`; `blocked` chats refuse it. `largest` is what a file may have in bytes.
+
+    `is_old` tells whether it leaves out what later versions of the Bot API say of a chat.
+    """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         super().__init__(tls)
         self.chats: set[str] = set()
         self.blocked: set[str] = set()
         self.largest = DOCUMENT_LIMIT
+        self.is_old = False
         self.sent: list[Sent] = []
         self._files: dict[str, _Upload] = {}
 
@@ -54,6 +58,7 @@ class BotApi(Web):
         self.chats = {"-1001000000001", "42"}
         self.blocked = set()
         self.largest = DOCUMENT_LIMIT
+        self.is_old = False
 
     def answer(self, request: Request) -> Answer:
         """Answer /bot<TOKEN>/<Method> as the real server does."""
@@ -61,30 +66,30 @@ class BotApi(Web):
         if bot != f"bot{TOKEN}":
             return _error(401, "Unauthorized")
         fields, uploads = _form(request)
-        chat, markup = fields.get("chat_id", ""), fields.get("caption", fields.get("text", ""))
-        if method == "getMe":
+        chat, method = fields.get("chat_id", ""), method.lower()  # "All methods in the Bot API are case-insensitive."
+        if method == "getme":
             return _json(200, {"ok": True, "result": _BOT})
-        if method not in ("sendDocument", "sendMessage", "getChat"):
+        if method not in ("senddocument", "sendmessage", "getchat"):
             return _error(404, "Not Found")
         if chat in self.blocked:
             return _error(403, "Forbidden: bot was blocked by the user")
         if chat not in self.chats:
             return _error(400, "Bad Request: chat not found")
-        if method == "getChat":
-            about = {
-                "id": int(chat),
-                "type": "group",
-                "title": "Reports",
-                "accent_color_id": 0,
-                "max_reaction_count": 1,
-            }
-            return _json(200, {"ok": True, "result": about | {"accepted_gift_types": _NO_GIFTS}})
-        try:
-            text = plain(markup) if fields.get("parse_mode") == "HTML" else markup
-        except ValueError as error:
-            return _error(400, f"Bad Request: {error}")
-        if method == "sendMessage":
-            return self._take(chat, text, None, markup) if _length(text) <= TEXT_LIMIT else _error(400, _TOO_LONG_TEXT)
+        if method == "getchat":
+            about = {"id": int(chat), "type": "group", "title": "Reports"}
+            return _json(200, {"ok": True, "result": about | ({} if self.is_old else _LATER_FIELDS)})
+        return self._send(method, chat, fields, uploads)
+
+    def _send(self, method: str, chat: str, fields: dict[str, str], uploads: dict[str, _Upload]) -> Answer:
+        markup, tapped = fields.get("caption", fields.get("text", "")), list[str]()
+        text = markup
+        if fields.get("parse_mode") == "HTML":
+            try:
+                text, tapped = plain(markup), links(markup)
+            except ValueError as error:
+                return _error(400, f"Bad Request: {error}")
+        if method == "sendmessage":
+            return self._take(chat, text, None, tapped) if _length(text) <= TEXT_LIMIT else _error(400, _TOO_LONG_TEXT)
         if _length(text) > CAPTION_LIMIT:
             return _error(400, "Bad Request: message caption is too long")
         upload = self._document(fields, uploads)
@@ -92,13 +97,13 @@ class BotApi(Web):
             return _error(400, "Bad Request: there is no document in the request")
         if len(upload.content) > self.largest:
             return _error(413, "Request Entity Too Large")
-        return self._take(chat, text, upload, markup)
+        return self._take(chat, text, upload, tapped)
 
     def _document(self, fields: dict[str, str], uploads: dict[str, _Upload]) -> _Upload | None:
         named = fields.get("document", "")
         return uploads.get(named.removeprefix("attach://") or "document") or self._files.get(named)
 
-    def _take(self, chat: str, text: str, upload: _Upload | None, markup: str) -> Answer:
+    def _take(self, chat: str, text: str, upload: _Upload | None, tapped: list[str]) -> Answer:
         message: dict[str, object] = {
             "message_id": len(self.requests),
             "date": int(time.time()),
@@ -111,7 +116,8 @@ class BotApi(Web):
             message["document"] = {"file_id": file_id, "file_unique_id": file_id, "file_name": upload.name}
         upload = upload or _Upload(name="", content=b"")
         at, name, document = time.monotonic(), upload.name, upload.content
-        self.sent.append(Sent(chat=chat, text=text, at=at, file_name=name, document=document, markup=markup))
+        sent = Sent(chat=chat, text=text, at=at, file_name=name, document=document, links=tuple(tapped))
+        self.sent.append(sent)
         return _json(200, {"ok": True, "result": message})
 
 
@@ -124,6 +130,8 @@ _BOT = {"id": int(TOKEN.partition(":")[0]), "is_bot": True, "first_name": "Repor
 _NO_GIFTS = dict.fromkeys(
     ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels"), False
 )
+_LATER_FIELDS = {"accent_color_id": 0, "max_reaction_count": 1, "accepted_gift_types": _NO_GIFTS}
+"""What older versions of the Bot API don't say of a chat, and the library asks for."""
 _TOO_LONG_TEXT = "Bad Request: message is too long"
 
 
