@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import httpx
 
 from ..errors import LedgerError, SourceError
-from ..supabase.replies import error_of, grant, quoted, refusal
+from ..supabase.replies import STOPPED, error_of, grant, quoted, refusal
 
 SQL = "src/sql/report_deliveries.sql"
 NOT_NULL = "23502"
@@ -30,6 +30,13 @@ def refused(response: httpx.Response, table: str) -> LedgerError:
             "ledger.no_table",
             f"There is no table {table}, which REPORT_LEDGER=supabase needs {quoted(response)}.",
             f"Run {SQL} in the SQL editor.",
+        )
+    if code in STOPPED:
+        return LedgerError(
+            "ledger.locked",
+            f"Supabase stopped the query for {table} because it took too long {quoted(response)}.",
+            "Look for a transaction that holds a lock on the table.",
+            transient=True,
         )
     return unusable(refusal(response, table))
 

@@ -57,8 +57,8 @@ async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
     raise AssertionError("waits never end")
 
 
-RETRYABLE_STATUSES = (408, 425, 429)
-"""HTTP statuses below 500 that mean "later": time-out, too early, too many (RFC 9110, 8470, 6585)."""
+RETRYABLE_STATUSES = (408, 423, 425, 429)
+"""HTTP statuses below 500 that mean "later": time-out, locked, too early, too many (RFC 9110, 4918, 8470, 6585)."""
 
 
 def is_transient_status(status: int) -> bool:

@@ -12,7 +12,14 @@ from .decode import excerpt
 INSUFFICIENT_PRIVILEGE = "42501"
 _UNDEFINED_COLUMN = "42703"
 _UNDEFINED_TABLE = ("42P01", "PGRST205")
-_QUERY_CANCELED = "57014"
+STOPPED = ("57014", "55P03")
+"""query_canceled, by statement_timeout; lock_not_available, by lock_timeout."""
+_SHUT_DOWN = ("57P01", "57P02", "57P03")
+"""admin_shutdown, crash_shutdown, cannot_connect_now."""
+_READ_ONLY = ("0A000", "25006")
+"""What a standby (feature_not_supported) and a read-only server (read_only_sql_transaction) answer to a write."""
+_INVALID_PARAMETER = "22023"
+"""Of the role, which PostgREST sets to that of the key; or of a function in a view."""
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
@@ -61,6 +68,12 @@ def _refused(response: httpx.Response, table: str, *, sees_all: bool) -> SourceR
             f"Supabase does not accept SUPABASE_KEY {said}.",
             "Copy a secret key from the project's API settings.",
         )
+    if code == _INVALID_PARAMETER and "role" in said:
+        return SourceRefusedError(
+            "source.role",
+            f"SUPABASE_KEY names a role that the database does not have {said}.",
+            "Use a secret key of this project, or create the role and grant it to authenticator.",
+        )
     if code == _UNDEFINED_COLUMN:
         return SourceRefusedError(
             "source.column",
@@ -85,14 +98,24 @@ def _refused(response: httpx.Response, table: str, *, sees_all: bool) -> SourceR
 def _failed(response: httpx.Response, table: str) -> SourceError:
     """Say that the server failed, or that nothing is known of its refusal but its words."""
     code, said = error_of(response).get("code"), quoted(response)
-    if code == _QUERY_CANCELED:
+    if code in STOPPED:
         return SourceUnreachableError(
             "source.query_too_slow",
             f"Supabase stopped the query for {table} because it took too long {said}.",
-            "Create the index of src/sql/analyses_index.sql.",
+            "Create the index of src/sql/analyses_index.sql; if it is there, look for a transaction that holds a lock "
+            "on the table.",
             transient=True,
         )
-    if response.status_code < 500 and not is_transient_status(response.status_code):
+    # To a read, the same codes say that the view can't be read this way, now or later.
+    if code in _READ_ONLY and response.request.method != "GET":
+        return SourceUnreachableError(
+            "source.read_only",
+            f"Supabase's database can only be read at the moment {said}.",
+            "Look in the dashboard whether its disk is full, or whether it is being upgraded or restored.",
+            transient=True,
+        )
+    is_transient = is_transient_status(response.status_code) or code in _SHUT_DOWN
+    if response.status_code < 500 and not is_transient:
         return SourceRefusedError(
             "source.refused",
             f"Supabase refuses the question for {table} {said}.",
@@ -102,6 +125,6 @@ def _failed(response: httpx.Response, table: str) -> SourceError:
         "source.out_of_order",
         f"Supabase is out of order {said}.",
         "Check the project's status page and logs.",
-        transient=is_transient_status(response.status_code),
+        transient=is_transient,
         retry_after=retry_after(response.headers),
     )

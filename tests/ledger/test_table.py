@@ -1,5 +1,6 @@
 """What the ledger in Supabase lacks is said, with what to do about it."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ import pytest
 
 from ..builders import OPTION
 from ..conftest import Run
-from ..sandbox import Sandbox
+from ..sandbox import CHATS, Sandbox
 from ..sandbox.web import Answer, Fault
 
 RunTool = Callable[..., Run]
@@ -119,3 +120,33 @@ def test_an_address_without_supabase_is_not_taken_for_a_ledger_that_is_not_there
 
     assert "SUPABASE_URL" in report.log
     assert "in the SQL editor" not in report.log
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "sentence"),
+    [
+        (
+            400,
+            "0A000",
+            "The ledger can't be used. Supabase's database can only be read at the moment (HTTP 400, as is).",
+        ),
+        (
+            405,
+            "25006",
+            "The ledger can't be used. Supabase's database can only be read at the moment (HTTP 405, as is).",
+        ),
+        (500, "55P03", "Supabase stopped the query for report_deliveries because it took too long (HTTP 500, as is)."),
+    ],
+    ids=["standby", "read-only", "locked"],
+)
+def test_a_write_that_may_go_through_later_is_tried_again(
+    sandbox: Sandbox, run: RunTool, status: int, code: str, sentence: str
+) -> None:
+    """A standby is promoted, a full disk grows, a lock ends."""
+    answer = Answer(status=status, body=json.dumps({"code": code, "message": "as is"}).encode())
+    sandbox.supabase.faults.append(Fault(answer=answer, match="report_deliveries"))
+
+    report = run(*OPTION, **TABLE)
+
+    assert f"{sentence} Retrying in" in report.log
+    assert (report.code, len(sandbox.messages)) == (0, len(CHATS))

@@ -85,3 +85,12 @@ def test_a_key_that_the_gateway_doesnt_know_fails_the_run_with_its_reason(real: 
     assert_refused(
         real, "Supabase does not accept SUPABASE_KEY (HTTP 401, ", SUPABASE_KEY="sb_secret_of_another_project"
     )
+
+
+def test_a_key_of_a_role_that_isnt_there_fails_the_run_with_its_reason(real: RealSandbox) -> None:
+    """Say, a token that was signed for another project's role."""
+    assert_refused(
+        real,
+        'SUPABASE_KEY names a role that the database does not have (HTTP 400, role "reporter" does not exist). Use ',
+        SUPABASE_KEY=real.supabase.jwt("reporter"),
+    )

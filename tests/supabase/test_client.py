@@ -91,6 +91,15 @@ def test_a_missing_permission_is_said(sandbox: Sandbox) -> None:
         (404, b'{"code": "42P01", "message": "relation"}', SourceRefusedError, "There is no table analyses"),
         (301, b"", SourceRefusedError, "SUPABASE_URL leads elsewhere"),
         (500, b'{"code": "57014", "message": "statement timeout"}', SourceUnreachableError, "Create the index"),
+        (500, b'{"code": "55P03", "message": "lock timeout"}', SourceUnreachableError, "holds a lock on the table"),
+        (
+            400,
+            b'{"code": "22023", "message": "role \\"x\\" does not exist"}',
+            SourceRefusedError,
+            "SUPABASE_KEY names a",
+        ),
+        (400, b'{"code": "22023", "message": "time zone not recognized"}', SourceRefusedError, "refuses the question"),
+        (400, b'{"code": "0A000", "message": "not supported"}', SourceRefusedError, "refuses the question"),
         (403, b"<html>blocked</html>", SourceRefusedError, "refuses the question"),
         (406, b'{"code": "PGRST106", "message": "schema"}', SourceRefusedError, "refuses the question"),
         (429, b"", SourceUnreachableError, "HTTP 429"),
@@ -135,6 +144,16 @@ def test_a_missing_permission_is_told_with_what_gives_it_to_this_key(
 
     assert sentence in caught.value.problem.remedy
     assert "(HTTP 403, permission denied, hint: Grant the required privileges to the role)." in str(caught.value)
+
+
+@pytest.mark.parametrize("code", ["57P01", "57P02", "57P03"])
+def test_a_server_that_is_shut_down_is_asked_again(sandbox: Sandbox, code: str) -> None:
+    """It is known by its code, whatever status comes with it."""
+    body = json.dumps({"code": code, "message": "the database system is shutting down"}).encode()
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=400, body=body)))
+
+    assert len(read(sandbox, retry_for=5)) == 3
 
 
 def test_a_redirect_is_not_followed_with_the_key(sandbox: Sandbox) -> None:

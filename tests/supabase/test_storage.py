@@ -156,6 +156,7 @@ def test_a_refusal_is_said_with_what_to_mend_and_not_tried_again(
         pytest.param(Answer(status=503), id="503"),
         pytest.param(storage_says(500, "Internal"), id="500 within 400"),
         pytest.param(storage_says(429, "Slow down"), id="429 within 400"),
+        pytest.param(storage_says(423, "The resource is locked"), id="423 within 400"),
         pytest.param(
             Answer(status=544, body=b'{"statusCode": "544", "message": "The connection to the database timed out"}'),
             id="544",
