@@ -90,7 +90,6 @@ def make_report(
     path = folder / "report_20261122_130000.xlsx"
     path.write_bytes(workbook)
     return Report(
-        window=make_window(),
         identity=identity,
         created=CREATED,
         workbook=path,

@@ -116,7 +116,8 @@ class MailChannel:
         """Send one message to as many of `recipients` as it may have, enter them into `sent`, return the rest."""
         async with asyncio.timeout_at(deadline):
             named = await envelope(server, self._settings.smtp_from, recipients, mail.size)
-        some_accepted = bool(named.accepted or sent.replies)
+        # Who is sent to alone is one whom others of SMTP_TO were told apart from: they have it, or were refused.
+        some_accepted = bool(named.accepted or sent.replies or len(recipients) < len(self.recipients))
         sent.failed.update(judged(named.refused, some_accepted=some_accepted))
         if named.accepted:
             try:

@@ -63,10 +63,13 @@ def _judged(address: str, reply: SMTPRecipientRefused, *, some_accepted: bool) -
     if is_too_large(reply):
         return TooLargeError(f"The message is too large for {address} {said}.")
     if is_transient_reply(reply) or _fault(reply, some_accepted=some_accepted) == "theirs":
+        is_policy = _enhanced(reply).startswith("5.7.")
         return DeliveryError(
-            "smtp.recipient_refused",
+            "smtp.recipient_policy" if is_policy else "smtp.recipient_refused",
             f"The mail server refused {address} {said}.",
-            "Correct the address in SMTP_TO, or have the mailbox restored.",
+            "Ask whoever runs the recipient's mail server to accept mail from SMTP_FROM."
+            if is_policy
+            else "Correct the address in SMTP_TO, or have the mailbox restored.",
             transient=is_transient_reply(reply),
             fault="theirs",
         )

@@ -130,7 +130,11 @@ async def _behind(part: str, asked: Callable[[], Awaitable[T]]) -> T:
 
 def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tuple[str, Check]]:
     """List what is looked at, each asked once: the operator is at the terminal."""
-    policy = RetryPolicy(deadline=0.0, first_wait=1.0, longest_wait=1.0)
+    limit = services.run.timeouts.check
+    # The first wait is longer than there is time.
+    policy = RetryPolicy(
+        deadline=asyncio.get_running_loop().time() + limit, first_wait=3 * limit, longest_wait=3 * limit
+    )
     client, ledger = services.client, services.ledger
     found = checks_of_settings(services.settings, hints)
     found += checks_of_table(services.table, window, policy, key_kind=client.key_kind, sees_all=client.sees_all)

@@ -24,6 +24,8 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """One whole answer, so that a server that sends byte by byte ends too."""
     comparison: float = 3.0
     """Counting the window before; the report matters more."""
+    history: float = 60.0
+    """Reading from the ledger what was missed; the run's own window matters more."""
     late_rows: float = 30.0
     """Looking for rows that came late."""
     storage_read: float = 60.0

@@ -1,4 +1,4 @@
-"""One analysis: what a row of the table may hold, and how it is read from an answer of the server."""
+"""One analysis: what a row of the table may hold."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from msgspec import Meta
 
 COLUMNS = ("id", "created_at", "status", "duration", "records_processed", "records_failed")
 NUMBER = (int, float)
-_LARGEST = 10**100
+LARGEST_FIGURE = 10**100
 """Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
 FAILED_STATUSES = frozenset(
     {"failed", "failure", "error", "errored", "timeout", "timed out", "timed_out", "timedout", "crashed", "aborted"}
@@ -18,7 +18,7 @@ FAILED_STATUSES = frozenset(
 
 Figure = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-    | Annotated[float, Meta(gt=-_LARGEST, lt=_LARGEST)]
+    | Annotated[float, Meta(gt=-LARGEST_FIGURE, lt=LARGEST_FIGURE)]
     | Annotated[str, Meta(pattern=r"\A(?![-+]?[0-9P])")]
     | None
 )

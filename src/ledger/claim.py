@@ -39,9 +39,9 @@ class Claim:
         that was begun by the same (a Job, or else a process) goes on where it was.
         """
         record = self.record
-        is_resent = bool(resend_by and record.entries and record.resent_by != resend_by)
+        is_resent = bool(resend_by and record.resent_by != resend_by)
         if is_resent:
-            record.resent += 1
+            record.resent += bool(record.entries)
             record.resent_by = resend_by
             again = set(map(same, present))
             record.entries = [entry for entry in record.entries if entry.address not in again]
@@ -100,6 +100,17 @@ class Claim:
         """Tell whether one of `causes` is one that nobody was told of."""
         return any(cause not in self.record.alerted for cause in causes)
 
+    def count_rows(self, rows: int) -> None:
+        """Enter how many rows the report has; it is saved with the first sending.
+
+        Where somebody has the report of an earlier build, the smaller number stays: the difference came late for him.
+        """
+        record = self.record
+        if record.has_reached_anybody and record.rows is not None:
+            record.rows = min(record.rows, rows)
+        else:
+            record.rows, record.late_rows = rows, 0
+
     async def note_alert(self, causes: Sequence[str]) -> None:
         """Note that somebody was told of `causes`."""
         self.record.alerted += [cause for cause in causes if cause not in self.record.alerted]
@@ -112,8 +123,9 @@ class Claim:
         return bool(self.record.alerted) and not self.record.cleared
 
     async def note_all_clear(self) -> None:
-        """Note that somebody was told that all is well."""
+        """Note that somebody was told that all is well; what fails from now on is news."""
         self.record.cleared = True
+        self.record.alerted = []
         await self.save()
 
     async def save(self) -> None:

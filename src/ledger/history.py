@@ -68,7 +68,7 @@ class History(Struct, frozen=True, kw_only=True):
     def delivered(self) -> list[list[tuple[Window, Record]]]:
         """Return the windows in reach whose report had its rows counted, each run of adjacent ones by itself."""
         found = [(window, self.records.get(window.start)) for window in self.in_reach]
-        runs = groupby(found, key=lambda pair: isinstance(pair[1], Record) and pair[1].rows is not None)
+        runs = groupby(found, key=lambda pair: isinstance(pair[1], Record) and _is_counted(pair[1]))
         return [[(window, one) for window, one in run if isinstance(one, Record)] for counted, run in runs if counted]
 
     def watermark(self, told: Sequence[Window] = ()) -> datetime:
@@ -83,13 +83,18 @@ class History(Struct, frozen=True, kw_only=True):
         return record is None
 
 
+def _is_counted(record: Record) -> bool:
+    return record.rows is not None and (record.has_reached_anybody or record.is_skipped)
+
+
 async def read_history(
     ledger: Ledger, window: Window, reach: int, present: Sequence[Address], policy: RetryPolicy
 ) -> History | None:
     """Read what `ledger` remembers; None if it remembers nothing, or nothing before `window`.
 
     The records in reach bear the watermark that earlier runs left, and that of `window` the one of an earlier attempt
-    at it. Without one, as after an outage longer than the reach, everything since the beginning of the ledger is read.
+    at it. After an outage longer than the reach it is looked for further back; without any, everything since the
+    beginning of the ledger is read.
     """
     if not ledger.remembers or not reach:
         return None
@@ -100,7 +105,9 @@ async def read_history(
     oldest = in_reach[0] if in_reach else window
     records = await ledger.records(window.template, oldest.start, window.end, policy)
     marks = [record.watermark for record in records.values() if isinstance(record, Record) and record.watermark]
-    since = max(marks, default=begun)
+    if not marks:
+        marks = [await ledger.newest_watermark(window.template, oldest.start, policy) or begun]
+    since = max(marks)
     beyond = windows_between(since, oldest)
     if beyond:
         records |= await ledger.records(window.template, since, oldest.start, policy)

@@ -32,7 +32,10 @@ class Ledger(Protocol):
         """
 
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
-        """Return the start of the first window ever recorded, None if there is none."""
+        """Return the start of the first window that a scheduled run opened, None if there is none."""
+
+    async def newest_watermark(self, template: Template, before: datetime, policy: RetryPolicy) -> datetime | None:
+        """Return the watermark of the last scheduled window that starts before `before` (aware), None without one."""
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:
         """Say what is there, and change nothing; raise LedgerError if a run could not use it."""
@@ -54,6 +57,15 @@ class WithoutHistory:
         return {}
 
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    async def newest_watermark(
+        self,
+        template: Template,  # noqa: ARG002
+        before: datetime,  # noqa: ARG002
+        policy: RetryPolicy,  # noqa: ARG002
+    ) -> datetime | None:
         """Return None."""
         return None
 

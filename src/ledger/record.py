@@ -73,6 +73,12 @@ class Record(msgspec.Struct, kw_only=True):
         without: EntryState = "delivered" if trigger == "catch_up" and self.scheduled else "owed"
         return [address for address in present if states.get(same(address), without) in _SENT_BY[trigger]]
 
+    def lacking(self, present: Sequence[Address]) -> list[Address]:
+        """Return those of `present` who have an entry, and not the report."""
+        states: dict[Address, EntryState] = {entry.address: entry.state for entry in self.entries}
+        done = ("delivered", "skipped")
+        return [address for address in present if states.get(same(address), "delivered") not in done]
+
     def is_done(self, present: Sequence[Address]) -> bool:
         """Tell whether every recipient has it, or it was skipped, that is one of `present`."""
         done = ("delivered", "skipped")
@@ -81,6 +87,11 @@ class Record(msgspec.Struct, kw_only=True):
     def is_settled(self, present: Sequence[Address]) -> bool:
         """Tell whether no recipient of `present` is sent it any more unless somebody names the window."""
         return bool(self.entries) and not self.owed(present, "catch_up")
+
+    @property
+    def has_reached_anybody(self) -> bool:
+        """Whether somebody got the report, with or without its workbook."""
+        return any(entry.state in ("delivered", "without file") for entry in self.entries)
 
     @property
     def is_skipped(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -114,6 +114,15 @@ class TableLedger:
         query = query.is_("scheduled", "true").order("window_start").limit(1)
         rows = await self._ask(query, policy)
         return _window_start(rows[0]) if rows else None
+
+    async def newest_watermark(self, template: Template, before: datetime, policy: RetryPolicy) -> datetime | None:
+        """Return the watermark of the last scheduled window that starts before `before` (aware), None without one."""
+        query = self._client.table(TABLE).select("window_start,record").eq("template", self._key(template))
+        query = query.is_("scheduled", "true").lt("window_start", before.isoformat())
+        rows = await self._ask(query.order("window_start", desc=True).limit(1), policy)
+        with suppress(LedgerError):  # said where its window is looked at
+            return self._read(rows[0], template, _window_start(rows[0])).watermark if rows else None
+        return None
 
     def _key(self, template: Template) -> str:
         return f"{template}.{self._source}"

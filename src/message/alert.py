@@ -17,15 +17,16 @@ _OWED_NAMED = 10
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """`what` failed, and the `problem` that it failed of."""
+    """`what` failed, and the `problem` that it failed of; `parts` are those that `what` names, if several."""
 
     what: str
     problem: Problem
+    parts: Sequence[str] = ()
 
     @property
-    def cause(self) -> str:
-        """What stays the same when it fails again of the same problem."""
-        return f"{self.what}: {self.problem.key}"
+    def causes(self) -> list[str]:
+        """What stays the same when a part fails again of the same problem."""
+        return [f"{part}: {self.problem.key}" for part in self.parts or [self.what]]
 
 
 STOPPED = Problem(

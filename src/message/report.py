@@ -6,7 +6,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..domain.attachment import Attachment
-from ..domain.window import Window
 from .content import Content
 
 
@@ -18,7 +17,6 @@ class Report(Struct, frozen=True, kw_only=True):
     `created` is aware UTC. `workbook` is the file on the disk, `attachment` how it reaches the recipients.
     """
 
-    window: Window
     identity: str
     created: datetime
     workbook: Path

@@ -61,7 +61,7 @@ class Alerts:
         outcomes: Sequence[Outcome] = (),
     ) -> AlertResult:
         """Alert of `failures`, unless somebody was told of them before; only what a channel took counts as told."""
-        causes = [failure.cause for failure in failures]
+        causes = [cause for failure in failures for cause in failure.causes]
         if self.muted:
             logger.info("Nobody else is told of it")
             return "nobody"
@@ -106,8 +106,8 @@ class Alerts:
         if lacking:
             return [f"{outcome.channel} to {outcome.recipient}" for outcome in lacking]
         if claim and claim.record.entries:
-            entries = [entry for entry in claim.record.entries if entry.state not in ("delivered", "skipped")]
-            return [f"{entry.channel} to {entry.recipient}" for entry in entries]
+            lacking_now = claim.record.lacking(addresses(self._channels))
+            return [f"{channel} to {recipient}" for channel, recipient in lacking_now]
         return [*self._everyone]
 
     async def _send(self, text: str, channels: Sequence[Channel]) -> bool:

@@ -71,11 +71,10 @@ async def _build(
         table = settings.supabase.supabase_table
         path = workbook.save(folder, summary, table=table, generated=created, remarks=request.remarks)
     with translated(path.name):
-        kept = put_in_place(path, settings.report.report_dir)
         attachment = Attachment(name=path.name, size=path.stat().st_size)
+    kept = _kept(path, settings.report.report_dir)
     identity = _identity(settings.supabase, window)
     report = Report(
-        window=window,
         identity=f"{identity}.resend.{resent}" if resent else identity,
         repeats=identity if resent else "",
         created=created,
@@ -87,6 +86,16 @@ async def _build(
     extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": attachment.size}
     logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
     return report, summary.rows
+
+
+def _kept(path: Path, folder: Path) -> Path:
+    """Put a copy of the workbook into REPORT_DIR; nobody is sent it, so that a report goes out without it too."""
+    try:
+        return put_in_place(path, folder)
+    except OSError as error:
+        extra = {"event": "not_kept"}
+        logger.warning("%s could not be kept in %s (%s)", path.name, folder, error.strerror, extra=extra)
+        return path
 
 
 async def _read_rows(services: Services, window: Window, workbook: WorkbookWriter, policy: RetryPolicy) -> Summary:

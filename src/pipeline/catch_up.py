@@ -1,5 +1,6 @@
 """The run's own window, then those before it: missed ones are sent, late rows and lost hours are told of."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -9,15 +10,17 @@ from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import LedgerError, Problem, ReportError
+from ..errors import LedgerError, Problem
 from ..ledger.history import History, as_ranges, read_history
 from ..message.alert import Failure
 from ..runtime.retry import RetryPolicy
 from .late_rows import find_late_rows, note_late_rows
-from .report_window import report_window
+from .report_window import describe_failure, report_window
 from .services import Services
 
 logger = logging.getLogger(__name__)
+RECORDS_TOLD = 5
+"""Records that one alert names: each takes some 500 of its 4,096 characters."""
 RANGES_TOLD = 8
 """Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
 
@@ -29,21 +32,20 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     doesn't change that.
     """
     policy = services.policy()
-    history = await _history_or_none(services, window, policy)
+    request = WindowRequest(window=window, trigger="scheduled", resend=resend)
+    try:
+        history = await _history(services, window, policy)
+    except Exception as error:  # the run's own window matters more
+        result = await report_window(services, request, policy)
+        return await _without_history(services, result, error)
     if history is None:
-        return await report_window(services, WindowRequest(window=window, trigger="scheduled", resend=resend), policy)
+        return await report_window(services, request, policy)
     late = await find_late_rows(history, services)
     for one in late:
         command = rerun_command(one.window, services.settings.report, resend=True)
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
         logger.warning("%s To send it again: %s", one.remark, command, extra=extra)
-    request = WindowRequest(
-        window=window,
-        trigger="scheduled",
-        resend=resend,
-        remarks=[one.remark for one in late],
-        watermark=history.watermark(),
-    )
+    request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
     result = await report_window(services, request, policy)
     if result.sent:
         await note_late_rows(late, services, policy)
@@ -52,13 +54,23 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     return replace(result, code=code, problem=result.problem or (earlier if code else None))
 
 
-async def _history_or_none(services: Services, window: Window, policy: RetryPolicy) -> History | None:
+async def _history(services: Services, window: Window, policy: RetryPolicy) -> History | None:
+    """Read the history in a part of the run's time; raise LedgerError if that fails."""
+    limit = min(services.run.timeouts.history, policy.left() / 2)
+    own = replace(policy, deadline=asyncio.get_running_loop().time() + limit)
     reach, present = services.settings.report.report_catch_up, addresses(services.channels)
-    try:
-        return await read_history(services.ledger, window, reach, present, policy)
-    except ReportError as error:
-        logger.warning("Missed windows could not be looked for. %s", error, extra={"event": "ledger_failed"})
-        return None
+    return await read_history(services.ledger, window, reach, present, own)
+
+
+async def _without_history(services: Services, result: Result, error: Exception) -> Result:
+    """Tell that missed windows could not be looked for, unless the next run can be expected to."""
+    if isinstance(error, LedgerError) and error.transient:
+        extra = {"event": "ledger_failed"}
+        logger.warning("Missed windows could not be looked for; the next run will. %s", error, extra=extra)
+        return result
+    failure = replace(describe_failure(error), what="looking for missed windows")
+    await services.alerts.send(None, [failure])
+    return replace(result, code=max(result.code, 1), problem=result.problem or failure.problem)
 
 
 async def _catch_up(services: Services, history: History, policy: RetryPolicy) -> int:
@@ -77,10 +89,12 @@ async def _catch_up(services: Services, history: History, policy: RetryPolicy) -
 async def _tell(services: Services, history: History, window: Window, policy: RetryPolicy) -> int:
     """Alert of what no run will send by itself, and note in the record of `window` what somebody was told of.
 
-    Return 1 if the ledger has a record that can't be read and of which nobody had been told.
+    Return 1 if the ledger has a record that can't be read and of which nobody had been told, or if nobody could be
+    told.
     """
     unreadable = await _tell_of_unreadable(services, history)
-    told = [*unreadable, *await _tell_of_out_of_reach(services, history.out_of_reach())]
+    out_of_reach = await _tell_of_out_of_reach(services, history.out_of_reach())
+    told = [*unreadable, *out_of_reach]
     if told:
         try:
             async with services.ledger.claim(window, policy) as claim:
@@ -89,12 +103,15 @@ async def _tell(services: Services, history: History, window: Window, policy: Re
                 await claim.save()
         except LedgerError as error:
             logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
-    return 1 if history.unreadable() else 0
+    return 1 if history.unreadable() or (history.out_of_reach() and not out_of_reach) else 0
 
 
 async def _tell_of_unreadable(services: Services, history: History) -> list[Window]:
-    """Alert of records that can't be read; return their windows if somebody was told."""
-    found = history.unreadable()
+    """Alert of records that can't be read; return the windows of which somebody was told.
+
+    What does not fit into one alert is left to the next run.
+    """
+    found = history.unreadable()[:RECORDS_TOLD]
     failures = [Failure(what=f"the ledger, {window.label()}", problem=error.problem) for window, error in found]
     for failure in failures:
         logger.error("%s", failure.problem, extra={"event": "ledger_failed"})

@@ -11,7 +11,7 @@ from ..config.rerun_command import rerun_command
 from ..domain.outcome import Outcome
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import LedgerError, Problem, ReportError, TimeLimitError, broken_down
+from ..errors import Problem, ReportError, TimeLimitError, broken_down
 from ..ledger.claim import Claim
 from ..message.alert import STOPPED, Failure
 from ..runtime.atomic_write import take_away
@@ -36,7 +36,7 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
                 raise
             except Exception as error:
                 result = await _failed(services, request, error, claim)
-    except LedgerError as error:  # it can't be claimed
+    except Exception as error:  # it can't be claimed
         result = await _failed(services, request, error, None)
     return replace(result, window=as_option(request.window))
 
@@ -50,7 +50,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
     async with built_report(services, request, claim.record.resent, policy) as (report, rows):
         if report is None:
             return await _skip(services, request.window, claim)
-        claim.record.rows, claim.record.late_rows = rows, 0  # saved with the first sending
+        claim.count_rows(rows)
         limit, storage = services.run.timeouts.send, services.storage
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
         result = await _conclude(services, request.window, claim, outcomes)
@@ -138,4 +138,7 @@ def _failures(failed: Sequence[Outcome]) -> list[Failure]:
     for outcome in failed:
         if outcome.problem:
             by_problem.setdefault(outcome.problem, []).append(f"{outcome.channel} to {outcome.recipient}")
-    return [Failure(what=", ".join(recipients), problem=problem) for problem, recipients in by_problem.items()]
+    return [
+        Failure(what=", ".join(recipients), problem=problem, parts=tuple(recipients))
+        for problem, recipients in by_problem.items()
+    ]

@@ -1,4 +1,4 @@
-"""The form of the log, third parties kept quiet, secrets kept out, and the bar that a watching person sees."""
+"""The form of the log, third parties kept quiet, secrets kept out."""
 
 import json
 import logging

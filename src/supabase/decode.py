@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..domain.analysis import _LARGEST, COLUMNS, Analysis, Figure
+from ..domain.analysis import COLUMNS, LARGEST_FIGURE, Analysis, Figure
 from ..errors import BadAnswerError
 from ..runtime.visible_text import shortened
 
@@ -135,6 +135,6 @@ def _figure(value: object) -> Figure:
         value = int(value) if whole else float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _text(value)
-    if not math.isfinite(value) or abs(value) >= _LARGEST:
+    if not math.isfinite(value) or abs(value) >= LARGEST_FIGURE:
         return json.dumps(value)
     return value

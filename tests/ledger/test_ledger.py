@@ -995,3 +995,120 @@ def test_a_server_silent_at_quit_costs_nobody_the_run(sandbox: Sandbox, run: Run
 
     assert run(*OPTION, limit=1.5).code == 0
     assert (copies(sandbox), sandbox.alerts) == (ONCE, [])
+
+
+def test_an_address_refused_by_policy_stays_refused_when_it_is_tried_alone(sandbox: Sandbox, run: RunTool) -> None:
+    """Others have the window, so that the fault is not ours; no later run sends it by itself."""
+    run(JOB_NAME=job(2), **CATCH_UP)
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.7.1 Blocked by policy"}
+    codes = [run(JOB_NAME=job(1), **CATCH_UP).code for _ in range(2)]
+    sandbox.mailbox.refused = {}
+
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+    assert (codes, copies(sandbox)[0], len(sandbox.alerts)) == ([1, 1], (2, 3), 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "alerts"),
+    [
+        (Fault(answer=Answer(status=503), match="select=window_start%2Crecord"), 0, 0),
+        (Fault(answer=Answer(status=403), match="select=window_start%2Crecord"), 1, 1),
+        (Fault(answer=Answer(body=b'[{"record": {}}]'), match="select=window_start%2Crecord"), 1, 1),
+    ],
+    ids=["for a while", "for good", "unforeseen"],
+)
+def test_a_history_that_cannot_be_read_costs_nobody_the_runs_own_hour(
+    sandbox: Sandbox, run: RunTool, fault: Fault, code: int, alerts: int
+) -> None:
+    """What won't be well by the next run is alerted, for catching up is off until then."""
+    run(JOB_NAME=job(1), **CATCH_UP)
+    sandbox.supabase.always = fault
+
+    result = run(
+        JOB_NAME=job(0), timeouts=Timeouts(first_wait=0.01, longest_wait=0.05, history=0.5, run=60), **CATCH_UP
+    )
+
+    assert (result.code, len(sandbox.alerts), len(sandbox.mails)) == (code, alerts, 2)
+
+
+def test_many_records_that_cannot_be_read_are_named_a_few_at_a_time(sandbox: Sandbox, run: RunTool) -> None:
+    """Each once, and none is lost to the length of an alert."""
+    run(JOB_NAME=job(20), **CATCH_UP)
+    for back in range(5, 17):
+        opened_long_ago(sandbox, back, record="[]")
+
+    codes = [run(JOB_NAME=job(0), **CATCH_UP).code for _ in range(4)]
+
+    named = [hour for alert in sandbox.alerts for hour in re.findall(r"window from (\S+)Z is not one", alert)]
+    assert sorted(named) == [f"{this_hour(back):%Y-%m-%dT%H:%M}" for back in range(16, 4, -1)]
+    assert codes == [1, 1, 1, 0]
+
+
+def test_rows_that_come_between_two_attempts_are_told_to_those_who_have_fewer(sandbox: Sandbox, run: RunTool) -> None:
+    """The chats have three rows, the addresses five: the difference came late for the chats."""
+    run(JOB_NAME=job(3), **CATCH_UP)
+    sandbox.supabase.insert(make_rows(3, start=this_hour(3)))
+    run(JOB_NAME=job(2), SMTP_PASSWORD="wrong", **CATCH_UP)
+    sandbox.supabase.insert(make_rows(5, start=this_hour(3))[3:])
+    run(JOB_NAME=job(2), **CATCH_UP)
+
+    run(JOB_NAME=job(1), **CATCH_UP)
+
+    assert "2 rows have come late for " in sandbox.mails[-1].text
+
+
+def test_rows_of_an_hour_that_nobody_has_yet_are_not_told_as_late(sandbox: Sandbox, run: RunTool) -> None:
+    """They are in the report when it is sent."""
+    run(JOB_NAME=job(3), **CATCH_UP)
+    run(JOB_NAME=job(2), SMTP_PASSWORD="wrong", TELEGRAM_BOT_TOKEN="123456789:wrong-AAH4cKzV0Qw9uXyZlmNop", **CATCH_UP)
+    sandbox.supabase.insert(make_rows(3, start=this_hour(3)))
+
+    run(JOB_NAME=job(1), **CATCH_UP)
+
+    assert not any("come late" in mail.text for mail in sandbox.mails)
+    assert "Analyses: 3" in sandbox.mails[-1].text
+
+
+def test_a_failure_after_an_all_clear_is_alerted_again(sandbox: Sandbox, run: RunTool) -> None:
+    """It is news."""
+    run(*OPTION, SMTP_PASSWORD="wrong")
+    run(*OPTION)
+    run(*OPTION, "--resend", SMTP_PASSWORD="wrong")
+
+    assert [alert.startswith("✅") for alert in sandbox.alerts] == [False, True, False]
+
+
+def test_a_resend_of_an_hour_that_nobody_opened_sends_once_when_its_job_restarts(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Those who have it by then get no second copy."""
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+    again = {"REPORT_START": "2026-11-22T13", "REPORT_RESEND": "true", "JOB_NAME": "again-1", "POD_NAME": "again-1-x"}
+
+    codes = [run(**again).code, run(**again).code]
+
+    assert (codes, copies(sandbox)) == ([1, 1], ((0, 1), (1, 1)))
+
+
+def test_hours_named_once_are_not_named_again_after_the_next_outage(sandbox: Sandbox, run: RunTool) -> None:
+    """However long that one is: what was told stays told."""
+    opened_long_ago(sandbox, 40)
+    run(JOB_NAME=job(20), REPORT_CATCH_UP="2", **CATCH_UP)
+
+    run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
+
+    first, second = sandbox.alerts
+    assert f"REPORT_START={this_hour(39):%Y-%m-%dT%H}" in first
+    assert f"{this_hour(39):%Y-%m-%dT%H}" not in second
+    assert f"REPORT_START={this_hour(20):%Y-%m-%dT%H} REPORT_COUNT=17 " in second
+
+
+def test_lost_hours_of_which_nobody_could_be_told_fail_the_run(sandbox: Sandbox, run: RunTool) -> None:
+    """A green monitor would hide them."""
+    run(JOB_NAME=job(5), REPORT_CATCH_UP="2", **CATCH_UP)
+    sandbox.bot.faults += [Fault(match="sendMessage", answer=refusal(400, "Bad Request: no"))]
+    sandbox.mailbox.data_faults += ["", "", "", "554 5.6.0 No"]
+
+    result = run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
+
+    assert (result.code, sandbox.alerts) == (1, [])
