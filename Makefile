@@ -48,7 +48,7 @@ push: image  ## build it and push it
 bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into docs/performance.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
-pictures: $(SANDBOX)  ## the documents' pictures, with chromium, soffice and pdftoppm
+pictures: $(SANDBOX)  ## the documents' pictures, with chromium, soffice and pdftoppm; SheetJS and LibreOffice read alike
 	$(BIN)/python -m tests.pictures
 
 # In a venv of its own, so that its packages can't decide what the tool runs with.

@@ -1,4 +1,7 @@
-"""`python -m tests.pictures`: the documents' pictures, of what really arrives for a sample hour in the sandbox."""
+"""`python -m tests.pictures`: the documents' pictures, of what really arrives for a sample hour in the sandbox.
+
+First of all, SheetJS and LibreOffice have to read the workbook as openpyxl does, and one of odd rows too.
+"""
 
 import os
 import shutil
@@ -8,8 +11,10 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from .builders import build
 from .sandbox import Sandbox
 from .sandbox.sample import sample_hour
+from .workbook.readers import WINDOW, analyses, differences
 
 DOCS = Path(__file__).parent.parent / "docs"
 HOUR = datetime(2026, 11, 23, 13, tzinfo=UTC)
@@ -18,10 +23,12 @@ CHROMIUM = (
     "--disable-background-networking --disable-component-update --disable-sync"
 )
 HEIGHTS = {360: 1380, 800: 1330}
+SHOWN = 20
+"""Cells that are named where many are read differently."""
 
 
 def main() -> int:
-    """Make docs/*.png anew; return 1 if a program for it is missing."""
+    """Make docs/*.png anew; return 1 if a program for it is missing, or reads something else in the workbook."""
     if missing := [name for name in ("chromium", "soffice", "pdftoppm") if not shutil.which(name)]:
         print(f"Install {', '.join(missing)} first: the pictures are made with them.")
         return 1
@@ -33,11 +40,23 @@ def main() -> int:
             sandbox.supabase.insert(sample_hour(HOUR, 2431))
             command = [sys.executable, "reports_generator.py", "--start", "2026-11-23T13"]
             subprocess.run(command, env=os.environ | sandbox.environment, check=True, cwd=DOCS.parent)
-        _sheets(Path(folder), sandbox.mails[0].attachment())
+        workbook = sandbox.mails[0].attachment()
+        odd = build(Path(folder), *analyses(300), window=WINDOW, sheet_rows=200)
+        if misread := [line for content in (workbook, odd) for line in _misread(Path(folder), content)]:
+            print("\n".join(misread[:SHOWN]), f"{len(misread)} cells in all are read differently.", sep="\n")
+            return 1
+        _sheets(Path(folder), workbook)
         for width in HEIGHTS:
             for scheme in ("light", "dark"):
                 _mail(Path(folder), sandbox.mails[0].page, width, scheme)
     return 0
+
+
+def _misread(folder: Path, workbook: bytes) -> list[str]:
+    """List what SheetJS and LibreOffice read differently."""
+    path = folder / "report.xlsx"
+    path.write_bytes(workbook)
+    return differences(path)
 
 
 def _sheets(folder: Path, workbook: bytes) -> None:

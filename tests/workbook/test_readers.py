@@ -1,91 +1,22 @@
 """Programs of all kinds read the same from the file."""
 
-import csv
 import io
-import json
-import math
 import zipfile
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pylightxl
 import pytest
-from openpyxl.utils.datetime import from_excel
-from python_calamine import CalamineWorkbook
-from xlsx2csv import Xlsx2csv
 
 from src.domain.analysis import Analysis, success_rates
 from src.domain.summary import Summary
-from src.supabase.decode import read_page
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, make_analysis, make_window, opened
-from ..sandbox.sample import sample_hour
-
-WINDOW = make_window(zone="Asia/Kolkata")
-ODD = [
-    make_analysis(id="with blanks & <signs>", status="🙂 =1+1", duration="n/a"),
-    make_analysis(id=7, status=None, duration=None, records_processed=None, records_failed=None),
-    make_analysis(id=2**60, status=" outer blanks ", duration=1 / 3, records_failed=200),
-    make_analysis(id="x" * 300, status="a_b", records_failed=0, records_processed=0),
-]
-Table = list[list[Any]]
-
-
-def analyses(count: int) -> list[Analysis]:
-    """Make the analyses of a sample hour, and a few odd ones."""
-    return read_page(json.dumps(sample_hour(START, count)).encode(), "analyses") + ODD
-
-
-def by_openpyxl(path: Path, sheet: str) -> Table:
-    """Read by openpyxl."""
-    return [[*row] for row in opened(path.read_bytes())[sheet].iter_rows(values_only=True)]
-
-
-def by_calamine(path: Path, sheet: str) -> Table:
-    """Read by calamine, which pandas and polars use."""
-    return CalamineWorkbook.from_path(path).get_sheet_by_name(sheet).to_python(skip_empty_area=False)
-
-
-def by_xlsx2csv(path: Path, sheet: str) -> Table:
-    """Read by xlsx2csv, as it is in the file."""
-    out = io.StringIO()
-    Xlsx2csv(path, ignore_formats=["date", "float", "percentage"]).convert(out, sheetname=sheet)
-    return [*csv.reader(io.StringIO(out.getvalue()))]
-
-
-def by_pylightxl(path: Path, sheet: str) -> Table:
-    """Read by pylightxl."""
-    return [*pylightxl.readxl(path).ws(sheet).rows]
-
+from .readers import WINDOW, Table, analyses, by_calamine, by_openpyxl, by_pylightxl, by_xlsx2csv, same
 
 READERS = [by_openpyxl, by_calamine, by_xlsx2csv, by_pylightxl]
 Reader = Callable[[Path, str], Table]
-
-
-def moment(value: Any) -> datetime:
-    """Read a moment in whatever form a reader gives it."""
-    if isinstance(value, datetime):
-        return value
-    if "/" in str(value):
-        return datetime.fromisoformat(value.replace("/", "-"))
-    found = from_excel(float(value))
-    assert isinstance(found, datetime)
-    return found
-
-
-def same(found: Any, wanted: Any) -> bool:
-    """Compare a cell with what was written, None being an empty one."""
-    match wanted:
-        case datetime():
-            return abs(moment(found) - wanted) <= timedelta(seconds=0.51)
-        case None:
-            return found in (None, "")
-        case int() | float():
-            return math.isclose(float(found), wanted, rel_tol=1e-14)
-    return bool(found == wanted)
 
 
 def written(row: Analysis) -> list[Any]:

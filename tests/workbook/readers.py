@@ -1,0 +1,137 @@
+"""What programs of all kinds read in a workbook, and whether it is the same."""
+
+import csv
+import io
+import json
+import math
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pylightxl
+from openpyxl.utils.datetime import from_excel
+from python_calamine import CalamineWorkbook
+from xlsx2csv import Xlsx2csv
+
+from src.domain.analysis import Analysis
+from src.supabase.decode import read_page
+
+from ..builders import START, make_analysis, make_window, opened
+from ..sandbox.sample import sample_hour
+from ..sandbox.supabase import HERE as SANDBOX
+from ..sandbox.supabase import NODE
+
+Table = list[list[Any]]
+Cells = dict[str, dict[str, Any]]
+"""By sheets, then by addresses; without those that are empty."""
+WINDOW = make_window(zone="Asia/Kolkata")
+ODD = [
+    make_analysis(id="with blanks & <signs>", status="🙂 =1+1", duration="n/a"),
+    make_analysis(id=7, status=None, duration=None, records_processed=None, records_failed=None),
+    make_analysis(id=2**60, status=" outer blanks ", duration=1 / 3, records_failed=200),
+    make_analysis(id="x" * 300, status="a_b", records_failed=0, records_processed=0),
+]
+
+
+def analyses(count: int) -> list[Analysis]:
+    """Make the analyses of a sample hour, and a few odd ones."""
+    return read_page(json.dumps(sample_hour(START, count)).encode(), "analyses") + ODD
+
+
+def by_openpyxl(path: Path, sheet: str) -> Table:
+    """Read by openpyxl."""
+    return [[*row] for row in opened(path.read_bytes())[sheet].iter_rows(values_only=True)]
+
+
+def by_calamine(path: Path, sheet: str) -> Table:
+    """Read by calamine, which pandas and polars use."""
+    return CalamineWorkbook.from_path(path).get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+
+
+def by_xlsx2csv(path: Path, sheet: str) -> Table:
+    """Read by xlsx2csv, as it is in the file."""
+    out = io.StringIO()
+    Xlsx2csv(path, ignore_formats=["date", "float", "percentage"]).convert(out, sheetname=sheet)
+    return [*csv.reader(io.StringIO(out.getvalue()))]
+
+
+def by_pylightxl(path: Path, sheet: str) -> Table:
+    """Read by pylightxl."""
+    return [*pylightxl.readxl(path).ws(sheet).rows]
+
+
+def moment(value: Any) -> datetime:
+    """Read a moment in whatever form a reader gives it."""
+    if isinstance(value, datetime):
+        return value
+    if "/" in str(value):
+        return datetime.fromisoformat(value.replace("/", "-"))
+    found = from_excel(float(value))
+    assert isinstance(found, datetime)
+    return found
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Compare a cell with what was written, None being an empty one."""
+    match wanted:
+        case datetime():
+            return abs(moment(found) - wanted) <= timedelta(seconds=0.51)
+        case None:
+            return found in (None, "")
+        case int() | float():
+            return math.isclose(float(found), wanted, rel_tol=1e-14)
+    return bool(found == wanted)
+
+
+def cells_by_openpyxl(path: Path) -> Cells:
+    """Read the whole workbook by openpyxl."""
+    with warnings.catch_warnings(action="ignore"):  # of what LibreOffice adds and openpyxl would not write again
+        book = opened(path.read_bytes())
+    return {
+        sheet.title: {
+            cell.coordinate: cell.value for row in sheet.iter_rows() for cell in row if cell.value is not None
+        }
+        for sheet in book
+    }
+
+
+def cells_by_sheetjs(path: Path) -> Cells:
+    """Read the whole workbook by SheetJS."""
+    command = [str(NODE), "sheetjs.mjs", str(path)]
+    answer = subprocess.run(command, cwd=SANDBOX, stdout=subprocess.PIPE, check=True, timeout=120)
+    cells: Cells = json.loads(answer.stdout)
+    return cells
+
+
+def cells_by_libreoffice(path: Path) -> Cells:
+    """Read the whole workbook by LibreOffice: what it saves again."""
+    with tempfile.TemporaryDirectory() as folder:
+        profile = f"-env:UserInstallation={(Path(folder) / 'office').as_uri()}"
+        command = ["soffice", "--headless", profile, "--convert-to", "xlsx", "--outdir", folder, str(path)]
+        subprocess.run(command, capture_output=True, check=True, timeout=300)
+        return cells_by_openpyxl(Path(folder) / path.name)
+
+
+PROGRAMS: dict[str, Callable[[Path], Cells]] = {"SheetJS": cells_by_sheetjs, "LibreOffice": cells_by_libreoffice}
+
+
+def differences(path: Path) -> list[str]:
+    """List the cells that one of PROGRAMS reads otherwise than openpyxl does."""
+    wanted = cells_by_openpyxl(path)
+    found = []
+    for program, read in PROGRAMS.items():
+        cells = read(path)
+        if [*cells] != [*wanted]:
+            found.append(f"{program} reads the sheets {[*cells]}, not {[*wanted]}")
+        for sheet, one in wanted.items():
+            other = cells.get(sheet, {})
+            found += [
+                f"{program} reads {other.get(address)!r} in {sheet}!{address}, not {one.get(address)!r}"
+                for address in {**one, **other}
+                if not same(other.get(address), one.get(address))
+            ]
+    return found
