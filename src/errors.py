@@ -162,13 +162,20 @@ class LedgerError(ReportError):
 
 
 class TimeLimitError(ReportError):
-    """The run took longer than REPORT_TIME_LIMIT."""
+    """The run took longer than REPORT_TIME_LIMIT: `pages` of `expected` pages had been read."""
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, *, pages: int, expected: int) -> None:
+        if not pages:
+            how_far = "before the first page of rows arrived"
+        elif pages < expected:
+            how_far = f"with {pages:,} of {expected:,} pages of rows read"
+        else:
+            how_far = "with all rows read"
         super().__init__(
             "time_limit",
-            f"The run was stopped at its limit of {seconds} s.",
-            "The log shows what took so long; REPORT_TIME_LIMIT sets the limit.",
+            f"The run was stopped at its limit of {seconds} s, {how_far}.",
+            "What usually helps: create the index of src/sql/analyses_index.sql, raise REPORT_TIME_LIMIT, or report "
+            "fewer rows a window.",
         )
 
 

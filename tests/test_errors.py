@@ -45,7 +45,7 @@ from .builders import START, make_window
 
 CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, ReportError)]
 NEXT_STEP = re.compile(
-    r"(Set|Check|Use|Run|run|Correct|Copy|Grant|Look|Write|Did you mean|It needs|give|Look in|REPORT_TIME_LIMIT sets) "
+    r"(Set|Check|Use|Run|run|Correct|Copy|Grant|Look|Write|Did you mean|It needs|give|Look in|helps: create) "
 )
 
 
@@ -128,7 +128,11 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
         lambda: raised_by(lambda: read_record({}, START, "rm it")),
         lambda: held_by_another(make_window(), "another run"),
     ],
-    TimeLimitError: [lambda: TimeLimitError(800)],
+    TimeLimitError: [
+        lambda: TimeLimitError(800, pages=0, expected=0),
+        lambda: TimeLimitError(800, pages=247, expected=250),
+        lambda: TimeLimitError(800, pages=250, expected=250),
+    ],
     WorkbookError: [lambda: raised_by(unsaved)],
     DeliveryError: [
         lambda: raised_by(lambda: unsent(MailChannel(MAIL, tls_context(), Timeouts(smtp=1)))),

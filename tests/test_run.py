@@ -397,3 +397,17 @@ def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "--untilnow" in done.stderr
+
+
+def test_a_key_from_which_rows_may_be_hidden_is_warned_of_once_a_run(sandbox: Sandbox, run: RunTool) -> None:
+    """The server counts only what such a key may see."""
+    sandbox.supabase.insert(make_rows(3))
+
+    limited = run(*OPTION, "--count", "2", SUPABASE_KEY=sandbox.supabase.publishable_key)
+    whole = run(*OPTION, "--resend")
+
+    said = (
+        "Row-level security of the table analyses may hide rows from this key (a publishable key); the report has every"
+    )
+    assert (limited.code, limited.log.count(said)) == (0, 1)
+    assert "may hide rows" not in whole.log

@@ -183,8 +183,12 @@ def checks_of_table(
 
     async def key() -> str:
         await _behind("table", probe)
-        end = "sees every row" if sees_all else "row-level security may hide rows from it; a secret key sees all"
-        return f"{key_kind}, {end}"
+        if sees_all:
+            return f"{key_kind}, sees every row"
+        return (
+            f"{key_kind}, row-level security may hide rows from it: the report has every row that the key may see; "
+            "a secret key sees all"
+        )
 
     async def index() -> str:
         await _behind("table", probe)

@@ -19,7 +19,7 @@ from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.report_window import describe_failure, report_window
-from ..pipeline.services import Run, open_services
+from ..pipeline.services import Run, Services, open_services
 from .backfill import report_each
 
 logger = logging.getLogger(__name__)
@@ -59,11 +59,25 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts)
         await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
     resend = options.resend or settings.report.report_resend
     async with open_services(run, settings, channels, alerts) as services:
+        _warn_of_hidden_rows(services)
         if len(windows) > 1:
             return await report_each(services, windows, resend=resend)
         if options.is_trial or is_named(options, settings.report):
             return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
         return await report_with_catch_up(services, windows[0], resend=resend)
+
+
+def _warn_of_hidden_rows(services: Services) -> None:
+    """Say, once a run, that rows may be missing though every count agrees: the server counts what the key may see."""
+    if services.client.sees_all:
+        return
+    logger.warning(
+        "Row-level security of the table %s may hide rows from this key (%s); the report has every row that the key "
+        "may see. A secret key sees all.",
+        services.settings.supabase.supabase_table,
+        services.client.key_kind,
+        extra={"event": "key_is_limited"},
+    )
 
 
 def _settings(run: Run) -> Settings:

@@ -3,9 +3,12 @@
 import asyncio
 import hashlib
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..config.settings import SupabaseSettings
 from ..domain.attachment import Attachment
@@ -18,10 +21,35 @@ from ..message.report import Report
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
+from ..supabase.analyses import Page
 from ..workbook.writer import WorkbookWriter, translated
 from .services import Services
 
 logger = logging.getLogger(__name__)
+
+
+class Reading(Struct):
+    """How far the reading of a window has come."""
+
+    pages: int = 0
+    rows: int = 0
+    counted: int = 0
+    largest: int = 0
+
+    def begin(self) -> None:
+        """Forget what was read before."""
+        self.pages = self.rows = self.counted = self.largest = 0
+
+    def take(self, page: Page) -> None:
+        """Count a page."""
+        self.pages += 1
+        self.rows += len(page.rows)
+        self.counted, self.largest = page.counted, max(self.largest, len(page.rows))
+
+    @property
+    def expected(self) -> int:
+        """The number of pages in all, if those to come are as large as the largest so far."""
+        return self.pages + math.ceil((self.counted - self.rows) / max(self.largest, 1))
 
 
 @asynccontextmanager
@@ -35,35 +63,37 @@ async def built_report(
     Raise TimeLimitError when the deadline has passed, SourceError or WorkbookError for what they say.
     """
     report_dir = services.settings.report.report_dir
+    reading = Reading()
     with ExitStack() as stack:
         with translated(f"{report_dir}"):
             folder = stack.enter_context(private_folder(report_dir, services.run.clock()))
         try:
             async with asyncio.timeout_at(policy.deadline):
-                built = await _build_whole(services, request, folder, resent, policy)
+                built = await _build_whole(services, request, folder, resent, policy, reading)
         except TimeoutError:
-            raise TimeLimitError(services.settings.report.report_time_limit) from None
+            limit = services.settings.report.report_time_limit
+            raise TimeLimitError(limit, pages=reading.pages, expected=reading.expected) from None
         yield built
 
 
 async def _build_whole(
-    services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy
+    services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy, reading: Reading
 ) -> tuple[Report | None, int]:
     """Build the report; where rows were missing, count and read once more."""
     try:
-        return await _build(services, request, folder, resent, policy)
+        return await _build(services, request, folder, resent, policy, reading)
     except RowsMissingError as error:
         extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
         logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra)
-        return await _build(services, request, folder, resent, policy)
+        return await _build(services, request, folder, resent, policy, reading)
 
 
 async def _build(
-    services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy
+    services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy, reading: Reading
 ) -> tuple[Report | None, int]:
     settings, window, began = services.settings, request.window, services.run.clock()
     with WorkbookWriter(window) as workbook:
-        summary = await _read_rows(services, window, workbook, policy)
+        summary = await _read_rows(services, window, workbook, policy, reading)
         if not summary.rows and settings.report.report_when_empty == "skip":
             return None, 0
         before = await _count_before(services, window, policy)
@@ -98,14 +128,18 @@ def _kept(path: Path, folder: Path) -> Path:
         return path
 
 
-async def _read_rows(services: Services, window: Window, workbook: WorkbookWriter, policy: RetryPolicy) -> Summary:
+async def _read_rows(
+    services: Services, window: Window, workbook: WorkbookWriter, policy: RetryPolicy, reading: Reading
+) -> Summary:
     """Read the rows page by page into the workbook, and fold them into figures."""
     summary = Summary()
+    reading.begin()
     async with aclosing(services.table.pages(window, policy)) as pages:
         with rows_bar() as advance:
             async for page in pages:
                 workbook.add(page.rows)
                 summary.add(page.rows)
+                reading.take(page)
                 advance(len(page.rows), page.counted)
     return summary
 

@@ -39,7 +39,7 @@ def quoted(response: httpx.Response) -> str:
         words.append(f"{message}")
     elif response.content.strip() not in (b"", b"{}"):
         words.append(excerpt(response.content))
-    if hint := error.get("hint"):
+    if (hint := error.get("hint")) and error.get("code"):  # a gateway, which gives no code, hints at what we say too
         words.append(f"hint: {str(hint).rstrip('.;')}")
     return f"({', '.join(words)})"
 

@@ -15,6 +15,7 @@ from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, job, started, this_hour
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Fault
+from ..supabase.test_analyses import answer
 
 RunTool = Callable[..., Run]
 NAME = "report_20261122_130000.xlsx"
@@ -158,3 +159,44 @@ def test_a_workbook_that_vanishes_while_it_is_sent_costs_only_those_still_to_com
     assert len(sandbox.alerts) == code
     for alert in sandbox.alerts:
         assert f"Failed: telegram to {chats[1]}\n{NAME} can't be read" in alert
+
+
+@pytest.mark.parametrize(
+    ("page", "how_far"),
+    [(1, "before the first page of rows arrived"), (3, "with 2 of 4 pages of rows read")],
+    ids=["first page", "third page"],
+)
+def test_a_run_that_its_time_limit_stops_tells_how_far_it_came(
+    sandbox: Sandbox, run: RunTool, page: int, how_far: str
+) -> None:
+    """And what usually helps."""
+    sandbox.supabase.insert(make_rows(35))
+    sandbox.supabase.page_cap = 10
+    stopped = threading.Event()
+    sandbox.supabase.faults += [Fault()] * (page - 1) + [Fault(until=stopped)]
+
+    result = run(*OPTION, limit=1)
+    stopped.set()
+
+    sentence = f"The run was stopped at its limit of 800 s, {how_far}. What usually helps: create the index of "
+    assert result.code == 1
+    assert sentence in result.log
+    assert [sentence in alert for alert in sandbox.alerts] == [True]
+
+
+def test_what_was_read_before_it_was_read_once_more_doesnt_count(sandbox: Sandbox, run: RunTool) -> None:
+    """The second reading has its own count."""
+    sandbox.supabase.insert(make_rows(35))
+    sandbox.supabase.page_cap = 10
+    stopped = threading.Event()
+    sandbox.supabase.faults += [
+        answer(make_rows(30), counted=9000),
+        answer([], counted=0),
+        Fault(),
+        Fault(until=stopped),
+    ]
+
+    result = run(*OPTION, limit=1)
+    stopped.set()
+
+    assert "with 1 of 4 pages of rows read" in result.log

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .sandbox import HOUR, RealSandbox
+from .sandbox import HOUR, RealSandbox, ids
 
 
 def assert_refused(real: RealSandbox, sentence: str, **changes: str) -> None:
@@ -78,6 +78,22 @@ def test_a_secret_key_sees_through_row_level_security(real: RealSandbox) -> None
 
     assert real.run(*HOUR, SUPABASE_TABLE="analyses_guarded").code == 0
     assert real.arrived() == real.ids("analyses_guarded")
+
+
+def test_a_key_from_which_rows_are_hidden_is_warned_of_once_a_run(real: RealSandbox) -> None:
+    """Its hours have every row that it may see, and no count tells of the others."""
+    real.fill(60, table="analyses_guarded", step="1 minute")
+    policy = "create policy half on analyses_guarded to anon using (extract(minute from created_at) < 30)"
+    key = {"SUPABASE_TABLE": "analyses_guarded", "SUPABASE_KEY": real.supabase.publishable_key}
+    with real.supabase.changed(policy, "drop policy half on analyses_guarded"):
+        result, check = real.run(*HOUR, "--count", "2", **key), real.run("--check", **key)
+    whole = real.run(*HOUR, "--resend", SUPABASE_TABLE="analyses_guarded")
+
+    said = "may hide rows from this key (a publishable key); the report has every row that the key may see."
+    assert (result.code, result.log.count(said)) == (0, 1)
+    assert "a publishable key, row-level security may hide rows from it: the report has every row that" in check.output
+    assert [len(ids(content)) for _, content in real.workbooks()[:2]] == [30, 30]
+    assert "may hide rows" not in whole.log
 
 
 def test_a_key_that_the_gateway_doesnt_know_fails_the_run_with_its_reason(real: RealSandbox) -> None:
