@@ -1,5 +1,6 @@
 """One sandbox for all tests, emptied before each."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from src.cli import main
 from src.config.settings import GROUPS
 from src.config.timeouts import Timeouts
 
+from .builders import QUICK
 from .sandbox import Sandbox
 
 collect_ignore = ["real"]
@@ -45,13 +47,12 @@ def sandbox(_servers: Sandbox, tmp_path: Path) -> Sandbox:
 def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
     """Run the tool in this process, in the sandbox, with waits of hardly any length.
 
-    `limit` is the run's time limit in seconds; other keyword arguments change its settings.
+    Keyword arguments change its settings. What it writes to standard error is part of a failed test's report.
     """
 
     def start(
         *arguments: str,
-        limit: float = 5,
-        timeouts: Timeouts | None = None,
+        timeouts: Timeouts = QUICK,
         env_file: Path | None = None,
         **changes: str,
     ) -> Run:
@@ -60,9 +61,9 @@ def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)
         capsys.readouterr()
-        timeouts = timeouts or Timeouts(first_wait=0.01, longest_wait=0.05, run=limit)
         code = main(arguments, env_file=env_file, timeouts=timeouts)
         written = capsys.readouterr()
+        print(written.err, file=sys.__stderr__)  # past capsys, to what pytest shows
         return Run(code=code, log=written.err, output=written.out)
 
     return start

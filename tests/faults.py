@@ -10,24 +10,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .builders import make_rows
+from msgspec.structs import replace
+
+from src.config.timeouts import Timeouts
+
+from .builders import NO_TIME, QUICK, make_rows
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.telegram import refusal
-from .sandbox.web import Answer, Fault
+from .sandbox.web import FOREVER, Answer, Fault
 
 Plan = Callable[[Sandbox], object]
 HTTP_EDGES = ("Supabase", "Telegram", "Storage", "Ledger (table)")
-LATE, TOO_LATE = 0.6, 1.6
-"""Seconds: longer than an ordinary wait, and longer than a sending may take (test_faults.TIMEOUTS)."""
+LATE = 0.6
+"""Seconds: longer than the ordinary waits of SHORT_WAITS."""
+SHORT_WAITS = replace(QUICK, supabase_read=0.4, storage_read=0.4, smtp=0.4, telegram_read=0.4)
+"""For what comes late: whichever wait ends early on a busy machine, the next attempt makes up for it."""
+SHORT_SEND = replace(QUICK, send=1.5)
+"""For a server that never answers: the other channel has to be through with a sending in that time."""
+SHORT_RUN = replace(QUICK, supabase_read=0.2, supabase_answer=0.4, run=0.5)
+"""For what fails to the end of the time limit, before which nothing else has to be done."""
+SHORT_STORAGE = replace(QUICK, storage_read=0.2, storage=0.5)
 HTML = b"<html><title>Bad Gateway</title></html>"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One fault: `plan` brings it about in the sandbox, `changes` in the settings.
-
-    `limit` is the run's time limit in seconds.
-    """
+    """One fault: `plan` brings it about in the sandbox, `changes` in the settings, with `timeouts` that suit it."""
 
     edge: str
     fault: str
@@ -37,7 +45,7 @@ class Row:
     chats: tuple[int, int] = (1, 1)
     alerts: int = 0
     code: int = 0
-    limit: float = 2.5
+    timeouts: Timeouts = QUICK
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -94,8 +102,7 @@ def short(times: int) -> Plan:
 Outcome = dict[str, Any]
 NOBODY: Outcome = {"mails": (0, 0), "chats": (0, 0)}
 FAILS: Outcome = NOBODY | {"alerts": 1, "code": 1}
-FAILS_AT_THE_LIMIT: Outcome = FAILS | {"limit": 1.0}
-"""Nothing else has to be done before the limit, so that it can be a short one."""
+FAILS_AT_THE_LIMIT: Outcome = FAILS | {"timeouts": SHORT_RUN}
 NO_MAIL: Outcome = {"mails": (0, 0), "alerts": 1, "code": 1}
 NO_CHAT: Outcome = {"chats": (0, 0), "alerts": 1, "code": 1}
 
@@ -190,7 +197,7 @@ ROWS = [
     _row("Supabase", "connection cut before an answer, once", supabase(cut="before")),
     _row("Supabase", "connection ended in the TLS handshake, once", supabase(cut="handshake")),
     _row("Supabase", "answer cut off in the middle, once", supabase(cut="within")),
-    _row("Supabase", "answer later than the time-out, once", supabase(delay=0.7)),
+    _row("Supabase", "answer later than the time-out, once", supabase(delay=FOREVER), timeouts=SHORT_WAITS),
     _row("Supabase", "second page cut off, once: asked again from its cursor",
          second_page_cut),
     _row("Supabase", "500 once", once(500)),
@@ -205,7 +212,7 @@ ROWS = [
     _row("Supabase", "fewer rows than counted, twice", short(2), **FAILS),
     _row("Supabase", "503 until the time limit", for_ever(answer=Answer(status=503)), **FAILS_AT_THE_LIMIT),
     _row("Supabase", "an answer that trickles in, until the time limit", for_ever(drip=0.05), **FAILS_AT_THE_LIMIT),
-    _row("Supabase", "no answer, until the time limit", for_ever(delay=0.7), **FAILS_AT_THE_LIMIT),
+    _row("Supabase", "no answer, until the time limit", for_ever(delay=FOREVER), **FAILS_AT_THE_LIMIT),
     _row("Supabase", "host unknown, until the time limit", lambda _: None,
          changes={"SUPABASE_URL": "https://no-such-project.invalid"}, **FAILS_AT_THE_LIMIT),
     _row("Supabase", "wrong key", lambda _: None, changes={"SUPABASE_KEY": "sb_secret_wrong"}, **FAILS),
@@ -219,13 +226,14 @@ ROWS = [
     _row("SMTP", "connection cut before the message was accepted, once", data("cut")),
     _row("SMTP", "connection cut after the message was accepted, once: same Message-ID again", data("taken, cut"),
          mails=(2, 2)),
-    _row("SMTP", "a late 250 for the message", mailbox(data_faults=["taken, silent"], hold=LATE)),
+    _row("SMTP", "a late 250 for the message", mailbox(data_faults=["taken, late"], hold=LATE),
+         timeouts=SHORT_WAITS),
     _row("SMTP", "no answer after the message was accepted, once: same Message-ID again",
-         mailbox(data_faults=["taken, silent"], hold=TOO_LATE), mails=(2, 2)),
+         data("taken, silent"), mails=(2, 2), timeouts=SHORT_SEND),
     _row("SMTP", "no answer after the message was accepted, every time: repeated once in a run",
-         mailbox(data_faults=["taken, silent"] * 9, hold=TOO_LATE), mails=(2, 2), alerts=1, code=1),
+         data(*["taken, silent"] * 9), mails=(2, 2), alerts=1, code=1, timeouts=SHORT_SEND),
     _row("SMTP", "something other than 221 as the answer to QUIT", mailbox(quit_reply="421 4.3.0 Whatever")),
-    _row("SMTP", "no answer to QUIT", mailbox(quit_hold=9.0)),
+    _row("SMTP", "no answer to QUIT", mailbox(quit_silent=True)),
     _row("SMTP", "one recipient refused temporarily (450), then accepted", lambda box: box.mailbox.refused_once.update(
         {RECIPIENTS[0]: "450 4.2.0 Greylisted"})),
     _row("SMTP", "one recipient refused for good (550)", lambda box: box.mailbox.refused.update(
@@ -250,7 +258,8 @@ ROWS = [
     _row("SMTP", "message refused (554)", data("554 5.7.1 Looks odd"), **NO_MAIL),
     _row("SMTP", "wrong password (535)", lambda _: None, changes={"SMTP_PASSWORD": "wrong"}, **NO_MAIL),
     _row("SMTP", "certificate for another host name", lambda _: None, changes={"SMTP_HOST": "127.0.0.1"}, **NO_MAIL),
-    _row("SMTP", "nothing listens, until the time limit", lambda _: None, changes={"SMTP_PORT": "1"}, **NO_MAIL),
+    _row("SMTP", "nothing listens, until the time limit", lambda _: None, changes={"SMTP_PORT": "1"}, timeouts=NO_TIME,
+         **NO_MAIL),
     _row("Telegram", "502 once", chat(Fault(answer=Answer(status=502, body=HTML)))),
     _row("Telegram", "429 with retry_after, once", chat(Fault(answer=TOO_MANY))),
     _row("Telegram", "connection ended in the TLS handshake, once", chat(Fault(cut="handshake"))),
@@ -258,11 +267,11 @@ ROWS = [
          chat(Fault(cut="before"))),
     _row("Telegram", "connection cut after the message was accepted: the caption of the repeat says so",
          chat(Fault(cut="after")), chats=(2, 1)),
-    _row("Telegram", "a late answer", chat(Fault(hold=LATE))),
+    _row("Telegram", "a late answer", chat(Fault(hold=LATE)), timeouts=SHORT_WAITS),
     _row("Telegram", "no answer after the message was accepted: the caption of the repeat says so",
-         chat(Fault(hold=TOO_LATE)), chats=(2, 1)),
+         chat(Fault(hold=FOREVER)), chats=(2, 1), timeouts=SHORT_SEND),
     _row("Telegram", "no answer after the message was accepted, every time: repeated once in a run",
-         chat(Fault(hold=TOO_LATE), Fault(), Fault(hold=TOO_LATE)), chats=(2, 1), alerts=1, code=1),
+         chat(Fault(hold=FOREVER), Fault(), Fault(hold=FOREVER)), chats=(2, 1), alerts=1, code=1, timeouts=SHORT_SEND),
     _row("Telegram", "chat has become a supergroup: followed, and an alert names the new id",
          chat(Fault(answer=refusal(400, "Bad Request: upgraded", migrate_to_chat_id=42))), chats=(0, 2), alerts=1),
     _row("Telegram", "bot blocked in one chat (403)", chat(Fault(answer=BLOCKED)), chats=(0, 1), alerts=1, code=1),
@@ -275,7 +284,7 @@ ROWS = [
          chats=(0, 1), alerts=1, code=1),
     _row("Telegram", "wrong token (401)", lambda _: None,
          changes={"TELEGRAM_BOT_TOKEN": "123456789:wrong-AAH4cKzV0Qw9uXyZlmNopQr"}, **NO_CHAT),
-    _row("Telegram", "502 until the time limit", bot_gone, **NO_CHAT),
+    _row("Telegram", "502 until the time limit", bot_gone, timeouts=NO_TIME, **NO_CHAT),
     _row("Storage", "workbook too large for both channels: stored once, both get a link", with_bucket(large),
          changes=BUCKET),
     _row("Storage", "no REPORT_BUCKET: the messages come without the workbook", large, **FAILS),
@@ -284,14 +293,14 @@ ROWS = [
          changes=BUCKET),
     _row("Storage", "stored, but the answer got lost, once: stored again under the same name", stored(
         cut="after", match="/object/reports/"), changes=BUCKET),
-    _row("Storage", "answer later than the time-out, once", stored(delay=0.7, match="/object/reports/"),
-         changes=BUCKET),
+    _row("Storage", "answer later than the time-out, once", stored(delay=FOREVER, match="/object/reports/"),
+         changes=BUCKET, timeouts=SHORT_WAITS),
     _row("Storage", "web page with 200, once", stored(answer=Answer(body=HTML)), changes=BUCKET),
     _row("Storage", "no link in the answer, once", stored(answer=Answer(body=b"{}"), match="/sign/"), changes=BUCKET),
     _row("Storage", "503 until half of the remaining time: the messages come without the workbook", stored(
-        0, answer=Answer(status=503)), changes=BUCKET, **FAILS),
-    _row("Storage", "no answer, until half of the remaining time: without the workbook", stored(0, delay=0.7),
-         changes=BUCKET, **FAILS),
+        0, answer=Answer(status=503)), changes=BUCKET, timeouts=SHORT_STORAGE, **FAILS),
+    _row("Storage", "no answer, until half of the remaining time: without the workbook", stored(0, delay=FOREVER),
+         changes=BUCKET, timeouts=SHORT_STORAGE, **FAILS),
     _row("Storage", "no such bucket: without the workbook", large, changes=BUCKET, **FAILS),
     _row("Storage", "the bucket is public: not used, without the workbook", with_bucket(
         large, public=True), changes=BUCKET, **FAILS),
@@ -302,7 +311,7 @@ ROWS = [
     _row("Ledger (table)", "503 once, at the claim", supabase(
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE),
     _row("Ledger (table)", "answer later than the time-out, once, at the claim", supabase(
-        hold=0.7, match="report_deliveries"), changes=TABLE),
+        hold=FOREVER, match="report_deliveries"), changes=TABLE, timeouts=SHORT_WAITS),
     _row("Ledger (table)", "503 until the time limit", for_ever(
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE, **FAILS_AT_THE_LIMIT),
     _row("Ledger (table)", "another run holds the window, until the time limit", claimed_by("another-pod", 600),

@@ -4,9 +4,6 @@ import re
 from collections.abc import Callable
 
 import pytest
-from msgspec.structs import replace
-
-from src.config.timeouts import Timeouts
 
 from .builders import OPTION, data_rows, ids, make_rows
 from .conftest import Run
@@ -15,17 +12,6 @@ from .pages import has_an_entry, section
 from .sandbox import CHATS, Sandbox
 
 RunTool = Callable[..., Run]
-TIMEOUTS = Timeouts(
-    first_wait=0.01,
-    longest_wait=0.05,
-    run=3.5,
-    supabase_read=0.4,
-    supabase_answer=0.6,
-    storage_read=0.4,
-    send=1.2,
-    smtp=0.4,
-    telegram_read=0.4,
-)
 
 
 def reasons(alert: str) -> list[str]:
@@ -44,7 +30,7 @@ def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, ro
     sandbox.supabase.insert(rows)
     row.plan(sandbox)
 
-    result = run(*OPTION, timeouts=replace(TIMEOUTS, run=row.limit), **row.changes)
+    result = run(*OPTION, timeouts=row.timeouts, **row.changes)
 
     assert (row.mails, row.chats, row.code) == (*copies(sandbox), result.code)
     assert row.alerts == len(sandbox.alerts)

@@ -8,17 +8,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from . import test_faults
-from .builders import OPTION, data_rows, ids, make_rows
+from .builders import OPTION, QUICK, data_rows, ids, make_rows
 from .conftest import Run
-from .faults import HTML, TOO_MANY, copies
+from .faults import HTML, copies
 from .sandbox import Sandbox
-from .sandbox.web import Answer, Fault
+from .sandbox.telegram import refusal
+from .sandbox.web import FOREVER, Answer, Fault
 from .test_run import forget
 
-TIMEOUTS = structs.replace(test_faults.TIMEOUTS, send=0.8)
-HOLD = 1.1
-"""Seconds: longer than a sending may take."""
+TIMEOUTS = structs.replace(QUICK, supabase_read=0.4, send=1.5)
 SUPABASE = st.sampled_from(
     [
         Fault(cut="before"),
@@ -26,7 +24,7 @@ SUPABASE = st.sampled_from(
         Fault(answer=Answer(status=503)),
         Fault(answer=Answer(body=HTML)),
         Fault(answer=Answer(status=401)),
-        Fault(delay=0.5),
+        Fault(delay=FOREVER),
         Fault(),
     ]
 )
@@ -35,8 +33,8 @@ BOT = st.sampled_from(
         Fault(cut="before"),
         Fault(cut="after"),
         Fault(answer=Answer(status=502, body=HTML)),
-        Fault(answer=TOO_MANY),
-        Fault(hold=HOLD),
+        Fault(answer=refusal(429, "Too Many Requests: retry after 0", retry_after=0)),
+        Fault(hold=FOREVER),
         Fault(),
     ]
 )
@@ -67,7 +65,6 @@ def test_after_any_faults_everyone_has_every_row_and_no_more_copies_than_ambiguo
         sandbox.supabase.faults += [replace(fault, match="/analyses") for fault in supabase]
         sandbox.bot.faults += bot
         sandbox.mailbox.data_faults += data
-        sandbox.mailbox.hold = HOLD
         codes: list[int] = []
         while not codes or (codes[-1] and len(codes) < RUNS):
             codes.append(run(*OPTION, timeouts=TIMEOUTS, REPORT_LEDGER=ledger, POD_NAME="pod").code)

@@ -3,7 +3,6 @@
 import json
 import logging
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -13,14 +12,14 @@ import pytest
 from src.runtime.logs import set_up_logs
 from src.runtime.redaction import HIDDEN, Redaction
 
-from .builders import OPTION, make_rows
+from .builders import NO_TIME, OPTION, QUICK, make_rows
 from .conftest import Run
+from .processes import started, wait_until
 from .sandbox import Sandbox, smtp, telegram
 from .sandbox.telegram import refusal
-from .sandbox.web import Answer, Fault
+from .sandbox.web import FOREVER, Answer, Fault
 
 RunTool = Callable[..., Run]
-ROOT = Path(__file__).parent.parent
 SECRETS = {
     "key": "sb_secret_Wm8xQ2-7hUfZt0Kc_9LrYvB3nE5dAoPs",
     "jwt": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0." + "q7Zk1x" * 40,
@@ -146,7 +145,9 @@ def test_no_run_writes_a_secret_whatever_fails(sandbox: Sandbox, run: RunTool, f
     """Neither to the log nor to people."""
     sandbox.supabase.insert(make_rows(3))
 
-    result = run(*OPTION, **plan(failure, sandbox))
+    timeouts = NO_TIME if failure == "unreachable" else QUICK
+
+    result = run(*OPTION, timeouts=timeouts, **plan(failure, sandbox))
 
     written = all_that_was_written(sandbox, result.log)
     assert result.code == {"none": 0, "source": 0, "gateway": 0, "settings": 2}.get(failure, 1)
@@ -177,16 +178,13 @@ def process_list_entry(pid: int) -> bytes:
     return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, check=True).stdout
 
 
-def test_the_process_list_shows_no_secret(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_process_list_shows_no_secret(sandbox: Sandbox) -> None:
     """Secrets come by the environment; the command line has none."""
-    sandbox.supabase.faults.append(Fault(delay=2))
-    command = [sys.executable, str(ROOT / "reports_generator.py"), *OPTION]
+    sandbox.supabase.faults.append(Fault(delay=FOREVER))
 
-    with subprocess.Popen(command, env=sandbox.environment, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        while not sandbox.supabase.requests:
-            assert process.poll() is None
+    with started(sandbox, *OPTION) as process:
+        wait_until(lambda: sandbox.supabase.requests, process)
         listed = process_list_entry(process.pid)
-        process.wait(timeout=30)
 
     for secret in (sandbox.supabase.secret_key, telegram.TOKEN, smtp.PASSWORD):
         assert secret.encode() not in listed

@@ -22,17 +22,17 @@ from ..builders import CREATED, make_content, make_limits, make_report
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.markup import plain
 from ..sandbox.telegram import refusal
-from ..sandbox.web import Answer, Fault
+from ..sandbox.web import FOREVER, Answer, Fault
 
 
 def make_channel(sandbox: Sandbox, **changes: str) -> TelegramChannel:
     """Make the channel that leads to the sandbox's Bot API; it gives up an upload that is stuck soon."""
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
     settings = TelegramSettings.model_validate(values | changes)
-    return TelegramChannel(settings, ssl.create_default_context(), Timeouts(telegram_read=5, telegram_upload=0.5))
+    return TelegramChannel(settings, ssl.create_default_context(), Timeouts(telegram_upload=0.5))
 
 
-def send(sandbox: Sandbox, *, answer: float = 5, content: Content | None = None, **changes: str) -> list[Outcome]:
+def send(sandbox: Sandbox, *, answer: float = 60, content: Content | None = None, **changes: str) -> list[Outcome]:
     """Send a report through the sandbox's Bot API, whose answer is waited for that many seconds."""
     channel = make_channel(sandbox, **changes)
     report = make_report(sandbox.folder, content=content)
@@ -163,13 +163,13 @@ def test_every_refusal_says_what_to_mend(sandbox: Sandbox, answer: Answer, sente
 
 @pytest.mark.parametrize(
     ("fault", "what"),
-    [(Fault(cut="before"), "the connection broke off"), (Fault(delay=0.8), "it did not answer in time")],
+    [(Fault(cut="before"), "the connection broke off"), (Fault(delay=FOREVER), "it did not answer in time")],
 )
 def test_a_broken_connection_is_said_and_the_next_chat_tried(sandbox: Sandbox, fault: Fault, what: str) -> None:
     """The one chat's bad luck is its own."""
     sandbox.bot.faults.append(fault)
 
-    first, second = send(sandbox, answer=0.4)
+    first, second = send(sandbox, answer=1)
 
     assert what in (str(first.problem) or "")
     assert second.delivered
@@ -282,12 +282,12 @@ def test_a_certificate_that_is_not_trusted_stays_owed(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("left_out", ["", "It is too large."], ids=["with its workbook", "without"])
 def test_a_sending_ends_at_its_limit_and_may_have_arrived(sandbox: Sandbox, left_out: str) -> None:
     """Whatever the server does meanwhile."""
-    sandbox.bot.faults.append(Fault(hold=0.8))
+    sandbox.bot.faults.append(Fault(hold=FOREVER))
     report = make_report(sandbox.folder)
     report = replace(report, attachment=replace(report.attachment, left_out=left_out))
     channel = make_channel(sandbox, telegram_chat_id="42")
 
-    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(0.4)))
+    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(1)))
 
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, True)
     assert "it did not answer in time" in str(outcome.problem)

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +14,10 @@ import pytest
 from src.domain.window import HOUR, as_option
 
 from ..builders import START, make_rows, make_window
+from ..processes import ENTRY, LONGEST, started, wait_until
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
-from ..sandbox.web import Answer, Fault
-from ..test_run import ROOT, RunTool
+from ..sandbox.web import FOREVER, Answer, Fault
+from ..test_run import RunTool
 
 HOURS = 48
 FIRST = START - HOURS * HOUR
@@ -90,7 +90,7 @@ class Pods:
             name = f"backfill-{index}-{self._names}"
         changes = self._environment | {"JOB_COMPLETION_INDEX": str(index), "POD_NAME": name}
         environment = self._sandbox.environment | changes
-        return subprocess.Popen([sys.executable, str(ROOT / "reports_generator.py")], env=environment, stderr=DEVNULL)
+        return subprocess.Popen([sys.executable, str(ENTRY)], env=environment, stderr=DEVNULL)
 
     def run(self, index: int) -> int:
         """Run a pod to its end."""
@@ -105,11 +105,8 @@ def test_48_hours_by_two_pods_at_a_time_reach_everyone(sandbox: Sandbox) -> None
     pods = Pods(sandbox)
 
     with pods.start(7) as killed:
-        while not sandbox.bot.requests:
-            assert killed.poll() is None
-            time.sleep(0.01)
-        killed.send_signal(signal.SIGKILL)
-        killed.wait(timeout=30)
+        wait_until(lambda: sandbox.bot.requests, killed)
+        killed.kill()
     # Its claim ends by itself after seven minutes of the database's clock; here at once.
     sandbox.supabase.sql("update report_deliveries set holder = null where holder like 'backfill-7-%'")
     with ThreadPoolExecutor(2) as two:
@@ -147,16 +144,14 @@ def test_a_backfill_that_is_stopped_says_how_to_go_on(
 ) -> None:
     """From the window that it was at; who stopped it by hand is not alerted of it."""
     fill(sandbox, 3)
-    sandbox.supabase.always = Fault(delay=30, match=f"gte.{FIRST + HOUR:%Y-%m-%dT%H}")
+    sandbox.supabase.always = Fault(delay=FOREVER, match=f"gte.{FIRST + HOUR:%Y-%m-%dT%H}")
     option = ("--start", as_option(make_window(FIRST)), "--count", "3")
-    command = [sys.executable, str(ROOT / "reports_generator.py"), *option]
+    second = f"gte.{FIRST + HOUR:%Y-%m-%dT%H}"
 
-    with subprocess.Popen(command, env=sandbox.environment, stderr=subprocess.PIPE, text=True) as process:
-        while not any(f"gte.{FIRST + HOUR:%Y-%m-%dT%H}" in request.target for request in sandbox.supabase.requests):
-            assert process.poll() is None
-            time.sleep(0.01)
+    with started(sandbox, *option) as process:
+        wait_until(lambda: any(second in request.target for request in sandbox.supabase.requests), process)
         process.send_signal(sent)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=LONGEST)
 
     assert process.returncode == code
     assert "Stopped at 2 of 3; go on with --start 2026-11-20T14 --count 2" in log
@@ -165,21 +160,15 @@ def test_a_backfill_that_is_stopped_says_how_to_go_on(
 
 def test_ctrl_c_twice_does_not_wait(sandbox: Sandbox) -> None:
     """Not even for the monitor's answer, and shows no traceback."""
-    sandbox.supabase.always = sandbox.monitor.always = Fault(delay=4)
-    command = [sys.executable, str(ROOT / "reports_generator.py"), "--start", as_option(make_window(FIRST))]
+    sandbox.supabase.always = sandbox.monitor.always = Fault(delay=FOREVER)
+    option = ("--start", as_option(make_window(FIRST)))
 
-    with subprocess.Popen(
-        command,
-        env=sandbox.environment | {"HEARTBEAT_URL": sandbox.monitor.check_url},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(sandbox, *option, HEARTBEAT_URL=sandbox.monitor.check_url) as process:
         for pings in (1, 2):
-            while len(sandbox.monitor.requests) < pings:
-                assert process.poll() is None
-                time.sleep(0.01)
+            wait_until(lambda: len(sandbox.monitor.requests) == pings, process)  # noqa: B023 - asked at once
             process.send_signal(signal.SIGINT)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=LONGEST)
 
     assert process.returncode == 130
     assert "Traceback" not in log
+    assert "could not be told" not in log

@@ -1,21 +1,22 @@
 """Nothing lost, nothing twice: restarts, overlapping runs, recipients that come, go and are refused."""
 
 import json
+import os
 import re
 import resource
-import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 import trustme
+from msgspec.structs import replace
 
 from src.config.schedule import scheduled_time
 from src.config.timeouts import Timeouts
@@ -24,37 +25,18 @@ from src.domain.window import HOUR, day_of
 from src.ledger.history import windows_before
 from src.ledger.record import Entry, EntryState, new_record
 
-from ..builders import OPTION, Rows, data_rows, ids, make_rows, make_window
+from ..builders import NO_TIME, OPTION, QUICK, Rows, data_rows, ids, make_rows, make_window
 from ..conftest import Run
-from ..faults import copies, source_name
+from ..faults import SHORT_SEND, copies, source_name
+from ..processes import ENTRY, LONGEST, Process, killed_when, noted, started, wait_until
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.telegram import refusal
-from ..sandbox.web import Answer, Fault
-from ..test_run import ROOT, forget
+from ..sandbox.web import FOREVER, Answer, Fault
+from ..test_run import forget
 
 RunTool = Callable[..., Run]
 ONCE = ((1, 1), (1, 1))
 LEDGERS = pytest.mark.parametrize("ledger", ["directory", "supabase"])
-
-
-@contextmanager
-def started(sandbox: Sandbox, *arguments: str, **changes: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run the tool as a process of its own."""
-    command = [sys.executable, str(ROOT / "reports_generator.py"), *arguments]
-    environment = sandbox.environment | changes
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        yield process
-
-
-def killed_when(sandbox: Sandbox, moment: Callable[[], object], **changes: str) -> None:
-    """Start a run and kill it (-9) at a moment."""
-    with started(sandbox, *OPTION, **changes) as process:
-        while not moment():
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.01)
-        time.sleep(0.4)  # what was answered by then has been noted
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
 
 
 def everyone_has(sandbox: Sandbox, rows: Rows) -> bool:
@@ -119,7 +101,7 @@ def test_killed_before_it_fetched(sandbox: Sandbox, run: RunTool, ledger: str) -
     """The second run delivers all, once."""
     rows = make_rows(5)
     sandbox.supabase.insert(rows)
-    sandbox.supabase.faults.append(Fault(delay=1, match="/analyses"))
+    sandbox.supabase.faults.append(Fault(delay=FOREVER, match="/analyses"))
     pod = {"REPORT_LEDGER": ledger, "POD_NAME": "reports-generator-1"}
 
     killed_when(sandbox, lambda: any("/analyses" in r.target for r in sandbox.supabase.requests), **pod)
@@ -134,9 +116,9 @@ def test_killed_in_mid_page(sandbox: Sandbox, run: RunTool) -> None:
     rows = make_rows(30)
     sandbox.supabase.insert(rows)
     sandbox.supabase.page_cap = 10
-    sandbox.supabase.faults += [Fault(), Fault(drip=0.01)]
+    sandbox.supabase.faults += [Fault(), Fault(drip=0.02)]
 
-    killed_when(sandbox, lambda: len(sandbox.supabase.requests) == 2)
+    killed_when(sandbox, lambda: sandbox.supabase.dripped > 10)
 
     assert [*sandbox.folder.glob("report_2*")] == []
     assert run(*OPTION).code == 0
@@ -147,22 +129,21 @@ def test_killed_in_mid_page(sandbox: Sandbox, run: RunTool) -> None:
 @LEDGERS
 def test_killed_in_mid_upload_to_telegram(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
     """The chat gets it, with a word that it may be a repeat; everyone else gets it once."""
-    sandbox.bot.faults.append(Fault(delay=1.5))
+    sandbox.bot.faults.append(Fault(delay=FOREVER))
     pod = {"REPORT_LEDGER": ledger, "POD_NAME": "reports-generator-1"}
 
-    killed_when(sandbox, lambda: sandbox.bot.requests and sandbox.mailbox.deliveries, **pod)
+    killed_when(sandbox, lambda: sandbox.bot.requests and noted(sandbox, "email") == {"delivered"}, **pod)
     assert run(*OPTION, **pod).code == 0
 
-    mails, (first, second) = copies(sandbox)
-    assert (mails, first in (1, 2), second) == ((1, 1), True, 1)
+    assert copies(sandbox) == ONCE
     assert "may be a repeat" in [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]][-1]
 
 
 def test_killed_between_telegrams_taking_it_and_the_ledgers_write(sandbox: Sandbox, run: RunTool) -> None:
     """At least once beats lost; the repeat says that it may be one."""
-    sandbox.bot.faults.append(Fault(hold=1.5))
+    sandbox.bot.faults.append(Fault(hold=FOREVER))
 
-    killed_when(sandbox, lambda: sandbox.bot.sent and sandbox.mailbox.quits)
+    killed_when(sandbox, lambda: sandbox.bot.sent and noted(sandbox, "email") == {"delivered"})
     assert run(*OPTION).code == 0
 
     assert copies(sandbox) == ((1, 1), (2, 1))
@@ -174,14 +155,25 @@ def test_killed_between_telegrams_taking_it_and_the_ledgers_write(sandbox: Sandb
 def test_killed_between_the_mail_servers_taking_it_and_the_ledgers_write(sandbox: Sandbox, run: RunTool) -> None:
     """The second mail has the Message-ID of the first."""
     sandbox.mailbox.data_faults.append("taken, silent")
-    sandbox.mailbox.hold = 1.5
 
-    killed_when(sandbox, lambda: sandbox.mailbox.deliveries and len(sandbox.messages) == 2)
+    killed_when(sandbox, lambda: sandbox.mailbox.deliveries and noted(sandbox, "telegram") == {"delivered"})
     assert run(*OPTION).code == 0
 
     first, second = (mail.message["Message-ID"] for mail in sandbox.mails)
     assert first == second
     assert copies(sandbox) == ((2, 2), (1, 1))
+
+
+def claims(sandbox: Sandbox) -> list[dict[str, object]]:
+    """List the attempts at a claim that came to the ledger in Supabase."""
+    changes = [json.loads(request.body) for request in sandbox.supabase.requests if request.method == "PATCH"]
+    return [change for change in changes if change["holder"] and "record" not in change]
+
+
+def has_lock_open(process: Process) -> bool:
+    """Tell whether a run has come to the lock of a window in its folder."""
+    files = Path(f"/proc/{process.pid}/fd").iterdir()
+    return any(os.path.realpath(file).endswith(".lock") for file in files)
 
 
 @pytest.mark.parametrize("ledger", ["directory", "supabase"])
@@ -190,11 +182,15 @@ def test_two_runs_of_one_hour_at_once_send_it_once(sandbox: Sandbox, tmp_path: P
     folders = [tmp_path / "one", tmp_path / ("one" if ledger == "directory" else "two")]
     for folder in folders:
         folder.mkdir(exist_ok=True)
-    sandbox.bot.faults.append(Fault(delay=0.7))
+    both_at_work = threading.Event()
+    sandbox.bot.faults.append(Fault(until=both_at_work))
     changes = [{"REPORT_DIR": str(folder), "REPORT_LEDGER": ledger} for folder in folders]
 
     with started(sandbox, *OPTION, **changes[0]) as one, started(sandbox, *OPTION, **changes[1]) as other:
-        codes = [one.wait(timeout=60), other.wait(timeout=60)]
+        wait_until(lambda: sandbox.bot.requests, one)
+        wait_until(lambda: len(claims(sandbox)) == 2 or (has_lock_open(one) and has_lock_open(other)), other)
+        both_at_work.set()
+        codes = [one.wait(LONGEST), other.wait(LONGEST)]
 
     assert codes == [0, 0]
     assert copies(sandbox) == ONCE
@@ -213,9 +209,7 @@ def test_a_claim_is_one_question_whatever_postgrest_gives_back_of_it(
         sandbox.supabase.sql(f"update report_deliveries set holder = {holder}, lease_seconds = -1")
         codes.append(run(*OPTION, "--resend", REPORT_LEDGER="supabase", POD_NAME="pod-1").code)
 
-    changes = [json.loads(request.body) for request in sandbox.supabase.requests if request.method == "PATCH"]
-    claims = [change for change in changes if change["holder"] and "record" not in change]
-    assert (codes, len(claims)) == ([0] * 3, 3)
+    assert (codes, len(claims(sandbox))) == ([0] * 3, 3)
     assert sandbox.supabase.sql("select holder from report_deliveries") == [{"holder": None}]
 
 
@@ -365,9 +359,8 @@ def test_a_recipient_who_is_added_gets_no_hour_that_a_scheduled_run_opened_befor
     sandbox: Sandbox, run: RunTool
 ) -> None:
     """Also where that hour is still owed to others and caught up now."""
-    sandbox.mailbox.data_faults += ["451 4.3.0 Later"] * 50
-    run(JOB_NAME=job(1), **CATCH_UP, limit=0.5)
-    sandbox.mailbox.data_faults.clear()
+    sandbox.mailbox.data_faults.append("451 4.3.0 Later")
+    run(JOB_NAME=job(1), **CATCH_UP, timeouts=NO_TIME)
 
     assert run(JOB_NAME=job(0), SMTP_TO=",".join((*RECIPIENTS, "new@example.com")), **CATCH_UP).code == 0
     assert [mail.recipients for mail in sandbox.mails] == [(*RECIPIENTS, "new@example.com"), RECIPIENTS]
@@ -425,7 +418,7 @@ def test_with_its_real_waits_a_process_tries_again_and_delivers_once(sandbox: Sa
     sandbox.mailbox.data_faults.append("451 4.3.0 Try again later")
 
     with started(sandbox, *OPTION) as process:
-        assert process.wait(timeout=60) == 0
+        assert process.wait(LONGEST) == 0
 
     assert copies(sandbox) == ONCE
     assert everyone_has(sandbox, rows)
@@ -447,9 +440,8 @@ def test_a_server_that_wants_to_be_left_alone_is_left_alone_that_long(sandbox: S
 def test_what_one_run_could_not_know_the_next_one_says(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
     """The connection was cut after the message was taken, and there was no time for another attempt."""
     sandbox.bot.faults.append(Fault(cut="after"))
-    no_time = Timeouts(first_wait=100, run=5)
 
-    codes = [run(*OPTION, timeouts=no_time, REPORT_LEDGER=ledger).code, run(*OPTION, REPORT_LEDGER=ledger).code]
+    codes = [run(*OPTION, timeouts=NO_TIME, REPORT_LEDGER=ledger).code, run(*OPTION, REPORT_LEDGER=ledger).code]
 
     texts = [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]]
     assert (codes, copies(sandbox)) == ([1, 0], ((1, 1), (2, 1)))
@@ -468,14 +460,14 @@ def test_a_wait_beyond_the_time_limit_is_not_begun(sandbox: Sandbox, run: RunToo
 def test_a_disk_that_is_full_fails_the_run_and_says_so(sandbox: Sandbox) -> None:
     """No half file, one alert, exit 1."""
     sandbox.supabase.insert(make_rows(500))
-    command = [sys.executable, str(ROOT / "reports_generator.py"), *OPTION]
+    command = [sys.executable, str(ENTRY), *OPTION]
 
     done = subprocess.run(
         command,
         env=sandbox.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
     )
@@ -490,13 +482,12 @@ def test_a_disk_that_is_full_fails_the_run_and_says_so(sandbox: Sandbox) -> None
 def test_sigterm_stops_the_run_with_one_alert_and_143(sandbox: Sandbox) -> None:
     """And nothing half done is left; a second one of the same window alerts nobody again."""
     for _ in range(2):
-        sandbox.supabase.faults.append(Fault(delay=3, match="/analyses"))
-        before = len(sandbox.supabase.requests)
+        sandbox.supabase.faults.append(Fault(delay=FOREVER, match="/analyses"))
+        sandbox.supabase.requests.clear()
         with started(sandbox, *OPTION) as process:
-            while len(sandbox.supabase.requests) == before:
-                time.sleep(0.01)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=10) == 143
+            wait_until(lambda: sandbox.supabase.requests, process)
+            process.terminate()
+            assert process.wait(LONGEST) == 143
 
     (alert,) = sandbox.alerts
     assert "stopped by SIGTERM" in alert
@@ -509,12 +500,11 @@ MINUTES = int(DUE.timestamp() // 60)
 
 def test_sigterm_while_it_waits_for_another_run_is_alerted_too(sandbox: Sandbox) -> None:
     """Before a window is in hand."""
-    sandbox.supabase.faults.append(Fault(delay=3, match="report_deliveries"))
+    sandbox.supabase.faults.append(Fault(delay=FOREVER, match="report_deliveries"))
     with started(sandbox, *OPTION, REPORT_LEDGER="supabase") as process:
-        while not sandbox.supabase.requests:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 143
+        wait_until(lambda: sandbox.supabase.requests, process)
+        process.terminate()
+        assert process.wait(LONGEST) == 143
 
     (alert,) = sandbox.alerts
     assert "Window: hourly report, 2026-11-22 13:00-14:00 UTC" in alert
@@ -643,12 +633,13 @@ def test_fewer_rows_than_before_are_only_logged(sandbox: Sandbox, run: RunTool) 
 
 
 def test_a_ledger_that_hangs_does_not_hold_the_run_beyond_its_limit(sandbox: Sandbox, run: RunTool) -> None:
-    """A last word to it gets three seconds."""
-    sandbox.supabase.always = Fault(delay=8, match="report_deliveries")
+    """A last word to it gets a little more; one wait for Supabase, which would be a minute, ends with that too."""
+    sandbox.supabase.always = Fault(delay=FOREVER, match="report_deliveries")
+    timeouts = replace(QUICK, run=0.5, ledger_last_word=0.2)
     began = time.monotonic()
 
-    assert run(*OPTION, limit=1, timeouts=Timeouts(first_wait=0.01, run=1), **CATCH_UP).code == 1
-    assert time.monotonic() - began < 8
+    assert run(*OPTION, timeouts=timeouts, **CATCH_UP).code == 1
+    assert time.monotonic() - began < timeouts.supabase_read / 2
 
 
 def test_windows_out_of_reach_are_named_in_one_alert_with_their_commands(sandbox: Sandbox, run: RunTool) -> None:
@@ -851,13 +842,9 @@ def test_one_chat_that_is_to_be_left_alone_does_not_give_up_the_other(sandbox: S
 
 def test_a_chat_that_took_it_is_not_owed_for_another_ones_time_out(sandbox: Sandbox, run: RunTool) -> None:
     """Each chat's outcome is noted before the next one's turn."""
-    sandbox.bot.faults += [Fault(), Fault(delay=30)]
-    with started(sandbox, *OPTION) as process:
-        while len(sandbox.bot.requests) < 2:
-            time.sleep(0.01)
-        time.sleep(0.4)
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
+    sandbox.bot.faults += [Fault(), Fault(delay=FOREVER)]
+
+    killed_when(sandbox, lambda: len(sandbox.bot.requests) == 2)
 
     assert run(*OPTION).code == 0
     assert copies(sandbox)[1] == (1, 1)
@@ -964,12 +951,10 @@ def test_a_server_that_never_answers_the_final_dot_gets_one_repeat_a_run(
 ) -> None:
     """And a run that follows one such sends once, until it is answered; all under one Message-ID."""
     sandbox.mailbox.data_faults = ["taken, silent"] * 3
-    sandbox.mailbox.hold = 9.0
-    timeouts = Timeouts(first_wait=0.01, longest_wait=0.05, send=0.5, run=5)
 
     sent = []
     for _ in range(3):
-        run(*OPTION, timeouts=timeouts, REPORT_LEDGER=ledger)
+        run(*OPTION, timeouts=SHORT_SEND, REPORT_LEDGER=ledger)
         sent.append(len(sandbox.mails))
 
     assert sent == [2, 3, 4]
@@ -980,10 +965,10 @@ def test_a_server_that_never_answers_the_final_dot_gets_one_repeat_a_run(
 
 def test_a_run_stopped_while_a_server_is_silent_at_quit_has_noted_the_delivery(sandbox: Sandbox, run: RunTool) -> None:
     """A 250 is the delivery: the next run has nothing to send by mail."""
-    sandbox.mailbox.quit_hold = 9.0
-    sandbox.bot.faults.append(Fault(delay=1.5))
+    sandbox.mailbox.quit_silent = True
+    sandbox.bot.faults.append(Fault(delay=FOREVER))
 
-    killed_when(sandbox, lambda: sandbox.mailbox.quits and sandbox.bot.requests)
+    killed_when(sandbox, lambda: sandbox.mailbox.quits and noted(sandbox, "email") == {"delivered"})
 
     assert run(*OPTION).code == 0
     assert len(sandbox.mails) == 1
@@ -991,9 +976,9 @@ def test_a_run_stopped_while_a_server_is_silent_at_quit_has_noted_the_delivery(s
 
 def test_a_server_silent_at_quit_costs_nobody_the_run(sandbox: Sandbox, run: RunTool) -> None:
     """Neither the time limit nor anything else that comes after the 250 makes a delivered mail a failed one."""
-    sandbox.mailbox.quit_hold = 9.0
+    sandbox.mailbox.quit_silent = True
 
-    assert run(*OPTION, limit=1.5).code == 0
+    assert run(*OPTION, timeouts=replace(QUICK, run=10, smtp_quit=20)).code == 0
     assert (copies(sandbox), sandbox.alerts) == (ONCE, [])
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from msgspec.structs import replace
 
-from src.config.timeouts import Timeouts
-
-from ..builders import OPTION, make_rows
+from ..builders import OPTION, QUICK, make_rows
 from ..conftest import Run
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.telegram import TEXT_LIMIT, refusal
@@ -274,7 +273,7 @@ def test_in_a_job_the_alert_says_that_the_command_sends_to_everyone(sandbox: San
 def test_what_a_channel_failed_of_is_told_also_when_time_runs_out_in_its_midst(sandbox: Sandbox, run: RunTool) -> None:
     """Not that it took too long: the operator wants the cause."""
     sandbox.supabase.insert(make_rows(3))
-    timeouts = Timeouts(first_wait=0.01, longest_wait=0.01, smtp=0.4, run=1)
+    timeouts = replace(QUICK, smtp=1, run=3)
 
     run(*OPTION, SMTP_SECURITY="starttls", timeouts=timeouts)
 

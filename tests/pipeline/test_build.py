@@ -1,8 +1,6 @@
 """Each run sends the workbook that it built itself, and leaves it in REPORT_DIR."""
 
 import os
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +10,8 @@ import pytest
 
 from ..builders import OPTION, data_rows, ids, make_rows
 from ..conftest import Run
-from ..ledger.test_ledger import CATCH_UP, job, started, this_hour
+from ..ledger.test_ledger import CATCH_UP, job, this_hour
+from ..processes import LONGEST, Process, started, wait_until
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Fault
 from ..supabase.test_analyses import answer
@@ -22,11 +21,9 @@ NAME = "report_20261122_130000.xlsx"
 OTHER = "analyses_named"
 
 
-def wait_for_the_bot(sandbox: Sandbox, process: "subprocess.Popen[str]") -> None:
+def wait_for_the_bot(sandbox: Sandbox, process: Process) -> None:
     """Wait until a run has sent its first chat the report."""
-    while not sandbox.bot.requests:
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        time.sleep(0.01)
+    wait_until(lambda: sandbox.bot.requests, process)
 
 
 def names(folder: Path) -> set[str]:
@@ -50,7 +47,7 @@ def test_two_tables_at_once_in_one_folder_never_send_each_others_workbook(
         wait_for_the_bot(sandbox, process)
         other = run("--start", start, REPORT_CHANNELS="email", SUPABASE_TABLE=OTHER, **window)
         second_is_sent.set()
-        code = process.wait(timeout=60)
+        code = process.wait(LONGEST)
 
     arrived = {
         name: [row[0] for row in data_rows(content, f"{template.title()} Report")]
@@ -87,8 +84,8 @@ def test_a_run_that_is_stopped_while_it_sends_leaves_the_workbook_and_nothing_el
 
     with started(sandbox, *OPTION) as process:
         wait_for_the_bot(sandbox, process)
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=10)
+        process.terminate()
+        code = process.wait(LONGEST)
     stopped.set()
 
     assert code == 143
@@ -126,12 +123,10 @@ def test_a_missed_windows_workbook_is_removed_only_if_it_is_this_ones(sandbox: S
     sandbox.bot.faults += [Fault(), Fault(), Fault(until=made_good)]
 
     with started(sandbox, JOB_NAME=job(0), **CATCH_UP) as process:
-        while len(sandbox.bot.requests) < 5:
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.01)
+        wait_until(lambda: len(sandbox.bot.requests) == 5, process)
         missed.write_bytes(b"another table's")
         made_good.set()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(LONGEST) == 0
 
     assert missed.read_bytes() == b"another table's"
 
@@ -150,7 +145,7 @@ def test_a_workbook_that_vanishes_while_it_is_sent_costs_only_those_still_to_com
         (built,) = sandbox.folder.glob(f".report_build_*/{NAME}")
         built.unlink()
         vanished.set()
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=LONGEST)
 
     assert (process.returncode, "broke down" in log) == (code, False), log
     assert [(chat, [row[0] for row in data_rows(content)]) for chat, content in sandbox.workbooks()] == [

@@ -26,9 +26,10 @@ from src.pipeline.oversize import StoredAttachment
 from ..builders import OPTION, make_limits, make_policy, make_report, make_rows
 from ..conftest import Run
 from ..faults import copies, large, with_bucket
-from ..ledger.test_ledger import CATCH_UP, job, killed_when, this_hour
+from ..ledger.test_ledger import CATCH_UP, job, this_hour
+from ..processes import killed_when
 from ..sandbox import CHATS, RECIPIENTS, Sandbox, links
-from ..sandbox.web import Answer, Fault
+from ..sandbox.web import FOREVER, Answer, Fault
 from ..supabase.test_storage import make_storage
 
 RunTool = Callable[..., Run]
@@ -192,11 +193,15 @@ def test_later_runs_leave_a_message_without_its_workbook_alone(sandbox: Sandbox,
 def test_a_run_killed_while_storing_owes_the_report(sandbox: Sandbox, run: RunTool) -> None:
     """Between finding it too large and sending the link nothing counts as refused."""
     heavy(sandbox)
-    sandbox.supabase.always = Fault(delay=3, match="/storage/")
+    sandbox.supabase.always = Fault(delay=FOREVER, match="/storage/")
 
-    killed_when(sandbox, lambda: any("/storage/" in request.target for request in sandbox.supabase.requests), **BUCKET)
+    def is_storing() -> bool:
+        """Tell whether both channels, each having found it too large, wait for the link."""
+        is_asked = any("/storage/" in request.target for request in sandbox.supabase.requests)
+        return is_asked and len(sandbox.bot.requests) == len(CHATS) and states(sandbox) == {"owed"}
 
-    assert states(sandbox) == {"owed"}
+    killed_when(sandbox, is_storing, **BUCKET)
+
     sandbox.supabase.always = None
     assert run(*OPTION, **BUCKET).code == 0
     assert {*EVERYONE} == {recipient for recipient, _ in sandbox.workbooks()}

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,11 +62,12 @@ class Mailbox:
     """Takes mail for everyone but those in `refused`, which maps an address to the server's reply, and `refused_once`.
 
     `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
-    `delay` is waited before the last, `quit_hold` before that to QUIT; `offers_login` tells whether there is AUTH.
+    `until` is waited for before the last; with `quit_silent` there is none to QUIT; `offers_login` tells whether there
+    is AUTH.
     `largest` is the SIZE that it names and keeps to, in bytes, None to name none. A message goes to `most_recipients`
     at most; `too_many_reply` is said to each one more, as RFC 5321 4.5.3.1.10 wants it.
     Each message uses up one of `data_faults`: a reply in place of taking it, "cut" before it is taken, or after
-    that "taken, cut" or "taken, silent" for `hold` seconds.
+    that "taken, cut", "taken, late" by `hold` seconds, or "taken, silent" until the client hangs up.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -86,9 +88,9 @@ class Mailbox:
         self.data_faults: list[str] = []
         self.quits = 0
         self.quit_reply: str | None = None
-        self.quit_hold = 0.0
+        self.quit_silent = False
         self.hold = 0.0
-        self.delay = 0.0
+        self.until: threading.Event | None = None
         self.largest: int | None = DATA_SIZE_DEFAULT
         self.most_recipients = 100
         self.too_many_reply = "452 4.5.3 Error: too many recipients"
@@ -163,7 +165,8 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep the message."""
-        await asyncio.sleep(self.delay)
+        while self.until and not self.until.is_set():  # noqa: ASYNC110 - it is set in another thread
+            await asyncio.sleep(0.01)
         fault = self.data_faults.pop(0) if self.data_faults else ""
         if fault == "cut":
             return self._cut(server)
@@ -181,13 +184,16 @@ class Mailbox:
         )
         if fault == "taken, cut":
             return self._cut(server)
-        await asyncio.sleep(self.hold if fault == "taken, silent" else 0)
+        if fault == "taken, silent":
+            await _hang_up_of_the_client()
+        await asyncio.sleep(self.hold if fault == "taken, late" else 0)
         return f"250 2.0.0 queued as {len(self.deliveries)}"
 
     async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Say goodbye, or something else."""
         self.quits += 1
-        await asyncio.sleep(self.quit_hold)
+        if self.quit_silent:
+            await _hang_up_of_the_client()
         return self.quit_reply or "221 Bye"
 
     @staticmethod
@@ -195,6 +201,11 @@ class Mailbox:
         assert server.transport is not None
         server.transport.abort()  # type: ignore[attr-defined] # it is a socket's
         return "421 cut"
+
+
+async def _hang_up_of_the_client() -> None:
+    """Wait for ever: aiosmtpd cancels whatever serves a connection when that ends."""
+    await asyncio.Event().wait()
 
 
 class _Listening(Controller):

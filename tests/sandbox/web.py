@@ -9,6 +9,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+FOREVER = 600.0
+"""Seconds that no test lasts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -38,6 +41,7 @@ class Fault:
     which is sent, "after" all was done, without an answer, or "garbled", with an answer that is no TLS.
     `hold` does what was asked and waits that many seconds with the answer.
     `drip` sends the answer byte by byte, with that many seconds between. `until` is waited for before all that.
+    All waits but the last end with the test.
     It is for requests that hold `match`; a cut handshake is for the next connection.
     """
 
@@ -54,12 +58,14 @@ class Web:
     """A server on free ports of the loopback; each request uses up one of `faults`, oldest first, then `always`.
 
     It speaks plain HTTP on one port and TLS, as `tls` says, on another; `secure` tells which of them `url` names.
+    `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self.faults: list[Fault] = []
         self.always: Fault | None = None
-        self.resets = 0
+        self.over = threading.Event()
+        self.dripped = 0
         self.requests: list[Request] = []
         self.secure = False
         self._tls = tls
@@ -77,7 +83,9 @@ class Web:
 
     def reset(self) -> None:
         """Forget what came in and what was planned."""
-        self.resets += 1  # what is still being waited with then is never done
+        self.over.set()  # what is still being waited with then is never done
+        self.over = threading.Event()
+        self.dripped = 0
         self.faults.clear()
         self.always = None
         self.requests.clear()
@@ -172,11 +180,11 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 body=self._body(),
                 at=time.monotonic(),
             )
-            fault, resets = web.take(request), web.resets
+            fault, over = web.take(request), web.over
             if fault.until:
                 fault.until.wait(60)
-            time.sleep(fault.delay)
-            if fault.cut == "before" or resets != web.resets:
+            over.wait(fault.delay)
+            if fault.cut == "before" or over.is_set():
                 self.close_connection = True
                 return
             if fault.cut == "garbled":
@@ -184,12 +192,12 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             answer = fault.answer or web.answer(request)
-            time.sleep(fault.hold)
+            over.wait(fault.hold)
             if fault.cut == "after":
                 self.close_connection = True
                 return
             with suppress(OSError):  # a client that has given up, or was killed
-                self._send(answer, fault)
+                self._send(answer, fault, over)
 
         do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = _respond  # noqa: N815 - http.server's names
 
@@ -203,7 +211,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             self.rfile.readline()
             return b"".join(chunks)
 
-        def _send(self, answer: Answer, fault: Fault) -> None:
+        def _send(self, answer: Answer, fault: Fault, over: threading.Event) -> None:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
@@ -216,7 +224,9 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 return
             for place in range(len(body)):
                 self.wfile.write(body[place : place + 1])
-                time.sleep(fault.drip)
+                web.dripped += 1
+                if over.wait(fault.drip):
+                    return
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             pass

@@ -24,7 +24,7 @@ from src.supabase.client import open_client
 
 from ..builders import START, ids, make_policy, make_rows, make_window
 from ..sandbox import Sandbox
-from ..sandbox.web import Answer, Fault
+from ..sandbox.web import FOREVER, Answer, Fault
 
 ONE_INSTANT = timedelta(0)
 
@@ -51,8 +51,8 @@ async def opened_table(
     sandbox: Sandbox,
     table: str = "analyses",
     *,
-    wait: float = 5,
-    deadline: float = 10,
+    wait: float = 60,
+    deadline: float = 120,
     **changes: str,
 ) -> AsyncIterator[AnalysesTable]:
     """Open a table of the sandbox, with changed settings."""
@@ -254,7 +254,8 @@ def test_a_page_nobody_waits_for_any_more_is_given_up_quietly(
     async def stop_at_the_first() -> None:
         async with opened_table(sandbox) as table, aclosing(table.pages(make_window(), make_policy())) as pages:
             async for _page in pages:
-                await asyncio.sleep(0.2)
+                while on_its_way := asyncio.all_tasks() - {asyncio.current_task()}:
+                    await asyncio.wait(on_its_way)
                 raise OSError("full")
 
     with pytest.raises(OSError, match="full"):
@@ -318,7 +319,7 @@ def test_a_run_that_is_stopped_leaves_no_question_behind(sandbox: Sandbox, momen
     """Nothing is read, or tried again, while the alert goes out."""
     sandbox.supabase.insert(make_rows(30))
     sandbox.supabase.page_cap = 10
-    sandbox.supabase.faults += [Fault(), Fault(delay=5)]
+    sandbox.supabase.faults += [Fault(), Fault(delay=FOREVER)]
 
     async def stop() -> list[str]:
         async def work() -> None:

@@ -13,7 +13,7 @@ from src.supabase.client import PostgrestClient, key_kind
 
 from ..builders import START, make_rows
 from ..sandbox import Sandbox
-from ..sandbox.web import Answer, Fault
+from ..sandbox.web import FOREVER, Answer, Fault
 from .test_analyses import answer, read
 
 HTML = Answer(headers={"content-type": "text/html"}, body=b"<html><title>We'll be back</title></html>")
@@ -209,7 +209,7 @@ def test_a_certificate_nobody_vouches_for_is_said(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "slow",
     [
-        pytest.param(lambda: Fault(delay=0.6), id="silent"),
+        pytest.param(lambda: Fault(delay=FOREVER), id="silent"),
         pytest.param(lambda: Fault(drip=0.1), id="dripping"),
     ],
 )

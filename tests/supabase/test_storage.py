@@ -38,24 +38,26 @@ def make_storage(sandbox: Sandbox, *, hidden: list[str] | None = None, url: str 
     )
 
 
-def put(sandbox: Sandbox, *, hidden: list[str] | None = None, url: str = "") -> Attachment:
-    """Put a file into the bucket."""
+def put(
+    sandbox: Sandbox, *, hidden: list[str] | None = None, url: str = "", seconds: float = 120, first_wait: float = 0.01
+) -> Attachment:
+    """Put a file into the bucket within half of the `seconds`."""
     workbook = sandbox.folder / NAME
     workbook.write_bytes(CONTENT)
 
     async def asked() -> Attachment:
         storage = make_storage(sandbox, hidden=hidden, url=url)
-        deadline = asyncio.get_running_loop().time() + 4
-        policy = RetryPolicy(deadline=deadline, first_wait=0.01, longest_wait=60)
+        deadline = asyncio.get_running_loop().time() + seconds
+        policy = RetryPolicy(deadline=deadline, first_wait=first_wait, longest_wait=first_wait)
         return await storage.put(workbook, Attachment(name=NAME, size=len(CONTENT)), "report.hourly.x", policy)
 
     return asyncio.run(asked())
 
 
-def failure(sandbox: Sandbox) -> str:
+def failure(sandbox: Sandbox, seconds: float = 120) -> str:
     """Put a file that can't be put, and return the sentence."""
     with pytest.raises(StorageError) as caught:
-        put(sandbox)
+        put(sandbox, seconds=seconds)
     assert caught.value.problem.remedy
     return str(caught.value)
 
@@ -204,7 +206,7 @@ def test_a_host_that_is_not_known_is_said(sandbox: Sandbox) -> None:
     sentence = "Supabase Storage could not be asked: its host name is not known."
 
     with pytest.raises(StorageError, match=sentence):
-        put(sandbox, url="https://no-such-project.invalid")
+        put(sandbox, url="https://no-such-project.invalid", first_wait=200)
 
 
 def test_what_is_no_tls_after_the_handshake_is_said(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,4 +223,4 @@ def test_it_leaves_half_of_the_time_for_a_message_without_the_workbook(sandbox: 
     """However slowly the server answers."""
     sandbox.supabase.always = Fault(drip=0.5, answer=Answer(body=b'{"public": false}'))
 
-    assert "did not take the workbook in time" in failure(sandbox)
+    assert "did not take the workbook in time" in failure(sandbox, seconds=1)
