@@ -73,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
     trial.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
     trial.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
     trial.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
-    look = parser.add_argument_group("look whether all is well", "reports_generator.py --check")
+    look = parser.add_argument_group("check the setup", "reports_generator.py --check")
     look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
     about = parser.add_argument_group("about the program", "reports_generator.py --version")
     about.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
@@ -132,5 +132,5 @@ def parse(arguments: Sequence[str] | None) -> Options:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= LARGEST_COUNT:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {LARGEST_COUNT}")
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {LARGEST_COUNT}")
     return int(text)

@@ -39,7 +39,7 @@ def _summed_up(results: Sequence[Result]) -> Result:
         problem = Problem(key="backfill", reason=reason, remedy=first.remedy)
     return Result(
         code=max(result.code for result in results),
-        words=f"{len(results) - len(failed)} of {len(results)} windows made",
+        words=f"{len(results) - len(failed)} of {len(results)} windows reported",
         problem=problem,
         rows=sum(result.rows or 0 for result in results),
     )

@@ -96,7 +96,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     _refuse_plain_http(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
-        loaded.problems.append("SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority")
+        loaded.problems.append("SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate")
     return loaded
 
 
@@ -109,7 +109,7 @@ def _near_misses(env_file: Path | None) -> list[str]:
     names = {*os.environ, *re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)} - known
     ours = [name for name in names if name.partition("_")[0] in {one.partition("_")[0] for one in known}]
     near = {name: get_close_matches(name.upper(), known - {*os.environ}, n=1, cutoff=_NEAR) for name in sorted(ours)}
-    return [f"{name} is none of the settings. Did you mean {found[0]}?" for name, found in near.items() if found]
+    return [f"{name} is not a setting. Did you mean {found[0]}?" for name, found in near.items() if found]
 
 
 def _wrong_port(mail: MailSettings | None) -> list[str]:

@@ -139,12 +139,12 @@ Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]
 # Of what Storage allows (isValidBucketName in its limits.ts), what needs no quoting in a URL.
 Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "is not a bucket's name"))]
-Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "holds blanks or odd signs"))]
+Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "contains blanks or unusual characters"))]
 Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
 # The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.
-LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "holds signs beyond ASCII"))]
+LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "contains characters beyond ASCII"))]
 LoginPassword = Annotated[
-    SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 signs or holds some beyond ASCII"))
+    SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 characters or contains some beyond ASCII"))
 ]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]

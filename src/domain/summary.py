@@ -90,7 +90,7 @@ class Summary(Struct, kw_only=True):
         processed = [row.records_processed for row in page]
         failed = [row.records_failed for row in page]
         self._count_statuses_and_buckets(page)
-        self._count_oddities(durations, processed, failed)
+        self._count_anomalies(durations, processed, failed)
         self._sum_records(processed, failed)
         self._take_durations(_numbers(durations))
         self._rank(page, [one if isinstance(one, NUMBER) else 0 for one in failed])
@@ -118,7 +118,7 @@ class Summary(Struct, kw_only=True):
         else:
             self.unlisted += count
 
-    def _count_oddities(self, *columns: Sequence[Figure]) -> None:
+    def _count_anomalies(self, *columns: Sequence[Figure]) -> None:
         kinds: set[type] = set().union(*(map(type, column) for column in columns))
         if NoneType in kinds:
             self._odd["missing"] += sum(None in figures for figures in zip(*columns, strict=True))

@@ -153,7 +153,7 @@ def toll(failed: str, processed: str, took: str) -> str:
 def whereabouts(attachment: Attachment, zone: ZoneInfo, channel: str) -> str:
     """Say where those whom `channel` reaches find the workbook: attached, behind a link, or nowhere, and why."""
     if attachment.left_out:
-        return f"The workbook could not be sent along. {shown(attachment.left_out, _REASON_LENGTH)}"
+        return f"The workbook could not be attached. {shown(attachment.left_out, _REASON_LENGTH)}"
     if not attachment.link:
         return f"Every analysis is in the attached workbook, {attachment.name}."
     end = f" until {moment(attachment.until, zone)}" if attachment.until else ""

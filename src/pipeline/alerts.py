@@ -63,7 +63,7 @@ class Alerts:
         """Alert of `failures`, unless somebody was told of them before; only what a channel took counts as told."""
         causes = [cause for failure in failures for cause in failure.causes]
         if self.muted:
-            logger.info("Nobody else is told of it")
+            logger.info("No alert is sent")
             return "nobody"
         if (claim and not claim.is_new(causes)) or (self._is_backfill and self._told.issuperset(causes)):
             logger.info("Alerted of this before; nobody is told again")

@@ -84,7 +84,7 @@ async def _conclude(services: Services, window: Window, claim: Claim, outcomes: 
     words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
     logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
     if notices := [
-        Failure(what="nothing yet, but a setting is out of date", problem=one.notice) for one in outcomes if one.notice
+        Failure(what="nothing yet, but a setting must be updated", problem=one.notice) for one in outcomes if one.notice
     ]:
         await services.alerts.send(None, notices)
     if not failed:

@@ -85,7 +85,7 @@ def excerpt(body: bytes) -> str:
 def _kind_of_text(body: bytes) -> str:
     if not body.strip():
         return "nothing"
-    kind = "a web page" if body.lstrip().startswith(b"<") else "a text that is no whole JSON"
+    kind = "a web page" if body.lstrip().startswith(b"<") else "text that is not complete JSON"
     return f"{kind}, {excerpt(body)}"
 
 
@@ -96,7 +96,7 @@ def _moment(value: object, table: str) -> datetime:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         shown = excerpt(str(value).encode("utf-8", "replace"))
-        raise BadAnswerError(table=table, came=f"a row whose created_at is no moment, {shown}") from None
+        raise BadAnswerError(table=table, came=f"a row whose created_at is not a time, {shown}") from None
 
 
 def _text(value: object) -> str | None:

@@ -174,7 +174,7 @@ class Storage:
             return StorageError(*refusals[status])
         return StorageError(
             "storage.failed",
-            f"Supabase Storage did not do it {said}.",
+            f"Supabase Storage refused the request {said}.",
             "Read its words, and check the project's status page.",
             transient=is_transient_status(status),
             retry_after=retry_after(response.headers),

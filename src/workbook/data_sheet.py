@@ -59,7 +59,7 @@ def begin(sheet: Sheet, columns: Sequence[Column], window: Window, rows: Sequenc
 
 
 def end(sheet: Sheet, columns: Sequence[Column], window: Window, number: int, rows: int) -> None:
-    """Make a table of the header and the `rows` below it, and have stand out what the columns say."""
+    """Make a table of the header and the `rows` below it, and highlight what the columns ask for."""
     last = 1 + max(rows, 1)  # Excel wants a table to have a row
     reach = f"A1:{get_column_letter(len(columns))}{last}"
     names = [TableColumn(id=place, name=column.header) for place, column in enumerate(columns, 1)]

@@ -47,7 +47,7 @@ def test_each_window_is_a_report_and_one_that_fails_does_not_stop_the_rest(sandb
     assert [line.split()[0] for line in table[:4]] == ["OK", "FAIL", "OK", "OK"]
     assert "3 of 4: " in result.log
     assert "failed: reading the rows. Supabase does not accept SUPABASE_KEY" in table[1]
-    assert ": 3 of 4 windows made" in table[-1]
+    assert ": 3 of 4 windows reported" in table[-1]
 
 
 def test_run_again_a_backfill_sends_only_what_is_owed(sandbox: Sandbox, run: RunTool) -> None:

@@ -59,7 +59,7 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "ftp://abcdefgh.supabase.co", "is not a whole https:// address"),
         ("SUPABASE_URL", "https://abcdefgh.supabase.co:port", "is not a whole https:// address"),
         ("SUPABASE_URL", "https://me:word@abcdefgh.supabase.co", "carries more than an address"),
-        ("SUPABASE_KEY", "sb_secret_01 23", "holds blanks or odd signs"),
+        ("SUPABASE_KEY", "sb_secret_01 23", "contains blanks or unusual characters"),
         ("SUPABASE_TABLE", "public.analyses", "is not a table's name"),
         ("REPORT_CHANNELS", "email,fax", "is none of them"),
         ("REPORT_CHANNELS", ",", "should have at least 1 item"),
@@ -80,8 +80,8 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("REPORT_TIMEZONE", "../etc/passwd", "is not a known time zone"),
         ("REPORT_DIR", "/no/such/folder", "does not point to a directory"),
         ("REPORT_SETTLE", "-1", "should be greater than or equal to 0"),
-        ("SMTP_PASSWORD", "pässword", "is shorter than 4 signs or holds some beyond ASCII"),
-        ("SMTP_PASSWORD", "abc", "is shorter than 4 signs or holds some beyond ASCII"),
+        ("SMTP_PASSWORD", "pässword", "is shorter than 4 characters or contains some beyond ASCII"),
+        ("SMTP_PASSWORD", "abc", "is shorter than 4 characters or contains some beyond ASCII"),
         ("SMTP_HOST", "smtp..example.com", "is not a plain host name"),
         ("REPORT_START", "yesterday", "is not a date and time"),
         ("TELEGRAM_ALERT_CHAT_ID", "operators", "is not a chat id"),
@@ -252,7 +252,7 @@ def test_an_authority_that_is_not_there_is_named(environment: pytest.MonkeyPatch
     """Python would pass it over and trust whom it always trusts."""
     environment.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
 
-    assert problems() == ["SSL_CERT_FILE names no file that is there; wanted: the certificate of an authority"]
+    assert problems() == ["SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate"]
 
 
 @pytest.mark.parametrize(("level", "form"), [("info", "JSON"), ("Warning", "Text")])
@@ -275,8 +275,8 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
     environment.setenv("SMTP_RELAY_FOR_ANOTHER", "x")
 
     assert load_settings(tmp_path / ".env").hints == [
-        "REPORT_TIMEZOME is none of the settings. Did you mean REPORT_TIMEZONE?",
-        "SMTP_PROT is none of the settings. Did you mean SMTP_PORT?",
+        "REPORT_TIMEZOME is not a setting. Did you mean REPORT_TIMEZONE?",
+        "SMTP_PROT is not a setting. Did you mean SMTP_PORT?",
     ]
 
 

@@ -143,7 +143,7 @@ def test_every_figure_of_a_hundred_thousand_rows_is_that_of_a_full_recomputation
     }
 
 
-def test_only_oddities_that_occur_are_told() -> None:
+def test_only_anomalies_that_occur_are_told() -> None:
     """An ordinary hour has none, failed analyses or not; nothing missing is no zero."""
     ordinary, odd = Summary(), Summary()
     ordinary.add([make_analysis(), make_analysis(status="failed", records_failed=200), make_analysis(duration=0)])

@@ -189,7 +189,7 @@ def test_the_caption_has_a_line_for_what_is_wrong() -> None:
     assert "To look at" not in write(make_summary("completed")).caption
 
 
-def test_oddities_and_late_rows_are_told_in_every_form() -> None:
+def test_anomalies_and_late_rows_are_told_in_every_form() -> None:
     """What the subject's mark means."""
     odd = folded([make_analysis(records_processed=1, records_failed=2)])
     (anomaly,) = odd.anomalies()
@@ -284,7 +284,7 @@ def test_a_link_that_telegram_would_drop_is_text_in_the_chat_alone(host: str, is
 def test_a_workbook_left_out_is_told_with_the_reason() -> None:
     """Never dropped in silence."""
     for text in write(make_summary("completed"), attachment=LEFT_OUT).shown:
-        assert f"The workbook could not be sent along. {REASON}" in text
+        assert f"The workbook could not be attached. {REASON}" in text
         assert "attached workbook" not in text
 
 

@@ -35,7 +35,7 @@ from ..supabase.test_storage import make_storage
 RunTool = Callable[..., Run]
 BUCKET = {"REPORT_BUCKET": "reports"}
 EVERYONE = [*RECIPIENTS, *CHATS]
-WITHOUT = "The workbook could not be sent along. It is too large for"
+WITHOUT = "The workbook could not be attached. It is too large for"
 
 
 def heavy(sandbox: Sandbox, *, start: datetime | None = None) -> None:

@@ -124,7 +124,7 @@ def test_either_form_of_a_signed_link_becomes_a_whole_address(sandbox: Sandbox, 
     [
         ("/bucket/", storage_says(404, "Bucket not found"), "sees no bucket reports in Supabase Storage (HTTP 404"),
         ("/bucket/", storage_says(401, "jwt expired"), "SUPABASE_KEY may not store in the bucket reports (HTTP 401"),
-        ("/bucket/", Answer(status=302), "did not do it (HTTP 302"),
+        ("/bucket/", Answer(status=302), "refused the request (HTTP 302"),
         ("/object/reports", storage_says(403, "row-level security"), "storage.objects (select, insert, update)"),
         ("/object/reports", storage_says(400, "Invalid JWT"), "may not store in the bucket reports (HTTP 400"),
         (
@@ -137,7 +137,7 @@ def test_either_form_of_a_signed_link_becomes_a_whole_address(sandbox: Sandbox, 
             storage_says(415, "mime type"),
             "(HTTP 415, “mime type”). Allow the type app",
         ),
-        ("/object/reports", storage_says(409, "odd"), "did not do it (HTTP 409, “odd”). Read its words"),
+        ("/object/reports", storage_says(409, "odd"), "refused the request (HTTP 409, “odd”). Read its words"),
         ("/object/sign", storage_says(404, "Object not found"), "(HTTP 404, “Object not found”)"),
     ],
 )

@@ -124,7 +124,7 @@ def test_each_of_the_worst_leads_to_its_row_in_whatever_sheet_it_is(tmp_path: Pa
         assert (row[3], link.id) == ("13:05:00 UTC", None)
 
 
-def test_oddities_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_path: Path) -> None:
+def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_path: Path) -> None:
     """Counted, in words; a manager sees them before the chart."""
     odd = [make_analysis(records_failed=300), make_analysis(duration=None), make_analysis(duration=-1)]
     lines = lines_of(build(tmp_path, *odd, remarks=[REMARK]))
