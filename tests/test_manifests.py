@@ -354,7 +354,7 @@ def test_sigterm_in_the_first_moment_ends_a_container_too() -> None:
             time.sleep(0.002)
         process.terminate()
 
-        assert process.wait(30) == 143
+        assert process.wait(60) == 143
 
 
 def _catches_sigterm(pid: int) -> bool:

@@ -74,7 +74,7 @@ class Server:
         writer.write(b"250 2.0.0 queued\r\n")
 
 
-def send(server: Server, report: Report, timeout: float = 5) -> Outcome:
+def send(server: Server, report: Report, timeout: float = 60) -> Outcome:
     """Send a report to one address through `server`."""
     ours, theirs = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CERTIFICATES.configure_trust(ours)
