@@ -2,6 +2,7 @@
 
 import ast
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -40,4 +41,4 @@ def test_without_the_packages_one_sentence_has_the_command_that_installs_them(tm
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "The package src" not in done.stderr
-    assert f"pip install --require-hashes -r {ROOT / 'requirements.reports.txt'}" in done.stderr
+    assert f"pip install --require-hashes -r {shlex.quote(str(ROOT / 'requirements.reports.txt'))}" in done.stderr

@@ -163,7 +163,7 @@ def test_a_server_that_does_not_answer_is_given_up(sandbox: Sandbox) -> None:
     """A hanging server is an error within the limit of a sending; nobody can know whether it took the message."""
     sandbox.mailbox.data_faults = ["taken, silent"]
 
-    outcomes = send(sandbox, limit=1)
+    outcomes = send(sandbox, limit=4)
 
     assert "did not say whether it took the message: it did not answer in time" in str(outcomes[0].problem)
     assert [(outcome.state, outcome.retry, outcome.ambiguous) for outcome in outcomes] == [("failed", True, True)] * 2

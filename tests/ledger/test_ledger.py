@@ -606,7 +606,7 @@ def test_a_missed_window_that_fails_again_for_the_same_cause_does_not_fail_the_p
 ) -> None:
     """It is logged; nobody is told twice, and the present window's exit code is its own."""
     run(JOB_NAME=job(2), **CATCH_UP)
-    sandbox.supabase.always = Fault(answer=Answer(status=401), match=f"gte.{this_hour(2):%Y-%m-%dT%H}")
+    sandbox.supabase.always = Fault(answer=Answer(status=401), match=f"created_at=gte.{this_hour(2):%Y-%m-%dT%H}")
     assert run(JOB_NAME=job(1), **CATCH_UP).code == 1
     assert len(sandbox.alerts) == 1
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from ..builders import OPTION, data_rows, ids, make_rows
+from ..builders import OPTION, QUICK, data_rows, ids, make_rows
 from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, job, this_hour
 from ..processes import LONGEST, Process, started, wait_until
@@ -170,7 +171,7 @@ def test_a_run_that_its_time_limit_stops_tells_how_far_it_came(
     stopped = threading.Event()
     sandbox.supabase.faults += [Fault()] * (page - 1) + [Fault(until=stopped)]
 
-    result = run(*OPTION, limit=1)
+    result = run(*OPTION, timeouts=replace(QUICK, run=5))
     stopped.set()
 
     sentence = f"The run was stopped at its limit of 800 s, {how_far}. What usually helps: create the index of "
@@ -191,7 +192,7 @@ def test_what_was_read_before_it_was_read_once_more_doesnt_count(sandbox: Sandbo
         Fault(until=stopped),
     ]
 
-    result = run(*OPTION, limit=1)
+    result = run(*OPTION, timeouts=replace(QUICK, run=5))
     stopped.set()
 
     assert "with 1 of 4 pages of rows read" in result.log
