@@ -38,7 +38,7 @@ from src.ledger.directory import held_by_another
 from src.ledger.record import read_record
 from src.runtime.connection import tls_context
 from src.supabase.replies import refusal
-from src.supabase.storage import unreadable
+from src.supabase.storage import bad_answer
 from src.workbook.writer import WorkbookWriter
 
 from .builders import START, make_window
@@ -123,7 +123,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     BadAnswerError: [lambda: BadAnswerError(table="analyses", came="nothing")],
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
-    StorageError: [lambda: unreadable("a signed link")],
+    StorageError: [lambda: bad_answer("a signed link")],
     LedgerError: [
         lambda: raised_by(lambda: read_record({}, START, "rm it")),
         lambda: held_by_another(make_window(), "another run"),

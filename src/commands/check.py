@@ -20,7 +20,6 @@ from ..domain.analysis import COLUMNS
 from ..domain.request import Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceRefusedError, WorkbookError, broken_down
-from ..pipeline.alerts import Alerts
 from ..pipeline.report_window import describe_failure
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.retry import RetryPolicy
@@ -63,7 +62,7 @@ async def check(run: Run) -> Result:
         failure = describe_failure(error)
         return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
     channels = run.channels()
-    alerts = Alerts(channels, run.options, run.loaded, run.redaction, run.clock, run.timeouts)
+    alerts = run.alerts(channels)
     window = last_full(settings.report.report_template, settings.report.report_timezone, run.clock())
     found = []
     async with open_services(run, settings, channels, alerts) as services:

@@ -31,7 +31,7 @@ _BY_HAND = Problem(key="interrupted", reason="The run was stopped from the keybo
 async def report(run: Run) -> Result:
     """Report what was asked for; log, alert and tell the monitor whatever fails."""
     channels = run.channels()
-    alerts = Alerts(channels, run.options, run.loaded, run.redaction, run.clock, run.timeouts)
+    alerts = run.alerts(channels)
     url = None if run.options.is_trial else run.loaded.watch.heartbeat_url
     heartbeat = Heartbeat(url, run.tls, run.redaction, run.timeouts.heartbeat)
     stop = _Stop(alerts)

@@ -88,10 +88,12 @@ def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime, *,
     For `daily` a bare date is that day of `zone`. `option` is what stands before `text` where it was asked for.
     Raise OptionError if no window starts there, or if it is not over at `now`; the error names the likely one.
     """
+    is_variable = option.endswith("=")
     if template == "hourly" and _is_bare_date(text):
         raise OptionError(
             f"{option}{text} is a whole day.",
-            f"Ask for its hours with --start {text}T00 --count 24, or for one of them, like {option}{text}T13.",
+            f"Ask for its hours with {option}{text}T00 {'REPORT_COUNT=24' if is_variable else '--count 24'}, "
+            f"or for one of them, like {option}{text}T13.",
         )
     moment = _moment(text, template, zone, option)
     window = _around(moment, template, zone)
@@ -103,7 +105,8 @@ def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime, *,
     if window.end > now:
         raise OptionError(
             f"{option}{text} names a window that is not over before {window.end:%Y-%m-%dT%H:%M} UTC.",
-            f"Did you mean the last full one, {option}{as_option(last_full(template, zone, now))}, or --until-now?",
+            f"Did you mean the last full one, {option}{as_option(last_full(template, zone, now))}"
+            f"{'' if is_variable else ', or --until-now'}?",
         )
     return window
 

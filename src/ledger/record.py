@@ -18,6 +18,7 @@ _SENT_BY: dict[Trigger, tuple[EntryState, ...]] = {
     "catch_up": ("owed", "sending"),
 }
 """The states of an entry from which each trigger sends."""
+_DONE = ("delivered", "skipped")
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -69,20 +70,18 @@ class Record(msgspec.Struct, kw_only=True):
         A recipient without an entry is sent it by every trigger, unless catching up finds that a scheduled run has
         opened the window: that run was before the recipient was added.
         """
-        states: dict[Address, EntryState] = {entry.address: entry.state for entry in self.entries}
+        states = self._states()
         without: EntryState = "delivered" if trigger == "catch_up" and self.scheduled else "owed"
         return [address for address in present if states.get(same(address), without) in _SENT_BY[trigger]]
 
     def lacking(self, present: Sequence[Address]) -> list[Address]:
         """Return those of `present` who have an entry, and not the report."""
-        states: dict[Address, EntryState] = {entry.address: entry.state for entry in self.entries}
-        done = ("delivered", "skipped")
-        return [address for address in present if states.get(same(address), "delivered") not in done]
+        states = self._states()
+        return [address for address in present if states.get(same(address), "delivered") not in _DONE]
 
     def is_done(self, present: Sequence[Address]) -> bool:
-        """Tell whether every recipient has it, or it was skipped, that is one of `present`."""
-        done = ("delivered", "skipped")
-        return bool(self.entries) and all(entry.state in done for entry in self._those_of(present))
+        """Tell whether those of `present` who have an entry have the report, or it was skipped for them."""
+        return bool(self.entries) and not self.lacking(present)
 
     def is_settled(self, present: Sequence[Address]) -> bool:
         """Tell whether no recipient of `present` is sent it any more unless somebody names the window."""
@@ -98,9 +97,8 @@ class Record(msgspec.Struct, kw_only=True):
         """Whether the window was skipped for whoever was owed it, because it had no rows."""
         return any(entry.state == "skipped" for entry in self.entries)
 
-    def _those_of(self, present: Sequence[Address]) -> list[Entry]:
-        known = set(map(same, present))
-        return [entry for entry in self.entries if entry.address in known]
+    def _states(self) -> dict[Address, EntryState]:
+        return {entry.address: entry.state for entry in self.entries}
 
     def content(self) -> dict[str, Any]:
         """Return the record as JSON has it."""

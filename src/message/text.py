@@ -12,7 +12,7 @@ def render(content: Content, attachment: Attachment) -> str:
     statuses = [f"  {bar.name}: {bar.count:,}" for bar in content.bars]
     worst = [f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}" for case in content.worst]
     paragraphs = (
-        [f"{content.title} for {phrases.SENDER}{content.marks}", content.label],
+        [f"{phrases.page_title(content.title)}{content.marks}", content.label],
         [content.headline, content.comparison],
         [whereabouts, attachment.link] if not attachment.is_attached else [],
         [*content.remarks],

@@ -81,6 +81,11 @@ def title(window: Window) -> str:
     return f"{window.template.title()} Report"
 
 
+def page_title(name: str) -> str:
+    """Head the plain text of a mail with the report's name: `Hourly Report for Digital Twin`."""
+    return f"{name} for {SENDER}"
+
+
 def headline(window: Window, summary: Summary) -> str:
     """Say it all in one line: `2,431 analyses, 97.8 % of records succeeded, 12 failed` (12 analyses, that is)."""
     if not summary.rows:

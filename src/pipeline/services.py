@@ -55,6 +55,10 @@ class Run(Struct, frozen=True, kw_only=True):
             found.append(TelegramChannel(self.loaded.telegram, self.tls, self.timeouts))
         return found
 
+    def alerts(self, channels: Sequence[Channel]) -> Alerts:
+        """Make what alerts through `channels`."""
+        return Alerts(channels, self.options, self.loaded, self.redaction, self.clock, self.timeouts)
+
     def policy(self, settings: Settings) -> RetryPolicy:
         """Return the policy of a window whose time begins now."""
         limit = self.timeouts.run or settings.report.report_time_limit

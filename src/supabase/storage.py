@@ -100,7 +100,7 @@ class Storage:
     async def _check_private(self, client: httpx.AsyncClient) -> None:
         found = await self._ask(client, "GET", f"/bucket/{self._bucket}")
         if not isinstance(found.get("public"), bool):
-            raise unreadable("whether the bucket is private")
+            raise bad_answer("whether the bucket is private")
         if found["public"]:
             raise StorageError(
                 "storage.public_bucket",
@@ -112,14 +112,14 @@ class Storage:
         headers = {"content-type": MEDIA_TYPE, "content-length": str(size), "x-upsert": "true"}
         answer = await self._ask(client, "POST", f"/object/{path}", headers=headers, content=_chunks(workbook))
         if "Key" not in answer:
-            raise unreadable("that the workbook is stored")
+            raise bad_answer("that the workbook is stored")
 
     async def _sign(self, client: httpx.AsyncClient, path: str) -> str:
         body = {"expiresIn": int(self._lifetime.total_seconds())}
         answer = await self._ask(client, "POST", f"/object/sign/{path}", json=body)
         signed = _LINK.fullmatch(str(answer.get("signedURL") or answer.get("signedUrl")))
         if signed is None:
-            raise unreadable("a signed link")
+            raise bad_answer("a signed link")
         self._hide([signed[2]])
         return f"{self._address}{signed[1]}"
 
@@ -181,7 +181,7 @@ class Storage:
         )
 
 
-def unreadable(wanted: str) -> StorageError:
+def bad_answer(wanted: str) -> StorageError:
     """Say that an answer lacks what was asked for."""
     return StorageError(
         "storage.bad_answer",

@@ -117,6 +117,16 @@ def test_a_start_that_cannot_be_meant_says_which_was_probably_meant(template: Te
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("text", ["2026-11-22T13:30", "2026-11-23T14", "2026-11-23", "yesterday"])
+def test_a_wrong_variable_is_answered_with_variables(text: str) -> None:
+    """Whoever sets REPORT_START for a Job has no command line."""
+    with pytest.raises(OptionError) as caught:
+        starting_at(text, "hourly", BERLIN, at("2026-11-23T14:30"), option="REPORT_START=")
+
+    assert f"REPORT_START={text}" in str(caught.value)
+    assert "--" not in str(caught.value)
+
+
 def test_until_now_covers_the_last_sixty_minutes_or_24_hours_this_second_included() -> None:
     """A row that was inserted a moment ago is in it."""
     now = at("2026-11-23T14:37:12.5")

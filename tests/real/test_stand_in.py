@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,20 +15,6 @@ WINDOW = f"created_at=gte.{START:%Y-%m-%dT%H:%M:%SZ}&created_at=lt.{START:%Y-%m-
 RECORD = f"report_deliveries?template=eq.hourly&window_start=eq.{START:%Y-%m-%dT%H:%M:%SZ}"
 MOMENT = rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+\+00"
 CLAIM = {"holder": "pod-2", "lease_seconds": 600}
-
-
-@pytest.fixture(scope="session")
-def _stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    sandbox = Sandbox(tmp_path_factory.mktemp("stand-in"))
-    with sandbox.serving():
-        yield sandbox
-
-
-@pytest.fixture
-def stand_in(_stand_in: Sandbox) -> Supabase:
-    """The stand-in, empty."""
-    _stand_in.reset()
-    return _stand_in.supabase
 
 
 def answered(project: Supabase, method: str, path: str, body: object) -> list[Any]:
@@ -66,7 +51,7 @@ def answered(project: Supabase, method: str, path: str, body: object) -> list[An
     ],
 )
 def test_the_stand_in_answers_as_postgrest_does(
-    real: RealSandbox, stand_in: Supabase, method: str, path: str, body: object
+    real: RealSandbox, sandbox: Sandbox, method: str, path: str, body: object
 ) -> None:
     """Status, count and rows, or the error."""
-    assert answered(stand_in, method, path, body) == answered(real.supabase, method, path, body)
+    assert answered(sandbox.supabase, method, path, body) == answered(real.supabase, method, path, body)
