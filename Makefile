@@ -19,7 +19,7 @@ demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mail
 	@$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py $(ARGS)
 
 test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
-	$(BIN)/python -m pytest --cov --cov-fail-under=95 --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=95 --cov-report=term
 
 real: $(READY) $(SANDBOX) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
 	$(BIN)/python -m pytest tests/real
