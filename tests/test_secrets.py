@@ -1,14 +1,17 @@
 """No secret reaches a log, an alert, a traceback or a process list."""
 
+import base64
+import html
 import json
 import logging
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 
+from src.config.settings import MailSettings, TelegramSettings
 from src.runtime.logs import set_up_logs
 from src.runtime.redaction import HIDDEN, Redaction
 
@@ -79,6 +82,28 @@ def test_a_warning_goes_through_the_same_filter(capsys: pytest.CaptureFixture[st
     shown = log_of(capsys, lambda: logging.getLogger("py.warnings").warning("%s", SECRETS["token"]))
 
     assert SECRETS["token"] not in shown
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+def test_a_secret_in_base64_or_escaped_is_hidden_too(secret: str) -> None:
+    """A server may repeat a login as it came, and a gateway's page a form's field."""
+    whole = secret.encode()
+    forms = (base64.b64encode(whole), base64.urlsafe_b64encode(whole))
+    written = [*(form.decode().rstrip("=") for form in forms), html.escape(secret), quote_plus(secret)]
+    redaction = Redaction([secret])
+
+    assert [redaction(f"said: {form}.") for form in written] == [f"said: {HIDDEN}."] * len(written)
+
+
+def test_a_login_and_half_a_token_are_hidden(sandbox: Sandbox) -> None:
+    """AUTH PLAIN puts name and password into one; without the bot's public number a token is still one."""
+    environment = {name.lower(): value for name, value in sandbox.environment.items()}
+    mail, chats = MailSettings.model_validate(environment), TelegramSettings.model_validate(environment)
+    login = base64.b64encode(f"\0{smtp.USER}\0{smtp.PASSWORD}".encode()).decode()
+    token = environment["telegram_bot_token"].partition(":")[2]
+    redaction = Redaction([*mail.secrets(), *chats.secrets()])
+
+    assert redaction(f"AUTH PLAIN {login}, bot {token}").replace("=", "") == f"AUTH PLAIN {HIDDEN}, bot {HIDDEN}"
 
 
 @pytest.mark.parametrize("name", ["key", "jwt", "token"])

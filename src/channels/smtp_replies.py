@@ -11,6 +11,7 @@ from aiosmtplib import (
     SMTPRecipientRefused,
     SMTPResponseException,
     SMTPSenderRefused,
+    SMTPStatus,
 )
 
 from ..config.settings import MailSettings
@@ -95,7 +96,7 @@ def _fault(reply: SMTPRecipientRefused, *, some_accepted: bool) -> Fault:
 
 def _refusal(error: SMTPResponseException, server: str) -> DeliveryError:
     """Describe a reply that concerns the whole sending."""
-    said = f"({error.code} {line(error.message)})"
+    said = f"({_quoted(error)})"
     if is_too_large(error):
         return TooLargeError(f"The message is too large for the {server} {said}.")
     provider = "Read the server's words, and check the provider's limits."
@@ -180,6 +181,15 @@ def _enhanced(error: SMTPResponseException) -> str:
     """Return a reply's enhanced code (RFC 3463), nothing where there is none; some servers put it at the end."""
     found = (match[0] for match in _ENHANCED.finditer(error.message))
     return next((code for code in found if code[0] == str(error.code)[0]), "")
+
+
+def _quoted(error: SMTPResponseException) -> str:
+    """Quote a reply; of one to a login its codes only, because a server may repeat the password in its words."""
+    if error.code == SMTPStatus.invalid_response:  # it may be a reply to anything
+        return "its reply is not one of SMTP"
+    if isinstance(error, SMTPAuthenticationError):
+        return f"{error.code} {_enhanced(error)}".rstrip()
+    return f"{error.code} {line(error.message)}"
 
 
 def line(reply: str) -> str:

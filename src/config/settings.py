@@ -82,6 +82,11 @@ class MailSettings(Group):
     smtp_from: validators.Address = Field(description="one plain address, like reports@example.com")
     smtp_to: validators.Addresses = Field(description="addresses with commas between, like a@example.com,b@example.com")
 
+    def secrets(self) -> list[str]:
+        """List the password, and what AUTH PLAIN makes of name and password (RFC 4616)."""
+        password = self.smtp_password.get_secret_value()
+        return [password, f"\0{self.smtp_user}\0{password}"]
+
     @property
     def other_security(self) -> SmtpSecurity | None:
         """What SMTP_PORT is fixed to, where SMTP_SECURITY is something else."""
@@ -96,6 +101,11 @@ class TelegramSettings(Group):
     telegram_chat_id: validators.Chats = Field(description="chats with commas between, like -1001234567890,42,@channel")
     telegram_alert_chat_id: validators.Chat | None = Field(None, description="one chat, like -1001234567890")
     telegram_api_url: validators.Url = Field("https://api.telegram.org", description="a Bot API server's address")
+
+    def secrets(self) -> list[str]:
+        """List the token, and its part behind the colon: before it is the bot's public number."""
+        token = self.telegram_bot_token.get_secret_value()
+        return [token, token.partition(":")[2]]
 
     @property
     def alert_chat(self) -> str:

@@ -1,9 +1,11 @@
 """Secrets are kept out of whatever is written or sent."""
 
+import base64
+import html
 import json
 import re
-from collections.abc import Iterable
-from urllib.parse import quote
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "[hidden]"
 MACHINE_MADE = 24
@@ -20,7 +22,7 @@ class Redaction:
     def hide(self, secrets: Iterable[str]) -> None:
         """Add `secrets` to what is replaced."""
         for secret in secrets:
-            for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+            for form in _forms(secret):
                 self._known[form] = form[: len(form) // 3] if len(secret) >= MACHINE_MADE else form
         # Longer ones first: one secret may be the beginning of another.
         self._known = {form: self._known[form] for form in sorted(self._known, key=len, reverse=True)}
@@ -30,6 +32,14 @@ class Redaction:
         for secret, known in self._known.items():
             text = _without(secret, known, text)
         return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield how a secret may be written: as it is, escaped for a URL, JSON, Python or HTML, and in base64."""
+    yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1])
+    yield html.escape(secret)
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(secret.encode("utf-8", "surrogateescape")).decode().rstrip("=")
 
 
 def _without(secret: str, known: str, text: str) -> str:

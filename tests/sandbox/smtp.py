@@ -82,6 +82,7 @@ class Mailbox:
         self.refused: dict[str, str] = {}
         self.refused_once: dict[str, str] = {}
         self.helo_reply: str | None = None
+        self.login_reply: str | None = None
         self.sender_reply: str | None = None
         self.data_reply: str | None = None
         self.offers_login = True
@@ -120,7 +121,9 @@ class Mailbox:
         assert isinstance(data, LoginPassword)
         self.logins.append(data.login.decode())
         right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
-        return AuthResult(success=right, handled=False)  # handled=True would leave a refused login without an answer
+        return AuthResult(
+            success=right, handled=False, message=None if right else self.login_reply
+        )  # handled=True would leave a refused login without an answer
 
     async def handle_EHLO(
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
