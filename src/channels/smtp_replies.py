@@ -96,6 +96,9 @@ def _fault(reply: SMTPRecipientRefused, *, some_accepted: bool) -> Fault:
 
 def _refusal(error: SMTPResponseException, server: str) -> DeliveryError:
     """Describe a reply that concerns the whole sending."""
+    if error.code == SMTPStatus.invalid_response:  # not quoted: it may be the answer to a login
+        reason = f"The {server} sent a reply that is not valid SMTP."
+        return DeliveryError("smtp.not_smtp", reason, "Check SMTP_HOST, SMTP_PORT and any proxy on the way.")
     said = f"({_quoted(error)})"
     if is_too_large(error):
         return TooLargeError(f"The message is too large for the {server} {said}.")
@@ -184,9 +187,7 @@ def _enhanced(error: SMTPResponseException) -> str:
 
 
 def _quoted(error: SMTPResponseException) -> str:
-    """Quote a reply; of one to a login its codes only, because a server may repeat the password in its words."""
-    if error.code == SMTPStatus.invalid_response:  # it may be a reply to anything
-        return "its reply is not one of SMTP"
+    """Quote a reply; of one to a login only the codes, because its words may repeat the password."""
     if isinstance(error, SMTPAuthenticationError):
         return f"{error.code} {_enhanced(error)}".rstrip()
     return f"{error.code} {line(error.message)}"

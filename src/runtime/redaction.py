@@ -39,7 +39,7 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1])
     yield html.escape(secret)
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(secret.encode("utf-8", "surrogateescape")).decode().rstrip("=")
+        yield encode(secret.encode()).decode().rstrip("=")
 
 
 def _without(secret: str, known: str, text: str) -> str:

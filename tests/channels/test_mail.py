@@ -164,6 +164,16 @@ def test_a_refused_login_is_said_with_its_codes_only(sandbox: Sandbox) -> None:
     assert said not in why
 
 
+def test_a_reply_that_is_not_smtp_is_not_quoted(sandbox: Sandbox) -> None:
+    """It may be the answer to a login, too."""
+    sandbox.mailbox.login_reply = "You said AUTH PLAIN wrong-Pa55"
+
+    why = failure(sandbox, smtp_password="wrong-Pa55")
+
+    assert "sent a reply that is not valid SMTP. Check SMTP_HOST, SMTP_PORT" in why
+    assert "wrong-Pa55" not in why
+
+
 def test_a_server_that_does_not_answer_is_given_up(sandbox: Sandbox) -> None:
     """A hanging server is an error within the limit of a sending; nobody can know whether it took the message."""
     sandbox.mailbox.data_faults = ["taken, silent"]

@@ -61,7 +61,8 @@ class Delivery:
 class Mailbox:
     """Takes mail for everyone but those in `refused`, which maps an address to the server's reply, and `refused_once`.
 
-    `helo_reply`, `sender_reply` and `data_reply` are said in place of the usual answers to EHLO, MAIL and DATA;
+    `login_reply` is said in place of the usual answer to a wrong login, `helo_reply`, `sender_reply` and `data_reply`
+    in place of those to EHLO, MAIL and DATA;
     `until` is waited for before the last; with `quit_silent` there is none to QUIT; `offers_login` tells whether there
     is AUTH.
     `largest` is the SIZE that it names and keeps to, in bytes, None to name none. A message goes to `most_recipients`
@@ -121,9 +122,8 @@ class Mailbox:
         assert isinstance(data, LoginPassword)
         self.logins.append(data.login.decode())
         right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
-        return AuthResult(
-            success=right, handled=False, message=None if right else self.login_reply
-        )  # handled=True would leave a refused login without an answer
+        # handled=True would leave a refused login without an answer.
+        return AuthResult(success=right, handled=False, message=None if right else self.login_reply)
 
     async def handle_EHLO(
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
