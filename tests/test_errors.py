@@ -92,7 +92,8 @@ def unsaved() -> None:
 
 def unsent(channel: MailChannel | TelegramChannel) -> None:
     """Send an alert where nothing listens."""
-    asyncio.run(channel.alert("text", START))
+    for error in asyncio.run(channel.alert("text", START, ["42"])).values():
+        raise error
 
 
 NOWHERE = {"smtp_host": "127.0.0.1", "smtp_port": 1, "smtp_user": "u", "smtp_password": "pass"}

@@ -43,11 +43,16 @@ class Channel(Protocol):
         Those in `repeats` may have it already, from an attempt whose end was not seen.
         """
 
-    async def alert(self, text: str, at: datetime) -> None:
-        """Send `text`, written at `at` (aware), to those who look after the tool.
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Those whom the settings name for alerts, none where they name nobody."""
 
-        Raise DeliveryError if it was not taken.
-        """
+    @property
+    def alerted_readers(self) -> tuple[str, ...]:
+        """Those recipients of reports who are alerted where no operator can be."""
+
+    async def alert(self, text: str, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
+        """Send `text`, written at `at` (aware), to `recipients`; return an error for each who did not get it."""
 
 
 def unreadable(workbook: Path, error: OSError) -> DeliveryError:

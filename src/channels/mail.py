@@ -65,12 +65,21 @@ class MailChannel:
         )
         return [self._outcome(address, sent) for address in recipients]
 
-    async def alert(self, text: str, at: datetime) -> None:
-        """Send `text` to all addresses; raise DeliveryError if the server takes it for none."""
-        mail = compose_alert(text, at, self._settings.smtp_from, self.recipients)
-        sent = await self._transmit(lambda: mail, self.recipients, self._soon())
-        if not sent.replies:
-            raise sent.failed[self.recipients[0]]
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The addresses of SMTP_ALERT_TO."""
+        return self._settings.smtp_alert_to
+
+    @property
+    def alerted_readers(self) -> tuple[str, ...]:
+        """All addresses of SMTP_TO."""
+        return self.recipients
+
+    async def alert(self, text: str, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
+        """Send `text` as one message to `recipients`; return an error for each whom the server did not take it for."""
+        mail = compose_alert(text, at, self._settings.smtp_from, recipients)
+        sent = await self._transmit(lambda: mail, recipients, self._soon())
+        return sent.failed
 
     async def check(self) -> tuple[str, dict[str, DeliveryError]]:
         """Go as far as a run would without sending: log in, name sender and recipients, and take that back.

@@ -1,7 +1,7 @@
 """A report as a mail: a small head and tail in memory, and the workbook between them straight from its file."""
 
 from binascii import b2a_base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -12,12 +12,14 @@ from msgspec import Struct
 
 from ..domain.attachment import MEDIA_TYPE
 from ..message import html, subject, text
-from ..message.alert import ALERT
 from ..message.report import Report
+from ..runtime.visible_text import shortened
 from .interface import unreadable
 
 SMTP_LINES = SMTP.clone(max_line_length=200)
 """Lines of headers may be longer than the usual 78 (RFC 5322 2.1.1 allows 998): a subject is not folded."""
+_SUBJECT = 160
+"""UTF-16 units of an alert's subject: what a list of mails shows, and some more."""
 _PLACE = b"the workbook"
 """Stands in for the file until it is sent."""
 _LINE = 57
@@ -88,16 +90,16 @@ def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> Mail:
     return Mail(head=head, workbook=report.workbook, workbook_size=attachment.size, tail=tail)
 
 
-def compose_alert(words: str, at: datetime, sender: str, recipients: tuple[str, ...]) -> Mail:
-    """Write an alert of these `words`, dated `at` (aware), as one message."""
-    message = _addressed(sender, recipients, ALERT.rstrip(":"))
+def compose_alert(words: str, at: datetime, sender: str, recipients: Sequence[str]) -> Mail:
+    """Write an alert of these `words`, dated `at` (aware), as one message; their first line is its subject."""
+    message = _addressed(sender, recipients, shortened(words.partition("\n")[0], _SUBJECT).rstrip(".:"))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender))
     message.set_content(words, cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
 
 
-def _addressed(sender: str, recipients: tuple[str, ...], line: str) -> EmailMessage:
+def _addressed(sender: str, recipients: Sequence[str], line: str) -> EmailMessage:
     message = EmailMessage()
     message["From"] = sender
     message["To"] = ", ".join(recipients)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ..config.loader import Settings
 from ..config.settings import MailSettings
 from ..domain.outcome import Outcome
+from ..errors import DeliveryError
 from ..message import caption
 from ..message.report import Report
 from ..phrases import english as phrases
@@ -28,6 +29,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     written: Callable[[Report], Iterable[bytes]]
     recipients: tuple[str, ...] = ("file",)
     one_by_one: bool = False
+    operators: tuple[str, ...] = ()
+    alerted_readers: tuple[str, ...] = ()
 
     async def send(
         self,
@@ -42,8 +45,14 @@ class Preview(Struct, frozen=True, kw_only=True):
             file.writelines(self.written(report))
         return [Outcome(channel=self.name, recipient=one, state="written", receipt=str(path)) for one in recipients]
 
-    async def alert(self, text: str, at: datetime) -> None:
+    async def alert(
+        self,
+        text: str,  # noqa: ARG002
+        at: datetime,  # noqa: ARG002
+        recipients: Sequence[str],  # noqa: ARG002
+    ) -> dict[str, DeliveryError]:
         """Send nothing."""
+        return {}
 
 
 def previews(settings: Settings) -> list[Channel]:

@@ -42,6 +42,7 @@ LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
 _WORDS = 200
 _CHATS = "TELEGRAM_CHAT_ID"
+_ALERT_CHAT = "TELEGRAM_ALERT_CHAT_ID"
 
 
 class CutShortError(NetworkError):
@@ -69,17 +70,39 @@ class TelegramChannel:
         async with self._bot() as bot:
             return [await self._send_to(chat, bot, report, limits, repeat=chat in repeats) for chat in recipients]
 
-    async def alert(self, text: str, at: datetime) -> None:  # noqa: ARG002 - Telegram dates its messages itself
-        """Send `text` to the alert chat; raise DeliveryError if it was not taken."""
-        chat = self._settings.alert_chat
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The chat of TELEGRAM_ALERT_CHAT_ID."""
+        chat = self._settings.telegram_alert_chat_id
+        return (chat,) if chat else ()
+
+    @property
+    def alerted_readers(self) -> tuple[str, ...]:
+        """The first chat of TELEGRAM_CHAT_ID."""
+        return self.recipients[:1]
+
+    async def alert(
+        self,
+        text: str,
+        at: datetime,  # noqa: ARG002 - Telegram dates its messages itself
+        recipients: Sequence[str],
+    ) -> dict[str, DeliveryError]:
+        """Send `text` to each chat of `recipients`; return an error for each that did not get it."""
+        failed: dict[str, DeliveryError] = {}
         async with self._bot() as bot:
-            with _translated(chat, "TELEGRAM_ALERT_CHAT_ID" if self._settings.telegram_alert_chat_id else _CHATS):
-                await bot.send_message(chat, text)
+            for chat in recipients:
+                variable = _ALERT_CHAT if chat in self.operators else _CHATS
+                try:
+                    with _translated(chat, variable):
+                        await _alert(chat, text, bot, variable)
+                except DeliveryError as error:
+                    failed[chat] = error
+        return failed
 
     @property
     def chats(self) -> tuple[str, ...]:
         """Every chat that is written to, that of the alerts too."""
-        return tuple(dict.fromkeys([*self.recipients, self._settings.alert_chat]))
+        return tuple(dict.fromkeys([*self.recipients, *self.operators]))
 
     async def check_bot(self) -> str:
         """Name the bot; raise DeliveryError if its token is not accepted."""
@@ -139,11 +162,21 @@ class TelegramChannel:
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
 
 
-def _moved(chat: str, new_chat: int) -> Problem:
+async def _alert(chat: str, text: str, bot: Bot, variable: str) -> None:
+    """Send `text` to `chat`, or to the supergroup that it has become."""
+    try:
+        await bot.send_message(chat, text)
+    except ChatMigrated as error:
+        await bot.send_message(error.new_chat_id, text)
+        extra = {"event": "notice", "channel": TelegramChannel.name, "recipient": chat}
+        logger.warning("%s", _moved(chat, error.new_chat_id, variable), extra=extra)
+
+
+def _moved(chat: str, new_chat: int, variable: str = _CHATS) -> Problem:
     return Problem(
         key=f"telegram.moved.{chat}",
         reason=f"Chat {chat} has become {new_chat}.",
-        remedy=f"Set {_CHATS} to the new one.",
+        remedy=f"Set {variable} to the new one.",
     )
 
 

@@ -69,7 +69,7 @@ async def check(run: Run) -> Result:
         parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
         async for finding in run_checks(parts, run.timeouts.check):
-            print(run.redaction(_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
+            print(run.redaction(finding_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
             found.append(finding)
     not_ok = {finding.part for finding in found if finding.status != "OK"}
     if wrong := [part for part, _ in parts if part in not_ok]:
@@ -78,7 +78,7 @@ async def check(run: Run) -> Result:
     return Result(code=0, words=f"all {len(found)} are OK")
 
 
-def _line(finding: Finding, width: int) -> str:
+def finding_line(finding: Finding, width: int) -> str:
     """Write a finding in one line, in colour on a terminal."""
     status = f"{finding.status:<4}"
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):

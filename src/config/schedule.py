@@ -26,6 +26,7 @@ class Options(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     output: Path | None = None
     check: bool = False
+    test_alert: bool = False
 
     @property
     def is_trial(self) -> bool:

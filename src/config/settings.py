@@ -81,6 +81,9 @@ class MailSettings(Group):
     )
     smtp_from: validators.Address = Field(description="one plain address, like reports@example.com")
     smtp_to: validators.Addresses = Field(description="addresses with commas between, like a@example.com,b@example.com")
+    smtp_alert_to: validators.AddressesOrNone = Field(
+        (), description="addresses of operators with commas between, like ops@example.com"
+    )
 
     def secrets(self) -> list[str]:
         """List the password, and what AUTH PLAIN makes of name and password (RFC 4616)."""
@@ -106,11 +109,6 @@ class TelegramSettings(Group):
         """List the token, and its part behind the colon: before it is the bot's public number."""
         token = self.telegram_bot_token.get_secret_value()
         return [token, token.partition(":")[2]]
-
-    @property
-    def alert_chat(self) -> str:
-        """The chat that alerts go to."""
-        return self.telegram_alert_chat_id or self.telegram_chat_id[0]
 
 
 class ReportSettings(Group):

@@ -69,9 +69,11 @@ def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], 
     return check
 
 
-def _each(pattern: re.Pattern[str], kind: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+def _each(
+    pattern: re.Pattern[str], kind: str, *, may_be_none: bool = False
+) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
     def check(parts: tuple[str, ...]) -> tuple[str, ...]:
-        if not parts:
+        if not parts and not may_be_none:
             raise ValueError("is empty")
         wrong = [str(place) for place, part in enumerate(parts, 1) if not pattern.fullmatch(part)]
         if wrong:
@@ -150,5 +152,11 @@ Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail ad
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_ADDRESS, "an e-mail address"))
+]
+AddressesOrNone = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(entries),
+    AfterValidator(_each(_ADDRESS, "an e-mail address", may_be_none=True)),
 ]
 Chats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_CHAT, "a chat id"))]

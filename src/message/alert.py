@@ -1,6 +1,7 @@
 """What operators are told of a failure, and of its end."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -11,9 +12,12 @@ from ..runtime.visible_text import shortened
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
+TEST = "🔔 TEST of the alerts of Reports Generator:"
 LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
+_HEADLINE = 200
+"""UTF-16 units of the first line."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -45,7 +49,7 @@ def render(
     command: str = "",
 ) -> str:
     """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command."""
-    head = [ALERT, *([f"Window: {window.template} report, {window.label()}"] if window else [])]
+    head = [_headline(window, failures), *([f"Window: {window.template} report, {window.label()}"] if window else [])]
     tail = []
     if owed:
         more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
@@ -58,10 +62,24 @@ def render(
     return first + shortened("\n".join(told), LONGEST - len(first) - len(last)) + last
 
 
+def _headline(window: Window | None, failures: Sequence[Failure]) -> str:
+    """Name window and cause in one line, which a phone's lock screen and a list of mails show."""
+    cause = " ".join(failures[0].problem.reason.split()) if failures else ""
+    return shortened(" ".join(filter(None, [ALERT, f"{window.label()}:" if window else "", cause])), _HEADLINE)
+
+
 def render_all_clear(window: Window, *, skipped: bool = False) -> str:
     """Write that a window somebody was alerted of has reached everyone, or was `skipped` as empty."""
     end = "was skipped: it has no rows" if skipped else "has now been delivered to everyone"
     return f"{ALL_CLEAR} the {window.template} report of {window.label()} {end}."
+
+
+def render_test(at: datetime) -> str:
+    """Write a test that was asked for `at` (aware)."""
+    return (
+        f"{TEST} nothing is wrong.\n\nSomebody ran --test-alert at {at:%Y-%m-%d %H:%M:%S} UTC. "
+        "If a report fails, the alert comes the same way."
+    )
 
 
 def recovery(settings: ReportSettings, *, owed: bool, settled: bool) -> str:

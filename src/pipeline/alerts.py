@@ -13,10 +13,11 @@ from ..config.schedule import Options
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
 from ..domain.window import Window
-from ..errors import DeliveryError, LedgerError
+from ..errors import LedgerError
 from ..ledger.claim import Claim
 from ..message.alert import Failure, recovery, render, render_all_clear
 from ..runtime.redaction import Redaction
+from .alert_routes import Route, operator_routes, reader_routes, send_alert
 
 logger = logging.getLogger(__name__)
 AlertResult = Literal["now", "before", "nobody"]
@@ -69,7 +70,7 @@ class Alerts:
             logger.info("Alerted of this before; nobody is told again")
             return "before"
         text = self._text(window, failures, claim, outcomes)
-        if not await self._send(text, _healthiest_first(self._channels, outcomes)):
+        if not await self._send(text, outcomes):
             return "nobody"
         self._told.update(causes)
         if claim:
@@ -81,7 +82,7 @@ class Alerts:
         if not claim.wants_all_clear:
             return
         text = render_all_clear(window, skipped=claim.record.is_skipped)
-        if await self._send(text, _healthiest_first(self._channels)):
+        if await self._send(text):
             await self._noted(claim.note_all_clear())
 
     def _text(
@@ -110,35 +111,34 @@ class Alerts:
             return [f"{channel} to {recipient}" for channel, recipient in lacking_now]
         return [*self._everyone]
 
-    async def _send(self, text: str, channels: Sequence[Channel]) -> bool:
-        """Send `text` through the first channel that takes it; tell whether one did, and never raise."""
+    async def _send(self, text: str, outcomes: Sequence[Outcome] = ()) -> bool:
+        """Send `text` to all operators, or to the first readers who can be told; tell whether anybody was."""
         text = self._redaction(text)
-        for channel in channels:
-            if await self._is_taken(text, channel):
+        operators = operator_routes(self._channels)
+        if any(await asyncio.gather(*(self._is_taken(text, route) for route in operators))):
+            return True
+        for route in reader_routes(self._channels, outcomes):
+            if await self._is_taken(text, route):
                 return True
         extra = {"event": "nobody_alerted"}
-        if channels:
+        if self._channels:
             logger.error("Nobody could be alerted; this log is the only word of it:\n%s", text, extra=extra)
         else:  # what it is about was logged before
             logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
         return False
 
-    async def _is_taken(self, text: str, channel: Channel) -> bool:
-        extra = {"event": "alert_failed", "channel": channel.name}
-        try:
-            async with asyncio.timeout(self._timeouts.alert):
-                await channel.alert(text, self._clock())
-        except DeliveryError as error:
-            logger.error("The alert could not be sent by %s: %s", channel.name, error, extra=extra)
-        except TimeoutError:
-            limit = self._timeouts.alert
-            logger.error("The alert could not be sent by %s within %.0f s", channel.name, limit, extra=extra)
-        except Exception:  # what the alert is about matters more
-            logger.exception("The alert could not be sent by %s", channel.name, extra=extra)
-        else:
-            logger.info("Alert sent by %s", channel.name, extra={"event": "alerted", "channel": channel.name})
-            return True
-        return False
+    async def _is_taken(self, text: str, route: Route) -> bool:
+        """Send `text` by `route`; tell whether anybody got it."""
+        failed = await send_alert(text, self._clock(), route, self._timeouts)
+        channel = route.channel.name
+        for recipient, error in failed.items():
+            extra = {"event": "alert_failed", "channel": channel, "recipient": recipient}
+            logger.error("The alert could not be sent by %s to %s: %s", channel, recipient, error, extra=extra)
+        told = [one for one in route.recipients if one not in failed]
+        if told:
+            extra = {"event": "alerted", "channel": channel}
+            logger.info("Alert sent by %s to %s", channel, ", ".join(told), extra=extra)
+        return bool(told)
 
     async def _noted(self, saving: Awaitable[None]) -> None:
         extra = {"event": "ledger_failed"}
@@ -149,9 +149,3 @@ class Alerts:
             logger.warning("The alert could not be noted: %s", error, extra=extra)
         except TimeoutError:
             logger.warning("The alert could not be noted: the ledger did not answer in time", extra=extra)
-
-
-def _healthiest_first(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Channel]:
-    """Order channels for an alert: those without a failed outcome first, then Telegram before email."""
-    failed = {outcome.channel for outcome in outcomes if not outcome.delivered}
-    return sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))

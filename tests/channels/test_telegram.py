@@ -55,7 +55,7 @@ def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -
 def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
     """The chat shows bold words and signs, not tags and entities; an alert is shown as it stands."""
     send(sandbox, content=make_content("<script> &amp; 1", "<b>"))
-    asyncio.run(make_channel(sandbox).alert("<b> & </i>", CREATED))
+    asyncio.run(make_channel(sandbox).alert("<b> & </i>", CREATED, CHATS[:1]))
 
     *reports, alert = [sent.text for sent in sandbox.bot.sent]
     assert len(reports) == len(CHATS)

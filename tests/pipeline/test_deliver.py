@@ -35,6 +35,8 @@ class Fake:
     name: str
     recipients: tuple[str, ...] = ("a", "b")
     one_by_one: bool = False
+    operators: tuple[str, ...] = ()
+    alerted_readers: tuple[str, ...] = ("a",)
     error: Exception | None = None
     errors: list[DeliveryError] = field(default_factory=list)
     sendings: list[Limits] = field(default_factory=list)
@@ -59,11 +61,14 @@ class Fake:
             raise self.error
         return [Outcome(channel=self.name, recipient=recipient, state="delivered") for recipient in recipients]
 
-    async def alert(self, text: str, at: datetime) -> None:
+    async def alert(self, text: str, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Take the alert, or fail."""
+        if isinstance(self.error, DeliveryError):
+            return dict.fromkeys(recipients, self.error)
         if self.error:
             raise self.error
         self.alerts.append(text)
+        return {}
 
 
 async def delivered(folder: Path, channels: Sequence[Channel]) -> list[Outcome]:

@@ -151,9 +151,13 @@ def links(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+_TOLD = ("⚠️ ERROR", "✅ All clear", "🔔 TEST")
+"""What operators are told begins like that."""
+
+
 def _is_told(sent: Sent) -> bool:
-    return sent.text.startswith(("⚠️ ERROR", "✅ All clear"))
+    return sent.text.startswith(_TOLD)
 
 
 def _is_alert(delivery: Delivery) -> bool:
-    return "ERROR" in delivery.message["Subject"]
+    return str(delivery.message["Subject"]).startswith(_TOLD)

@@ -1,0 +1,56 @@
+"""`--test-alert`: send a test by every way that an alert takes, and say what became of each."""
+
+import asyncio
+from collections.abc import Sequence
+
+from ..domain.request import Result
+from ..errors import Problem, ReportError
+from ..message.alert import render_test
+from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
+from ..pipeline.report_window import describe_failure
+from ..pipeline.services import Run
+from .check import Finding, finding_line
+
+_TO_READERS = "taken. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"
+
+
+async def test_alert(run: Run) -> Result:
+    """Send the test, print a line for each recipient, and return 1 if one of them did not get it."""
+    try:
+        run.loaded.checked()
+    except ReportError as error:
+        failure = describe_failure(error)
+        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+    channels = run.channels()
+    operators = operator_routes(channels)
+    words = "taken" if operators else _TO_READERS
+    text = run.redaction(render_test(run.clock()))
+    routes = operators or reader_routes(channels)
+    findings = await asyncio.gather(*(_findings(text, route, words, run) for route in routes))
+    found = [finding for one in findings for finding in one]
+    width = max(len(finding.part) for finding in found)
+    for finding in found:
+        print(run.redaction(finding_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
+    return _summed_up(found)
+
+
+async def _findings(text: str, route: Route, words: str, run: Run) -> list[Finding]:
+    failed = await send_alert(text, run.clock(), route, run.timeouts)
+    return [
+        Finding(part=f"{route.channel.name} {one}", status="FAIL", words=str(failed[one]))
+        if one in failed
+        else Finding(part=f"{route.channel.name} {one}", status="OK", words=words)
+        for one in route.recipients
+    ]
+
+
+def _summed_up(found: Sequence[Finding]) -> Result:
+    wrong = [finding.part for finding in found if finding.status != "OK"]
+    if not wrong:
+        return Result(code=0, words=f"the test alert was taken for all {len(found)}")
+    problem = Problem(
+        key="test_alert",
+        reason=f"The test alert was not taken for {', '.join(wrong)}.",
+        remedy="Their lines say what to do.",
+    )
+    return Result(code=1, words=f"the test alert was not taken for {len(wrong)} of {len(found)}", problem=problem)

@@ -1,0 +1,89 @@
+"""The ways an alert takes: to operators where the settings name some, else to readers; each tried again for a while."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from ..channels.interface import Channel
+from ..config.timeouts import Timeouts
+from ..domain.outcome import Outcome
+from ..errors import DeliveryError, broken_down
+from ..runtime.retry import RetryPolicy
+
+logger = logging.getLogger(__name__)
+ATTEMPTS = 5
+"""Attempts at an alert by one channel; with growing waits that is about the time that Timeouts.alert leaves."""
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One channel, and those whom it tells."""
+
+    channel: Channel
+    recipients: Sequence[str]
+
+    @property
+    def label(self) -> str:
+        """Channel and recipients in words."""
+        return f"{self.channel.name} to {', '.join(self.recipients)}"
+
+
+def operator_routes(channels: Sequence[Channel]) -> list[Route]:
+    """Return the ways to the operators, all of which an alert takes."""
+    return [Route(channel=channel, recipients=channel.operators) for channel in channels if channel.operators]
+
+
+def reader_routes(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Route]:
+    """Return the ways to readers, of which an alert takes the first that works, when no operator could be told.
+
+    A channel without a failed outcome comes first, then Telegram before email. Who is an operator too was tried before.
+    """
+    failed = {outcome.channel for outcome in outcomes if not outcome.delivered}
+    ordered = sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))
+    readers = [(one, [who for who in one.alerted_readers if who not in one.operators]) for one in ordered]
+    return [Route(channel=channel, recipients=recipients) for channel, recipients in readers if recipients]
+
+
+async def send_alert(text: str, at: datetime, route: Route, timeouts: Timeouts) -> dict[str, DeliveryError]:
+    """Send `text`, written `at` (aware), by `route`; return an error for each who did not get it, and never raise.
+
+    What may succeed a moment later is tried again, until the time for an alert is over.
+    """
+    policy = RetryPolicy(
+        deadline=asyncio.get_running_loop().time() + timeouts.alert,
+        first_wait=timeouts.first_wait,
+        longest_wait=timeouts.longest_wait,
+    )
+    failed: dict[str, DeliveryError] = {}
+    waiting = route.recipients
+    for attempt, wait in enumerate(policy.waits(), 1):
+        found = await _attempt(text, at, Route(channel=route.channel, recipients=waiting), policy, timeouts)
+        failed = {one: error for one, error in failed.items() if one not in waiting} | found
+        waiting = [one for one, error in found.items() if error.transient]
+        wait = max([wait, *(found[one].retry_after for one in waiting)])
+        if not waiting or attempt == ATTEMPTS or not policy.allows(wait):
+            return failed
+        reason = found[waiting[0]].problem.reason
+        extra = {"event": "retry", "channel": route.channel.name, "attempt": attempt}
+        logger.warning("The alert, attempt %d: %s Retrying in %.1f s.", attempt, reason, wait, extra=extra)
+        await asyncio.sleep(wait)
+    raise AssertionError("waits never end")
+
+
+async def _attempt(
+    text: str, at: datetime, route: Route, policy: RetryPolicy, timeouts: Timeouts
+) -> dict[str, DeliveryError]:
+    try:
+        async with asyncio.timeout_at(policy.deadline):
+            return await route.channel.alert(text, at, route.recipients)
+    except TimeoutError:
+        reason = f"{route.channel.name} did not take it within {timeouts.alert:.0f} s."
+        error = DeliveryError("alert.timeout", reason, "Check its server.")
+    except Exception as unforeseen:  # what the alert is about matters more
+        extra = {"event": "broke_down", "channel": route.channel.name}
+        logger.exception("The alert by %s broke down", route.channel.name, extra=extra)
+        problem = broken_down(route.channel.name, unforeseen)
+        error = DeliveryError(problem.key, problem.reason, problem.remedy)
+    return dict.fromkeys(route.recipients, error)
