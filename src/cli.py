@@ -24,6 +24,7 @@ from .domain.request import Result
 from .pipeline.services import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import Redaction
+from .runtime.standard_streams import abandon_broken_streams, replace_closed_streams
 
 logger = logging.getLogger(__name__)
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -92,6 +93,7 @@ def main(
 ) -> int:
     """Do what the command line asks for; return the exit code: 0 delivered, 1 something failed, 2 wrong input."""
     began = time.monotonic()
+    replace_closed_streams()
     options = parse(arguments)
     loaded = load_settings(env_file)
     redaction = Redaction(loaded.secrets())
@@ -104,6 +106,7 @@ def main(
     except KeyboardInterrupt:
         result = Result(code=SIGINT_CODE, words="stopped from the keyboard")
     _log_last_line(result, time.monotonic() - began, redaction, termination_log)
+    abandon_broken_streams()
     return result.code
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TextIO
 
 from .redaction import Redaction
 
@@ -66,10 +66,19 @@ class _Json(logging.Formatter):
         return self._redaction(json.dumps(line, ensure_ascii=False, default=str))
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to standard error as long as that takes anything: the report matters more than its log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Pass over a full disk and a pipe whose reader is gone; there is no other place to say it."""
+        if not isinstance(sys.exception(), OSError | ValueError):
+            super().handleError(record)
+
+
 def set_up_logs(redaction: Redaction, form: LogForm = "auto", level: str = "INFO") -> None:
     """Log to standard error, one line an event, whatever anyone logs or warns of passing `redaction`."""
     terminal = sys.stderr.isatty()
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError(sys.stderr)
     as_json = form == "json" or (form == "auto" and not terminal)
     handler.setFormatter(_Json(redaction) if as_json else _Text(redaction, terminal=terminal))
     root = logging.getLogger()
