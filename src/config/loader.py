@@ -24,8 +24,13 @@ from .settings import (
     WatchSettings,
 )
 
-_NEAR = 0.85
-"""How much of a name is to be right for a hint, as difflib counts."""
+_NEAR, _VERY_NEAR = 0.8, 0.85
+"""How much of a name is to be right for a hint, as difflib counts; more of one that other programs may use."""
+_OURS = re.compile("(SMTP|SUPABASE|TELEGRAM|REPORT)_")
+"""Names that begin like this are taken to be meant for this program."""
+_OF_A_SERVICE = re.compile("_SERVICE_(HOST|PORT)|_PORT(_[0-9]+_(TCP|UDP|SCTP))?(_PROTO|_PORT|_ADDR)?$")
+"""Kubernetes sets variables of these forms for each Service of the namespace, for one called `supabase` too."""
+_IN_QUOTES = re.compile(r"""(['"]).*\1""", re.DOTALL)
 ENV_FILE = Path(__file__).parents[2] / ".env"
 
 
@@ -92,7 +97,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail)
+    loaded.hints = [*_unknown_names(env_file), *_quoted_values(), *_wrong_port(loaded.mail)]
     _refuse_plain_http(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
@@ -100,16 +105,38 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     return loaded
 
 
-def _near_misses(env_file: Path | None) -> list[str]:
-    """Name variables that are none of ours, but nearly: one that is passed over in silence is looked for long."""
+def _unknown_names(env_file: Path | None) -> list[str]:
+    """Name variables that begin like ours and are none: one that is passed over in silence is looked for long."""
     known = {name.upper() for group in GROUPS for name in group.model_fields}
+    ours = {name.partition("_")[0] for name in known}
+    hints = []
+    for name in sorted({*os.environ, *_names_in(env_file)} - known):
+        if name.partition("_")[0] not in ours or _OF_A_SERVICE.search(name):
+            continue
+        is_ours = _OURS.match(name)
+        near = get_close_matches(name.upper(), known - {*os.environ}, n=1, cutoff=_NEAR if is_ours else _VERY_NEAR)
+        if near:
+            hints.append(f"{name} is not a setting. Did you mean {near[0]}?")
+        elif is_ours:
+            hints.append(f"{name} is not a setting of this program.")
+    return hints
+
+
+def _names_in(env_file: Path | None) -> list[str]:
     written = ""
     with suppress(OSError, UnicodeError):  # said where it is read
         written = env_file.read_text(encoding="utf-8") if env_file else ""
-    names = {*os.environ, *re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)} - known
-    ours = [name for name in names if name.partition("_")[0] in {one.partition("_")[0] for one in known}]
-    near = {name: get_close_matches(name.upper(), known - {*os.environ}, n=1, cutoff=_NEAR) for name in sorted(ours)}
-    return [f"{name} is not a setting. Did you mean {found[0]}?" for name, found in near.items() if found]
+    return re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)
+
+
+def _quoted_values() -> list[str]:
+    """Name variables whose value is in quotes: `docker run --env-file` and ConfigMaps pass these on, .env does not."""
+    known = {name.upper() for group in GROUPS for name in group.model_fields}
+    quoted = [name for name in sorted(known) if _IN_QUOTES.fullmatch(os.environ.get(name, "").strip())]
+    return [
+        f"The value of {name} begins and ends with a quotation mark. Remove both if they are not meant."
+        for name in quoted
+    ]
 
 
 def _wrong_port(mail: MailSettings | None) -> list[str]:

@@ -271,12 +271,27 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
     """In the environment as in the file; what belongs to other programs is left alone."""
     (tmp_path / ".env").write_text("SMTP_PROT=587\n")
     environment.setenv("REPORT_TIMEZOME", "Europe/Berlin")
-    environment.setenv("SUPABASE_DB_URL", "postgres://")
-    environment.setenv("SMTP_RELAY_FOR_ANOTHER", "x")
+    environment.setenv("REPORT_CHAT", "1")
+    environment.setenv("LOG_LEVLE", "DEBUG")
+    environment.setenv("LOG_FILE", "x.log")
+    for name in ("HOST", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR"):
+        environment.setenv(f"SUPABASE_KONG_SERVICE_{name}", "what Kubernetes sets for a Service")
 
     assert load_settings(tmp_path / ".env").hints == [
+        "LOG_LEVLE is not a setting. Did you mean LOG_LEVEL?",
+        "REPORT_CHAT is not a setting of this program.",
         "REPORT_TIMEZOME is not a setting. Did you mean REPORT_TIMEZONE?",
         "SMTP_PROT is not a setting. Did you mean SMTP_PORT?",
+    ]
+
+
+def test_a_value_in_quotes_is_said(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """docker's --env-file keeps them, and a key in quotes is no key; those of .env are taken away."""
+    (tmp_path / ".env").write_text('REPORT_TIMEZONE="Europe/Berlin"\n')
+    environment.setenv("SUPABASE_TABLE", "'analyses'")
+
+    assert load_settings(tmp_path / ".env").hints == [
+        "The value of SUPABASE_TABLE begins and ends with a quotation mark. Remove both if they are not meant."
     ]
 
 
