@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
+from msgspec import structs
+
 from . import VERSION
 from .commands.check import check
 from .commands.report import SIGINT_CODE, now, report
@@ -100,12 +102,12 @@ def main(
     set_up_logs(redaction, loaded.watch.log_format, loaded.watch.log_level)
     for hint in loaded.hints:
         logger.warning("%s", hint)
-    run = start_run(options, loaded, redaction, timeouts or Timeouts(), now)
+    run = start_run(options, loaded, redaction, timeouts or Timeouts(), now, began)
     try:
         result = asyncio.run(_command(run))
     except KeyboardInterrupt:
         result = Result(code=SIGINT_CODE, words="stopped from the keyboard")
-    _log_last_line(result, time.monotonic() - began, redaction, termination_log)
+    _log_last_line(result, run, termination_log)
     abandon_broken_streams()
     return result.code
 
@@ -117,16 +119,18 @@ def _command(run: Run) -> Coroutine[None, None, Result]:
     return test_alert(run) if run.options.test_alert else report(run)
 
 
-def _log_last_line(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
+def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     """Sum the run up in one line: for the log, and with its problem for Kubernetes, where it wants one."""
-    ended = f"exit {result.code} after {seconds:.1f} s"
+    seconds = run.seconds()
     why = str(result.problem) if result.problem and result.code else ""
     given = {"window": result.window, "rows": result.rows, "bytes": result.bytes, "why": why}
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
+    fields |= structs.asdict(result.tally) if result.tally else {}
     fields |= {name: value for name, value in given.items() if value not in (None, "")}
-    logger.log(logging.ERROR if result.code else logging.INFO, "%s: %s", ended, result.words, extra=fields)
+    logger.log(logging.ERROR if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
     if termination_log.exists():
-        line = " ".join(redaction(f"{ended}: {why or result.words}").split())
+        words = f"exit {result.code} after {seconds:.1f} s: {why}" if why else result.last_line(seconds)
+        line = " ".join(run.redaction(words).split())
         with suppress(OSError):
             termination_log.write_text(line[: TERMINATION_BYTES // 4])
 

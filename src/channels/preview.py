@@ -1,6 +1,6 @@
-"""A dry run: what a channel would send becomes a file beside the workbook, and nobody is sent anything."""
+"""A dry run: what a channel would send becomes files beside the workbook, and nobody is sent anything."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ..config.loader import Settings
 from ..config.settings import MailSettings
 from ..domain.outcome import Outcome
 from ..errors import DeliveryError
-from ..message import caption
+from ..message import caption, html
 from ..message.report import Report
 from ..phrases import english as phrases
 from ..runtime.atomic_write import atomic_write
@@ -21,12 +21,11 @@ from .mime import compose, in_base64
 
 
 class Preview(Struct, frozen=True, kw_only=True):
-    """Stands in for the channel `name`: the report goes into a file in `folder`, as `written` writes it."""
+    """Stands in for the channel `name`: files in `folder` show what it would send, by email if `mail` says how."""
 
     name: str
     folder: Path
-    suffix: str
-    written: Callable[[Report], Iterable[bytes]]
+    mail: MailSettings | None = None
     recipients: tuple[str, ...] = ("file",)
     one_by_one: bool = False
     operators: tuple[str, ...] = ()
@@ -39,11 +38,15 @@ class Preview(Struct, frozen=True, kw_only=True):
         repeats: Set[str],  # noqa: ARG002
         limits: Limits,  # noqa: ARG002
     ) -> list[Outcome]:
-        """Write the file, for its owner only; raise OSError if it can't be."""
-        path = self.folder / f"{report.workbook.stem}{self.suffix}"
-        with atomic_write(path) as file:
-            file.writelines(self.written(report))
-        return [Outcome(channel=self.name, recipient=one, state="written", receipt=str(path)) for one in recipients]
+        """Write the files, for their owner only; raise OSError if they can't be written."""
+        files = _mail(report, self.mail) if self.mail else _caption(report)
+        stem = self.folder / report.workbook.stem
+        for suffix, pieces in files.items():
+            with atomic_write(stem.with_suffix(suffix)) as file:
+                file.writelines(pieces)
+        first, *others = files
+        receipt = " and ".join([f"{stem.with_suffix(first)}", *others])
+        return [Outcome(channel=self.name, recipient=one, state="written", receipt=receipt) for one in recipients]
 
     async def alert(
         self,
@@ -57,22 +60,24 @@ class Preview(Struct, frozen=True, kw_only=True):
 
 def previews(settings: Settings) -> list[Channel]:
     """Make a preview of each channel that the settings choose, into REPORT_DIR."""
-    mail, folder = settings.mail, settings.report.report_dir
+    folder = settings.report.report_dir
     found: list[Channel] = []
-    if mail:
-        found.append(Preview(name="email", folder=folder, suffix=".eml", written=lambda report: _mail(report, mail)))
+    if settings.mail:
+        found.append(Preview(name="email", folder=folder, mail=settings.mail))
     if settings.telegram:
-        found.append(Preview(name="telegram", folder=folder, suffix=".txt", written=_caption))
+        found.append(Preview(name="telegram", folder=folder))
     return found
 
 
-def _mail(report: Report, settings: MailSettings) -> Iterator[bytes]:
+def _mail(report: Report, settings: MailSettings) -> Mapping[str, Iterable[bytes]]:
+    """Return the message, and its page by itself, which any browser opens."""
     attachment = report.attachment
     if in_base64(attachment.size) > LARGEST:
         attachment = replace(attachment, left_out=phrases.too_large("email", attachment.size))
         report = replace(report, attachment=attachment)
-    return compose(report, settings.smtp_from, settings.smtp_to).pieces()
+    page = html.render(report.content, report.attachment).encode()
+    return {".eml": compose(report, settings.smtp_from, settings.smtp_to).pieces(), ".html": [page]}
 
 
-def _caption(report: Report) -> Iterable[bytes]:
-    return [caption.render(report.content, report.attachment).encode()]
+def _caption(report: Report) -> Mapping[str, Iterable[bytes]]:
+    return {".txt": [caption.render(report.content, report.attachment).encode()]}

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from ..domain.request import Result, WindowRequest
+from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import Problem
 from ..pipeline.report_window import report_window
 from ..pipeline.services import Services
+from ..runtime.progress import is_watched, windows_bar
 
 logger = logging.getLogger(__name__)
 
@@ -16,23 +17,36 @@ logger = logging.getLogger(__name__)
 async def report_each(services: Services, windows: Sequence[Window], *, resend: bool) -> Result:
     """Report `windows` in their order, each with a time limit of its own; return the worst code."""
     results: list[tuple[Window, Result]] = []
-    for place, window in enumerate(windows, 1):
-        try:
-            request = WindowRequest(window=window, resend=resend)
-            result = await report_window(services, request, services.policy())
-        except asyncio.CancelledError:
-            goes_on = f"--start {as_option(window)} --count {len(windows) - place + 1}"
-            extra = {"event": "stopped", "window": as_option(window)}
-            logger.warning("Stopped at %d of %d; go on with %s", place, len(windows), goes_on, extra=extra)
-            raise
-        results.append((window, result))
-        logger.info("%d of %d: %s: %s", place, len(windows), window.label(), result.words, extra={"event": "progress"})
+    with windows_bar(len(windows)) as advance:
+        for place, window in enumerate(windows, 1):
+            results.append((window, await _report(services, window, place, len(windows), resend=resend)))
+            advance()
+            if not is_watched():
+                _log_progress(results, len(windows))
     logger.info("%s", as_table(results), extra={"event": "backfill"})
     return _summed_up([result for _, result in results])
 
 
+async def _report(services: Services, window: Window, place: int, count: int, *, resend: bool) -> Result:
+    """Report the window at `place` of `count`; where the run is stopped, say how to go on."""
+    try:
+        return await report_window(services, WindowRequest(window=window, resend=resend), services.policy())
+    except asyncio.CancelledError:
+        goes_on = f"--start {as_option(window)} --count {count - place + 1}"
+        extra = {"event": "stopped", "window": as_option(window)}
+        logger.warning("Stopped at %d of %d; go on with %s", place, count, goes_on, extra=extra)
+        raise
+
+
+def _log_progress(results: Sequence[tuple[Window, Result]], count: int) -> None:
+    window, result = results[-1]
+    label = window.label()
+    logger.info("%d of %d: %s: %s", len(results), count, label, result.words, extra={"event": "progress"})
+
+
 def _summed_up(results: Sequence[Result]) -> Result:
     failed = [result for result in results if result.code]
+    tallies = [result.tally for result in results if result.tally]
     problem = None
     if failed and (first := failed[0].problem):
         reason = f"{len(failed)} of {len(results)} windows failed, the first because: {first.reason}"
@@ -42,6 +56,11 @@ def _summed_up(results: Sequence[Result]) -> Result:
         words=f"{len(results) - len(failed)} of {len(results)} windows reported",
         problem=problem,
         rows=sum(result.rows or 0 for result in results),
+        tally=Tally(
+            delivered=sum(tally.delivered for tally in tallies),
+            owed=sum(tally.owed for tally in tallies),
+            recipients=sum(tally.recipients for tally in tallies),
+        ),
     )
 
 

@@ -48,7 +48,10 @@ async def report(run: Run) -> Result:
         await alerts.send(_likely_window(run), [failure])
         code = error.exit_code if isinstance(error, ReportError) else 1
         result = Result(code=code, words=f"failed: {failure.what}", problem=failure.problem)
-    await heartbeat.ended(str(result.problem or result.words) if result.code else "")
+    if result.code:
+        await heartbeat.failed(str(result.problem or result.words))
+    else:
+        await heartbeat.succeeded(result.last_line(run.seconds()))
     return result
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..errors import Problem
 from .window import Window
@@ -31,11 +31,20 @@ class WindowRequest(Struct, frozen=True, kw_only=True):
         return self.trigger == "catch_up"
 
 
+class Tally(Struct, frozen=True, kw_only=True):
+    """How many of all `recipients` have the report, and how many are owed it still; neither, if it was skipped."""
+
+    delivered: int
+    owed: int
+    recipients: int
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """How one window, or a whole run, went: its exit code, in words, and the `problem` that it failed of.
 
     `sent` tells whether anything was sent, `known` whether its failure was told of before; `window` is its start,
-    `rows` are those it had, `bytes` those of its workbook.
+    `rows` are those it had, `bytes` those of its workbook, `tally` counts its recipients. Of several windows,
+    these are sums.
     """
 
     code: int
@@ -46,3 +55,10 @@ class Result(Struct, frozen=True, kw_only=True):
     window: str | None = None
     rows: int | None = None
     bytes: int | None = None
+    tally: Tally | None = None
+
+    def last_line(self, seconds: float) -> str:
+        """Sum up in one line what came of a run that took so many `seconds`."""
+        line = f"exit {self.code} after {seconds:.1f} s: {self.words}"
+        counts = structs.asdict(self.tally) if self.tally else {}
+        return "; ".join(filter(None, [line, " ".join(f"{name}={count}" for name, count in counts.items())]))

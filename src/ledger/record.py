@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ..domain.outcome import Address, same
-from ..domain.request import Trigger
+from ..domain.request import Tally, Trigger
 from ..domain.window import Template, Window
 from ..errors import LedgerError
 
@@ -78,6 +78,12 @@ class Record(msgspec.Struct, kw_only=True):
         """Return those of `present` who have an entry, and not the report."""
         states = self._states()
         return [address for address in present if states.get(same(address), "delivered") not in _DONE]
+
+    def tally(self, present: Sequence[Address]) -> Tally:
+        """Count those of `present` who have the report, and those who are owed it."""
+        states = self._states()
+        delivered = sum(states.get(same(address)) == "delivered" for address in present)
+        return Tally(delivered=delivered, owed=len(self.lacking(present)), recipients=len(present))
 
     def is_done(self, present: Sequence[Address]) -> bool:
         """Tell whether those of `present` who have an entry have the report, or it was skipped for them."""

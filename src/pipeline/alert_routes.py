@@ -67,7 +67,7 @@ async def send_alert(text: str, at: datetime, route: Route, timeouts: Timeouts) 
             return failed
         reason = found[waiting[0]].problem.reason
         extra = {"event": "retry", "channel": route.channel.name, "attempt": attempt}
-        logger.warning("The alert, attempt %d: %s Retrying in %.1f s.", attempt, reason, wait, extra=extra)
+        logger.warning("The alert, attempt %d: %s %s", attempt, reason, policy.outlook(attempt, wait), extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")
 

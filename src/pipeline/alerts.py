@@ -16,6 +16,7 @@ from ..domain.window import Window
 from ..errors import LedgerError
 from ..ledger.claim import Claim
 from ..message.alert import Failure, recovery, render, render_all_clear
+from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
 from .alert_routes import Route, operator_routes, reader_routes, send_alert
 
@@ -26,7 +27,7 @@ AlertResult = Literal["now", "before", "nobody"]
 class Alerts:
     """Sends alerts through `channels`, whose settings are whole even where others are not.
 
-    `muted`: nobody is to be told, for it is a dry run or the operator at the terminal stopped the run.
+    `muted`: nobody is to be told: it is a dry run or a trial from a terminal, or the operator stopped the run there.
     `stop_is_told`: a stop by SIGTERM has been dealt with for the window at hand.
     Of many windows that fail of one cause, one alert is sent; the table at the end names them all.
     """
@@ -50,7 +51,7 @@ class Alerts:
         self._everyone = ["everyone"] if loaded.problems else everyone
         self._is_backfill = bool(options.count or (loaded.report and loaded.report.report_count))
         self._told: set[str] = set()
-        self.muted = options.dry_run
+        self.muted = options.dry_run or (options.until_now and is_watched())
         self.stop_is_told = False
 
     async def send(
@@ -64,7 +65,7 @@ class Alerts:
         """Alert of `failures`, unless somebody was told of them before; only what a channel took counts as told."""
         causes = [cause for failure in failures for cause in failure.causes]
         if self.muted:
-            logger.info("No alert is sent")
+            logger.info("No alert is sent: whoever started this run sees what failed")
             return "nobody"
         if (claim and not claim.is_new(causes)) or (self._is_backfill and self._told.issuperset(causes)):
             logger.info("Alerted of this before; nobody is told again")

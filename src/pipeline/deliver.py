@@ -151,9 +151,8 @@ class ChannelDelivery:
         first = failed[0]
         extra = {"event": "retry", "channel": self._channel.name, "attempt": first.attempt}
         reason = first.problem.reason if first.problem else ""
-        logger.warning(
-            "%s, attempt %d: %s Retrying in %.1f s.", self._channel.name, first.attempt, reason, wait, extra=extra
-        )
+        outlook = self._policy.outlook(first.attempt, wait)
+        logger.warning("%s, attempt %d: %s %s", self._channel.name, first.attempt, reason, outlook, extra=extra)
         await asyncio.sleep(wait)
 
 

@@ -11,8 +11,8 @@ from ..runtime.connection import CONNECTION_ERRORS, diagnose
 from ..runtime.redaction import Redaction
 
 logger = logging.getLogger(__name__)
-REASON = 500
-"""Characters of a reason; healthchecks.io keeps 100 kB, and who reads it has the alert too."""
+LONGEST = 500
+"""Characters of a ping's body; healthchecks.io keeps 100 kB, and who reads it has the alert too."""
 
 
 class Heartbeat:
@@ -28,11 +28,15 @@ class Heartbeat:
         """Tell that a run began."""
         await self._ping("/start", "")
 
-    async def ended(self, failure: str) -> None:
-        """Tell that the run ended well, or the `failure` that it ended with."""
-        await self._ping("/fail" if failure else "", self._redaction(failure)[:REASON])
+    async def succeeded(self, words: str) -> None:
+        """Tell that the run ended well, and how, in `words`."""
+        await self._ping("", words)
 
-    async def _ping(self, path: str, reason: str) -> None:
+    async def failed(self, reason: str) -> None:
+        """Tell that the run failed, and of what."""
+        await self._ping("/fail", reason)
+
+    async def _ping(self, path: str, words: str) -> None:
         if not self._url:
             return
         try:
@@ -40,7 +44,7 @@ class Heartbeat:
                 asyncio.timeout(self._limit),
                 httpx.AsyncClient(verify=self._tls, timeout=self._limit) as session,
             ):
-                answer = await session.post(f"{self._url}{path}", content=reason.encode())
+                answer = await session.post(f"{self._url}{path}", content=self._redaction(words)[:LONGEST].encode())
         except (*CONNECTION_ERRORS, TimeoutError) as error:
             why = diagnose(error).reason
         else:

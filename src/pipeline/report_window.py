@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
 from ..domain.outcome import Outcome
-from ..domain.request import Result, WindowRequest
+from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import Problem, ReportError, TimeLimitError, broken_down
 from ..ledger.claim import Claim
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 async def report_window(services: Services, request: WindowRequest, policy: RetryPolicy) -> Result:
     """Report a window to those to whom the run sends it; log and alert whatever fails."""
     window_in_hand.set(as_option(request.window))
+    present = addresses(services.channels)
+    tally = Tally(delivered=0, owed=len(present), recipients=len(present))
     try:
         async with services.ledger.claim(request.window, policy) as claim:
             try:
@@ -36,9 +38,11 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
                 raise
             except Exception as error:
                 result = await _failed(services, request, error, claim)
+            if claim.record.entries:
+                tally = claim.record.tally(present)
     except Exception as error:  # it can't be claimed
         result = await _failed(services, request, error, None)
-    return replace(result, window=as_option(request.window))
+    return replace(result, window=as_option(request.window), tally=tally)
 
 
 async def _claimed(services: Services, request: WindowRequest, claim: Claim, policy: RetryPolicy) -> Result:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from .alerts import Alerts
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """What a run was started with; `clock` returns this moment, aware UTC."""
+    """What a run was started with; `clock` returns this moment, aware UTC, `began` is one of the monotonic clock."""
 
     options: Options
     loaded: LoadedSettings
@@ -39,6 +40,11 @@ class Run(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts
     clock: Callable[[], datetime]
     tls: ssl.SSLContext
+    began: float
+
+    def seconds(self) -> float:
+        """Return how long it has taken until now."""
+        return time.monotonic() - self.began
 
     @property
     def holder(self) -> str:
@@ -70,10 +76,23 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 def start_run(
-    options: Options, loaded: LoadedSettings, redaction: Redaction, timeouts: Timeouts, clock: Callable[[], datetime]
+    options: Options,
+    loaded: LoadedSettings,
+    redaction: Redaction,
+    timeouts: Timeouts,
+    clock: Callable[[], datetime],
+    began: float,
 ) -> Run:
     """Put together what a run is started with."""
-    return Run(options=options, loaded=loaded, redaction=redaction, timeouts=timeouts, clock=clock, tls=tls_context())
+    return Run(
+        options=options,
+        loaded=loaded,
+        redaction=redaction,
+        timeouts=timeouts,
+        clock=clock,
+        tls=tls_context(),
+        began=began,
+    )
 
 
 class Services(Struct, frozen=True, kw_only=True):

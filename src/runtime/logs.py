@@ -17,7 +17,22 @@ QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "teleg
 What telegram logs as an error it raises too, and there it is put into words.
 """
 LogForm = Literal["auto", "text", "json"]
-FIELDS = ("event", "window", "stage", "channel", "recipient", "rows", "seconds", "bytes", "attempt", "code", "why")
+FIELDS = (
+    "event",
+    "window",
+    "stage",
+    "channel",
+    "recipient",
+    "rows",
+    "seconds",
+    "bytes",
+    "attempt",
+    "code",
+    "why",
+    "delivered",
+    "owed",
+    "recipients",
+)
 """What a line of JSON may bear beside time, level and message; loggers give it as `extra`."""
 EVENT = "note"
 """The event of a line that names none."""

@@ -19,7 +19,9 @@ def test_workbook_mail_and_caption_are_files(sandbox: Sandbox, run: RunTool, tmp
 
     assert run(*OPTION, "--dry-run", "--output", str(folder)).code == 0
 
-    assert {path.name for path in folder.iterdir()} == {f"{STEM}.xlsx", f"{STEM}.eml", f"{STEM}.txt"}
+    assert {path.name for path in folder.iterdir()} == {
+        f"{STEM}{suffix}" for suffix in (".xlsx", ".eml", ".html", ".txt")
+    }
     mail = BytesParser(policy=default).parsebytes((folder / f"{STEM}.eml").read_bytes())
     (attachment,) = mail.iter_attachments()
     assert attachment.get_content() == (folder / f"{STEM}.xlsx").read_bytes()

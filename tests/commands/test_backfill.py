@@ -1,5 +1,6 @@
 """Many windows again: here one after the other, on a cluster shared by the pods of an Indexed Job."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -13,10 +14,11 @@ import pytest
 
 from src.domain.window import HOUR, as_option
 
-from ..builders import START, make_rows, make_window
+from ..builders import OPTION, START, make_rows, make_window
 from ..processes import ENTRY, LONGEST, started, wait_until
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
+from ..terminal import on_terminal
 from ..test_run import RunTool
 
 HOURS = 48
@@ -172,3 +174,16 @@ def test_ctrl_c_twice_does_not_wait(sandbox: Sandbox) -> None:
     assert process.returncode == 130
     assert "Traceback" not in log
     assert "could not be told" not in log
+
+
+def test_a_backfill_on_a_terminal_shows_one_bar_over_all_windows(sandbox: Sandbox, tmp_path: Path) -> None:
+    """With the time that is left, and no line for each window beside it."""
+    sandbox.supabase.insert(make_rows(3))
+    command = [sys.executable, str(ENTRY), *OPTION, "--count", "2"]
+
+    code, shown = on_terminal(command, sandbox.environment, tmp_path)
+
+    assert code == 0
+    assert re.search(r"Reporting: +50%.* 1/2 \[\d\d:\d\d<\d\d:\d\d", shown)
+    assert "Reading:" not in shown
+    assert "1 of 2: " not in shown

@@ -1,5 +1,7 @@
 """Whatever fails, somebody is told, once: the window, what failed, why, what is owed, and the command for it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +11,10 @@ from msgspec.structs import replace
 
 from ..builders import OPTION, QUICK, make_rows
 from ..conftest import Run
+from ..processes import ENTRY
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.telegram import TEXT_LIMIT, refusal
+from ..terminal import on_terminal
 from ..test_run import forget
 
 RunTool = Callable[..., Run]
@@ -280,3 +284,16 @@ def test_what_a_channel_failed_of_is_told_also_when_time_runs_out_in_its_midst(s
     run(*OPTION, SMTP_SECURITY="starttls", timeouts=timeouts)
 
     assert "Set SMTP_SECURITY=tls if the port speaks TLS from the first byte" in only_alert(sandbox)
+
+
+def test_a_trial_from_a_terminal_alerts_nobody(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Whoever tries it sees what failed; elsewhere nobody does, and an alert is sent."""
+    command = [sys.executable, str(ENTRY), "--until-now"]
+    environment = sandbox.environment | {"SUPABASE_KEY": "sb_secret_wrong_and_long_enough"}
+
+    code, shown = on_terminal(command, environment, tmp_path)
+
+    assert (code, sandbox.alerts) == (1, [])
+    assert "No alert is sent: whoever started this run sees what failed" in shown
+    assert subprocess.run(command, env=environment, timeout=120, check=False).returncode == 1
+    assert len(sandbox.alerts) == 1
