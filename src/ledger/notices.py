@@ -1,0 +1,151 @@
+"""What somebody was told of, so that a failure that lasts is told of when it begins, and then once a day."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import msgspec
+from postgrest import AsyncQueryRequestBuilder
+
+from ..errors import ReportError
+from ..runtime.atomic_write import atomic_write
+from ..supabase.client import PostgrestClient
+from ..supabase.decode import read_json
+
+logger = logging.getLogger(__name__)
+TABLE = "report_notices"
+FILE = "notices.json"
+REMINDER = timedelta(hours=23, minutes=30)
+"""After which a failure that lasts is told of again: a day, less what an hourly run may start earlier."""
+RECENT = timedelta(hours=1)
+"""For how long a stop by SIGTERM, which ends what failed before, is not worth another alert."""
+_LARGEST = 1000
+"""Notices that are read: what Supabase gives at most in one answer."""
+Moments = Mapping[str, datetime]
+_CONTENT = msgspec.json.Decoder(dict[str, datetime])
+
+
+class Notices(Protocol):
+    """Where it is kept; a notice is the key of a cause and the moment at which somebody was told of it."""
+
+    async def told(self) -> Moments:
+        """Return the moments of the notices that are not cleared."""
+
+    async def tell(self, keys: Iterable[str], at: datetime) -> None:
+        """Note that somebody was told of `keys` at that moment (aware)."""
+
+    async def clear(self, keys: Iterable[str], at: datetime) -> None:
+        """Note that nothing fails any more of `keys`."""
+
+
+def due(causes: Iterable[str], told: Moments, now: datetime) -> list[str]:
+    """Return those of `causes` of which nobody was told, or not for a day."""
+    return [cause for cause in causes if cause not in told or now - told[cause] >= REMINDER]
+
+
+def told_lately(told: Moments, now: datetime) -> bool:
+    """Tell whether somebody was told of anything within the last hour."""
+    return any(now - at < RECENT for at in told.values())
+
+
+class DirectoryNotices:
+    """A file in the ledger's folder, which ends with its pod; what can't be read or written is told twice."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def told(self) -> Moments:
+        """Return what the file has; nothing where there is none."""
+        return self._read()
+
+    async def tell(self, keys: Iterable[str], at: datetime) -> None:
+        """Add `keys`."""
+        self._write({**self._read(), **dict.fromkeys(keys, at)})
+
+    async def clear(self, keys: Iterable[str], at: datetime) -> None:  # noqa: ARG002 - the file has only open ones
+        """Remove `keys`."""
+        gone = set(keys)
+        self._write({key: moment for key, moment in self._read().items() if key not in gone})
+
+    def _read(self) -> dict[str, datetime]:
+        try:
+            found = _CONTENT.decode((self._folder / FILE).read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return {}
+        return {key: moment for key, moment in found.items() if moment.tzinfo}
+
+    def _write(self, notices: Moments) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            with atomic_write(self._folder / FILE) as file:
+                file.write(json.dumps({key: at.isoformat() for key, at in notices.items()}).encode())
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            logger.warning("It could not be noted that somebody was alerted (%s)", reason, extra=_FAILED)
+
+
+_FAILED = {"event": "ledger_failed"}
+
+
+class TableNotices:
+    """The table in Supabase, the rows of one deployment's `name`; the `fallback` where that can't be asked in time."""
+
+    def __init__(self, client: PostgrestClient, name: str, fallback: Notices, limit: float) -> None:
+        self._client = client
+        self._name = name
+        self._fallback = fallback
+        self._limit = limit
+
+    async def told(self) -> Moments:
+        """Return what the table has, and what was noted elsewhere while it could not be asked."""
+        query = self._client.table(TABLE).select("key,told_at").eq("name", self._name).is_("cleared_at", "null")
+        rows = await self._ask(query.limit(_LARGEST))
+        elsewhere = await self._fallback.told()
+        found = {str(row["key"]): _moment(row["told_at"]) for row in rows or []}
+        return {**elsewhere, **found}
+
+    async def tell(self, keys: Iterable[str], at: datetime) -> None:
+        """Note `keys` in the table, or elsewhere."""
+        keys = [*keys]
+        rows = [{"name": self._name, "key": key, "told_at": at.isoformat(), "cleared_at": None} for key in keys]
+        if await self._ask(self._client.table(TABLE).upsert(rows, on_conflict="name,key")) is None:
+            await self._fallback.tell(keys, at)
+
+    async def clear(self, keys: Iterable[str], at: datetime) -> None:
+        """Note in both that nothing fails any more of `keys`."""
+        keys = [*keys]
+        await self._fallback.clear(keys, at)
+        for key in keys:
+            change = {"cleared_at": at.isoformat()}
+            await self._ask(self._client.table(TABLE).update(change).eq("name", self._name).eq("key", key))
+
+    async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, object]] | None:
+        """Ask once; return the rows, None if there was no right answer in time: the alert matters more."""
+        try:
+            async with asyncio.timeout(self._limit):
+                return _rows(await self._client.answer(query, TABLE))
+        except TimeoutError:
+            reason = "it took too long"
+        except ReportError as error:
+            reason = str(error)
+        logger.warning("The notices in Supabase can't be used: %s", reason, extra=_FAILED)
+        return None
+
+
+def _rows(response: httpx.Response) -> list[dict[str, object]]:
+    rows = read_json(response.content, TABLE) if response.content else []
+    return rows if isinstance(rows, list) else []
+
+
+def _moment(value: object) -> datetime:
+    """Return the moment that the table has; one that can't be read is long ago, so that it is told of again."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        moment = datetime.min.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
