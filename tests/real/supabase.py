@@ -1,10 +1,6 @@
 """A Supabase project of PostgreSQL and PostgREST: their gateway, and what can be done to it."""
 
-import base64
-import hashlib
-import hmac
 import json
-import secrets
 import ssl
 import threading
 from collections.abc import Iterator
@@ -62,7 +58,6 @@ class RealSupabase(Supabase):
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         super().__init__(tls)
-        self._jwt_secret = secrets.token_urlsafe(32)
         legacy = {self.jwt(role): role for role in ("service_role", "anon")}
         self._roles = {self.secret_key: "service_role", self.publishable_key: "anon"} | legacy
         self.hold: Hold | None = None
@@ -73,7 +68,7 @@ class RealSupabase(Supabase):
         # Not a folder of pytest's: only its owner may enter that, and a socket's path must be short.
         with TemporaryDirectory(prefix="real-") as name:
             self.postgres = Postgres(Path(name))
-            self.postgrest = Postgrest(Path(name), self._jwt_secret)
+            self.postgrest = Postgrest(Path(name), self.jwt_secret)
             with self.postgres.serving():
                 for file in SCHEMA:
                     self.sql(file.read_text())
@@ -143,13 +138,3 @@ class RealSupabase(Supabase):
         answer = self.postgrest.ask(request.method, request.target.removeprefix(REST), headers, request.body)
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP}
         return Answer(status=answer.status, headers=kept, body=answer.body)
-
-    def jwt(self, role: str, **claims: int) -> str:
-        """Sign a token of `role`; those of anon and service_role are keys too, of the older kind."""
-        parts = ({"alg": "HS256", "typ": "JWT"}, {"iss": "supabase", "role": role} | claims)
-        signed = ".".join(_base64(json.dumps(part).encode()) for part in parts)
-        return f"{signed}.{_base64(hmac.digest(self._jwt_secret.encode(), signed.encode(), hashlib.sha256))}"
-
-
-def _base64(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")
