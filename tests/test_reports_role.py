@@ -4,11 +4,17 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.error import HTTPError
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from .builders import OPTION, make_rows
 from .conftest import Run
+from .pages import ROOT, section
 from .sandbox import Sandbox
 from .sandbox.web import Answer, Fault
 
@@ -136,3 +142,75 @@ def test_a_right_that_the_role_lacks_is_told_with_the_sql_that_grants_it(
     assert result.code == 1
     assert sentence in result.log
     assert "Run src/sql/reports_role.sql in the SQL editor" in result.log
+
+
+def token_of_the_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str) -> str:
+    """Run the lines of the page that make a token, with `key` pasted, and return what they print."""
+    (lines,) = re.findall(r"```python\n(.+?)```", section("security", "Make the token"), re.DOTALL)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: key)
+    capsys.readouterr()
+    exec(lines, {})
+    return capsys.readouterr().out.strip()
+
+
+def test_a_token_made_as_the_page_says_is_one_that_a_run_can_use(
+    sandbox: Sandbox,
+    run: RunTool,
+    access: Callable[[float], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With the project's secret, for a year."""
+    token = token_of_the_page(monkeypatch, capsys, sandbox.supabase.jwt_secret)
+
+    result = run(*OPTION, **access(1) | {"SUPABASE_JWT": token})
+
+    assert (result.code, len(sandbox.mails)) == (0, 1)
+    assert "WARNING" not in result.log
+
+
+def test_a_token_made_with_a_signing_key_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Supabase finds the public key by that name; the role and the year are the same."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    signing_key = ECAlgorithm.to_jwk(private, as_dict=True) | {"kid": "of-the-page", "alg": "ES256"}
+
+    token = token_of_the_page(monkeypatch, capsys, json.dumps(signing_key))
+
+    claims: dict[str, Any] = jwt.decode(token, private.public_key(), ["ES256"])
+    assert (jwt.get_unverified_header(token)["kid"], claims["role"]) == ("of-the-page", "reports_generator")
+    assert claims["exp"] - claims["iat"] == 365 * DAY
+
+
+def test_the_lines_for_a_bucket_let_the_role_into_that_bucket_alone(sandbox: Sandbox) -> None:
+    """They stand in its SQL as comments, for REPORT_BUCKET."""
+    commented = re.findall(r"^-- ((?:grant|create policy) .+;)$", (ROOT / "src/sql/reports_role.sql").read_text(), re.M)
+    for name in ("reports", "others"):
+        sandbox.supabase.make_bucket(name)
+        sandbox.supabase.sql("insert into storage.objects (bucket_id, name) values ($1, 'a.xlsx')", name)
+
+    def as_the_role(statement: str) -> list[dict[str, Any]]:
+        """Do one statement with the role's rights."""
+        sandbox.supabase.sql("set role reports_generator")
+        try:
+            return sandbox.supabase.sql(statement)
+        finally:
+            sandbox.supabase.sql("reset role")
+
+    try:
+        for statement in commented:
+            sandbox.supabase.sql(statement)
+        seen = as_the_role(
+            "select (select json_agg(id) from storage.buckets) b, json_agg(bucket_id) o from storage.objects"
+        )
+        as_the_role("insert into storage.objects (bucket_id, name) values ('reports', 'b.xlsx')")
+        with pytest.raises(HTTPError):
+            as_the_role("insert into storage.objects (bucket_id, name) values ('others', 'b.xlsx')")
+    finally:
+        for table in ("storage.buckets", "storage.objects"):
+            sandbox.supabase.sql(f"drop policy if exists reports_generator on {table}")
+            sandbox.supabase.sql(f"revoke all on {table} from reports_generator")
+
+    assert len(commented) == 5
+    assert seen == [{"b": ["reports"], "o": ["reports"]}]
