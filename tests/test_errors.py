@@ -83,7 +83,7 @@ def raised_by(action: Callable[[], object]) -> ReportError:
 
 def answered(status: int, body: bytes = b"") -> ReportError:
     """Return the error that an answer of Supabase leads to."""
-    return refusal(httpx.Response(status, content=body), "analyses", Credentials(key=SecretStr("sb_secret_")))
+    return refusal(httpx.Response(status, content=body), "analyses", Credentials(key=SecretStr("sb_publishable_")))
 
 
 def unsaved() -> None:
