@@ -122,11 +122,12 @@ class BadAnswerError(SourceError):
 class HiddenRowsError(SourceError):
     """No row at all is visible, and row-level security may be why."""
 
-    def __init__(self, *, table: str) -> None:
+    def __init__(self, *, table: str, setting: str = "SUPABASE_KEY") -> None:
         super().__init__(
             "source.hidden_rows",
-            f"SUPABASE_KEY sees no row at all in the table {table}, so an empty hour can't be told from a hidden one.",
-            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select.",
+            f"{setting} sees no row at all in the table {table}, so an empty hour can't be told from a hidden one.",
+            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select, "
+            "as src/sql/reports_role.sql does.",
         )
 
 

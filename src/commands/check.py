@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from datetime import datetime
 from functools import cache, partial
 from tempfile import TemporaryFile
 from typing import Literal, TypeVar
@@ -24,6 +25,7 @@ from ..pipeline.report_window import describe_failure
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
+from ..supabase.credentials import ROLE_SQL, Credentials
 
 INDEX_SQL = "src/sql/analyses_index.sql"
 _MAKES_INDEX = f"{INDEX_SQL} makes it, and changes nothing where it is"
@@ -136,7 +138,7 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
     )
     client, ledger = services.client, services.ledger
     found = checks_of_settings(services.settings, hints)
-    found += checks_of_table(services.table, window, policy, key_kind=client.key_kind, sees_all=client.sees_all)
+    found += checks_of_table(services.table, window, policy, client.credentials, services.run.clock())
     for channel in services.channels:
         found += checks_of_channel(channel)
     if services.storage:
@@ -171,7 +173,7 @@ def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[s
 
 
 def checks_of_table(
-    table: AnalysesTable, window: Window, policy: RetryPolicy, *, key_kind: str, sees_all: bool
+    table: AnalysesTable, window: Window, policy: RetryPolicy, used: Credentials, now: datetime
 ) -> list[tuple[str, Check]]:
     """Check that the table can be read as a run reads it, the kind of key, and the index."""
     probe = _once(lambda: table.probe(window, policy))
@@ -182,12 +184,8 @@ def checks_of_table(
 
     async def key() -> str:
         await _behind("table", probe)
-        if sees_all:
-            return f"{key_kind}, sees every row"
-        return (
-            f"{key_kind}, row-level security may hide rows from it: the report has every row that the key may see; "
-            "a secret key sees all"
-        )
+        until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
+        return ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", used.expiry_note(now) or until]))
 
     async def index() -> str:
         await _behind("table", probe)
@@ -201,6 +199,17 @@ def checks_of_table(
         return f"not used, because the table is small; {_MAKES_INDEX}" if cost else "used"
 
     return [("table", rows), ("key", key), ("index", index)]
+
+
+def _sight(used: Credentials) -> str:
+    """Say which rows these credentials see."""
+    if used.sees_all:
+        return "sees every row"
+    if used.is_reports_role:
+        return f"sees every row by the policy of {ROLE_SQL}"
+    return (
+        "row-level security may hide rows from it: the report has every row that the key may see; a secret key sees all"
+    )
 
 
 def checks_of_channel(channel: Channel) -> list[tuple[str, Check]]:

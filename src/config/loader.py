@@ -92,7 +92,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail)
+    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail) + _needless_secret(loaded.supabase)
     _refuse_plain_http(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
@@ -118,6 +118,17 @@ def _wrong_port(mail: MailSettings | None) -> list[str]:
         return []
     port, fits, chosen = mail.smtp_port, mail.other_security, mail.smtp_security
     return [f"SMTP_PORT={port} goes with SMTP_SECURITY={fits}, not with {chosen}."]
+
+
+def _needless_secret(supabase: SupabaseSettings | None) -> list[str]:
+    """Name a secret key beside a token: whoever reads the settings has the whole project all the same."""
+    if (
+        not supabase
+        or not supabase.supabase_jwt
+        or not supabase.supabase_key.get_secret_value().startswith("sb_secret_")
+    ):
+        return []
+    return ["SUPABASE_JWT makes a secret key needless: set SUPABASE_KEY to the publishable one."]
 
 
 def _refuse_plain_http(loaded: LoadedSettings) -> None:

@@ -54,11 +54,19 @@ class SupabaseSettings(Group):
     supabase_url: validators.Url = Field(description="the project's address, like https://abcdefghijklmnop.supabase.co")
     supabase_key: validators.Key = Field(description="a key that may read the table, best a secret one")
     supabase_table: validators.Table = Field("analyses", description="the table's name, like analyses")
+    supabase_jwt: validators.Jwt | None = Field(
+        None, description="a token of a role of your own, beside a publishable key; it begins with eyJ"
+    )
 
     @field_validator("supabase_url")
     @classmethod
     def _without_rest_path(cls, value: str) -> str:
         return value.removesuffix("/rest/v1").rstrip("/")
+
+    def secrets(self) -> list[str]:
+        """List key and token, and the token's signature: what stands before it can be guessed."""
+        signature = self.supabase_jwt.get_secret_value().rpartition(".")[2] if self.supabase_jwt else ""
+        return [*super().secrets(), *([signature] if signature else [])]
 
 
 class ChannelChoice(Group):

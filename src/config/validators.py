@@ -140,6 +140,11 @@ Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", 
 # Of what Storage allows (isValidBucketName in its limits.ts), what needs no quoting in a URL.
 Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "is not a bucket's name"))]
 Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "contains blanks or unusual characters"))]
+# RFC 7515: header, payload and signature, in base64url.
+Jwt = Annotated[
+    SecretStr,
+    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is no JWT (three parts, dots between)")),
+]
 Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
 # The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.
 LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "contains characters beyond ASCII"))]

@@ -195,10 +195,10 @@ class TableLedger:
     async def _refusal(self, response: httpx.Response, policy: RetryPolicy) -> LedgerError:
         """Say what a refusal means; of a right that is lacking, which one."""
         if error_of(response).get("code") != INSUFFICIENT_PRIVILEGE:
-            return refused(response, TABLE)
+            return refused(response, TABLE, self._client.credentials)
         answers = await self._probe(policy)
         missing = [right for right, answer in answers.items() if error_of(answer).get("code") == INSUFFICIENT_PRIVILEGE]
-        return lacks_rights(response, TABLE, missing or [*answers], is_secret_key=self._client.sees_all)
+        return lacks_rights(response, TABLE, missing or [*answers], self._client.credentials)
 
 
 def _window_start(row: dict[str, Any]) -> datetime:

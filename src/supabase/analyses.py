@@ -98,7 +98,7 @@ class AnalysesTable:
         """Tell a truly empty window from one whose rows this key may not see."""
         _, rows = await self._ask(self._client.table(self._name).select(*COLUMNS).limit(1), policy)
         if not rows:
-            raise HiddenRowsError(table=self._name)
+            raise HiddenRowsError(table=self._name, setting=self._client.credentials.setting)
 
     async def count(self, start: datetime, end: datetime) -> int:
         """Count the rows of [start, end), both aware, without fetching them; asked once, for nothing hangs on it."""

@@ -7,6 +7,7 @@ import httpx
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
 from ..runtime.retry import is_transient_status, retry_after
+from .credentials import ROLE_SQL, Credentials
 from .decode import excerpt
 
 INSUFFICIENT_PRIVILEGE = "42501"
@@ -50,29 +51,45 @@ def grant(rights: str, table: str) -> str:
     return f"Run this in the SQL editor: grant {rights} on {name} to service_role;"
 
 
-def refusal(response: httpx.Response, table: str, *, sees_all: bool = False) -> SourceError:
-    """Say what a status beyond 2xx means; `sees_all` is whether the key is one that sees every row."""
-    return _refused(response, table, sees_all=sees_all) or _failed(response, table)
+def refusal(response: httpx.Response, table: str, used: Credentials) -> SourceError:
+    """Say what a status beyond 2xx means to a request with the credentials `used`."""
+    return _refused_role(response, table, used) or _refused(response, table, used) or _failed(response, table)
 
 
-def _refused(response: httpx.Response, table: str, *, sees_all: bool) -> SourceRefusedError | None:
-    """Say which setting is wrong, None if it isn't known to be one."""
+def _refused_role(response: httpx.Response, table: str, used: Credentials) -> SourceRefusedError | None:
+    """Say what the role lacks whose request it was, None if it isn't that."""
     code, said = str(error_of(response).get("code")), quoted(response)
     if code == INSUFFICIENT_PRIVILEGE:  # before 401, which PostgREST answers for it too
-        key, reason = "source.permission", f"SUPABASE_KEY may not read the table {table} {said}."
         remedy = "Use a secret key, or grant its role select on the table and give it a row-level security policy."
-        return SourceRefusedError(key, reason, grant("select", table) if sees_all else remedy)
+        if used.sees_all:
+            remedy = grant("select", table)
+        if used.is_reports_role:
+            remedy = f"Run {ROLE_SQL} in the SQL editor, with this table's name in it."
+        reason = f"{used.setting} may not read the table {table} {said}."
+        return SourceRefusedError("source.permission", reason, remedy)
+    if code == _INVALID_PARAMETER and "role" in said:
+        remedy = "Use a secret key of this project, or create the role and grant it to authenticator."
+        if used.is_reports_role:
+            remedy = f"Run {ROLE_SQL} in the SQL editor: it makes the role."
+        reason = f"{used.setting} names a role that the database does not have {said}."
+        return SourceRefusedError("source.role", reason, remedy)
+    return None
+
+
+def _refused(response: httpx.Response, table: str, used: Credentials) -> SourceRefusedError | None:
+    """Say which setting is wrong, None if it isn't known to be one."""
+    code, said = str(error_of(response).get("code")), quoted(response)
+    if used.token and code.startswith("PGRST30"):  # of PostgREST; the gateway, which looks at the key, gives no code
+        return SourceRefusedError(
+            "source.jwt",
+            f"Supabase does not accept SUPABASE_JWT {said}.",
+            "Make a new token, as docs/security.md says, and replace it.",
+        )
     if response.status_code == 401 or code.startswith("PGRST30"):
         return SourceRefusedError(
             "source.key",
             f"Supabase does not accept SUPABASE_KEY {said}.",
-            "Copy a secret key from the project's API settings.",
-        )
-    if code == _INVALID_PARAMETER and "role" in said:
-        return SourceRefusedError(
-            "source.role",
-            f"SUPABASE_KEY names a role that the database does not have {said}.",
-            "Use a secret key of this project, or create the role and grant it to authenticator.",
+            f"Copy {'the publishable' if used.token else 'a secret'} key from the project's API settings.",
         )
     if code == _UNDEFINED_COLUMN:
         return SourceRefusedError(

@@ -22,6 +22,7 @@ from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
 from ..runtime.retry import RetryPolicy, is_transient_status, retry, retry_after
+from .credentials import ROLE_SQL, credentials
 from .decode import excerpt
 
 LARGEST_ANSWER = 1 << 16
@@ -46,7 +47,7 @@ class Storage:
         timeouts: Timeouts,
     ) -> None:
         self._address = f"{settings.supabase_url}/storage/v1"
-        self._key = settings.supabase_key.get_secret_value()
+        self._credentials = credentials(settings)
         self._bucket = bucket
         self._lifetime = lifetime
         self._tls = tls
@@ -91,10 +92,13 @@ class Storage:
         return f"{self._bucket} is there and private"
 
     def _client(self) -> httpx.AsyncClient:
-        headers = {"apikey": self._key, "Authorization": f"Bearer {self._key}"}
         # A redirect is not followed: it would carry the key to another host.
         return httpx.AsyncClient(
-            base_url=self._address, headers=headers, verify=self._tls, timeout=self._timeout, follow_redirects=False
+            base_url=self._address,
+            headers=self._credentials.headers,
+            verify=self._tls,
+            timeout=self._timeout,
+            follow_redirects=False,
         )
 
     async def _check_private(self, client: httpx.AsyncClient) -> None:
@@ -149,14 +153,14 @@ class Storage:
         if status in (401, 403) or "jwt" in str(answer.get("error")).lower():
             return StorageError(
                 "storage.permission",
-                f"SUPABASE_KEY may not store in the bucket {self._bucket} {said}.",
+                f"{self._credentials.setting} may not store in the bucket {self._bucket} {said}.",
                 "Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
-                "(select, insert, update).",
+                f"(select, insert, update): {ROLE_SQL} has them.",
             )
         refusals = {
             404: (
                 "storage.no_such_bucket",
-                f"SUPABASE_KEY sees no bucket {self._bucket} in Supabase Storage {said}.",
+                f"{self._credentials.setting} sees no bucket {self._bucket} in Supabase Storage {said}.",
                 "Create it there, private, or correct REPORT_BUCKET.",
             ),
             413: (

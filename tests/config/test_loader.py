@@ -61,6 +61,9 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "https://me:word@abcdefgh.supabase.co", "carries more than an address"),
         ("SUPABASE_KEY", "sb_secret_01 23", "contains blanks or unusual characters"),
         ("SUPABASE_TABLE", "public.analyses", "is not a table's name"),
+        ("SUPABASE_JWT", "sb_secret_0123456789", "is no JWT (three parts, dots between)"),
+        ("SUPABASE_JWT", "eyJh.eyJi", "is no JWT (three parts, dots between)"),
+        ("SUPABASE_JWT", "eyJh.eyJi.c+c=", "is no JWT (three parts, dots between)"),
         ("REPORT_CHANNELS", "email,fax", "is none of them"),
         ("REPORT_CHANNELS", ",", "should have at least 1 item"),
         ("SMTP_HOST", "https://smtp.example.com", "is not a plain host name"),
@@ -308,3 +311,25 @@ def test_a_mail_port_is_no_matter_where_nothing_goes_by_mail(environment: pytest
     environment.setenv("REPORT_CHANNELS", "telegram")
 
     assert load_settings(None).hints == []
+
+
+def test_a_secret_key_beside_a_token_is_a_hint(environment: pytest.MonkeyPatch) -> None:
+    """The token was made so that the secret key need not be here."""
+    environment.setenv("SUPABASE_JWT", "eyJh.eyJi.c-_9")
+    with_secret = load_settings(None)
+    environment.setenv("SUPABASE_KEY", "sb_publishable_0123456789")
+
+    assert (with_secret.hints, with_secret.problems) == (
+        ["SUPABASE_JWT makes a secret key needless: set SUPABASE_KEY to the publishable one."],
+        [],
+    )
+    assert load_settings(None).hints == []
+
+
+def test_a_tokens_signature_is_a_secret_of_its_own(environment: pytest.MonkeyPatch) -> None:
+    """What stands before it can be guessed, and nobody needs it from elsewhere."""
+    environment.setenv("SUPABASE_JWT", "eyJh.eyJi.c-_9")
+
+    secrets = load_settings(None).secrets()
+
+    assert {WHOLE["SUPABASE_KEY"], "eyJh.eyJi.c-_9", "c-_9"} <= set(secrets)

@@ -103,10 +103,20 @@ def test_a_key_that_the_gateway_doesnt_know_fails_the_run_with_its_reason(real: 
     )
 
 
-def test_a_key_of_a_role_that_isnt_there_fails_the_run_with_its_reason(real: RealSandbox) -> None:
+def test_a_token_is_no_key(real: RealSandbox) -> None:
+    """The gateway takes a token only beside a key of the project."""
+    assert_refused(
+        real,
+        "Supabase does not accept SUPABASE_KEY (HTTP 401, Invalid API key)",
+        SUPABASE_KEY=real.supabase.jwt("reports_generator"),
+    )
+
+
+def test_a_token_of_a_role_that_isnt_there_fails_the_run_with_its_reason(real: RealSandbox) -> None:
     """Say, a token that was signed for another project's role."""
     assert_refused(
         real,
-        'SUPABASE_KEY names a role that the database does not have (HTTP 400, role "reporter" does not exist). Use ',
-        SUPABASE_KEY=real.supabase.jwt("reporter"),
+        'SUPABASE_JWT names a role that the database does not have (HTTP 400, role "reporter" does not exist). Use ',
+        SUPABASE_KEY=real.supabase.publishable_key,
+        SUPABASE_JWT=real.supabase.jwt("reporter"),
     )

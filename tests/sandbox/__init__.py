@@ -138,6 +138,7 @@ class Sandbox:
             "REPORT_SETTLE": "0",
             # Not set, whatever a .env says.
             **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_BUCKET", "JOB_COMPLETION_INDEX"), ""),
+            "SUPABASE_JWT": "",
             **dict.fromkeys(("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "HEARTBEAT_URL"), ""),
             "LOG_FORMAT": "text",
             "LOG_LEVEL": "INFO",
