@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -92,7 +93,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail)
+    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail) + _open_to_others(env_file)
     _refuse_plain_http(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
@@ -118,6 +119,14 @@ def _wrong_port(mail: MailSettings | None) -> list[str]:
         return []
     port, fits, chosen = mail.smtp_port, mail.other_security, mail.smtp_security
     return [f"SMTP_PORT={port} goes with SMTP_SECURITY={fits}, not with {chosen}."]
+
+
+def _open_to_others(env_file: Path | None) -> list[str]:
+    """Name a file of secrets that other users of the machine may read or change."""
+    with suppress(OSError):
+        if env_file and os.name == "posix" and env_file.stat().st_mode & 0o077:
+            return [f"Other users of this machine may read {env_file}. Run: chmod 600 {shlex.quote(str(env_file))}"]
+    return []
 
 
 def _refuse_plain_http(loaded: LoadedSettings) -> None:

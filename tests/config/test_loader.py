@@ -1,5 +1,6 @@
 """Settings are checked whole, and no error repeats a value."""
 
+import subprocess
 import traceback
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,7 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
 ) -> None:
     """In the environment as in the file; what belongs to other programs is left alone."""
     (tmp_path / ".env").write_text("SMTP_PROT=587\n")
+    (tmp_path / ".env").chmod(0o600)
     environment.setenv("REPORT_TIMEZOME", "Europe/Berlin")
     environment.setenv("SUPABASE_DB_URL", "postgres://")
     environment.setenv("SMTP_RELAY_FOR_ANOTHER", "x")
@@ -308,3 +310,27 @@ def test_a_mail_port_is_no_matter_where_nothing_goes_by_mail(environment: pytest
     environment.setenv("REPORT_CHANNELS", "telegram")
 
     assert load_settings(None).hints == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602, 0o600, 0o400])
+def test_a_file_of_settings_that_others_may_read_is_named_with_the_command_that_closes_it(
+    environment: pytest.MonkeyPatch, tmp_path: Path, mode: int
+) -> None:
+    """Pasted into a shell it works, whatever the folder is called."""
+    environment.setenv("SMTP_PORT", "465")
+    folder = tmp_path / "it's a $(folder)"
+    folder.mkdir()
+    env_file = folder / ".env"
+    env_file.touch()
+    env_file.chmod(mode)
+
+    hints = load_settings(env_file).hints
+
+    if mode & 0o077:
+        (hint,) = hints
+        assert hint.startswith(f"Other users of this machine may read {env_file}. Run: ")
+        subprocess.run(hint.partition(" Run: ")[2], shell=True, check=True, timeout=60)  # noqa: S602 - as pasted
+        assert load_settings(env_file).hints == []
+        assert env_file.stat().st_mode & 0o777 == 0o600
+    else:
+        assert hints == []
