@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from ..errors import SettingsError
+from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
 from .settings import (
     GROUPS,
@@ -66,7 +67,7 @@ class LoadedSettings(Struct, kw_only=True):
     def secrets(self) -> list[str]:
         """List the values that must not be seen, as far as they are known."""
         groups = (self.report, self.supabase, self.mail, self.telegram, self.watch)
-        return [secret for group in groups if group for secret in group.secrets()]
+        return [*(secret for group in groups if group for secret in group.secrets()), *proxy_secrets()]
 
 
 _G = TypeVar("_G", bound=Group)
@@ -95,6 +96,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.watch = read(WatchSettings) or loaded.watch
     loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail) + _open_to_others(env_file)
     _refuse_plain_http(loaded)
+    _refuse_proxies(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
         loaded.problems.append("SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate")
@@ -142,6 +144,14 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
     if loaded.telegram and validators.is_plain_http(loaded.telegram.telegram_api_url):
         loaded.problems.append(f"TELEGRAM_API_URL {wanted}")
         loaded.telegram = None  # an alert must not go that way either
+
+
+def _refuse_proxies(loaded: LoadedSettings) -> None:
+    """Name the proxies that can't be used; of that, no alert can go by Telegram, nor the monitor be told."""
+    if problems := proxy_problems():
+        loaded.problems += problems
+        loaded.telegram = None
+        loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})
 
 
 _REASONS = {

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from ..runtime.proxies import is_loopback
+
 _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
 _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
@@ -41,7 +43,7 @@ def is_placeholder(value: str) -> bool:
 def is_plain_http(url: str) -> bool:
     """Tell whether `url` would carry secrets in the clear to another machine."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def in_small_letters(value: object) -> object:
@@ -60,13 +62,6 @@ def entries(value: object) -> object:
         return value
     parts = (part.strip() for part in value.split(","))
     return tuple({part.casefold(): part for part in parts if part}.values())
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], object]:
@@ -113,11 +108,12 @@ def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
         whole = bool(parts.hostname and _is_host(parts.hostname)) and parts.port != 0
+        whole = whole and bool(re.fullmatch("[!-~]+", value))
     except ValueError:
         whole = False
     if not whole or parts.scheme not in ("http", "https"):
         raise ValueError("is not a whole https:// address")
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in value or "#" in value:
         raise ValueError("carries more than an address (a login, a query or a fragment)")
     return value.rstrip("/")
 

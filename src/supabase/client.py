@@ -14,6 +14,7 @@ from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..errors import SourceUnreachableError
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.proxies import proxy_for
 from .replies import refusal
 
 _KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
@@ -68,7 +69,10 @@ async def open_client(
     key = settings.supabase_key.get_secret_value()
     # A redirect is not followed: it would carry the key to another host.
     timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
-    async with httpx.AsyncClient(verify=tls, timeout=timeout, follow_redirects=False) as session:
+    by = proxy_for(settings.supabase_url, tls)
+    async with httpx.AsyncClient(
+        verify=tls, timeout=timeout, follow_redirects=False, proxy=by, trust_env=False
+    ) as session:
         client = AsyncPostgrestClient(
             f"{settings.supabase_url}/rest/v1",
             headers={"apikey": key, "Authorization": f"Bearer {key}"},

@@ -21,6 +21,7 @@ from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.proxies import proxy_for
 from ..runtime.retry import RetryPolicy, is_transient_status, retry, retry_after
 from .decode import excerpt
 
@@ -94,7 +95,13 @@ class Storage:
         headers = {"apikey": self._key, "Authorization": f"Bearer {self._key}"}
         # A redirect is not followed: it would carry the key to another host.
         return httpx.AsyncClient(
-            base_url=self._address, headers=headers, verify=self._tls, timeout=self._timeout, follow_redirects=False
+            base_url=self._address,
+            headers=headers,
+            verify=self._tls,
+            timeout=self._timeout,
+            follow_redirects=False,
+            proxy=proxy_for(self._address, self._tls),
+            trust_env=False,
         )
 
     async def _check_private(self, client: httpx.AsyncClient) -> None:
