@@ -78,7 +78,7 @@ def _chosen(url: str) -> tuple[str, str]:
     """Return the name and the address of the proxy for `url`, both empty if there is none."""
     parts = urlsplit(url)
     host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
-    if not is_loopback(host) and not _is_excepted(host, port):
+    if host and not is_loopback(host) and not _is_excepted(host, port):
         for kind in (parts.scheme, "all"):
             name, address = _variable(kind)
             if address:
