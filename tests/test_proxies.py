@@ -1,6 +1,7 @@
 """A proxy of the environment: for everything beyond this machine but mail, never for this machine."""
 
 import base64
+import ssl
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,10 +18,15 @@ PASSWORD = "p@ss/wörd"
 LOGIN = "reports:p%40ss%2Fw%C3%B6rd"
 
 
+def leading_to(sandbox: Sandbox) -> Proxy:
+    """Make a proxy that leads to the sandbox's HTTP servers."""
+    return Proxy({"supabase": sandbox.supabase, "telegram": sandbox.bot, "monitor": sandbox.monitor})
+
+
 @pytest.fixture
 def proxy(sandbox: Sandbox) -> Iterator[Proxy]:
-    """A proxy that leads to the sandbox's HTTP servers."""
-    proxy = Proxy({"supabase": sandbox.supabase, "telegram": sandbox.bot, "monitor": sandbox.monitor})
+    """A proxy that is spoken to in the clear."""
+    proxy = leading_to(sandbox)
     with proxy.serving():
         yield proxy
 
@@ -60,6 +66,23 @@ def test_what_lies_beyond_this_machine_is_reached_by_the_proxy_with_its_login(
     assert {host for _, host, _ in proxy.asked} == {f"{name}.{DOMAIN}" for name in ("supabase", "telegram", "monitor")}
     assert {given for _, _, given in proxy.asked} == {f"Basic {login}"}
     assert {method == "CONNECT" for method, _, _ in proxy.asked} == {scheme == "https"}
+
+
+@pytest.mark.parametrize(("name", "code"), [("127.0.0.1", 0), ("another.example", 1)])
+def test_a_proxy_that_speaks_tls_has_to_show_a_certificate_of_its_name(
+    sandbox: Sandbox, run: RunTool, name: str, code: int
+) -> None:
+    """Of the authority that everything is checked by."""
+    sandbox.supabase.insert(make_rows(3))
+    proxy, tls = leading_to(sandbox), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    sandbox.authority.issue_cert(name).configure_cert(tls)
+
+    with proxy.serving(tls):
+        result = run(*OPTION, **beyond("http"), HTTP_PROXY=f"https://127.0.0.1:{proxy.port}")
+
+    assert result.code == code
+    assert ("its certificate is not trusted" in result.log) == bool(code)
+    assert (len(sandbox.messages), bool(proxy.asked)) == ((0, False) if code else (len(CHATS), True))
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

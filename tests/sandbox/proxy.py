@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -32,15 +33,17 @@ class Proxy:
         return str(parts.hostname), int(parts.port or 0)
 
     @contextmanager
-    def serving(self) -> Iterator[str]:
-        """Serve while the block runs; return its host and port."""
+    def serving(self, tls: ssl.SSLContext | None = None) -> Iterator[None]:
+        """Serve while the block runs, by TLS if a context for it is given."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         server.daemon_threads = True
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
             self.port = server.server_port
-            yield f"127.0.0.1:{self.port}"
+            yield
         finally:
             server.shutdown()
             thread.join()
