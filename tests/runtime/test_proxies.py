@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from src.runtime.proxies import is_loopback, proxy_of, proxy_problems, proxy_secrets
+from src.runtime.connection import tls_context
+from src.runtime.proxies import is_loopback, proxy_for, proxy_of, proxy_problems, proxy_secrets
 
 
 @pytest.fixture(autouse=True)
@@ -134,3 +135,17 @@ def test_the_password_of_a_proxy_is_a_secret_in_every_form_that_it_is_sent_in(en
 
     assert {"p%40ss", "p@ss", "me:p@ss", "me:abc"} <= {*proxy_secrets()}
     assert "abc" not in proxy_secrets()
+
+
+@pytest.mark.parametrize(("scheme", "is_verified"), [("https", True), ("http", False)])
+def test_a_proxy_that_speaks_tls_is_verified_by_the_one_context(
+    environment: pytest.MonkeyPatch, scheme: str, is_verified: bool
+) -> None:
+    """httpx would else trust authorities of its own beside."""
+    environment.setenv("ALL_PROXY", f"{scheme}://proxy.example:3128")
+    tls = tls_context()
+
+    proxy = proxy_for("https://abcdefgh.supabase.co", tls)
+
+    assert proxy is not None
+    assert proxy.ssl_context is (tls if is_verified else None)
