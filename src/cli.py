@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import difflib
 import logging
+import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -90,6 +91,7 @@ def main(
 ) -> int:
     """Do what the command line asks for; return the exit code: 0 delivered, 1 something failed, 2 wrong input."""
     began = time.monotonic()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would put keys and rows on the disk
     options = parse(arguments)
     loaded = load_settings(env_file)
     redaction = Redaction(loaded.secrets())

@@ -56,7 +56,9 @@ def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         env_file: Path | None = None,
         **changes: str,
     ) -> Run:
-        for name in {name.upper() for group in GROUPS for name in group.model_fields}:
+        proxies = {f"{kind}_proxy" for kind in ("http", "https", "all", "no")}
+        for name in {name for group in GROUPS for name in group.model_fields} | proxies:
+            monkeypatch.delenv(name.upper(), raising=False)
             monkeypatch.delenv(name, raising=False)
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)

@@ -33,6 +33,7 @@ from ..message import caption
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.connection import diagnose
+from ..runtime.proxies import proxy_for
 from ..runtime.visible_text import shortened
 from .interface import Limits, unreadable
 
@@ -105,7 +106,8 @@ class TelegramChannel:
             write_timeout=self._timeouts.telegram_read,
             media_write_timeout=self._timeouts.telegram_upload,
             pool_timeout=self._timeouts.connect,
-            httpx_kwargs={"verify": self._tls},
+            proxy=proxy_for(self._settings.telegram_api_url, self._tls),
+            httpx_kwargs={"verify": self._tls, "trust_env": False},
         )
         token = self._settings.telegram_bot_token.get_secret_value()
         base_url = f"{self._settings.telegram_api_url}/bot"

@@ -23,6 +23,7 @@ from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceRefusedError, WorkbookError, broken_down
 from ..pipeline.report_window import describe_failure
 from ..pipeline.services import Run, Services, open_services
+from ..runtime.proxies import proxies_are_set, proxy_of
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
 from ..supabase.credentials import ROLE_SQL, Credentials
@@ -155,7 +156,7 @@ def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[s
         ways = [f"email to {len(mail.smtp_to)}"] if mail else []
         ways += [f"telegram to {len(telegram.telegram_chat_id)}"] if telegram else []
         complete = f"complete: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
-        return ". ".join([complete, *hints])
+        return ". ".join([complete, *_proxies(settings), *hints])
 
     async def folder() -> str:
         try:
@@ -170,6 +171,15 @@ def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[s
         return f"{report.report_dir} can be written to, {shutil.disk_usage(report.report_dir).free / 1e9:,.1f} GB free"
 
     return [("settings", what), ("folder", folder)]
+
+
+def _proxies(settings: Settings) -> list[str]:
+    """Say what goes by a proxy, and where one is set that mail goes directly."""
+    urls = {"Supabase": settings.supabase.supabase_url}
+    urls |= {"Telegram": settings.telegram.telegram_api_url} if settings.telegram else {}
+    said = [f"{name} is reached by the proxy {by}" for name, url in urls.items() if (by := proxy_of(url)[1])]
+    said += ["Email goes directly: a proxy is not used for it"] if settings.mail and proxies_are_set() else []
+    return said
 
 
 def checks_of_table(

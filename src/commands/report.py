@@ -96,7 +96,7 @@ def _settings(run: Run) -> Settings:
 
 def _made(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"--output {folder} can't be made ({error.strerror}).", "Name another folder.") from error
     return folder

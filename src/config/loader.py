@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from ..errors import SettingsError
+from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
 from .settings import (
     GROUPS,
@@ -65,7 +67,7 @@ class LoadedSettings(Struct, kw_only=True):
     def secrets(self) -> list[str]:
         """List the values that must not be seen, as far as they are known."""
         groups = (self.report, self.supabase, self.mail, self.telegram, self.watch)
-        return [secret for group in groups if group for secret in group.secrets()]
+        return [*(secret for group in groups if group for secret in group.secrets()), *proxy_secrets()]
 
 
 _G = TypeVar("_G", bound=Group)
@@ -92,8 +94,14 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail) + _needless_secret(loaded.supabase)
+    loaded.hints = [
+        *_near_misses(env_file),
+        *_wrong_port(loaded.mail),
+        *_needless_secret(loaded.supabase),
+        *_open_to_others(env_file),
+    ]
     _refuse_plain_http(loaded)
+    _refuse_proxies(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
         loaded.problems.append("SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate")
@@ -131,6 +139,14 @@ def _needless_secret(supabase: SupabaseSettings | None) -> list[str]:
     return ["SUPABASE_JWT makes a secret key needless: set SUPABASE_KEY to the publishable one."]
 
 
+def _open_to_others(env_file: Path | None) -> list[str]:
+    """Name a file of secrets that other users of the machine may read or change."""
+    with suppress(OSError):
+        if env_file and os.name == "posix" and env_file.stat().st_mode & 0o077:
+            return [f"Other users of this machine may read {env_file}. Run: chmod 600 {shlex.quote(str(env_file))}"]
+    return []
+
+
 def _refuse_plain_http(loaded: LoadedSettings) -> None:
     if loaded.report and loaded.report.report_allow_http:
         return
@@ -144,6 +160,14 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
     if loaded.telegram and validators.is_plain_http(loaded.telegram.telegram_api_url):
         loaded.problems.append(f"TELEGRAM_API_URL {wanted}")
         loaded.telegram = None  # an alert must not go that way either
+
+
+def _refuse_proxies(loaded: LoadedSettings) -> None:
+    """Name the proxies that can't be used; of that, no alert can go by Telegram, nor the monitor be told."""
+    if problems := proxy_problems():
+        loaded.problems += problems
+        loaded.telegram = None
+        loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})
 
 
 _REASONS = {

@@ -146,9 +146,15 @@ class ReportSettings(Group):
     )
     report_resend: bool = Field(False, description="true or false")
     report_allow_http: bool = Field(False, description="true or false")
-    job_name: str | None = Field(None, description="the Job's name, set by the manifest")
-    pod_name: str | None = Field(None, description="the pod's name, set by the manifest")
-    pod_namespace: str | None = Field(None, description="the pod's namespace, set by the manifest")
+    job_name: validators.JobName | None = Field(
+        None, description="at most 63 small letters, digits, dashes and dots, set by the manifest"
+    )
+    pod_name: validators.PodName | None = Field(
+        None, description="at most 253 small letters, digits, dashes and dots, set by the manifest"
+    )
+    pod_namespace: validators.Namespace | None = Field(
+        None, description="at most 63 small letters, digits and dashes, set by the manifest"
+    )
     job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
 
 

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from ..runtime.proxies import is_loopback
+
 _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
 _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
@@ -24,6 +26,15 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
+# RFC 1123 as Kubernetes has it (apimachinery's validation): small letters only.
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_DNS_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
+LONGEST_LABEL = 63
+"""Characters of a Job's name and of a namespace."""
+LONGEST_SUBDOMAIN = 253
+"""Characters of a pod's name."""
+
+
 def is_placeholder(value: str) -> bool:
     """Tell whether `value`, or an entry of it, still is what the manifests and .env.example put there."""
     return any(_PLACEHOLDER.fullmatch(part.strip()) for part in value.split(","))
@@ -32,7 +43,7 @@ def is_placeholder(value: str) -> bool:
 def is_plain_http(url: str) -> bool:
     """Tell whether `url` would carry secrets in the clear to another machine."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def in_small_letters(value: object) -> object:
@@ -53,13 +64,6 @@ def entries(value: object) -> object:
     return tuple({part.casefold(): part for part in parts if part}.values())
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         if isinstance(value, str) and not re.fullmatch(pattern, value):
@@ -67,6 +71,10 @@ def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], 
         return value
 
     return check
+
+
+def _named(pattern: str, longest: int, kind: str) -> Callable[[object], object]:
+    return _matches(rf"(?=.{{1,{longest}}}\Z){pattern}", f"is not {kind} in Kubernetes")
 
 
 def _each(pattern: re.Pattern[str], kind: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
@@ -100,11 +108,12 @@ def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
         whole = bool(parts.hostname and _is_host(parts.hostname)) and parts.port != 0
+        whole = whole and bool(re.fullmatch("[!-~]+", value))
     except ValueError:
         whole = False
     if not whole or parts.scheme not in ("http", "https"):
         raise ValueError("is not a whole https:// address")
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in value or "#" in value:
         raise ValueError("carries more than an address (a login, a query or a fragment)")
     return value.rstrip("/")
 
@@ -151,6 +160,9 @@ LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "contains charact
 LoginPassword = Annotated[
     SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 characters or contains some beyond ASCII"))
 ]
+JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
+PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
+Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[

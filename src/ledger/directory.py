@@ -14,7 +14,7 @@ from pathlib import Path
 from ..config.timeouts import Timeouts
 from ..domain.window import Template, Window
 from ..errors import LedgerError
-from ..runtime.atomic_write import atomic_write
+from ..runtime.atomic_write import atomic_write, remove_left_overs
 from ..runtime.retry import RetryPolicy
 from .claim import Claim
 from .interface import WithoutHistory
@@ -65,6 +65,7 @@ class DirectoryLedger(WithoutHistory):
     def _enter(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._refuse_others()
+        remove_left_overs(self._folder, self._clock())
 
     def _refuse_others(self) -> None:
         found = self._folder.lstat()

@@ -14,7 +14,7 @@ from ..config.timeouts import Timeouts
 from ..domain.window import Template, Window
 from ..errors import LedgerError, SourceError
 from ..runtime.retry import RetryPolicy, retry
-from ..supabase.client import PostgrestClient
+from ..supabase.client import PostgrestClient, quoted_value
 from ..supabase.decode import read_json
 from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
 from .claim import Claim
@@ -163,7 +163,7 @@ class TableLedger:
         if free:
             # Before 14.4 PostgREST gives back only rows to which the `or` still applies afterwards: a holder does.
             # "now" is read by the database, so that its clock decides.
-            query = query.or_(f'holder.is.null,holder.eq."{self._holder}",lease_until.lt.now')
+            query = query.or_(f"holder.is.null,holder.eq.{quoted_value(self._holder)},lease_until.lt.now")
         else:
             query = query.eq("holder", self._holder)
         return await self._ask(query, policy)

@@ -22,7 +22,7 @@ from ..domain.analysis import COLUMNS, Analysis
 from ..domain.window import Window
 from ..errors import BadAnswerError, HiddenRowsError, RowsMissingError, SourceRefusedError
 from ..runtime.retry import RetryPolicy, retry
-from .client import PostgrestClient
+from .client import PostgrestClient, quoted_value
 from .decode import read_page
 from .query_plan import MEDIA_TYPE, sort_cost
 
@@ -84,7 +84,7 @@ class AnalysesTable:
     ) -> list[Analysis]:
         """Ask for the page behind the rows `before`; raise BadAnswerError if some of them come again."""
         last = before[-1]
-        at, row_id = _quoted(last.created_at.isoformat()), _quoted(last.id)
+        at, row_id = quoted_value(last.created_at.isoformat()), quoted_value(last.id)
         if re.search("[\ud800-\udfff]", row_id):
             raise BadAnswerError(table=self._name, came="a row whose id is not valid text (a lone surrogate)")
         query = self._query(last.created_at, window.end, page_rows)
@@ -177,9 +177,3 @@ def _come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
     at = before[-1].created_at
     known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
     return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))
-
-
-def _quoted(value: object) -> str:
-    """Quote a value for a PostgREST filter, where commas and brackets have a meaning of their own."""
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'

