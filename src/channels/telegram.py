@@ -205,7 +205,9 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
         yield
     except TelegramError as error:
         if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
-            raise TooLargeError(f"The file is too large for Telegram in chat {chat} ({in_quotes(error.message)}).") from error
+            raise TooLargeError(
+                f"The file is too large for Telegram in chat {chat} ({in_quotes(error.message)})."
+            ) from error
         key, reason, remedy = _problem(error, chat, variable)
         raise DeliveryError(
             f"telegram.{key}",

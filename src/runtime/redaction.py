@@ -27,6 +27,11 @@ class Redaction:
         # Longer ones first: one secret may be the beginning of another.
         self._known = {form: self._known[form] for form in sorted(self._known, key=len, reverse=True)}
 
+    @property
+    def longest(self) -> int:
+        """The characters of the longest form of a secret."""
+        return max(map(len, self._known), default=0)
+
     def __call__(self, text: str) -> str:
         """Return `text` without secrets."""
         for secret, known in self._known.items():
@@ -38,6 +43,7 @@ def _forms(secret: str) -> Iterator[str]:
     """Yield how a secret may be written: as it is, escaped for a URL, JSON, Python or HTML, and in base64."""
     yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1])
     yield html.escape(secret)
+    yield " ".join(secret.split())  # in one line of somebody else's words
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(secret.encode()).decode().rstrip("=")
 
