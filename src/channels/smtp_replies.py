@@ -61,7 +61,7 @@ def judged(refused: Mapping[str, SMTPRecipientRefused], *, some_accepted: bool) 
 
 
 def _judged(address: str, reply: SMTPRecipientRefused, *, some_accepted: bool) -> DeliveryError:
-    said = f"({reply.code} {in_quotes(reply.message)})"
+    said = f"({in_quotes(f'{reply.code} {reply.message}')})"
     if is_too_large(reply):
         return TooLargeError(f"The message is too large for {address} {said}.")
     if is_transient_reply(reply) or _fault(reply, some_accepted=some_accepted) == "theirs":
@@ -191,4 +191,4 @@ def _quoted(error: SMTPResponseException) -> str:
     """Quote a reply; of one to a login only the codes, because its words may repeat the password."""
     if isinstance(error, SMTPAuthenticationError):
         return f"{error.code} {_enhanced(error)}".rstrip()
-    return f"{error.code} {in_quotes(error.message)}"
+    return in_quotes(f"{error.code} {error.message}")

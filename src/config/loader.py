@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from ..errors import SettingsError
 from . import validators
@@ -26,6 +27,9 @@ from .settings import (
 
 _NEAR = 0.85
 """How much of a name is to be right for a hint, as difflib counts."""
+_LONG_PASSWORD = 8
+_SHORTEST = 4
+"""Characters of a secret at least: what is shorter would be hidden in every other word."""
 ENV_FILE = Path(__file__).parents[2] / ".env"
 
 
@@ -46,6 +50,7 @@ class LoadedSettings(Struct, kw_only=True):
     """The groups of settings that are whole, and one line a variable for what is missing or wrong.
 
     `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
+    `unchecked` are the secrets of groups that aren't used: right or wrong, nobody is to see them.
     """
 
     report: ReportSettings | None = None
@@ -55,6 +60,7 @@ class LoadedSettings(Struct, kw_only=True):
     watch: WatchSettings = field(default_factory=WatchSettings.model_construct)
     problems: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+    unchecked: list[Group] = field(default_factory=list)
 
     def checked(self) -> Settings:
         """Return the settings; raise SettingsError if there is any problem."""
@@ -64,7 +70,7 @@ class LoadedSettings(Struct, kw_only=True):
 
     def secrets(self) -> list[str]:
         """List the values that must not be seen, as far as they are known."""
-        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch)
+        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch, *self.unchecked)
         return [secret for group in groups if group for secret in group.secrets()]
 
 
@@ -92,7 +98,8 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail)
+    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail) + _short_password(loaded.mail)
+    loaded.unchecked = [_unchecked(group, env_file) for group in GROUPS]
     _refuse_plain_http(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
@@ -118,6 +125,28 @@ def _wrong_port(mail: MailSettings | None) -> list[str]:
         return []
     port, fits, chosen = mail.smtp_port, mail.other_security, mail.smtp_security
     return [f"SMTP_PORT={port} goes with SMTP_SECURITY={fits}, not with {chosen}."]
+
+
+def _short_password(mail: MailSettings | None) -> list[str]:
+    if not mail or len(mail.smtp_password.get_secret_value()) >= _LONG_PASSWORD:
+        return []
+    return [
+        f"SMTP_PASSWORD has fewer than {_LONG_PASSWORD} characters: if it is a common word, every [hidden] in a log or "
+        "an alert gives it away."
+    ]
+
+
+def _unchecked(group: type[Group], env_file: Path | None) -> Group:
+    """Return the secrets of a group as they were read; placeholders and what is too short for one are none."""
+    values: dict[str, object] = {}
+    with suppress(OSError, UnicodeError):  # said where it is read
+        values = {**DotEnvSettingsSource(group, env_file=env_file)(), **EnvSettingsSource(group)()}
+    kept: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, str) and not validators.is_placeholder(text := value.strip()):
+            is_secret = "SecretStr" in str(group.model_fields[name].annotation)
+            kept |= {name: SecretStr(text) if is_secret else text} if len(text) >= _SHORTEST or not is_secret else {}
+    return group.model_construct(None, **kept)
 
 
 def _refuse_plain_http(loaded: LoadedSettings) -> None:

@@ -11,7 +11,7 @@ from src.errors import SettingsError
 
 WHOLE = {
     "SUPABASE_URL": "https://abcdefgh.supabase.co",
-    "SUPABASE_KEY": "sb_secret_0123456789",
+    "SUPABASE_KEY": "sb_secret_0123456789ab",
     "SMTP_HOST": "smtp.example.com",
     "SMTP_USER": "reports@example.com",
     "SMTP_PASSWORD": "correct horse battery",

@@ -367,7 +367,8 @@ def test_rates_durations_and_sizes_are_written_for_people() -> None:
 
 def test_text_of_the_table_comes_in_one_line_of_bounded_length() -> None:
     """Counted in UTF-16 units, cut between characters."""
-    assert shown("a\nb\r\n  c\u2028d") == "a b c d"
+    assert shown("a\nb\r\n  c\td") == "a b c d"
+    assert shown("a\u2028b\x85c") == "a\\u2028b\\x85c"
     assert shown("🙂" * 50) == "🙂" * 19 + "…"
     assert shown("x" * 40) == "x" * 40
 

@@ -41,7 +41,7 @@ def test_the_last_line_sums_the_run_up(sandbox: Sandbox, run: RunTool) -> None:
     """Well or not."""
     sandbox.supabase.insert(make_rows(3))
     good = lines_of(run(*OPTION, LOG_FORMAT="json").log)[-1]
-    bad = lines_of(run(*OPTION, LOG_FORMAT="json", SUPABASE_KEY="sb_secret_wrong").log)[-1]
+    bad = lines_of(run(*OPTION, LOG_FORMAT="json", SUPABASE_KEY="sb_secret_of_elsewhere").log)[-1]
 
     assert (good["event"], good["code"], good["rows"], good["level"]) == ("run", 0, 3, "INFO")
     assert good["seconds"] > 0

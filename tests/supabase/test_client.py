@@ -57,7 +57,7 @@ def test_rows_of_another_hour_are_refused(sandbox: Sandbox) -> None:
 def test_a_wrong_key_is_said(sandbox: Sandbox) -> None:
     """The server's own answer."""
     with pytest.raises(SourceRefusedError, match=r"does not accept SUPABASE_KEY \(HTTP 401.*Copy a secret key"):
-        read(sandbox, supabase_key="sb_secret_wrong")
+        read(sandbox, supabase_key="sb_secret_of_elsewhere")
 
 
 def test_a_missing_table_is_said(sandbox: Sandbox) -> None:
@@ -143,7 +143,7 @@ def test_a_missing_permission_is_told_with_what_gives_it_to_this_key(
         read(sandbox, table, **({"supabase_key": key} if key else {}))
 
     assert sentence in caught.value.problem.remedy
-    assert "(HTTP 403, permission denied, hint: Grant the required privileges to the role)." in str(caught.value)
+    assert "(HTTP 403, “permission denied”, hint: “Grant the required privileges to the role.”)." in str(caught.value)
 
 
 @pytest.mark.parametrize("code", ["57P01", "57P02", "57P03"])
