@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import httpx
-from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message
+from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageEntity
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -31,9 +31,10 @@ from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, Fault, Problem, TooLargeError
 from ..message import caption
 from ..message.report import Report
+from ..message.unlinked import quotes
 from ..phrases.formats import megabytes
 from ..runtime.connection import diagnose
-from ..runtime.visible_text import foreign, in_quotes
+from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Limits, unreadable
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
 _CHATS = "TELEGRAM_CHAT_ID"
+# It would have Telegram download what a link opens.
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 class CutShortError(NetworkError):
@@ -73,7 +76,8 @@ class TelegramChannel:
         chat = self._settings.alert_chat
         async with self._bot() as bot:
             with _translated(chat, "TELEGRAM_ALERT_CHAT_ID" if self._settings.telegram_alert_chat_id else _CHATS):
-                await bot.send_message(chat, text)
+                # As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
+                await bot.send_message(chat, text, entities=_quotes_as_code(text), link_preview_options=_NO_PREVIEW)
 
     @property
     def chats(self) -> tuple[str, ...]:
@@ -134,9 +138,17 @@ class TelegramChannel:
             odd = DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
             (outcome,) = not_delivered(self.name, [chat], odd)
             return outcome
-        notice = _moved(chat, foreign(moved_to)) if moved_to else None
+        notice = _moved(chat, _new_chat(moved_to)) if moved_to else None
         receipt = f"message {foreign(sent.message_id)}"
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
+
+
+def _quotes_as_code(text: str) -> list[MessageEntity]:
+    """Mark what servers said in an alert as code, of which Telegram makes no link; places are in UTF-16 units."""
+    return [
+        MessageEntity(type=MessageEntity.CODE, offset=units(text[:begin]), length=units(text[begin:end]))
+        for begin, end in quotes(text)
+    ]
 
 
 def _moved(chat: str, new_chat: str) -> Problem:
@@ -145,6 +157,11 @@ def _moved(chat: str, new_chat: str) -> Problem:
         reason=f"Chat {chat} has become {new_chat}.",
         remedy=f"Set {_CHATS} to the new one.",
     )
+
+
+def _new_chat(told: object) -> str:
+    """Write the id that Telegram names, which should be a number."""
+    return str(told) if isinstance(told, int) else in_quotes(told)
 
 
 def _check_size(report: Report) -> None:
@@ -158,11 +175,9 @@ async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limit
     Raise TelegramError if it was not taken, DeliveryError if the workbook can't be read.
     """
     if not report.attachment.is_attached:
-        # A preview would have Telegram download what the link opens.
-        no_preview = LinkPreviewOptions(is_disabled=True)
         async with _until(limits.deadline):
             return await bot.send_message(
-                chat, words, parse_mode=ParseMode.HTML, link_preview_options=no_preview, read_timeout=limits.answer
+                chat, words, parse_mode=ParseMode.HTML, link_preview_options=_NO_PREVIEW, read_timeout=limits.answer
             )
     with _opened(report.workbook) as document:
         # Not read here and now, as the library would: it goes out piece by piece.
@@ -230,7 +245,7 @@ def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, 
             remedy = f"Have the bot unblocked in chat {chat}, or added there again"
             return "forbidden", f"does not let the bot write to chat {chat} {said}", remedy
         case ChatMigrated():
-            return "migrated", f"moved chat {chat} to {foreign(error.new_chat_id)}", f"Set {variable} to the new one"
+            return "migrated", f"moved chat {chat} to {_new_chat(error.new_chat_id)}", f"Set {variable} to the new one"
         case RetryAfter():
             return "rate_limit", f"gets too many messages for chat {chat} {said}", "Wait for the time that it names"
         case BadRequest() if _is_unknown_chat(error):

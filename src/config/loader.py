@@ -143,8 +143,9 @@ def _unchecked(group: type[Group], env_file: Path | None) -> Group:
         values = {**DotEnvSettingsSource(group, env_file=env_file)(), **EnvSettingsSource(group)()}
     kept: dict[str, object] = {}
     for name, value in values.items():
-        if isinstance(value, str) and not validators.is_placeholder(text := value.strip()):
-            is_secret = "SecretStr" in str(group.model_fields[name].annotation)
+        known = group.model_fields.get(name)  # .env may have others too
+        if known and isinstance(value, str) and not validators.is_placeholder(text := value.strip()):
+            is_secret = "SecretStr" in str(known.annotation)
             kept |= {name: SecretStr(text) if is_secret else text} if len(text) >= _SHORTEST or not is_secret else {}
     return group.model_construct(None, **kept)
 

@@ -135,7 +135,7 @@ def test_windows_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox, run: Run
 
     assert result.code == 1
     assert len(sandbox.alerts) == 1
-    assert result.log.count("\nFAIL 2026-11-20 ") == 3
+    assert result.log.count("\n  FAIL 2026-11-20 ") == 3
 
 
 @pytest.mark.parametrize(("sent", "code", "alerts"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 0)])

@@ -129,7 +129,11 @@ GIVEN = b'{"code": "42501", "message": "permission denied", "hint": "Grant the r
     [
         ("analyses", "", "Run this in the SQL editor: grant select on analyses to service_role;"),
         ("Analyses", "", 'Run this in the SQL editor: grant select on "Analyses" to service_role;'),
-        ("analyses", "sb_publishable_abc", "Use a secret key, or grant its role select on the table and give it a row"),
+        (
+            "analyses",
+            "sb_publishable_0123456789",
+            "Use a secret key, or grant its role select on the table and give it a row",
+        ),
     ],
     ids=["a secret key", "a name that needs quoting", "another key"],
 )
