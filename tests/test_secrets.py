@@ -5,7 +5,7 @@ import html
 import json
 import logging
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -30,16 +30,6 @@ SECRETS = {
     "password": 'p"a\\s%s w/ö+rd',
     "short": "hunter2",
 }
-
-
-@pytest.fixture
-def _root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], level = before
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
 
 
 def log_of(capsys: pytest.CaptureFixture[str], log: Callable[[], None]) -> str:

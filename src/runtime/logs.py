@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 import time
 from contextvars import ContextVar
@@ -47,7 +48,7 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = _clean(super().format(record), self._redaction)
         # Lines that belong to the one above are set in: none of them passes for one of the log's own.
-        line = text.rstrip("\n").replace("\n", "\n  ")
+        line = re.sub(r"\n(?=[^\n])", "\n  ", text.rstrip("\n"))
         colour = self._colours.get(record.levelno)
         return f"\x1b[{colour}m{line}\x1b[0m" if colour else line
 
