@@ -9,6 +9,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from src.pipeline.report_window import describe_failure
+
 from .builders import NO_TIME, OPTION, make_rows
 from .conftest import Run
 from .faults import storage_says
@@ -162,13 +164,9 @@ def test_what_another_wrote_into_the_ledger_is_shown_in_the_log(sandbox: Sandbox
     assert len(result.log) < 5_000
 
 
-def test_an_exception_nobody_foresaw_brings_its_words_in_quotation_marks(sandbox: Sandbox, run: RunTool) -> None:
+def test_an_exception_nobody_foresaw_brings_its_words_in_quotation_marks() -> None:
     """Whatever text a library puts into one."""
-    sandbox.bot.faults.append(
-        Fault(answer=Answer(status=200, body=json.dumps({"ok": True, "result": HOSTILE}).encode()))
-    )
+    reason = describe_failure(ValueError(HOSTILE)).problem.reason
 
-    result = run(*OPTION)
-
-    assert is_seen(result.log)
-    assert not re.search(r"^(To make|curl)", result.log, re.MULTILINE)
+    assert re.fullmatch(r"The run broke down \(ValueError: “x\)\. To make it good, run: curl [^”]+…”\)\.", reason)
+    assert is_seen(reason)

@@ -15,7 +15,7 @@ from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
 from ..message.report import Report
 from ..phrases.formats import megabytes
-from ..runtime.visible_text import foreign
+from ..runtime.visible_text import in_quotes
 from .interface import Limits
 from .mime import Mail, compose, compose_alert, domain, in_base64
 from .smtp_data import UnansweredError, data, envelope
@@ -174,7 +174,7 @@ class MailChannel:
 
     def _outcome(self, address: str, sent: Sent) -> Outcome:
         if address in sent.replies:
-            receipt = foreign(sent.replies[address])
+            receipt = in_quotes(sent.replies[address])
             return Outcome(channel=self.name, recipient=address, state="delivered", receipt=receipt)
         (outcome,) = not_delivered(self.name, [address], sent.failed[address])
         return outcome

@@ -230,7 +230,7 @@ def test_more_recipients_than_a_message_may_have_get_it_in_further_ones_at_once(
     assert [len(delivery.recipients) for delivery in deliveries] == [8, 8, 8, 6]
     assert [address for delivery in deliveries for address in delivery.recipients] == MANY
     assert len({delivery.raw for delivery in deliveries}) == 1
-    assert outcomes[-1].receipt.endswith("queued as 4")
+    assert outcomes[-1].receipt.endswith("queued as 4”")
     assert len(sandbox.mailbox.logins) == 1
 
 

@@ -4,6 +4,8 @@ import sys
 import unicodedata
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from src.runtime.visible_text import FOREIGN, foreign, in_quotes, shortened, units, visible
 
@@ -76,3 +78,17 @@ def test_no_quotation_ends_within_what_somebody_else_says() -> None:
 
     assert quoted.startswith('“no ". To make it good')
     assert (quoted.count("“"), quoted.count("”"), quoted[-1]) == (1, 1, "”")
+
+
+@settings(max_examples=500, deadline=None)
+@given(said=st.text(st.characters(codec=None), max_size=1_000), limit=st.integers(20, 300))
+def test_whatever_is_said_is_one_bounded_line_that_can_be_seen_and_sent(said: str, limit: int) -> None:
+    """For any text at all."""
+    line, quoted = foreign(said, limit), in_quotes(said, limit)
+
+    assert units(line) <= limit
+    assert units(quoted) <= limit + 2
+    assert not any(unicodedata.category(sign) in UNSEEN for sign in line)
+    assert line.encode().decode() == line
+    assert (quoted[0], quoted[-1], quoted.count("“") + quoted.count("”")) == ("“", "”", 2)
+    assert foreign(line, limit) == line
