@@ -215,11 +215,11 @@ class TooLargeError(DeliveryError):
         super().__init__("too_large", reason, transient=True)
 
 
-def broken_down(what: str, error: Exception) -> Problem:
-    """Describe an exception that nobody foresaw in `what`."""
+def broken_down(what: str, error: Exception, words: str) -> Problem:
+    """Describe an exception that nobody foresaw in `what`; `words` are its own, in quotation marks."""
     kind = type(error).__name__
     return Problem(
         key=f"broke_down.{kind}",
-        reason=f"{what} broke down ({kind}: {error}).",
+        reason=f"{what} broke down ({kind}: {words}).",
         remedy="The log has the traceback. Please report it to the developers.",
     )

@@ -1,5 +1,6 @@
 """One sandbox for all tests, emptied before each."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,6 +42,17 @@ def sandbox(_servers: Sandbox, tmp_path: Path) -> Sandbox:
     _servers.speak("http")
     _servers.folder = tmp_path
     return _servers
+
+
+@pytest.fixture
+def _root_logger() -> Iterator[None]:
+    """Put the root logger back when the test is over."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
 from ..message.report import Report
 from ..phrases.formats import megabytes
+from ..runtime.visible_text import in_quotes
 from .interface import Limits
 from .mime import Mail, compose, compose_alert, domain, in_base64
 from .smtp_data import UnansweredError, data, envelope
-from .smtp_replies import judged, line, translated, unanswered
+from .smtp_replies import judged, translated, unanswered
 
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
@@ -173,7 +174,8 @@ class MailChannel:
 
     def _outcome(self, address: str, sent: Sent) -> Outcome:
         if address in sent.replies:
-            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=line(sent.replies[address]))
+            receipt = in_quotes(sent.replies[address])
+            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=receipt)
         (outcome,) = not_delivered(self.name, [address], sent.failed[address])
         return outcome
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import httpx
-from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message
+from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageEntity
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -31,18 +31,20 @@ from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, Fault, Problem, TooLargeError
 from ..message import caption
 from ..message.report import Report
+from ..message.unlinked import quotes
 from ..phrases.formats import megabytes
 from ..runtime.connection import diagnose
 from ..runtime.proxies import proxy_for
-from ..runtime.visible_text import shortened
+from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Limits, unreadable
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 logger = logging.getLogger(__name__)
 LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
-_WORDS = 200
 _CHATS = "TELEGRAM_CHAT_ID"
+# It would have Telegram download what a link opens.
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 class CutShortError(NetworkError):
@@ -75,7 +77,8 @@ class TelegramChannel:
         chat = self._settings.alert_chat
         async with self._bot() as bot:
             with _translated(chat, "TELEGRAM_ALERT_CHAT_ID" if self._settings.telegram_alert_chat_id else _CHATS):
-                await bot.send_message(chat, text)
+                # As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
+                await bot.send_message(chat, text, entities=_quotes_as_code(text), link_preview_options=_NO_PREVIEW)
 
     @property
     def chats(self) -> tuple[str, ...]:
@@ -86,7 +89,7 @@ class TelegramChannel:
         """Name the bot; raise DeliveryError if its token is not accepted."""
         async with self._bot() as bot:
             with _translated("of the bot"):
-                return f"@{(await bot.get_me()).username}"
+                return f"@{foreign((await bot.get_me()).username)}"
 
     async def check_chat(self, chat: str) -> str:
         """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
@@ -95,7 +98,8 @@ class TelegramChannel:
                 # The library's get_chat fails where a server older than itself leaves a field out. In small letters,
                 # which the Bot API takes too, for it warns of a name that it has a method for.
                 found: Chat = await bot.do_api_request("getchat", {"chat_id": chat}, return_type=Chat)
-                return f"a {found.type}, {found.title or found.username or found.full_name or 'without a name'}"
+                name = found.title or found.username or found.full_name
+                return f"a {foreign(found.type)}, {in_quotes(name) if name else 'without a name'}"
 
     @asynccontextmanager
     async def _bot(self) -> AsyncIterator[Bot]:
@@ -136,17 +140,30 @@ class TelegramChannel:
             odd = DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
             (outcome,) = not_delivered(self.name, [chat], odd)
             return outcome
-        notice = _moved(chat, moved_to) if moved_to else None
-        receipt = f"message {sent.message_id}"
+        notice = _moved(chat, _new_chat(moved_to)) if moved_to else None
+        receipt = f"message {foreign(sent.message_id)}"
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
 
 
-def _moved(chat: str, new_chat: int) -> Problem:
+def _quotes_as_code(text: str) -> list[MessageEntity]:
+    """Mark what servers said in an alert as code, of which Telegram makes no link; places are in UTF-16 units."""
+    return [
+        MessageEntity(type=MessageEntity.CODE, offset=units(text[:begin]), length=units(text[begin:end]))
+        for begin, end in quotes(text)
+    ]
+
+
+def _moved(chat: str, new_chat: str) -> Problem:
     return Problem(
         key=f"telegram.moved.{chat}",
         reason=f"Chat {chat} has become {new_chat}.",
         remedy=f"Set {_CHATS} to the new one.",
     )
+
+
+def _new_chat(told: object) -> str:
+    """Write the id that Telegram names, which should be a number."""
+    return str(told) if isinstance(told, int) else in_quotes(told)
 
 
 def _check_size(report: Report) -> None:
@@ -160,11 +177,9 @@ async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limit
     Raise TelegramError if it was not taken, DeliveryError if the workbook can't be read.
     """
     if not report.attachment.is_attached:
-        # A preview would have Telegram download what the link opens.
-        no_preview = LinkPreviewOptions(is_disabled=True)
         async with _until(limits.deadline):
             return await bot.send_message(
-                chat, words, parse_mode=ParseMode.HTML, link_preview_options=no_preview, read_timeout=limits.answer
+                chat, words, parse_mode=ParseMode.HTML, link_preview_options=_NO_PREVIEW, read_timeout=limits.answer
             )
     with _opened(report.workbook) as document:
         # Not read here and now, as the library would: it goes out piece by piece.
@@ -207,7 +222,9 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
         yield
     except TelegramError as error:
         if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
-            raise TooLargeError(f"The file is too large for Telegram in chat {chat} ({_line(error)}).") from error
+            raise TooLargeError(
+                f"The file is too large for Telegram in chat {chat} ({in_quotes(error.message)})."
+            ) from error
         key, reason, remedy = _problem(error, chat, variable)
         raise DeliveryError(
             f"telegram.{key}",
@@ -222,7 +239,7 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
 
 def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, str]:
     """Return a key, what Telegram did, and what to do about it."""
-    said = f"({_line(error)})"
+    said = f"({in_quotes(error.message)})"
     match error:
         case InvalidToken():
             return "token", f"does not accept TELEGRAM_BOT_TOKEN {said}", "Copy the token again from @BotFather"
@@ -230,7 +247,7 @@ def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, 
             remedy = f"Have the bot unblocked in chat {chat}, or added there again"
             return "forbidden", f"does not let the bot write to chat {chat} {said}", remedy
         case ChatMigrated():
-            return "migrated", f"moved chat {chat} to {error.new_chat_id}", f"Set {variable} to the new one"
+            return "migrated", f"moved chat {chat} to {_new_chat(error.new_chat_id)}", f"Set {variable} to the new one"
         case RetryAfter():
             return "rate_limit", f"gets too many messages for chat {chat} {said}", "Wait for the time that it names"
         case BadRequest() if _is_unknown_chat(error):
@@ -261,10 +278,6 @@ def _fault(error: TelegramError) -> Fault:
 
 def _is_unknown_chat(error: TelegramError) -> bool:
     return isinstance(error, BadRequest) and "chat not found" in error.message.lower()  # its code is 400 for all
-
-
-def _line(error: TelegramError) -> str:
-    return shortened(" ".join(error.message.split()), _WORDS)
 
 
 def _is_ambiguous(error: TelegramError) -> bool:

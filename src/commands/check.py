@@ -24,7 +24,9 @@ from ..errors import Problem, ReportError, SourceRefusedError, WorkbookError, br
 from ..pipeline.report_window import describe_failure
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.proxies import proxies_are_set, proxy_of
+from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
+from ..runtime.visible_text import in_quotes, visible
 from ..supabase.analyses import AnalysesTable
 from ..supabase.credentials import ROLE_SQL, Credentials
 
@@ -72,7 +74,7 @@ async def check(run: Run) -> Result:
         parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
         async for finding in run_checks(parts, run.timeouts.check):
-            print(run.redaction(_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
+            print(_line(finding, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
             found.append(finding)
     not_ok = {finding.part for finding in found if finding.status != "OK"}
     if wrong := [part for part, _ in parts if part in not_ok]:
@@ -81,12 +83,12 @@ async def check(run: Run) -> Result:
     return Result(code=0, words=f"all {len(found)} are OK")
 
 
-def _line(finding: Finding, width: int) -> str:
+def _line(finding: Finding, width: int, redaction: Redaction) -> str:
     """Write a finding in one line, in colour on a terminal."""
     status = f"{finding.status:<4}"
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         status = f"\x1b[{COLOURS[finding.status]}m{status}\x1b[0m"
-    return f"{status} {finding.part:<{width}}  {finding.words}"
+    return f"{status} {finding.part:<{width}}  {visible(redaction(finding.words))}"
 
 
 async def run_checks(parts: Sequence[tuple[str, Check]], limit: float) -> AsyncIterator[Finding]:
@@ -106,7 +108,7 @@ async def _finding(part: str, check: Check, limit: float) -> Finding:
     except TimeoutError:
         return Finding(part=part, status="FAIL", words=f"It took longer than {limit:.0f} s. Check its server.")
     except Exception as error:  # a check that breaks down is a finding too
-        return Finding(part=part, status="FAIL", words=str(broken_down("The check", error)))
+        return Finding(part=part, status="FAIL", words=str(broken_down("The check", error, in_quotes(error))))
 
 
 class NotTriedError(ReportError):

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from ..errors import SettingsError
 from ..runtime.proxies import proxy_problems, proxy_secrets
@@ -28,6 +29,9 @@ from .settings import (
 
 _NEAR = 0.85
 """How much of a name is to be right for a hint, as difflib counts."""
+_LONG_PASSWORD = 8
+_SHORTEST = 4
+"""Characters of a secret at least: what is shorter would be hidden in every other word."""
 ENV_FILE = Path(__file__).parents[2] / ".env"
 
 
@@ -48,6 +52,7 @@ class LoadedSettings(Struct, kw_only=True):
     """The groups of settings that are whole, and one line a variable for what is missing or wrong.
 
     `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
+    `unchecked` are the secrets of groups that aren't used: right or wrong, nobody is to see them.
     """
 
     report: ReportSettings | None = None
@@ -57,6 +62,7 @@ class LoadedSettings(Struct, kw_only=True):
     watch: WatchSettings = field(default_factory=WatchSettings.model_construct)
     problems: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+    unchecked: list[Group] = field(default_factory=list)
 
     def checked(self) -> Settings:
         """Return the settings; raise SettingsError if there is any problem."""
@@ -66,7 +72,7 @@ class LoadedSettings(Struct, kw_only=True):
 
     def secrets(self) -> list[str]:
         """List the values that must not be seen, as far as they are known."""
-        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch)
+        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch, *self.unchecked)
         return [*(secret for group in groups if group for secret in group.secrets()), *proxy_secrets()]
 
 
@@ -97,9 +103,11 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.hints = [
         *_near_misses(env_file),
         *_wrong_port(loaded.mail),
+        *_short_password(loaded.mail),
         *_needless_secret(loaded.supabase),
         *_open_to_others(env_file),
     ]
+    loaded.unchecked = [_unchecked(group, env_file) for group in GROUPS]
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
@@ -145,6 +153,29 @@ def _open_to_others(env_file: Path | None) -> list[str]:
         if env_file and os.name == "posix" and env_file.stat().st_mode & 0o077:
             return [f"Other users of this machine may read {env_file}. Run: chmod 600 {shlex.quote(str(env_file))}"]
     return []
+
+
+def _short_password(mail: MailSettings | None) -> list[str]:
+    if not mail or len(mail.smtp_password.get_secret_value()) >= _LONG_PASSWORD:
+        return []
+    return [
+        f"SMTP_PASSWORD has fewer than {_LONG_PASSWORD} characters: if it is a common word, every [hidden] in a log or "
+        "an alert gives it away."
+    ]
+
+
+def _unchecked(group: type[Group], env_file: Path | None) -> Group:
+    """Return the secrets of a group as they were read; placeholders and what is too short for one are none."""
+    values: dict[str, object] = {}
+    with suppress(OSError, UnicodeError):  # said where it is read
+        values = {**DotEnvSettingsSource(group, env_file=env_file)(), **EnvSettingsSource(group)()}
+    kept: dict[str, object] = {}
+    for name, value in values.items():
+        known = group.model_fields.get(name)  # .env may have others too
+        if known and isinstance(value, str) and not validators.is_placeholder(text := value.strip()):
+            is_secret = "SecretStr" in str(known.annotation)
+            kept |= {name: SecretStr(text) if is_secret else text} if len(text) >= _SHORTEST or not is_secret else {}
+    return group.model_construct(None, **kept)
 
 
 def _refuse_plain_http(loaded: LoadedSettings) -> None:

@@ -43,8 +43,8 @@ class Group(BaseSettings):
         return value
 
     def secrets(self) -> list[str]:
-        """List the values that must not be seen."""
-        values = (getattr(self, name) for name in type(self).model_fields)
+        """List the values that must not be seen, as far as they are set."""
+        values = (getattr(self, name, None) for name in type(self).model_fields)
         return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
 
 
@@ -92,8 +92,7 @@ class MailSettings(Group):
 
     def secrets(self) -> list[str]:
         """List the password, and what AUTH PLAIN makes of name and password (RFC 4616)."""
-        password = self.smtp_password.get_secret_value()
-        return [password, f"\0{self.smtp_user}\0{password}"]
+        return [form for word in super().secrets() for form in (word, f"\0{getattr(self, 'smtp_user', '')}\0{word}")]
 
     @property
     def other_security(self) -> SmtpSecurity | None:
@@ -112,8 +111,7 @@ class TelegramSettings(Group):
 
     def secrets(self) -> list[str]:
         """List the token, and its part behind the colon: before it is the bot's public number."""
-        token = self.telegram_bot_token.get_secret_value()
-        return [token, token.partition(":")[2]]
+        return [part for token in super().secrets() for part in (token, token.partition(":")[2]) if part]
 
     @property
     def alert_chat(self) -> str:
@@ -170,6 +168,10 @@ class WatchSettings(Group):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(validators.in_capitals)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
+
+    def secrets(self) -> list[str]:
+        """List the monitor's address, and what of it gives it away alone."""
+        return [part for url in super().secrets() for part in (url, *validators.secret_parts(url))]
 
 
 GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings)

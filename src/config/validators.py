@@ -22,6 +22,9 @@ _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
 _TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
+_SECRET_PART = 20
+"""Characters from which on a part of an address is taken for a secret; a UUID has 36."""
+_WORDS = re.compile("(?:[A-Za-z]{1,19}|[0-9]{1,10})(?:[-_.](?:[A-Za-z]{1,19}|[0-9]{1,10}))*")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
@@ -44,6 +47,15 @@ def is_plain_http(url: str) -> bool:
     """Tell whether `url` would carry secrets in the clear to another machine."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def secret_parts(url: str) -> list[str]:
+    """List what alone gives away an address that lets whoever knows it in: its long parts behind the host.
+
+    A part made of words is the name of a check, which may be that of a CronJob too.
+    """
+    parts = re.split("[/?&=#]", url.partition("://")[2])[1:]
+    return [part for part in parts if len(part) >= _SECRET_PART and not _WORDS.fullmatch(part)]
 
 
 def in_small_letters(value: object) -> object:
@@ -148,11 +160,14 @@ Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]
 # Of what Storage allows (isValidBucketName in its limits.ts), what needs no quoting in a URL.
 Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "is not a bucket's name"))]
-Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "contains blanks or unusual characters"))]
 # RFC 7515: header, payload and signature, in base64url.
 Jwt = Annotated[
     SecretStr,
     BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is no JWT (three parts, dots between)")),
+]
+Key = Annotated[
+    SecretStr,
+    BeforeValidator(_matches(r"[!-~]{20,}", "is shorter than 20 characters, or contains blanks or unusual ones")),
 ]
 Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
 # The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from ..errors import ReportError
 from .proxies import proxy_of
+from .visible_text import foreign
 
 Kind = Literal["timed_out", "unknown_host", "not_tls", "untrusted", "refused", "broken", "proxy"]
 
@@ -89,7 +90,7 @@ def diagnose(error: BaseException) -> ConnectionFailure:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ConnectionFailure(
                 kind="untrusted",
-                reason=f"its certificate is not trusted ({cause.verify_message.rstrip('.')})",
+                reason=f"its certificate is not trusted ({foreign(cause.verify_message).rstrip('.')})",
                 remedy="Correct the host name, or set SSL_CERT_FILE to the authority that signed it",
                 transient=False,
             )

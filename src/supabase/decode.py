@@ -11,7 +11,7 @@ import msgspec
 
 from ..domain.analysis import COLUMNS, LARGEST_FIGURE, Analysis, Figure
 from ..errors import BadAnswerError
-from ..runtime.visible_text import shortened
+from ..runtime.visible_text import in_quotes
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
 """A number as JSON and PostgreSQL write it: 007 is none."""
@@ -78,8 +78,7 @@ def _read_analysis(row: dict[str, Any], table: str) -> Analysis:
 
 def excerpt(body: bytes) -> str:
     """Quote the beginning of an answer in one line."""
-    line = " ".join(body[: _EXCERPT * 8].decode("utf-8", "replace").split())
-    return f"“{shortened(line, _EXCERPT)}”"
+    return in_quotes(body.lstrip()[: _EXCERPT * 20].decode("utf-8", "replace"), _EXCERPT)
 
 
 def _kind_of_text(body: bytes) -> str:
@@ -95,8 +94,8 @@ def _moment(value: object, table: str) -> datetime:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type] # anything but text is a TypeError
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        shown = excerpt(str(value).encode("utf-8", "replace"))
-        raise BadAnswerError(table=table, came=f"a row whose created_at is not a time, {shown}") from None
+        came = f"a row whose created_at is not a time, {in_quotes(value, _EXCERPT)}"
+        raise BadAnswerError(table=table, came=came) from None
 
 
 def _text(value: object) -> str | None:

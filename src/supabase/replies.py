@@ -7,6 +7,7 @@ import httpx
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
 from ..runtime.retry import is_transient_status, retry_after
+from ..runtime.visible_text import in_quotes
 from .credentials import ROLE_SQL, Credentials
 from .decode import excerpt
 
@@ -33,15 +34,18 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
 
 
 def quoted(response: httpx.Response) -> str:
-    """Quote an answer in brackets: its status, its words, and PostgREST's hint if it gives one."""
+    """Quote an answer in brackets: its status, its words, and PostgREST's hint if it gives one.
+
+    In quotation marks, so that no sentence in them passes for one of ours.
+    """
     error = error_of(response)
     words = [f"HTTP {response.status_code}"]
     if message := error.get("message"):
-        words.append(f"{message}")
+        words.append(in_quotes(message))
     elif response.content.strip() not in (b"", b"{}"):
         words.append(excerpt(response.content))
     if (hint := error.get("hint")) and error.get("code"):  # a gateway, which gives no code, hints at what we say too
-        words.append(f"hint: {str(hint).rstrip('.;')}")
+        words.append(f"hint: {in_quotes(hint)}")
     return f"({', '.join(words)})"
 
 

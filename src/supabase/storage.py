@@ -23,6 +23,7 @@ from ..errors import StorageError
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
 from ..runtime.proxies import proxy_for
 from ..runtime.retry import RetryPolicy, is_transient_status, retry, retry_after
+from ..runtime.visible_text import in_quotes
 from .credentials import ROLE_SQL, credentials
 from .decode import excerpt
 
@@ -151,8 +152,7 @@ class Storage:
         answer = _object(content)
         told = str(answer.get("statusCode"))
         status = int(told) if re.fullmatch(r"[1-5][0-9]{2}", told) else response.status_code
-        words = str(answer["message"]).encode() if "message" in answer else content
-        said = f"(HTTP {status}, {excerpt(words)})"
+        said = f"(HTTP {status}, {in_quotes(answer['message']) if 'message' in answer else excerpt(content)})"
         if status in (401, 403) or "jwt" in str(answer.get("error")).lower():
             return StorageError(
                 "storage.permission",

@@ -12,7 +12,7 @@ from src.errors import SettingsError
 
 WHOLE = {
     "SUPABASE_URL": "https://abcdefgh.supabase.co",
-    "SUPABASE_KEY": "sb_secret_0123456789",
+    "SUPABASE_KEY": "sb_secret_0123456789ab",
     "SMTP_HOST": "smtp.example.com",
     "SMTP_USER": "reports@example.com",
     "SMTP_PASSWORD": "correct horse battery",
@@ -60,7 +60,8 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "ftp://abcdefgh.supabase.co", "is not a whole https:// address"),
         ("SUPABASE_URL", "https://abcdefgh.supabase.co:port", "is not a whole https:// address"),
         ("SUPABASE_URL", "https://me:word@abcdefgh.supabase.co", "carries more than an address"),
-        ("SUPABASE_KEY", "sb_secret_01 23", "contains blanks or unusual characters"),
+        ("SUPABASE_KEY", "sb_secret_01234 6789ab", "is shorter than 20 characters, or contains blanks or unusual ones"),
+        ("SUPABASE_KEY", "sb_secret_012345678", "is shorter than 20 characters, or contains blanks or unusual ones"),
         ("SUPABASE_TABLE", "public.analyses", "is not a table's name"),
         ("SUPABASE_JWT", "sb_secret_0123456789", "is no JWT (three parts, dots between)"),
         ("SUPABASE_JWT", "eyJh.eyJi", "is no JWT (three parts, dots between)"),
@@ -395,3 +396,82 @@ def test_every_name_that_kubernetes_gives_is_taken(environment: pytest.MonkeyPat
     report = checked_settings(None).report
 
     assert [report.job_name, report.pod_name, report.pod_namespace] == [*names.values()]
+
+
+def test_a_secret_is_known_though_its_group_is_incomplete_or_unused(environment: pytest.MonkeyPatch) -> None:
+    """It may turn up in an error all the same."""
+    environment.delenv("SMTP_HOST")
+    environment.setenv("SUPABASE_URL", "nowhere")
+    environment.setenv("TELEGRAM_BOT_TOKEN", "12345678")
+    environment.setenv("HEARTBEAT_URL", "ftp://hc.example/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11")
+    whole = load_settings(None).secrets()
+    environment.setenv("REPORT_CHANNELS", "telegram")
+    unused = load_settings(None).secrets()
+
+    for secrets in (whole, unused):
+        assert {WHOLE["SUPABASE_KEY"], WHOLE["SMTP_PASSWORD"], "12345678"} <= {*secrets}
+        assert f"\0{WHOLE['SMTP_USER']}\0{WHOLE['SMTP_PASSWORD']}" in secrets
+        assert "0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11" in secrets
+
+
+def test_a_secret_in_the_env_file_alone_is_known_too(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on a developer's machine."""
+    for name in WHOLE:
+        environment.delenv(name)
+    (tmp_path / ".env").write_text("SMTP_PASSWORD='only in the file'\nSMTP_PROT=1\n")
+
+    loaded = load_settings(tmp_path / ".env")
+
+    assert "only in the file" in loaded.secrets()
+    assert "only in the file" not in repr(loaded)
+
+
+@pytest.mark.parametrize("value", ["change-me", "your-app-password", "abc", " "])
+def test_what_is_no_secret_is_not_hidden(environment: pytest.MonkeyPatch, value: str) -> None:
+    """A placeholder or three letters would be hidden in ordinary words."""
+    environment.setenv("SMTP_PASSWORD", value)
+
+    assert not any(value.strip() in secret for secret in load_settings(None).secrets() if value.strip())
+    assert not any("\0" in secret for secret in load_settings(None).secrets())
+
+
+@pytest.mark.parametrize(
+    ("url", "hidden"),
+    [
+        ("https://hc.example/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11", ["0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11"]),
+        ("https://hc.example/fqOOd6-F4MMNuCEnzTU01w/reports-generator-hourly", ["fqOOd6-F4MMNuCEnzTU01w"]),
+        ("https://up.example/api/push/aB3dE5gH7jK9mN1pQ3sT", ["aB3dE5gH7jK9mN1pQ3sT"]),
+        ("https://hc.example/ping/reports-generator-production-2", []),
+        ("https://hc.example/ping/reports-generator", []),
+        ("https://hc.example/ping/0123abcd", []),
+    ],
+)
+def test_the_secret_part_of_the_monitors_address_is_hidden_alone_but_no_name(
+    environment: pytest.MonkeyPatch, url: str, hidden: list[str]
+) -> None:
+    """A check's name may be the CronJob's, which stands in every command of an alert."""
+    environment.setenv("HEARTBEAT_URL", url)
+
+    secrets = [*dict.fromkeys(load_settings(None).secrets())]
+
+    assert [secret for secret in secrets if secret in url] == [url, *hidden]
+
+
+@pytest.mark.parametrize(("password", "told"), [("sesame", True), ("sesame12", False)])
+def test_a_short_password_is_a_hint(environment: pytest.MonkeyPatch, password: str, told: bool) -> None:
+    """Whoever reads `[hidden]` in place of a common word knows it; a mailbox may want no longer one."""
+    environment.setenv("SMTP_PASSWORD", password)
+
+    loaded = load_settings(None)
+
+    assert loaded.problems == []
+    assert [hint.startswith("SMTP_PASSWORD has fewer than 8 characters") for hint in loaded.hints] == [True] * told
+
+
+def test_a_key_that_is_too_short_for_one_is_exit_2(environment: pytest.MonkeyPatch) -> None:
+    """It is a typing error, and hiding it would hide ordinary words."""
+    environment.setenv("SUPABASE_KEY", "analyses")
+
+    (line,) = problems()
+
+    assert line.startswith("SUPABASE_KEY is shorter than 20 characters")

@@ -131,14 +131,18 @@ def test_an_address_without_supabase_is_not_taken_for_a_ledger_that_is_not_there
         (
             400,
             "0A000",
-            "The ledger can't be used. Supabase's database can only be read at the moment (HTTP 400, as is).",
+            "The ledger can't be used. Supabase's database can only be read at the moment (HTTP 400, “as is”).",
         ),
         (
             405,
             "25006",
-            "The ledger can't be used. Supabase's database can only be read at the moment (HTTP 405, as is).",
+            "The ledger can't be used. Supabase's database can only be read at the moment (HTTP 405, “as is”).",
         ),
-        (500, "55P03", "Supabase stopped the query for report_deliveries because it took too long (HTTP 500, as is)."),
+        (
+            500,
+            "55P03",
+            "Supabase stopped the query for report_deliveries because it took too long (HTTP 500, “as is”).",
+        ),
     ],
     ids=["standby", "read-only", "locked"],
 )

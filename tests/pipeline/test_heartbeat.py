@@ -24,7 +24,7 @@ def test_a_run_that_failed_says_why_in_short(sandbox: Sandbox, run: RunTool) -> 
     (start, _), (end, reason) = sandbox.monitor.pings
     assert (start, end) == ("/start", "/fail")
     assert "does not accept SUPABASE_KEY" in reason
-    assert "sb_secret_wrong" not in reason
+    assert "sb_secret_of_elsewhere" not in reason
     assert len(reason) <= 500
 
 

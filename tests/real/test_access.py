@@ -22,9 +22,9 @@ def assert_refused(real: RealSandbox, sentence: str, **changes: str) -> None:
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ("analyses_not_granted", "SUPABASE_KEY may not read the table analyses_not_granted (HTTP 403, permission "),
+        ("analyses_not_granted", "SUPABASE_KEY may not read the table analyses_not_granted (HTTP 403, “permission "),
         ("analyses_missing", "There is no table analyses_missing (HTTP 404, "),
-        ("analyses_without_duration", "The table analyses_without_duration lacks a column (HTTP 400, column "),
+        ("analyses_without_duration", "The table analyses_without_duration lacks a column (HTTP 400, “column "),
     ],
     ids=["no grant", "no table", "no column"],
 )
@@ -54,13 +54,13 @@ def test_a_hint_of_the_server_is_shown(real: RealSandbox) -> None:
     with real.supabase.changed(change, back):
         log = real.run("--check").output
 
-    assert 'does not exist, hint: Perhaps you meant to reference the column "analyses.durations")' in log
+    assert 'does not exist”, hint: “Perhaps you meant to reference the column "analyses.durations".”)' in log
 
 
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ("analyses", "SUPABASE_KEY may not read the table analyses (HTTP 401, permission denied for table analyses)"),
+        ("analyses", "SUPABASE_KEY may not read the table analyses (HTTP 401, “permission denied for table analyses”)"),
         ("analyses_guarded", "SUPABASE_KEY sees no row at all in the table analyses_guarded, "),
     ],
     ids=["no grant", "row-level security without a policy"],
@@ -116,7 +116,7 @@ def test_a_token_of_a_role_that_isnt_there_fails_the_run_with_its_reason(real: R
     """Say, a token that was signed for another project's role."""
     assert_refused(
         real,
-        'SUPABASE_JWT names a role that the database does not have (HTTP 400, role "reporter" does not exist). Use ',
+        'SUPABASE_JWT names a role that the database does not have (HTTP 400, “role "reporter" does not exist”). Use ',
         SUPABASE_KEY=real.supabase.publishable_key,
         SUPABASE_JWT=real.supabase.jwt("reporter"),
     )

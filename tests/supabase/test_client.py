@@ -58,7 +58,7 @@ def test_rows_of_another_hour_are_refused(sandbox: Sandbox) -> None:
 def test_a_wrong_key_is_said(sandbox: Sandbox) -> None:
     """The server's own answer."""
     with pytest.raises(SourceRefusedError, match=r"does not accept SUPABASE_KEY \(HTTP 401.*Copy a secret key"):
-        read(sandbox, supabase_key="sb_secret_wrong")
+        read(sandbox, supabase_key="sb_secret_of_elsewhere")
 
 
 def test_a_missing_table_is_said(sandbox: Sandbox) -> None:
@@ -130,7 +130,11 @@ GIVEN = b'{"code": "42501", "message": "permission denied", "hint": "Grant the r
     [
         ("analyses", "", 'Run this in the SQL editor: grant select on "analyses" to service_role;'),
         ("Analyses", "", 'Run this in the SQL editor: grant select on "Analyses" to service_role;'),
-        ("analyses", "sb_publishable_abc", "Use a secret key, or grant its role select on the table and give it a row"),
+        (
+            "analyses",
+            "sb_publishable_0123456789",
+            "Use a secret key, or grant its role select on the table and give it a row",
+        ),
     ],
     ids=["a secret key", "a name that needs quoting", "another key"],
 )
@@ -144,7 +148,7 @@ def test_a_missing_permission_is_told_with_what_gives_it_to_this_key(
         read(sandbox, table, **({"supabase_key": key} if key else {}))
 
     assert sentence in caught.value.problem.remedy
-    assert "(HTTP 403, permission denied, hint: Grant the required privileges to the role)." in str(caught.value)
+    assert "(HTTP 403, “permission denied”, hint: “Grant the required privileges to the role.”)." in str(caught.value)
 
 
 @pytest.mark.parametrize("code", ["57P01", "57P02", "57P03"])
