@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 import httpx
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
+from ..config.limits import LARGEST_PAGE
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..errors import SourceUnreachableError
+from ..errors import PageTooLargeError, SourceUnreachableError
+from ..runtime.bounded_answers import AnswerTooLargeError, bounded
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
 from .replies import refusal
 
@@ -45,11 +47,13 @@ class PostgrestClient:
         return response
 
     async def send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
-        """Send `query` and return the answer, be it a refusal; raise SourceUnreachableError if none came."""
+        """Send `query` and return the answer, be it a refusal; raise SourceError if none came that can be read."""
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._answer_limit):
                 return await query.request.send(httpx.Headers())
+        except AnswerTooLargeError as error:
+            raise PageTooLargeError(table=table) from error
         except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = diagnose(error)
             raise SourceUnreachableError(
@@ -68,7 +72,9 @@ async def open_client(
     key = settings.supabase_key.get_secret_value()
     # A redirect is not followed: it would carry the key to another host.
     timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
-    async with httpx.AsyncClient(verify=tls, timeout=timeout, follow_redirects=False) as session:
+    async with httpx.AsyncClient(
+        verify=tls, timeout=timeout, follow_redirects=False, event_hooks=bounded(LARGEST_PAGE)
+    ) as session:
         client = AsyncPostgrestClient(
             f"{settings.supabase_url}/rest/v1",
             headers={"apikey": key, "Authorization": f"Bearer {key}"},
