@@ -11,7 +11,7 @@ BENCH := $(VENV)/bench/.ready
 IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
 DOCKER ?= docker
 
-.PHONY: help demo test real lint types cluster name image push bench pictures audit lock clean
+.PHONY: help demo test fuzz real lint types cluster name image push bench pictures audit lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -20,6 +20,9 @@ demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mail
 
 test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=95 --cov-report=term
+
+fuzz: $(READY)  ## 10,000 odd answers and rows for each part that reads them
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=fuzz tests/test_fuzz.py
 
 real: $(READY) $(SANDBOX) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
 	$(BIN)/python -m pytest tests/real

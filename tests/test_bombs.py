@@ -8,7 +8,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -18,6 +18,7 @@ from src.domain.analysis import TOO_LONG
 
 from .bench import launcher
 from .builders import OPTION, Rows, data_rows, ids, make_rows
+from .faults import large
 from .processes import ENTRY, LONGEST
 from .sandbox import Sandbox
 from .sandbox.web import Answer, Fault, Request, Web
@@ -97,7 +98,6 @@ PAGES = {
     "one long text": filled(b"x" * (LARGEST_PAGE - 9), (b'["', b'"]')),
     "one long text, wide": filled("🙂".encode() + b"x" * (LARGEST_PAGE - 13), (b'["', b'"]')),
     "another encoding": Answer(headers={"content-encoding": "br"}, body=b"[]"),
-    "gzip cut off": replace(gzip_bomb(), body=gzip_bomb().body[:500]),
 }
 
 
@@ -144,13 +144,13 @@ def test_no_answer_of_telegram_fills_the_memory(sandbox: Sandbox, answer: Answer
     assert len(sandbox.alerts) == 1
 
 
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize("answer", [gzip_bomb(), ENDLESS], ids=["gzip", "endless"])
 @pytest.mark.parametrize("match", ["/bucket/", "/object/sign"])
 def test_no_answer_of_storage_fills_the_memory(sandbox: Sandbox, answer: Answer, match: str) -> None:
     """Everyone gets the message, without the workbook, and somebody is told."""
-    sandbox.supabase.insert(make_rows(3))
+    sandbox.supabase.insert(make_rows(7))
     sandbox.supabase.make_bucket("reports")
-    sandbox.mailbox.largest = sandbox.bot.largest = 5_000
+    large(sandbox)
     sandbox.supabase.always = Fault(answer=answer, match=match)
 
     cost = ended(sandbox, REPORT_BUCKET="reports", REPORT_TIME_LIMIT="30")
@@ -289,7 +289,7 @@ def test_a_status_that_just_fits_is_shown_cut(sandbox: Sandbox, giant: GiantTabl
 @pytest.mark.parametrize("beginning", ["", "🙂"], ids=["narrow", "wide"])
 def test_many_long_statuses_are_all_there(sandbox: Sandbox, giant: GiantTable, beginning: str) -> None:
     """Two full pages of them are in memory at once."""
-    giant.rows = make_rows(1500)
+    giant.rows = make_rows(1000)
     for place, row in enumerate(giant.rows):
         row["status"] = f"{beginning}{place}" + "\x7f" * 32_000
 

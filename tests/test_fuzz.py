@@ -8,13 +8,14 @@ import gzip
 import json
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -142,35 +143,52 @@ def answered(content: object, status: int = 200, **headers: str) -> bytes:
     return f"HTTP/1.1 {status} OK\r\ncontent-length: {len(body)}\r\n{''.join(lines)}\r\n".encode() + body
 
 
-@asynccontextmanager
-async def serving(answer: Callable[[str], bytes]) -> AsyncIterator[str]:
-    """Serve for the block what `answer` makes of each request's target; each connection ends with its answer."""
+class Server:
+    """Answers on the loopback what `answer` makes of each request's target; each connection ends with its answer."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self.answer: Callable[[str], bytes] = lambda _: b""
+        self.url = ""
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve while the block runs, as far as `tries` lets it."""
+        server = self._runner.run(self._start())
+        port = server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        yield
+        server.close()
+        self._runner.run(server.wait_closed())
+
+    async def _start(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20)
+
+    def tries(self, work: Callable[[str], Coroutine[Any, Any, object]], answer: Callable[[str], bytes]) -> None:
+        """Do `work` against it; that may end well, or with an error that is a sentence."""
+        self.answer = answer
+        with suppress(ReportError):
+            self._runner.run(work(self.url))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             fields = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if ": " in line)
             if "chunked" in fields.get("transfer-encoding", ""):
                 await reader.readuntil(b"0\r\n\r\n")
             await reader.readexactly(int(fields.get("content-length", 0)))
-            writer.write(answer(head.split(" ")[1]))
+            writer.write(self.answer(head.split(" ")[1]))
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-
-def tried(work: Callable[[str], Awaitable[object]], answer: Callable[[str], bytes]) -> None:
-    """Do `work` against a server; it may end well, or with an error that is a sentence."""
-
-    async def run() -> None:
-        async with serving(answer) as url:
-            with suppress(ReportError):
-                await work(url)
-
-    asyncio.run(run())
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Serve for all examples of a test."""
+    with asyncio.Runner() as runner:
+        made = Server(runner)
+        with made.serving():
+            yield made
 
 
 def policy() -> RetryPolicy:
@@ -185,7 +203,7 @@ def supabase(url: str) -> SupabaseSettings:
 
 @FUZZ
 @given(raw=raw_answers(), first=st.booleans())
-def test_the_rows_are_read_or_it_is_said_why_not(raw: bytes, first: bool) -> None:
+def test_the_rows_are_read_or_it_is_said_why_not(server: Server, raw: bytes, first: bool) -> None:
     """At the first page or behind it; so are the questions of --check and the comparison."""
     two = answered(make_rows(2), content_range="0-1/9")
 
@@ -206,13 +224,13 @@ def test_the_rows_are_read_or_it_is_said_why_not(raw: bytes, first: bool) -> Non
                 with suppress(ReportError):
                     await question
 
-    tried(read, lambda target: raw if first or "or=" in target else two)
-    tried(ask, lambda _: raw)
+    server.tries(read, lambda target: raw if first or "or=" in target else two)
+    server.tries(ask, lambda _: raw)
 
 
 @FUZZ
 @given(raw=raw_answers(), place=st.sampled_from(["/bucket/", "/object/reports", "/object/sign"]))
-def test_the_workbook_is_stored_or_it_is_said_why_not(raw: bytes, place: str) -> None:
+def test_the_workbook_is_stored_or_it_is_said_why_not(server: Server, raw: bytes, place: str) -> None:
     """At each of the three questions."""
     ordinary = answered({"public": False, "Key": "k"})
     hidden: list[str] = []
@@ -231,12 +249,12 @@ def test_the_workbook_is_stored_or_it_is_said_why_not(raw: bytes, place: str) ->
             file = await storage.put(Path(workbook.name), Attachment(name="r.xlsx", size=0), "f", policy())
         assert file.link.startswith(f"{url}/storage/v1/object/sign/reports/f/r.xlsx?token=")
 
-    tried(put, lambda target: raw if place in target else ordinary)
+    server.tries(put, lambda target: raw if place in target else ordinary)
 
 
 @FUZZ
 @given(raw=raw_answers())
-def test_telegram_takes_a_message_or_it_is_said_why_not(raw: bytes) -> None:
+def test_telegram_takes_a_message_or_it_is_said_why_not(server: Server, raw: bytes) -> None:
     """Whichever question it is."""
 
     async def ask(url: str) -> None:
@@ -246,12 +264,12 @@ def test_telegram_takes_a_message_or_it_is_said_why_not(raw: bytes) -> None:
             with suppress(ReportError):
                 await question
 
-    tried(ask, lambda _: raw)
+    server.tries(ask, lambda _: raw)
 
 
 @FUZZ
 @given(raw=raw_answers(), path=WORD | st.just("\t") | st.just("x" * 70_000))
-def test_the_monitor_is_told_or_not_and_nothing_else_happens(raw: bytes, path: str) -> None:
+def test_the_monitor_is_told_or_not_and_nothing_else_happens(server: Server, raw: bytes, path: str) -> None:
     """Not even an error."""
 
     async def ping(url: str) -> None:
@@ -259,12 +277,12 @@ def test_the_monitor_is_told_or_not_and_nothing_else_happens(raw: bytes, path: s
         await heartbeat.started()
         await heartbeat.ended("\ud800 it failed")
 
-    tried(ping, lambda _: raw)
+    server.tries(ping, lambda _: raw)
 
 
 @FUZZ
 @given(raw=raw_answers() | st.lists(LEDGER_ROW, max_size=3).map(answered), first=st.booleans())
-def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(raw: bytes, first: bool) -> None:
+def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(server: Server, raw: bytes, first: bool) -> None:
     """Rows of any shape."""
 
     async def ask(url: str) -> None:
@@ -283,7 +301,7 @@ def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(raw: bytes, first:
                 await claim.open_for([("email", "a@b.c")], "scheduled")
 
     empty = answered([])
-    tried(ask, lambda target: raw if first or "window_start=gte" not in target else empty)
+    server.tries(ask, lambda target: raw if first or "window_start=gte" not in target else empty)
 
 
 @FUZZ

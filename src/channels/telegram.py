@@ -53,18 +53,25 @@ class CutShortError(NetworkError):
     """The connection ended before the whole file had left, so that nothing can have been taken."""
 
 
+class OddAnswerError(TelegramError):
+    """Where the library reads an answer, there is no object; the message may have been taken."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid server response")
+
+
 class _Request(HTTPXRequest):
     """The library's request, for which an answer is an object whose error has the types of the Bot API."""
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Read an answer; raise TelegramError if it is no object."""
+        """Read an answer; raise OddAnswerError if it is no object."""
         try:
             answer = json.loads(payload)
-        except (ValueError, RecursionError) as error:
-            raise TelegramError("Invalid server response") from error
+        except (ValueError, RecursionError):
+            raise OddAnswerError from None
         if not isinstance(answer, dict):
-            raise TelegramError("Invalid server response")
+            raise OddAnswerError
         if "description" in answer:
             answer["description"] = str(answer["description"])
         found = answer.pop("parameters", None)
@@ -133,7 +140,7 @@ class TelegramChannel:
             write_timeout=self._timeouts.telegram_read,
             media_write_timeout=self._timeouts.telegram_upload,
             pool_timeout=self._timeouts.connect,
-            httpx_kwargs={"verify": self._tls, "event_hooks": bounded(LARGEST_ANSWER)},
+            httpx_kwargs={"verify": self._tls, **bounded(LARGEST_ANSWER)},
         )
         token = self._settings.telegram_bot_token.get_secret_value()
         base_url = f"{self._settings.telegram_api_url}/bot"
@@ -224,6 +231,8 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
     """Turn whatever python-telegram-bot raises into DeliveryError."""
     try:
         yield
+    except OddAnswerError as error:
+        raise _odd_answer(chat, "no object of JSON") from error
     except TelegramError as error:
         if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
             raise TooLargeError(f"The file is too large for Telegram in chat {chat} ({_line(error)}).") from error
@@ -242,9 +251,12 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
     except Exception as error:  # an answer that the library can't read; the next chat must still get its report
         extra = {"event": "broke_down", "channel": TelegramChannel.name, "recipient": chat}
         logger.exception("Telegram's answer for chat %s could not be understood", chat, extra=extra)
-        reason = f"Telegram's answer for chat {chat} could not be understood ({type(error).__name__})."
-        remedy = "Look into the chat and into the log."
-        raise DeliveryError("telegram.odd_answer", reason, remedy, ambiguous=True) from error
+        raise _odd_answer(chat, type(error).__name__) from error
+
+
+def _odd_answer(chat: str, why: str) -> DeliveryError:
+    reason = f"Telegram's answer for chat {chat} could not be understood ({why})."
+    return DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
 
 
 def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, str]:

@@ -6,7 +6,8 @@ A header, or the trailer of a chunked answer, is bounded by httpcore (100 KiB).
 """
 
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -14,7 +15,6 @@ import httpx
 _PIECE = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS
 """Tells zlib to expect a gzip header."""
-Hooks = dict[str, list[Callable[[Any], Awaitable[None]]]]
 
 
 class AnswerTooLargeError(httpx.TransportError):
@@ -29,11 +29,12 @@ class AnswerEncodingError(httpx.TransportError):
     """An answer comes in an encoding that was not asked for."""
 
 
-def bounded(limit: int) -> Hooks:
-    """Return the `event_hooks` of an httpx client that reads at most `limit` bytes of each answer.
+def bounded(limit: int) -> dict[str, Any]:
+    """Return the options of an httpx client that reads at most `limit` bytes of each answer, and keeps no cookie.
 
     The client then raises AnswerTooLargeError for a larger one, AnswerEncodingError for one that is neither plain nor
-    gzip, and RemoteProtocolError for gzip that is damaged or cut off.
+    gzip, and RemoteProtocolError for gzip that is damaged or cut off. (A cookie beyond ASCII would make the next
+    question fail; nobody here needs one.)
     """
 
     async def ask(request: httpx.Request) -> None:
@@ -46,7 +47,8 @@ def bounded(limit: int) -> Hooks:
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = _BoundedStream(response.stream, limit, is_packed=encoding.endswith("gzip"))
 
-    return {"request": [ask], "response": [bound]}
+    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return {"event_hooks": {"request": [ask], "response": [bound]}, "cookies": cookies}
 
 
 class _BoundedStream(httpx.AsyncByteStream):

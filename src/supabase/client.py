@@ -73,7 +73,7 @@ async def open_client(
     # A redirect is not followed: it would carry the key to another host.
     timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
     async with httpx.AsyncClient(
-        verify=tls, timeout=timeout, follow_redirects=False, event_hooks=bounded(LARGEST_PAGE)
+        verify=tls, timeout=timeout, follow_redirects=False, **bounded(LARGEST_PAGE)
     ) as session:
         client = AsyncPostgrestClient(
             f"{settings.supabase_url}/rest/v1",

@@ -3,12 +3,16 @@
 import json
 import math
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
+from sys import getsizeof
 from typing import Any
 
 import msgspec
 
+from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, LARGEST_FIGURE, LONGEST_TEXT, Analysis, Figure
 from ..errors import BadAnswerError, IdTooLongError, PageTooLargeError
 from ..runtime.visible_text import shortened
@@ -41,12 +45,25 @@ def read_page(body: bytes, table: str) -> list[Analysis]:
         rows = _NATIVE.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return read_by_hand(body, table)
-    return rows if all(row.created_at.tzinfo is UTC for row in rows) else read_by_hand(body, table)
+    if not all(row.created_at.tzinfo is UTC for row in rows):
+        return read_by_hand(body, table)
+    return _checked_size(rows, body, table)
 
 
 def read_by_hand(body: bytes, table: str) -> list[Analysis]:
     """Read as `read_page` does, slower, but also odd rows, and say what is wrong with the rest."""
-    return [read_analysis(row, table) for row in read_json(body, table)]
+    return _checked_size([read_analysis(row, table) for row in _objects(body, table)], body, table)
+
+
+def _checked_size(rows: list[Analysis], body: bytes, table: str) -> list[Analysis]:
+    """Return `rows`; raise PageTooLargeError if their texts take more than a page may: one wide character takes four
+    bytes, and so does then each of its text.
+    """
+    if len(body) > _LENIENT:
+        values = chain.from_iterable((row.id, row.status, row.duration, row.records_processed) for row in rows)
+        if sum(map(getsizeof, values)) > LARGEST_PAGE:
+            raise PageTooLargeError(table=table)
+    return rows
 
 
 def read_json(body: bytes, table: str) -> list[dict[str, Any]]:
@@ -55,8 +72,16 @@ def read_json(body: bytes, table: str) -> list[dict[str, Any]]:
     Raise PageTooLargeError if its values could fill the memory, or are nested too deeply, BadAnswerError for anything
     else than such a list.
     """
+    return [*_objects(body, table)]
+
+
+def _objects(body: bytes, table: str) -> Iterator[dict[str, Any]]:
+    """Read the objects of a list, of a large one each by itself; raise as `read_json` does."""
     try:
-        rows = json.loads(body) if len(body) <= _LENIENT else _read_large(body, table)
+        if len(body) > _LENIENT:
+            yield from _objects_of_many(body, table)
+            return
+        rows = json.loads(body)
     except RecursionError:
         raise PageTooLargeError(table=table) from None
     except ValueError:
@@ -67,15 +92,16 @@ def read_json(body: bytes, table: str) -> list[dict[str, Any]]:
     for row in rows:
         if not isinstance(row, dict):
             raise BadAnswerError(table=table, came=f"a list that holds a {type(row).__name__}, {excerpt(body)}")
-    return rows
+    yield from rows
 
 
-def _read_large(body: bytes, table: str) -> Any:
-    """Read a large body, if it has no more than _VALUES values: the signs between them are counted, and texts' too."""
+def _objects_of_many(body: bytes, table: str) -> Iterator[dict[str, Any]]:
+    """Read a large list, if it has no more than _VALUES values: the signs between them are counted, and texts' too."""
     if sum(map(body.count, (b",", b"[", b"{"))) > _VALUES:
         raise PageTooLargeError(table=table)
     try:
-        return msgspec.json.decode(body)
+        for row in msgspec.json.decode(body, type=list[msgspec.Raw]):
+            yield msgspec.json.decode(row, type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError):  # fewer rows are read by json, or said to be none
         raise PageTooLargeError(table=table) from None
 

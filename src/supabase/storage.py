@@ -101,7 +101,7 @@ class Storage:
             verify=self._tls,
             timeout=self._timeout,
             follow_redirects=False,
-            event_hooks=bounded(LARGEST_ANSWER),
+            **bounded(LARGEST_ANSWER),
         )
 
     async def _check_private(self, client: httpx.AsyncClient) -> None:
