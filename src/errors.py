@@ -142,7 +142,7 @@ class IdTooLongError(SourceError):
             "source.id_too_long",
             f"The table {table} has a row whose id is {length:,} characters long, too long for the address that asks "
             "for the rows behind it.",
-            f"Give the row a shorter id, or remove it. Run this in the SQL editor to find it: {query}",
+            f"Run this in the SQL editor to find the row: {query} Then give it a shorter id, or remove it.",
         )
 
 
