@@ -246,7 +246,7 @@ def test_a_page_too_large_is_asked_for_with_a_tenth_of_the_rows(sandbox: Sandbox
     sandbox.supabase.faults += [Fault(answer=TOO_LARGE)] * 2
 
     assert ids(rows) == [row.id for row in read(sandbox)]
-    assert limits(sandbox) == [5000, 500, 50, 500, 5000]
+    assert limits(sandbox) == [5000, 500, 50, 500, 5000, 5000]
 
 
 def test_a_row_that_is_too_large_is_read_column_by_column(sandbox: Sandbox) -> None:
