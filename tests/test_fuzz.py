@@ -106,14 +106,14 @@ BOT_RESULT = st.fixed_dictionaries({"ok": JSON, "result": JSON | MESSAGE})
 LEDGER_ROW = st.fixed_dictionaries(
     {},
     optional={
-        "window_start": JSON | st.sampled_from(["infinity", "-infinity", "2026-10-01T00:00:00+00:00"]),
+        "window_start": JSON | st.sampled_from(["infinity", "-infinity", "2026-11-20T00:00:00+00:00"]),
         "record": JSON
         | st.fixed_dictionaries(
             {"template": st.just("hourly"), "start": TEXT},
             optional={
                 "entries": JSON | st.lists(st.dictionaries(st.sampled_from(["channel", "recipient", "state"]), JSON)),
                 "rows": JSON,
-                "watermark": JSON | st.sampled_from(["2026-10-01T00:00:00Z", "9999-12-31T23:59:59Z"]),
+                "watermark": JSON | st.sampled_from(["2026-11-20T00:00:00Z", "9999-12-31T23:59:59Z"]),
                 "unreadable": JSON,
             },
         ),
