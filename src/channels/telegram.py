@@ -54,7 +54,7 @@ class CutShortError(NetworkError):
 
 
 class OddAnswerError(TelegramError):
-    """Where the library reads an answer, there is no object; the message may have been taken."""
+    """An answer is JSON, but nothing that the library could read; the message may have been taken."""
 
     def __init__(self) -> None:
         super().__init__("Invalid server response")
@@ -65,10 +65,12 @@ class _Request(HTTPXRequest):
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Read an answer; raise OddAnswerError if it is no object."""
+        """Read an answer; raise OddAnswerError if it is no object or nested too deeply, TelegramError if no JSON."""
         try:
             answer = json.loads(payload)
-        except (ValueError, RecursionError):
+        except ValueError:  # a gateway's page
+            raise TelegramError("Invalid server response") from None
+        except RecursionError:
             raise OddAnswerError from None
         if not isinstance(answer, dict):
             raise OddAnswerError
@@ -232,7 +234,7 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
     try:
         yield
     except OddAnswerError as error:
-        raise _odd_answer(chat, "no object of JSON") from error
+        raise _odd_answer(chat, "JSON of another form") from error
     except TelegramError as error:
         if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
             raise TooLargeError(f"The file is too large for Telegram in chat {chat} ({_line(error)}).") from error
