@@ -18,7 +18,7 @@ BASE ?=
 # Of what is in the image: with a mark where that isn't what the commit has.
 REVISION = $$(git rev-parse HEAD)$$(test -z "$$(git status --porcelain)" || echo -dirty)
 
-.PHONY: help demo test real lint types cluster name image push bench pictures audit sbom lock clean
+.PHONY: help demo test fuzz real lint types cluster name image push bench pictures audit sbom lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -27,6 +27,9 @@ demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mail
 
 test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=95 --cov-report=term
+
+fuzz: $(READY)  ## 10,000 odd answers and rows for each part that reads them
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=fuzz tests/test_fuzz.py
 
 real: $(READY) $(SANDBOX) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
 	$(BIN)/python -m pytest tests/real

@@ -8,6 +8,8 @@
     │   ├── SourceUnreachableError      Supabase can't be reached, is too slow, or is out of order
     │   ├── SourceRefusedError          the key, the table or a column is not what it should be
     │   ├── BadAnswerError              the answer is not a list of the window's rows
+    │   ├── PageTooLargeError           an answer has more than is read of one, or is nested too deeply
+    │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
     │   └── RowsMissingError            fewer rows arrived than the server counted
     ├── WorkbookError               1   the workbook could not be written
@@ -116,6 +118,31 @@ class BadAnswerError(SourceError):
             f"Supabase's answer for the table {table} is not a list of its rows: {came}.",
             "Check SUPABASE_URL, SUPABASE_TABLE and any proxy on the way.",
             transient=transient,
+        )
+
+
+class PageTooLargeError(SourceError):
+    """An answer has more than is read of one, or is nested too deeply: whoever asked may ask for fewer rows."""
+
+    def __init__(self, *, table: str) -> None:
+        super().__init__(
+            "source.page_too_large",
+            f"Supabase's answer for the table {table} is too large to be read, or nested too deeply.",
+            "Check SUPABASE_URL and any proxy on the way, and look in the table for a row with a very long id.",
+        )
+
+
+class IdTooLongError(SourceError):
+    """A row has an id of `length` characters: no URL could ask for the rows behind it."""
+
+    def __init__(self, *, table: str, length: int) -> None:
+        name = table if table.islower() else f'"{table}"'  # PostgreSQL reads a bare name in lower case
+        query = f"select created_at from {name} where length(id::text) > 2000;"  # noqa: S608 - shown, never run
+        super().__init__(
+            "source.id_too_long",
+            f"The table {table} has a row whose id is {length:,} characters long, too long for the address that asks "
+            "for the rows behind it.",
+            f"Run this in the SQL editor to find the row: {query} Then give it a shorter id, or remove it.",
         )
 
 

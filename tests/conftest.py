@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from src.cli import main
 from src.config.settings import GROUPS
@@ -17,6 +18,8 @@ from .sandbox import Sandbox
 
 collect_ignore = ["real"]
 """`make real` runs these."""
+settings.register_profile("fuzz", max_examples=10_000)
+"""`make fuzz` chooses it."""
 
 
 @dataclass(frozen=True, kw_only=True)

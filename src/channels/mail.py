@@ -1,6 +1,7 @@
 """Email: one message to all recipients over SMTP, with TLS and login."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager, suppress
@@ -196,5 +197,9 @@ async def _hang_up(server: SMTP, transport: asyncio.BaseTransport | None) -> Non
 
 
 def _largest(server: SMTP) -> int:
-    named = server.esmtp_extensions.get("size", "").strip()
-    return int(named) if named.isascii() and named.isdecimal() and int(named) else LARGEST
+    return size_limit(server.esmtp_extensions.get("size", ""))
+
+
+def size_limit(named: str) -> int:
+    """Return how many bytes a message may have where a server names this as its SIZE (RFC 1870: up to 20 digits)."""
+    return (int(named) if re.fullmatch("[0-9]{1,20}", named.strip()) else 0) or LARGEST

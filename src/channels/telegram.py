@@ -1,6 +1,7 @@
 """Telegram: the workbook as a document to each chat, by the Bot API."""
 
 import asyncio
+import json
 import logging
 import os
 import ssl
@@ -8,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import httpx
 from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageEntity
@@ -25,6 +26,7 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
+from ..config.limits import LARGEST_ANSWER
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
@@ -33,6 +35,7 @@ from ..message import caption
 from ..message.report import Report
 from ..message.unlinked import quotes
 from ..phrases.formats import megabytes
+from ..runtime.bounded_answers import AnswerEncodingError, AnswerTooLargeError, bounded
 from ..runtime.connection import diagnose
 from ..runtime.proxies import proxy_for
 from ..runtime.visible_text import foreign, in_quotes, units
@@ -42,6 +45,8 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry
 logger = logging.getLogger(__name__)
 LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
+_LONGEST_WAIT = 10**9
+"""Seconds of retry_after that are told from more: thirty years."""
 _CHATS = "TELEGRAM_CHAT_ID"
 # It would have Telegram download what a link opens.
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -49,6 +54,38 @@ _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 class CutShortError(NetworkError):
     """The connection ended before the whole file had left, so that nothing can have been taken."""
+
+
+class OddAnswerError(TelegramError):
+    """An answer is JSON, but nothing that the library could read; the message may have been taken."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid server response")
+
+
+class _Request(HTTPXRequest):
+    """The library's request, for which an answer is an object whose error has the types of the Bot API."""
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """Read an answer; raise OddAnswerError if it is no object or nested too deeply, TelegramError if no JSON."""
+        try:
+            answer = json.loads(payload)
+        except ValueError:  # a gateway's page
+            raise TelegramError("Invalid server response") from None
+        except RecursionError:
+            raise OddAnswerError from None
+        if not isinstance(answer, dict):
+            raise OddAnswerError
+        if "description" in answer:
+            answer["description"] = str(answer["description"])
+        found = answer.pop("parameters", None)
+        if isinstance(found, dict):
+            parameters = {name: value for name, value in found.items() if type(value) is int}
+            if "retry_after" in parameters:
+                parameters["retry_after"] = min(max(0, parameters["retry_after"]), _LONGEST_WAIT)
+            answer["parameters"] = parameters
+        return answer
 
 
 class TelegramChannel:
@@ -104,14 +141,14 @@ class TelegramChannel:
     @asynccontextmanager
     async def _bot(self) -> AsyncIterator[Bot]:
         # Owned here and shared with the bot's second slot, so that there is one pool, and it is closed.
-        request = HTTPXRequest(
+        request = _Request(
             connect_timeout=self._timeouts.connect,
             read_timeout=self._timeouts.telegram_read,
             write_timeout=self._timeouts.telegram_read,
             media_write_timeout=self._timeouts.telegram_upload,
             pool_timeout=self._timeouts.connect,
             proxy=proxy_for(self._settings.telegram_api_url, self._tls),
-            httpx_kwargs={"verify": self._tls, "trust_env": False},
+            httpx_kwargs={"verify": self._tls, "trust_env": False, **bounded(LARGEST_ANSWER)},
         )
         token = self._settings.telegram_bot_token.get_secret_value()
         base_url = f"{self._settings.telegram_api_url}/bot"
@@ -132,13 +169,6 @@ class TelegramChannel:
                     sent = await _upload(str(moved_to), bot, report, words, limits)
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
-            return outcome
-        except Exception as error:  # an answer that the library can't read; the next chat must still get its report
-            extra = {"event": "broke_down", "channel": self.name, "recipient": chat}
-            logger.exception("Telegram's answer for chat %s could not be understood", chat, extra=extra)
-            reason = f"Telegram's answer for chat {chat} could not be understood ({type(error).__name__})."
-            odd = DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
-            (outcome,) = not_delivered(self.name, [chat], odd)
             return outcome
         notice = _moved(chat, _new_chat(moved_to)) if moved_to else None
         receipt = f"message {foreign(sent.message_id)}"
@@ -220,6 +250,8 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
     """Turn whatever python-telegram-bot raises into DeliveryError."""
     try:
         yield
+    except OddAnswerError as error:
+        raise _odd_answer(chat, "JSON of another form") from error
     except TelegramError as error:
         if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
             raise TooLargeError(
@@ -235,6 +267,17 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
             ambiguous=_is_ambiguous(error),
             retry_after=_seconds(error.retry_after) if isinstance(error, RetryAfter) else 0.0,
         ) from error
+    except DeliveryError:
+        raise
+    except Exception as error:  # an answer that the library can't read; the next chat must still get its report
+        extra = {"event": "broke_down", "channel": TelegramChannel.name, "recipient": chat}
+        logger.exception("Telegram's answer for chat %s could not be understood", chat, extra=extra)
+        raise _odd_answer(chat, type(error).__name__) from error
+
+
+def _odd_answer(chat: str, why: str) -> DeliveryError:
+    reason = f"Telegram's answer for chat {chat} could not be understood ({why})."
+    return DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
 
 
 def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, str]:
@@ -282,7 +325,8 @@ def _is_unknown_chat(error: TelegramError) -> bool:
 
 def _is_ambiguous(error: TelegramError) -> bool:
     """Tell whether the message may have been taken: all of it was sent, and its answer did not come."""
-    unanswered = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
+    unread = AnswerTooLargeError | AnswerEncodingError
+    unanswered = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError | unread)
     return unanswered and not isinstance(error, CutShortError)
 
 

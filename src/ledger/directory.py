@@ -100,7 +100,7 @@ def held_by_another(window: Window, holder: str) -> LedgerError:
 def _read(path: Path, window: Window) -> Record:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     return read_record(content, window.start, f"rm {shlex.quote(str(path))}")
 

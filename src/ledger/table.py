@@ -106,7 +106,7 @@ class TableLedger:
     def _read(self, row: dict[str, Any], template: Template, start: datetime) -> Record:
         where = f"template = '{self._key(template)}' and window_start = '{start.isoformat()}'"
         removal = f"delete from {TABLE} where {where};"  # noqa: S608 - shown to the operator, never run
-        return read_record(row["record"], start, removal)
+        return read_record(row.get("record"), start, removal)
 
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
@@ -202,5 +202,12 @@ class TableLedger:
 
 
 def _window_start(row: dict[str, Any]) -> datetime:
-    """Read the column that tells which window a row is about."""
-    return datetime.fromisoformat(row["window_start"]).astimezone(UTC)
+    """Read the column that tells which window a row is about; raise LedgerError if it is no moment."""
+    try:
+        return datetime.fromisoformat(row["window_start"]).astimezone(UTC)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        raise LedgerError(
+            "ledger.odd_row",
+            f"The table {TABLE} has a row whose window_start is not a time.",
+            "Look for it in the SQL editor, and remove it: no run wrote it.",
+        ) from None

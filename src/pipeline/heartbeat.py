@@ -45,8 +45,12 @@ class Heartbeat:
                     proxy=proxy_for(self._url, self._tls),
                     trust_env=False,
                 ) as session,
+                # Its status is all that is wanted: the body, which may never end, stays unread.
+                session.stream("POST", f"{self._url}{path}", content=reason.encode("utf-8", "replace")) as answer,
             ):
-                answer = await session.post(f"{self._url}{path}", content=reason.encode())
+                pass
+        except httpx.InvalidURL:
+            why = "that is not an address"
         except (*CONNECTION_ERRORS, TimeoutError) as error:
             why = diagnose(error).reason
         else:

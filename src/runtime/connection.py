@@ -12,10 +12,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ReportError
+from .bounded_answers import AnswerEncodingError, AnswerTooLargeError
 from .proxies import proxy_of
 from .visible_text import foreign
 
-Kind = Literal["timed_out", "unknown_host", "not_tls", "untrusted", "refused", "broken", "proxy"]
+Kind = Literal[
+    "timed_out",
+    "unknown_host",
+    "not_tls",
+    "untrusted",
+    "refused",
+    "broken",
+    "proxy",
+    "answer_too_large",
+    "answer_encoding",
+]
 
 
 class ConnectionFailure(Struct, frozen=True, kw_only=True):
@@ -62,6 +73,24 @@ _FAILURES: tuple[tuple[tuple[type[BaseException], ...], ConnectionFailure], ...]
             kind="refused",
             reason="nothing listens on that port",
             remedy="Check host and port, and that the server is up",
+        ),
+    ),
+    (
+        (AnswerTooLargeError,),
+        ConnectionFailure(
+            kind="answer_too_large",
+            reason="its answer is too large to be read",
+            remedy="Check what answers there, and any proxy on the way",
+            transient=False,
+        ),
+    ),
+    (
+        (AnswerEncodingError,),
+        ConnectionFailure(
+            kind="answer_encoding",
+            reason="its answer comes in an encoding that was not asked for",
+            remedy="Check what answers there, and any proxy on the way",
+            transient=False,
         ),
     ),
 )

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 import httpx
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
+from ..config.limits import LARGEST_PAGE
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..errors import SourceUnreachableError
+from ..errors import PageTooLargeError, SourceUnreachableError
+from ..runtime.bounded_answers import AnswerTooLargeError, bounded
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
 from ..runtime.proxies import proxy_for
 from .credentials import Credentials, credentials
@@ -42,11 +44,13 @@ class PostgrestClient:
         return response
 
     async def send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
-        """Send `query` and return the answer, be it a refusal; raise SourceUnreachableError if none came."""
+        """Send `query` and return the answer, be it a refusal; raise SourceError if none came that can be read."""
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._answer_limit):
                 return await query.request.send(httpx.Headers())
+        except AnswerTooLargeError as error:
+            raise PageTooLargeError(table=table) from error
         except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = diagnose(error)
             raise SourceUnreachableError(
@@ -67,7 +71,7 @@ async def open_client(
     timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
     by = proxy_for(settings.supabase_url, tls)
     async with httpx.AsyncClient(
-        verify=tls, timeout=timeout, follow_redirects=False, proxy=by, trust_env=False
+        verify=tls, timeout=timeout, follow_redirects=False, proxy=by, trust_env=False, **bounded(LARGEST_PAGE)
     ) as session:
         client = AsyncPostgrestClient(
             f"{settings.supabase_url}/rest/v1",

@@ -20,15 +20,19 @@ _SHUT_DOWN = ("57P01", "57P02", "57P03")
 """admin_shutdown, crash_shutdown, cannot_connect_now."""
 _READ_ONLY = ("0A000", "25006")
 """What a standby (feature_not_supported) and a read-only server (read_only_sql_transaction) answer to a write."""
+_LARGEST_ERROR = 1 << 16
+"""Bytes of an error of PostgREST; real ones have some hundred."""
 _INVALID_PARAMETER = "22023"
 """Of the role, which PostgREST sets to that of the key; or of a function in a view."""
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
     """Return the error of PostgREST in an answer, an empty one if there is none."""
+    if len(response.content) > _LARGEST_ERROR:
+        return {}
     try:
         content = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
