@@ -94,6 +94,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.watch = read(WatchSettings) or loaded.watch
     loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail)
     _refuse_plain_http(loaded)
+    _want_ledger_name(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
         loaded.problems.append("SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate")
@@ -133,6 +134,16 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
     if loaded.telegram and validators.is_plain_http(loaded.telegram.telegram_api_url):
         loaded.problems.append(f"TELEGRAM_API_URL {wanted}")
         loaded.telegram = None  # an alert must not go that way either
+
+
+def _want_ledger_name(loaded: LoadedSettings) -> None:
+    """Ask who is to be acted for, where no namespace says it: a trial must not take an hour from production."""
+    report = loaded.report
+    if report and report.report_ledger == "supabase" and not report.ledger_name:
+        loaded.problems.append(
+            "REPORT_LEDGER_NAME is missing, which REPORT_LEDGER=supabase needs outside a cluster; "
+            "wanted: production to act for the deployment there, or a name of your own for a trial"
+        )
 
 
 _REASONS = {

@@ -13,9 +13,13 @@ from .record import Record, new_record
 
 
 class Ledger(Protocol):
-    """Where records are kept. `remembers` tells whether they outlive this pod."""
+    """Where records are kept, `place`. `remembers` tells whether they outlive this pod."""
 
     remembers: bool
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
 
     def claim(self, window: Window, policy: RetryPolicy) -> AbstractAsyncContextManager[Claim]:
         """Claim the window's record for the block, making a new one if there is none.
@@ -28,7 +32,8 @@ class Ledger(Protocol):
     ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
-        In place of a record that cannot be read stands the error that says so.
+        In place of a record that cannot be read stands the error that says so; raise LedgerVersionError if a later
+        version wrote it.
         """
 
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
@@ -72,6 +77,8 @@ class WithoutHistory:
 
 class NoLedger(WithoutHistory):
     """Keeps nothing: for trials by hand."""
+
+    place = "none, because this is a trial"
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -10,7 +10,7 @@ from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import LedgerError, Problem
+from ..errors import LedgerError, LedgerVersionError, Problem
 from ..ledger.history import History, as_ranges, read_history
 from ..message.alert import Failure
 from ..runtime.retry import RetryPolicy
@@ -29,12 +29,14 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     """Report the run's own window first, then those that were missed, oldest first, while time lasts.
 
     Return the own one's result with the exit code of all: a missed window that fails again for a cause told before
-    doesn't change that.
+    doesn't change that. Raise LedgerVersionError if the ledger is of another version: nothing is sent then.
     """
     policy = services.policy()
     request = WindowRequest(window=window, trigger="scheduled", resend=resend)
     try:
         history = await _history(services, window, policy)
+    except LedgerVersionError:
+        raise
     except Exception as error:  # the run's own window matters more
         result = await report_window(services, request, policy)
         return await _without_history(services, result, error)
