@@ -71,7 +71,7 @@ class Claim:
         """Enter that this run has come to its end with a word; tell whether that has to be saved."""
         if not self._is_opened:
             return False
-        self._is_opened, self.record.silent = False, 0
+        self._is_opened, self.record.silent, self.record.given_up = False, 0, False
         return True
 
     async def close(self) -> None:

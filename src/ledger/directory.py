@@ -38,11 +38,6 @@ class DirectoryLedger(WithoutHistory):
         self._clock = clock
         self._poll = timeouts.ledger_poll
 
-    @property
-    def place(self) -> str:
-        """Where it is."""
-        return f"the folder {self._folder}" + (f", name {self._key.name}" if self._key.name else "")
-
     @asynccontextmanager
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         """Claim the window's record for the block; wait for another run that holds it, until the deadline."""

@@ -13,13 +13,9 @@ from .record import Record, new_record
 
 
 class Ledger(Protocol):
-    """Where records are kept, `place`. `remembers` tells whether they outlive this pod."""
+    """Where records are kept. `remembers` tells whether they outlive this pod."""
 
     remembers: bool
-
-    @property
-    def place(self) -> str:
-        """Where it is, for people."""
 
     def claim(self, window: Window, policy: RetryPolicy) -> AbstractAsyncContextManager[Claim]:
         """Claim the window's record for the block, making a new one if there is none.
@@ -77,8 +73,6 @@ class WithoutHistory:
 
 class NoLedger(WithoutHistory):
     """Keeps nothing: for trials by hand."""
-
-    place = "none, because this is a trial"
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -57,7 +57,7 @@ class Record(msgspec.Struct, kw_only=True):
     `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
     `deleted`: how many of the rows were seen to be gone.
     `cleared`: somebody was told that all is well after all.
-    `given_up`: no run will send it by itself any more, and somebody was told; only version 1.0 wrote this.
+    `given_up`: no run will send it by itself any more, and somebody was told.
     `scheduled`: a scheduled run has opened it, not only runs that named it.
     `watermark`: every window that starts before it is settled, or somebody was told of it.
     `unreadable`: starts of windows whose records could not be read, of which somebody was told during this one.
@@ -117,6 +117,16 @@ class Record(msgspec.Struct, kw_only=True):
     def expected_rows(self) -> int:
         """How many rows the window should have, if none came or went since it was looked at last."""
         return (self.rows or 0) - self.deleted + self.late_rows
+
+    @property
+    def counts(self) -> tuple[object, ...]:
+        """Everything that the numbers of rows which come late or go are counted from."""
+        return (
+            self.rows,
+            self.deleted,
+            self.late_rows,
+            [(entry.address, entry.state, entry.rows) for entry in self.entries],
+        )
 
     def with_fewer_than(self, rows: int) -> list[Address]:
         """Return those who got the report with fewer rows than `rows`."""

@@ -58,11 +58,6 @@ class TableLedger:
         self._pod = pod
         self._timeouts = timeouts
 
-    @property
-    def place(self) -> str:
-        """Where it is."""
-        return f"Supabase, name {self._key.name}"
-
     @asynccontextmanager
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         """Claim the window's record for the block; wait for a live foreign claim, until the deadline."""

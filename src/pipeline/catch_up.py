@@ -12,9 +12,10 @@ from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, LedgerVersionError, Problem
 from ..ledger.history import History, as_ranges, read_history
+from ..ledger.record import SILENT_RUNS
 from ..message.alert import Failure
 from ..runtime.retry import RetryPolicy
-from .late_rows import find_late_rows, note_late_rows
+from .late_rows import find_changed_rows, note_changed_rows
 from .report_window import describe_failure, report_window
 from .services import Services
 
@@ -42,15 +43,16 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         return await _without_history(services, result, error)
     if history is None:
         return await report_window(services, request, policy)
-    late = await find_late_rows(history, services)
+    changed = await find_changed_rows(history, services)
+    late = [one for one in changed if one.is_late]
     for one in late:
         command = rerun_command(one.window, services.settings.report, resend=True)
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
-        logger.warning("%s To send it again: %s", one.remark, command, extra=extra)
+        logger.warning("%s%s To send it again: %s", one.remark, one.who_lacks_them, command, extra=extra)
     request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
     result = await report_window(services, request, policy)
-    if result.sent:
-        await note_late_rows(late, services, policy)
+    # What nobody was told of stays news.
+    await note_changed_rows([one for one in changed if result.sent or not one.is_late], services, policy)
     code = max(result.code, await _catch_up(services, history, policy), await _tell(services, history, window, policy))
     earlier = Problem(key="earlier_window", reason="An earlier window failed.", remedy="The log says which, and why.")
     return replace(result, code=code, problem=result.problem or (earlier if code else None))
@@ -91,9 +93,10 @@ async def _catch_up(services: Services, history: History, policy: RetryPolicy) -
 async def _tell(services: Services, history: History, window: Window, policy: RetryPolicy) -> int:
     """Alert of what no run will send by itself, and note in the record of `window` what somebody was told of.
 
-    Return 1 if the ledger has a record that can't be read and of which nobody had been told, or if nobody could be
-    told.
+    Return 1 if the ledger has a record that can't be read, or a window in which several runs ended without a word, and
+    nobody had been told; or if nobody could be told.
     """
+    stuck = await _tell_of_stuck(services, history.stuck(), policy)
     unreadable = await _tell_of_unreadable(services, history)
     out_of_reach = await _tell_of_out_of_reach(services, history.out_of_reach())
     told = [*unreadable, *out_of_reach]
@@ -105,7 +108,41 @@ async def _tell(services: Services, history: History, window: Window, policy: Re
                 await claim.save()
         except LedgerError as error:
             logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
-    return 1 if history.unreadable() or (history.out_of_reach() and not out_of_reach) else 0
+    return 1 if stuck or history.unreadable() or (history.out_of_reach() and not out_of_reach) else 0
+
+
+async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: RetryPolicy) -> bool:
+    """Alert of windows that are stepped over, once; tell whether there are any."""
+    named, listed = _with_commands(windows, services)
+    if not named:
+        return False
+    problem = Problem(
+        key=f"silent_runs.{as_option(named[0])}",
+        reason=f"{SILENT_RUNS} runs in a row ended in it without a word, so no run sends it by itself any more.",
+        remedy="\n".join(
+            [
+                "Look at why they were killed: often the memory limit (kubectl describe pod says OOMKilled) or a node "
+                "that was lost. Then run:",
+                *listed,
+            ]
+        ),
+    )
+    failure = Failure(what=", ".join(window.label() for window in named), problem=problem)
+    logger.error("%s: %s", failure.what, problem.reason, extra={"event": "stepped_over"})
+    if await services.alerts.send(None, [failure]) == "now":
+        for window in named:
+            await _give_up(services, window, policy)
+    return True
+
+
+async def _give_up(services: Services, window: Window, policy: RetryPolicy) -> None:
+    """Note that somebody was told that no run will send `window` by itself."""
+    try:
+        async with services.ledger.claim(window, policy) as claim:
+            claim.record.given_up = True
+            await claim.save()
+    except LedgerError as error:
+        logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
 
 
 async def _tell_of_unreadable(services: Services, history: History) -> list[Window]:
@@ -126,12 +163,9 @@ async def _tell_of_out_of_reach(services: Services, windows: Sequence[Window]) -
 
     What does not fit into one alert is left to the next run.
     """
-    ranges = as_ranges(windows)[:RANGES_TOLD]
-    if not ranges:
+    named, listed = _with_commands(windows, services)
+    if not named:
         return []
-    named = [window for one in ranges for window in one]
-    commands = [rerun_command(one[0], services.settings.report, count=len(one)) for one in ranges]
-    listed = [f"{one[0].label()}, {len(one)} in a row:\n{line}" for one, line in zip(ranges, commands, strict=True)]
     problem = Problem(
         key=f"out_of_reach.{as_option(named[0])}",
         reason="They are further back than REPORT_CATCH_UP reaches, so no run will send them by itself.",
@@ -139,3 +173,11 @@ async def _tell_of_out_of_reach(services: Services, windows: Sequence[Window]) -
     )
     what = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}"
     return named if await services.alerts.send(None, [Failure(what=what, problem=problem)]) == "now" else []
+
+
+def _with_commands(windows: Sequence[Window], services: Services) -> tuple[list[Window], list[str]]:
+    """Return those of `windows` that one alert can name, and for each range of them the command that sends it."""
+    ranges = as_ranges(windows)[:RANGES_TOLD]
+    commands = [rerun_command(one[0], services.settings.report, count=len(one)) for one in ranges]
+    listed = [f"{one[0].label()}, {len(one)} in a row:\n{line}" for one, line in zip(ranges, commands, strict=True)]
+    return [window for one in ranges for window in one], listed

@@ -18,7 +18,7 @@ from ..channels.telegram import TelegramChannel
 from ..config.loader import LoadedSettings, Settings
 from ..config.schedule import Options
 from ..config.timeouts import Timeouts
-from ..ledger.directory import DirectoryLedger
+from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
 from ..ledger.key import ledger_key
 from ..ledger.table import TableLedger
@@ -124,6 +124,15 @@ async def open_services(
             channels=previews(settings) if run.options.dry_run else channels,
             alerts=alerts,
         )
+
+
+def ledger_place(run: Run, settings: Settings) -> str:
+    """Say where the run keeps its ledger, before anything is opened."""
+    report = settings.report
+    if run.options.is_trial:
+        return "none, because this is a trial"
+    name = f", name {report.ledger_name}" if report.ledger_name else ""
+    return f"{'Supabase' if report.report_ledger == 'supabase' else report.report_dir / FOLDER}{name}"
 
 
 def _ledger(run: Run, settings: Settings, client: PostgrestClient) -> Ledger:
