@@ -3,7 +3,7 @@
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ..config.schedule import windows_from
@@ -21,10 +21,13 @@ SHOWN = 24
 """Windows that are listed if none is named to begin with."""
 HEADER = ("window", "recipient", "state", "at", "receipt", "attempts", "repeat", "rows")
 NUMBERS = ("attempts", "repeat", "rows")
-SHRINKS = {"receipt": 8, "recipient": 20}
+AT_LEAST = {"receipt": 8, "recipient": 20}
 """Columns that are cut where the terminal is too narrow, the first one first, and how wide they stay."""
-WIDTH = (120, 24)
-"""Taken for the terminal's where there is none."""
+IF_NARROW = {"receipt": 7, "recipient": 12}
+"""The same where that is not enough."""
+MOMENTS = ("window", "at")
+WIDTH = (10_000, 24)
+"""Taken for the terminal's where there is none: a file holds all of it."""
 
 
 async def deliveries(run: Run) -> Result:
@@ -100,17 +103,33 @@ def _rows(entry: Entry, record: Record) -> int | None:
 
 
 def as_table(lines: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Lay `lines` out below their header, at most `width` characters of a terminal wide, if that can be."""
-    rows = [HEADER, *lines]
-    widths = {name: max(_columns(row[place]) for row in rows) for place, name in enumerate(HEADER)}
-    for name, least in SHRINKS.items():
-        too_wide = sum(widths.values()) + 2 * (len(HEADER) - 1) - width
-        widths[name] = max(min(widths[name], least), widths[name] - max(too_wide, 0))
-    gap = "  " if sum(widths.values()) + 2 * (len(HEADER) - 1) <= width else " "
+    """Lay `lines` out below their header, `width` characters of a terminal wide at most; 80 are enough."""
+    rows, gap = [HEADER, *lines], "  "
+    widths = _widths(rows, width, gap, AT_LEAST)
+    if _total(widths, gap) > width:
+        rows, gap = [HEADER, *map(_without_years, lines)], " "
+        widths = _widths(rows, width, gap, IF_NARROW)
     return [
         gap.join(_cell(text, name, widths[name]) for name, text in zip(HEADER, row, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def _widths(rows: Sequence[Sequence[str]], width: int, gap: str, at_least: Mapping[str, int]) -> dict[str, int]:
+    """Return how wide each column becomes: as its longest cell, or less."""
+    widths = {name: max(_columns(row[place]) for row in rows) for place, name in enumerate(HEADER)}
+    for name, least in at_least.items():
+        too_wide = max(_total(widths, gap) - width, 0)
+        widths[name] = max(min(widths[name], least), widths[name] - too_wide)
+    return widths
+
+
+def _total(widths: Mapping[str, int], gap: str) -> int:
+    return sum(widths.values()) + len(gap) * (len(widths) - 1)
+
+
+def _without_years(line: Sequence[str]) -> list[str]:
+    return [text[5:] if name in MOMENTS else text for name, text in zip(HEADER, line, strict=True)]
 
 
 def _cell(text: str, name: str, width: int) -> str:

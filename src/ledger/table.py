@@ -280,6 +280,14 @@ class TableLedger:
         return lacks_rights(response, TABLE, missing or [*answers], is_secret_key=self._client.sees_all)
 
 
+async def has_table(client: PostgrestClient) -> bool:
+    """Tell whether the ledger's table is there, as far as that can be seen."""
+    try:
+        return (await client.send(client.table(TABLE).select("name").limit(1), TABLE)).is_success
+    except SourceError:  # the check of the table says why
+        return False
+
+
 def _window_start(row: dict[str, Any]) -> datetime:
     """Read the column that tells which window a row is about."""
     return datetime.fromisoformat(row["window_start"]).astimezone(UTC)
