@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 
 from msgspec.structs import replace
 
@@ -11,6 +12,7 @@ from ..config.rerun_command import rerun_command
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, LedgerVersionError, Problem
+from ..ledger.claim import Claim
 from ..ledger.history import History, as_ranges, read_history
 from ..ledger.record import SILENT_RUNS
 from ..message.alert import Failure
@@ -112,37 +114,38 @@ async def _tell(services: Services, history: History, window: Window, policy: Re
 
 
 async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: RetryPolicy) -> bool:
-    """Alert of windows that are stepped over, once; tell whether there are any."""
-    named, listed = _with_commands(windows, services)
-    if not named:
-        return False
-    problem = Problem(
-        key=f"silent_runs.{as_option(named[0])}",
-        reason=f"{SILENT_RUNS} runs in a row ended in it without a word, so no run sends it by itself any more.",
-        remedy="\n".join(
-            [
-                "Look at why they were killed: often the memory limit (kubectl describe pod says OOMKilled) or a node "
-                "that was lost. Then run:",
-                *listed,
-            ]
-        ),
-    )
-    failure = Failure(what=", ".join(window.label() for window in named), problem=problem)
-    logger.error("%s: %s", failure.what, problem.reason, extra={"event": "stepped_over"})
-    if await services.alerts.send(None, [failure]) == "now":
-        for window in named:
-            await _give_up(services, window, policy)
+    """Alert of windows that are stepped over, once; tell whether there are any that nobody was told of.
+
+    One that another run holds, or whose last run's claim has not ended yet, is left to the next run.
+    """
+    soon = asyncio.get_running_loop().time() + services.run.timeouts.alert_note
+    short = replace(policy, deadline=min(policy.deadline, soon))
+    claims: dict[Window, Claim] = {}
+    async with AsyncExitStack() as stack:
+        for window in windows:
+            with suppress(LedgerError):
+                claims[window] = await stack.enter_async_context(services.ledger.claim(window, short))
+        named, listed = _with_commands([*claims], services)
+        if not named:
+            return False
+        if await services.alerts.send(None, [_stepped_over(named, listed)]) == "now":
+            for window in named:
+                claims[window].record.given_up = True
+                await claims[window].save()
     return True
 
 
-async def _give_up(services: Services, window: Window, policy: RetryPolicy) -> None:
-    """Note that somebody was told that no run will send `window` by itself."""
-    try:
-        async with services.ledger.claim(window, policy) as claim:
-            claim.record.given_up = True
-            await claim.save()
-    except LedgerError as error:
-        logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
+def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure:
+    """Log that runs ended in `windows` without a word, and describe it as data."""
+    reason = f"{SILENT_RUNS} runs in a row ended in it without a word, so no run sends it by itself any more."
+    look = (
+        "Look at why they were killed: often it is the memory limit (kubectl describe pod says OOMKilled), or a node "
+        "that was lost. Then run:"
+    )
+    problem = Problem(key=f"silent_runs.{as_option(windows[0])}", reason=reason, remedy="\n".join([look, *commands]))
+    failure = Failure(what=", ".join(window.label() for window in windows), problem=problem)
+    logger.error("%s: %s", failure.what, reason, extra={"event": "stepped_over"})
+    return failure
 
 
 async def _tell_of_unreadable(services: Services, history: History) -> list[Window]:

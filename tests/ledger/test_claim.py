@@ -141,13 +141,16 @@ def test_a_container_that_starts_again_in_its_pod_goes_on_at_once(
     """The one before it has ended, so that there is nothing to wait for; another pod's claim is waited for."""
 
     async def again() -> str:
-        async with ledger_of(start("pod-1")) as before, ledger_of(start(pod)) as after:
-            async with before.claim(make_window(), make_policy(5)):  # as if it had been killed by now
-                try:
-                    async with after.claim(make_window(), make_policy(0.2)):
-                        return "claimed"
-                except LedgerError as error:
-                    return error.problem.key
+        async with (
+            ledger_of(start("pod-1")) as before,
+            ledger_of(start(pod)) as after,
+            before.claim(make_window(), make_policy(5)),  # as if it had been killed by now
+        ):
+            try:
+                async with after.claim(make_window(), make_policy(0.2)):
+                    return "claimed"
+            except LedgerError as error:
+                return error.problem.key
 
     assert asyncio.run(again()) == end
 
