@@ -7,7 +7,7 @@ import logging
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import NoReturn
 
 from . import VERSION
 from .commands.check import check
+from .commands.deliveries import deliveries
 from .commands.report import SIGINT_CODE, now, report
 from .config.loader import ENV_FILE, load_settings
 from .config.schedule import Options
 from .config.settings import LARGEST_COUNT
 from .config.timeouts import Timeouts
 from .domain.request import Result
-from .pipeline.services import start_run
+from .pipeline.services import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import Redaction
 from .runtime.visible_text import foreign
@@ -77,6 +78,13 @@ def make_parser() -> argparse.ArgumentParser:
     trial.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
     look = parser.add_argument_group("check the setup", "reports_generator.py --check")
     look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
+    look.add_argument(
+        "--deliveries",
+        metavar="FROM",
+        nargs="?",
+        const="",
+        help="who got what since FROM (default: the last 24 windows)",
+    )
     about = parser.add_argument_group("about the program", "reports_generator.py --version")
     about.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
     about.add_argument("-h", "--help", action="help", help="print this")
@@ -101,11 +109,18 @@ def main(
         logger.warning("%s", hint)
     run = start_run(options, loaded, redaction, timeouts or Timeouts(), now)
     try:
-        result = asyncio.run(check(run) if options.check else report(run))
+        result = asyncio.run(command_of(options)(run))
     except KeyboardInterrupt:
         result = Result(code=SIGINT_CODE, words="stopped from the keyboard")
     _log_last_line(result, time.monotonic() - began, redaction, termination_log)
     return result.code
+
+
+def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result]]:
+    """Return what the command line asks for."""
+    if options.check:
+        return check
+    return report if options.deliveries is None else deliveries
 
 
 def _log_last_line(result: Result, seconds: float, redaction: Redaction, termination_log: Path) -> None:
@@ -130,6 +145,8 @@ def parse(arguments: Sequence[str] | None) -> Options:
         parser.error("--output goes with --dry-run")
     if options.until_now and (options.start or options.count):
         parser.error("--until-now is a window of its own, without --start and --count")
+    if options.deliveries is not None and options != Options(deliveries=options.deliveries):
+        parser.error("--deliveries goes alone")
     return options
 
 

@@ -15,6 +15,7 @@
     ├── WorkbookError               1   the workbook could not be written
     ├── StorageError                1   a workbook too large for a channel could not be put behind a link
     ├── LedgerError                 1   what has been delivered to whom can't be read, written or claimed
+    │   └── LedgerVersionError          the ledger is of another version of this program
     ├── TimeLimitError              1   the run took longer than REPORT_TIME_LIMIT
     └── DeliveryError               1   a recipient, or a whole channel, did not get the report or an alert
         └── TooLargeError               a channel takes nothing of that size
@@ -187,6 +188,10 @@ class LedgerError(ReportError):
     """What has been delivered to whom can't be read, written or claimed."""
 
     stage = "the ledger"
+
+
+class LedgerVersionError(LedgerError):
+    """The ledger is of another version of this program; nothing is sent until they fit."""
 
 
 class TimeLimitError(ReportError):

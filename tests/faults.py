@@ -132,11 +132,11 @@ def source_name(box: Sandbox) -> str:
 def claimed_by(holder: str, lease: int) -> Plan:
     """Let another pod have claimed the window, with `lease` seconds from now."""
     record = {"template": "hourly", "start": "2026-11-22T13:00:00+00:00"}
-    columns = "template, window_start, record, holder, lease_seconds"
-    sql = f"insert into report_deliveries ({columns}) values ($1, $2, $3, $4, $5)"
+    columns = "name, template, source, zone, window_start, record, holder, lease_seconds"
+    sql = f"insert into report_deliveries ({columns}) values ('production', 'hourly', $1, 'UTC', $2, $3, $4, $5)"
 
     def claim(box: Sandbox) -> None:
-        values = (f"hourly.{source_name(box)}", record["start"], json.dumps(record), holder, str(lease))
+        values = (source_name(box), record["start"], json.dumps(record), holder, str(lease))
         box.supabase.sql(sql, *values)
 
     return claim
@@ -145,7 +145,7 @@ def claimed_by(holder: str, lease: int) -> Plan:
 def foreign_record(box: Sandbox) -> None:
     """Put something else where the window's record belongs."""
     (box.folder / "report_ledger").mkdir(mode=0o700)
-    (box.folder / "report_ledger" / f"hourly-{source_name(box)}-20261122T130000Z.json").write_text("{}")
+    (box.folder / "report_ledger" / f"hourly-{source_name(box)}-production-20261122T130000Z.json").write_text("{}")
 
 
 def large(box: Sandbox) -> None:

@@ -24,6 +24,7 @@ from src.errors import (
     IdTooLongError,
     InputError,
     LedgerError,
+    LedgerVersionError,
     OptionError,
     PageTooLargeError,
     ReportError,
@@ -134,6 +135,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
         lambda: raised_by(lambda: read_record({}, START, "rm it")),
         lambda: held_by_another(make_window(), "another run"),
     ],
+    LedgerVersionError: [lambda: raised_by(lambda: read_record({"format": 99}, START, "rm it"))],
     TimeLimitError: [
         lambda: TimeLimitError(800, pages=0, expected=0),
         lambda: TimeLimitError(800, pages=247, expected=250),

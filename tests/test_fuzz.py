@@ -29,6 +29,7 @@ from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.errors import ReportError
 from src.ledger.history import read_history
+from src.ledger.key import LedgerKey
 from src.ledger.record import read_record
 from src.ledger.table import TableLedger
 from src.message.content import describe
@@ -103,6 +104,7 @@ MESSAGE = st.fixed_dictionaries(
     {"message_id": JSON, "date": JSON, "chat": JSON | st.fixed_dictionaries({"id": JSON, "type": JSON})}
 )
 BOT_RESULT = st.fixed_dictionaries({"ok": JSON, "result": JSON | MESSAGE})
+KEY = LedgerKey(name="production", template="hourly", source="source", zone="UTC")
 LEDGER_ROW = st.fixed_dictionaries(
     {},
     optional={
@@ -288,7 +290,7 @@ def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(server: Server, ra
 
     async def ask(url: str) -> None:
         async with open_client(supabase(url), TLS, TIMEOUTS) as client:
-            ledger = TableLedger(client, lambda: START, "pod", "source", TIMEOUTS)
+            ledger = TableLedger(client, lambda: START, KEY, TIMEOUTS, holder="pod")
             window = make_window()
             for question in (
                 lambda: ledger.records("hourly", START - timedelta(days=1), window.end, policy()),

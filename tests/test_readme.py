@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -60,12 +61,20 @@ def fill(sandbox: Sandbox) -> None:
         sandbox.supabase.insert(sample_hour(start, 30))
 
 
+def record_delivery(sandbox: Sandbox, folder: Path) -> None:
+    """Send the first of those hours."""
+    command = [sys.executable, f"{ROOT / 'reports_generator.py'}", "--start", "2026-11-23T13"]
+    subprocess.run(command, env=sandbox.environment, cwd=folder, check=True, capture_output=True, timeout=60)
+
+
 @pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command for command, _ in SHOWN])
 def test_a_command_prints_what_its_page_shows(
     sandbox: Sandbox, tmp_path: Path, command: str, output: list[str]
 ) -> None:
     """On a terminal, but for figures and the order in which channels come to their end."""
     fill(sandbox)
+    if "--deliveries" in command:
+        record_delivery(sandbox, tmp_path)
     if "--count 3" in command:
         refusal = Answer(status=404, body=b'{"code": "42P01", "message": "relation does not exist"}')
         sandbox.supabase.always = Fault(answer=refusal, match="created_at=gte.2026-11-01T01")

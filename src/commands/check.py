@@ -21,6 +21,7 @@ from ..domain.analysis import COLUMNS
 from ..domain.request import Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceRefusedError, WorkbookError, broken_down
+from ..ledger.table import has_table
 from ..pipeline.report_window import describe_failure
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.proxies import proxies_are_set, proxy_of
@@ -139,14 +140,27 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
     policy = RetryPolicy(
         deadline=asyncio.get_running_loop().time() + limit, first_wait=3 * limit, longest_wait=3 * limit
     )
-    client, ledger = services.client, services.ledger
+    client = services.client
     found = checks_of_settings(services.settings, hints)
     found += checks_of_table(services.table, window, policy, client.credentials, services.run.clock())
     for channel in services.channels:
         found += checks_of_channel(channel)
     if services.storage:
         found.append(("bucket", services.storage.check))
-    return [*found, ("ledger", lambda: ledger.check(window.template, policy))]
+    return [*found, ("ledger", partial(_check_ledger, services, window, policy))]
+
+
+async def _check_ledger(services: Services, window: Window, policy: RetryPolicy) -> str:
+    """Check the ledger, and say what another setting would make better."""
+    words, report = await services.ledger.check(window.template, policy), services.settings.report
+    if report.report_ledger == "supabase":
+        return f"{words}, name {report.ledger_name}"
+    notes = [words]
+    if report.pod_namespace or report.job_name:
+        notes.append("that ends with the pod: a new Job knows nothing of this one, and sends to everybody again")
+    if await has_table(services.client):
+        notes.append("the table report_deliveries is there, but not used: set REPORT_LEDGER=supabase")
+    return "; ".join(notes)
 
 
 def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[str, Check]]:

@@ -19,7 +19,7 @@ from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.report_window import describe_failure, report_window
-from ..pipeline.services import Run, Services, open_services
+from ..pipeline.services import Run, Services, ledger_place, open_services
 from .backfill import report_each
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ async def report(run: Run) -> Result:
 async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
     options, settings = run.options, _settings(run)
     windows = choose_windows(options, settings.report, run.clock())
+    logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})
     if not options.until_now:
         await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
     resend = options.resend or settings.report.report_resend

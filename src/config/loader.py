@@ -110,6 +110,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.unchecked = [_unchecked(group, env_file) for group in GROUPS]
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
+    _want_ledger_name(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
         loaded.problems.append("SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate")
@@ -199,6 +200,16 @@ def _refuse_proxies(loaded: LoadedSettings) -> None:
         loaded.problems += problems
         loaded.telegram = None
         loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})
+
+
+def _want_ledger_name(loaded: LoadedSettings) -> None:
+    """Ask who is to be acted for, where no namespace says it: a trial must not take an hour from production."""
+    report = loaded.report
+    if report and report.report_ledger == "supabase" and not report.ledger_name:
+        loaded.problems.append(
+            "REPORT_LEDGER_NAME is missing, which REPORT_LEDGER=supabase needs outside a cluster; "
+            "wanted: production to act for the deployment there, or a name of your own for a trial"
+        )
 
 
 _REASONS = {

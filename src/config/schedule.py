@@ -26,6 +26,7 @@ class Options(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     output: Path | None = None
     check: bool = False
+    deliveries: str | None = None
 
     @property
     def is_trial(self) -> bool:

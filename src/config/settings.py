@@ -61,7 +61,7 @@ class SupabaseSettings(Group):
     @field_validator("supabase_url")
     @classmethod
     def _without_rest_path(cls, value: str) -> str:
-        return value.removesuffix("/rest/v1").rstrip("/")
+        return validators.as_usual(value.removesuffix("/rest/v1").rstrip("/"))
 
     def secrets(self) -> list[str]:
         """List key and token, and the token's signature: what stands before it can be guessed."""
@@ -132,6 +132,9 @@ class ReportSettings(Group):
     )
     report_settle: int = Field(30, ge=0, le=600, description="seconds from 0 to 600, like 30")
     report_ledger: Literal["directory", "supabase"] = Field("directory", description="directory or supabase")
+    report_ledger_name: validators.LedgerName | None = Field(
+        None, description="small letters, digits and hyphens, at most 63, like production"
+    )
     report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
     report_bucket: validators.Bucket | None = Field(
         None, description="a private bucket of Supabase Storage, like reports"
@@ -154,6 +157,11 @@ class ReportSettings(Group):
         None, description="at most 63 small letters, digits and dashes, set by the manifest"
     )
     job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
+
+    @property
+    def ledger_name(self) -> str:
+        """The deployment's name in the ledger, empty if it has none."""
+        return self.report_ledger_name or self.pod_namespace or ""
 
 
 class WatchSettings(Group):

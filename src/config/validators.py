@@ -58,6 +58,15 @@ def secret_parts(url: str) -> list[str]:
     return [part for part in parts if len(part) >= _SECRET_PART and not _WORDS.fullmatch(part)]
 
 
+def as_usual(url: str) -> str:
+    """Write an address as most people do: its host in small letters, without a port that goes without saying."""
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else f"{parts.hostname}"
+    port = f":{parts.port}" if parts.port not in (None, usual) else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
 def in_small_letters(value: object) -> object:
     """Write text in small letters."""
     return value.lower() if isinstance(value, str) else value
@@ -153,6 +162,10 @@ def _moment(value: str) -> str:
 
 
 Moment = Annotated[str, AfterValidator(_moment)]
+# The name of a namespace (RFC 1123's label), so that the namespace may stand for it.
+LedgerName = Annotated[
+    str, BeforeValidator(_matches(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "is not a deployment's name"))
+]
 Url = Annotated[str, AfterValidator(_url)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Host = Annotated[str, AfterValidator(_host)]

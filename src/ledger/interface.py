@@ -28,7 +28,8 @@ class Ledger(Protocol):
     ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
-        In place of a record that cannot be read stands the error that says so.
+        In place of a record that cannot be read stands the error that says so; raise LedgerVersionError if a later
+        version wrote it.
         """
 
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
-from ..domain.outcome import Outcome
+from ..domain.outcome import Outcome, named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import Problem, ReportError, TimeLimitError, broken_down
@@ -55,6 +55,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         limit, storage = services.run.timeouts.send, services.storage
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
         result = await _conclude(services, request.window, claim, outcomes)
+        await _tell_of_fewer_rows(services, request.window, claim, rows)
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.settings.report.report_dir)
         return replace(result, rows=rows, bytes=report.attachment.size)
@@ -95,6 +96,23 @@ async def _conclude(services: Services, window: Window, claim: Claim, outcomes: 
     told = await services.alerts.send(window, _failures(failed), claim=claim, outcomes=outcomes)
     sent = len(failed) < len(outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, sent=sent, known=told == "before")
+
+
+async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, rows: int) -> None:
+    """Tell that rows came between two attempts, so that some have a report with fewer; a history tells it by itself."""
+    fewer = named(claim.record.with_fewer_than(rows))
+    if not fewer:
+        return
+    settings = services.settings.report
+    command = rerun_command(window, settings, resend=True)
+    problem = Problem(
+        key=f"fewer_rows.{as_option(window)}",
+        reason=f"Rows came between two attempts: this report has {rows:,}, but {fewer} got it before with fewer.",
+        remedy=f"To send it again to everyone, run:\n{command}",
+    )
+    logger.warning("%s To send it again: %s", problem.reason, command, extra={"event": "late_rows", "rows": rows})
+    if not (services.ledger.remembers and settings.report_catch_up):
+        await services.alerts.send(None, [Failure(what=f"nothing, but {window.label()} is not whole", problem=problem)])
 
 
 async def _all_clear(services: Services, window: Window, claim: Claim) -> None:

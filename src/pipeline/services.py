@@ -1,10 +1,10 @@
 """The parts of a run, put together once: the only place where they are made."""
 
 import asyncio
-import hashlib
 import os
 import socket
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -18,8 +18,9 @@ from ..channels.telegram import TelegramChannel
 from ..config.loader import LoadedSettings, Settings
 from ..config.schedule import Options
 from ..config.timeouts import Timeouts
-from ..ledger.directory import DirectoryLedger
+from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
+from ..ledger.key import ledger_key
 from ..ledger.table import TableLedger
 from ..runtime.connection import tls_context
 from ..runtime.redaction import Redaction
@@ -31,7 +32,7 @@ from .alerts import Alerts
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """What a run was started with; `clock` returns this moment, aware UTC."""
+    """What a run was started with; `clock` returns this moment, aware UTC, `token` is no other run's."""
 
     options: Options
     loaded: LoadedSettings
@@ -39,12 +40,13 @@ class Run(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts
     clock: Callable[[], datetime]
     tls: ssl.SSLContext
+    token: str
 
     @property
     def holder(self) -> str:
-        """The name that this run's claims bear."""
+        """The name that this run's claims bear: no other process's, even where hosts and process ids are the same."""
         pod_name = self.loaded.report and self.loaded.report.pod_name
-        return pod_name or f"{socket.gethostname()}.{os.getpid()}"
+        return f"{pod_name or f'{socket.gethostname()}.{os.getpid()}'}.{self.token}"
 
     def channels(self) -> list[Channel]:
         """Make the channels whose settings are whole."""
@@ -73,7 +75,15 @@ def start_run(
     options: Options, loaded: LoadedSettings, redaction: Redaction, timeouts: Timeouts, clock: Callable[[], datetime]
 ) -> Run:
     """Put together what a run is started with."""
-    return Run(options=options, loaded=loaded, redaction=redaction, timeouts=timeouts, clock=clock, tls=tls_context())
+    return Run(
+        options=options,
+        loaded=loaded,
+        redaction=redaction,
+        timeouts=timeouts,
+        clock=clock,
+        tls=tls_context(),
+        token=uuid.uuid4().hex[:12],
+    )
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -116,16 +126,23 @@ async def open_services(
         )
 
 
+def ledger_place(run: Run, settings: Settings) -> str:
+    """Say where the run keeps its ledger, before anything is opened."""
+    report = settings.report
+    if run.options.is_trial:
+        return "none, because this is a trial"
+    name = f", name {report.ledger_name}" if report.ledger_name else ""
+    return f"{'Supabase' if report.report_ledger == 'supabase' else report.report_dir / FOLDER}{name}"
+
+
 def _ledger(run: Run, settings: Settings, client: PostgrestClient) -> Ledger:
     """Make the ledger that the settings name; none for a trial."""
-    report = settings.report
-    table = f"{settings.supabase.supabase_url} {settings.supabase.supabase_table}"
-    source = hashlib.sha256(table.encode()).hexdigest()[:8]
+    report, key = settings.report, ledger_key(settings)
     if run.options.is_trial:
         return NoLedger(run.clock)
     if report.report_ledger == "supabase":
-        return TableLedger(client, run.clock, run.holder, source, run.timeouts)
-    return DirectoryLedger(report.report_dir, run.clock, source, run.timeouts)
+        return TableLedger(client, run.clock, key, run.timeouts, holder=run.holder, pod=report.pod_name)
+    return DirectoryLedger(report.report_dir, run.clock, key, run.timeouts)
 
 
 def _storage(run: Run, settings: Settings) -> Storage | None:

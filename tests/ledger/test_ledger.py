@@ -200,16 +200,16 @@ def test_two_runs_of_one_hour_at_once_send_it_once(sandbox: Sandbox, tmp_path: P
 def test_a_claim_is_one_question_whatever_postgrest_gives_back_of_it(
     sandbox: Sandbox, run: RunTool, filters_again: bool
 ) -> None:
-    """Of a new record, of one's own, and of one whose holder died."""
+    """Of one that is free, of one that an earlier process of the pod held, and of one whose holder died."""
     sandbox.supabase.filters_again = filters_again
-    holders = ("null", "'pod-1'", "'dead'")
+    holders = ("null", "'pod-1.before'", "'dead'")
 
-    codes = []
+    codes = [run(*OPTION, REPORT_LEDGER="supabase").code]
     for holder in holders:
         sandbox.supabase.sql(f"update report_deliveries set holder = {holder}, lease_seconds = -1")
         codes.append(run(*OPTION, "--resend", REPORT_LEDGER="supabase", POD_NAME="pod-1").code)
 
-    assert (codes, len(claims(sandbox))) == ([0] * 3, 3)
+    assert (codes, len(claims(sandbox))) == ([0] * 4, 3)
     assert sandbox.supabase.sql("select holder from report_deliveries") == [{"holder": None}]
 
 
@@ -573,10 +573,11 @@ def opened_long_ago(sandbox: Sandbox, back: int, record: str = "") -> None:
     entries = [{"channel": "email", "recipient": address, "state": "delivered"} for address in RECIPIENTS]
     entries += [{"channel": "telegram", "recipient": chat, "state": "delivered"} for chat in CHATS]
     content = {"template": "hourly", "start": this_hour(back).isoformat(), "entries": entries, "scheduled": True}
-    columns = "template, window_start, record, scheduled"
-    sql = f"insert into report_deliveries ({columns}) values ($1, $2, $3, true) on conflict (template, window_start) "
+    key = "name, template, source, zone, window_start"
+    sql = f"insert into report_deliveries ({key}, record, scheduled) "
+    sql += f"values ('production', 'hourly', $1, 'UTC', $2, $3, true) on conflict ({key}) "
     sql += "do update set record = excluded.record"
-    values = (f"hourly.{source_name(sandbox)}", this_hour(back).isoformat(), record or json.dumps(content))
+    values = (source_name(sandbox), this_hour(back).isoformat(), record or json.dumps(content))
     sandbox.supabase.sql(sql, *values)
 
 

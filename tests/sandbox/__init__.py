@@ -130,6 +130,7 @@ class Sandbox:
             "REPORT_TIMEZONE": "UTC",
             "REPORT_WHEN_EMPTY": "send",
             "REPORT_LEDGER": "directory",
+            "REPORT_LEDGER_NAME": "production",
             "REPORT_CATCH_UP": "24",
             "REPORT_LINK_HOURS": "72",
             "REPORT_TIME_LIMIT": "800",
