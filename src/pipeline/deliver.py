@@ -17,6 +17,12 @@ from ..supabase.storage import Storage
 from .oversize import OversizeFallback, StoredAttachment
 
 logger = logging.getLogger(__name__)
+_NO_TIME = DeliveryError(
+    "time_limit",
+    "The run's time limit passed before it was this recipient's turn.",
+    "Raise REPORT_TIME_LIMIT if that happens often.",
+    transient=True,
+)
 
 
 async def deliver(
@@ -103,6 +109,10 @@ class ChannelDelivery:
         rest = tuple(recipient for recipient in owed if recipient not in skipped)
         batches = [(one,) for one in rest] if self._channel.one_by_one or not rest else [rest]
         for place, batch in enumerate(batches):
+            if not self._policy.left():  # who is not tried must not be taken for one who may have it
+                untried = [recipient for one in batches[place:] for recipient in one]
+                outcomes += not_delivered(self._channel.name, untried, _NO_TIME)
+                break
             await self._claim.sending(self._channel.name, batch)
             answers = await self._send(batch, len(batches) - place)
             # What an earlier attempt may have brought is still there, whatever this one failed of.

@@ -50,7 +50,7 @@ class Fake:
             await asyncio.wait_for(self.gate.wait(), 60)
         self.sendings.append(limits)
         if self.errors:
-            if self.errors[0] is CUT_OFF:
+            if self.errors[0] in (CUT_OFF, CUT_OFF_UNSEEN):
                 await asyncio.sleep(limits.deadline - asyncio.get_running_loop().time())
             return not_delivered(self.name, recipients, self.errors.pop(0))
         if isinstance(self.error, DeliveryError):
@@ -137,6 +137,8 @@ def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, ca
 NOT_NOW = DeliveryError("busy", "It is busy.", "Look at it.", transient=True)
 CUT_OFF = DeliveryError("timed_out", "It did not answer in time.", "Look at it.", transient=True)
 """Comes when the limit of the sending is reached."""
+CUT_OFF_UNSEEN = DeliveryError("unseen", "It did not answer in time.", "Look at it.", transient=True, ambiguous=True)
+"""The same, of a message that may have arrived."""
 UNSEEN = DeliveryError("unseen", "It did not answer.", "Look at it.", transient=True, ambiguous=True)
 
 
@@ -239,3 +241,14 @@ def test_every_wait_ends_within_a_sending_and_a_sending_within_the_lease() -> No
     assert max(times.smtp, times.telegram_read, times.telegram_upload) < times.send < times.lease
     assert times.supabase_read < times.supabase_answer < times.lease
     assert times.storage_read < times.storage < times.lease
+
+
+def test_whoever_was_not_tried_before_the_time_limit_is_not_taken_for_one_who_may_have_it(tmp_path: Path) -> None:
+    """A chat that was never written to must not read later that this may be a repeat."""
+    channel = Fake("telegram", recipients=("a", "b", "c"), one_by_one=True, errors=[CUT_OFF_UNSEEN])
+
+    outcomes, ledger = sent(tmp_path, channel, seconds=0.5)
+
+    assert ledger == {"a": "sending", "b": "owed", "c": "owed"}
+    assert len(channel.sendings) == 1
+    assert [outcome.problem and outcome.problem.key for outcome in outcomes[1:]] == ["time_limit", "time_limit"]
