@@ -8,13 +8,15 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
 
 from src.config.timeouts import Timeouts
+from src.domain.window import HOUR
 
-from .builders import NO_TIME, QUICK, make_rows
+from .builders import NO_TIME, QUICK, START, make_rows
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.telegram import refusal
 from .sandbox.web import FOREVER, Answer, Fault
@@ -148,6 +150,15 @@ def foreign_record(box: Sandbox) -> None:
     (box.folder / "report_ledger" / f"hourly-{source_name(box)}-20261122T130000Z.json").write_text("{}")
 
 
+def not_over(seconds: float) -> Plan:
+    """Let the window be over by Supabase's clock in `seconds`."""
+
+    def plan(box: Sandbox) -> None:
+        box.supabase.slow = (datetime.now(UTC) - (START + HOUR)).total_seconds() + seconds
+
+    return plan
+
+
 def large(box: Sandbox) -> None:
     """Let the workbook be larger than either channel takes."""
     digits = "select string_agg(md5(random()::text), '') from generate_series(1, 900) where id is not null"
@@ -221,6 +232,9 @@ ROWS = [
     _row("Supabase", "a column is missing", lambda _: None, changes={"SUPABASE_TABLE": "analyses_other"}, **FAILS),
     _row("Supabase", "an object in place of rows", once(200, b'{"message": "hello"}'), **FAILS),
     _row("Supabase", "redirect to elsewhere", once(307, location="https://elsewhere.invalid/"), **FAILS),
+    _row("Supabase", "by its clock the hour is over in a second: waited for", not_over(1)),
+    _row("Supabase", "by its clock the hour is over in 20 minutes (this machine's is ahead): refused", not_over(1200),
+         **FAILS),
     _row("SMTP", "451 after DATA, once", data("451 4.3.0 Try again later")),
     _row("SMTP", "421 after DATA, once", data("421 4.3.2 Shutting down")),
     _row("SMTP", "connection cut before the message was accepted, once", data("cut")),

@@ -22,6 +22,7 @@ from src.errors import (
     HiddenRowsError,
     InputError,
     LedgerError,
+    NotOverError,
     OptionError,
     ReportError,
     RowsMissingError,
@@ -122,6 +123,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     SourceUnreachableError: [lambda: answered(503)],
     BadAnswerError: [lambda: BadAnswerError(table="analyses", came="nothing")],
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
+    NotOverError: [lambda: NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=1200)],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
     StorageError: [lambda: bad_answer("a signed link")],
     LedgerError: [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.schedule import choose_windows, is_named
+from ..config.schedule import choose_windows, goes_by_job, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
 from ..errors import OptionError, Problem, ReportError
@@ -56,7 +56,8 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts)
     options, settings = run.options, _settings(run)
     windows = choose_windows(options, settings.report, run.clock())
     if not options.until_now:
-        await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
+        grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())
+        await settle(windows[-1], timedelta(seconds=grace), run.clock(), is_over=by_job)
     resend = options.resend or settings.report.report_resend
     async with open_services(run, settings, channels, alerts) as services:
         _warn_of_hidden_rows(services)
@@ -133,9 +134,13 @@ class _Stop:
         self._cancel()
 
 
-async def settle(window: Window, grace: timedelta) -> None:
-    """Wait until `grace` has passed since the window's end, so that transactions open then can commit."""
-    wait = (window.end + grace - now()).total_seconds()
+async def settle(window: Window, grace: timedelta, at: datetime, *, is_over: bool) -> None:
+    """Wait, from now (`at`) until `grace` has passed since the window's end, so that transactions open then can commit.
+
+    Of a window that surely `is_over` though this machine's clock is behind, `grace` is the longest wait.
+    """
+    left = window.end + grace - at
+    wait = (min(left, grace) if is_over else left).total_seconds()
     if wait > 0:
         logger.info("Waiting %.0f s for rows that are still being committed", wait, extra={"event": "settling"})
         await asyncio.sleep(wait)

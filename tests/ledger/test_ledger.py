@@ -517,6 +517,7 @@ def test_sigterm_while_it_waits_for_another_run_is_alerted_too(sandbox: Sandbox)
         pytest.param(f"reports-generator-{MINUTES}", DUE + timedelta(seconds=7), DUE, id="in time"),
         pytest.param(f"reports-generator-{MINUTES}", DUE + timedelta(minutes=67), DUE, id="after the turn of the hour"),
         pytest.param(f"reports-generator-{MINUTES}", DUE - timedelta(seconds=4), DUE, id="a node's clock that is slow"),
+        pytest.param(f"reports-generator-{MINUTES}", DUE - timedelta(minutes=10), DUE, id="ten minutes behind"),
         pytest.param("test-report", DUE, None, id="made by hand"),
         pytest.param("reports-generator-again-1795435200", DUE, None, id="made by an alert's command"),
         pytest.param("again-20261123", DUE, None, id="digits that mean something else"),
