@@ -101,6 +101,16 @@ def short(times: int) -> Plan:
     return lambda box: box.supabase.faults.extend([Fault(answer=answer) for answer in answers] * times)
 
 
+def repeats(box: Sandbox) -> None:
+    """Let the first of five rows come again on the second page, with a later moment."""
+    rows = make_rows(5)
+    again = rows[0] | {"created_at": rows[4]["created_at"]}
+    pages = [rows[:3], [*rows[3:], again], []]
+    headers = {"content-range": "0-2/5"}
+    answers = [Answer(headers=headers, body=json.dumps(page).encode()) for page in pages]
+    box.supabase.faults += [Fault(answer=answer) for answer in answers]
+
+
 Outcome = dict[str, Any]
 NOBODY: Outcome = {"mails": (0, 0), "chats": (0, 0)}
 FAILS: Outcome = NOBODY | {"alerts": 1, "code": 1}
@@ -221,6 +231,7 @@ ROWS = [
     _row("Supabase", "empty body with 200, once", once(200)),
     _row("Supabase", "fewer rows than counted, once", short(1)),
     _row("Supabase", "fewer rows than counted, twice", short(2), **FAILS),
+    _row("Supabase", "a row whose created_at changes while it is read: it counts once", repeats),
     _row("Supabase", "503 until the time limit", for_ever(answer=Answer(status=503)), **FAILS_AT_THE_LIMIT),
     _row("Supabase", "an answer that trickles in, until the time limit", for_ever(drip=0.05), **FAILS_AT_THE_LIMIT),
     _row("Supabase", "no answer, until the time limit", for_ever(delay=FOREVER), **FAILS_AT_THE_LIMIT),

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -253,6 +254,41 @@ def test_rows_being_deleted_meanwhile_are_no_reason_to_fail(sandbox: Sandbox, ru
     sandbox.supabase.faults += [answer(rows, counted=5), answer([], counted=0)]
 
     assert run(*OPTION).code == 0
+    assert_everyone_has(sandbox, rows)
+
+
+def moved(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as it is once its created_at was changed to a later moment of the hour."""
+    return row | {"created_at": (START + timedelta(minutes=50)).isoformat()}
+
+
+def test_a_row_whose_moment_changes_while_it_is_read_arrives_once(sandbox: Sandbox, run: RunTool) -> None:
+    """And the report says that something was odd."""
+    rows = make_rows(4)
+    pages = [answer(rows[:2], counted=4), answer([*rows[2:], moved(rows[0])], counted=4), answer([], counted=4)]
+    sandbox.supabase.faults += pages
+
+    result = run(*OPTION)
+
+    assert result.code == 0
+    assert_everyone_has(sandbox, rows)
+    assert "Analyses: 4" in sandbox.mails[0].text
+    assert "created_at changed while it was read: counted once, with its first value: 1 analysis" in (
+        sandbox.mails[0].text
+    )
+
+
+def test_a_row_that_comes_twice_does_not_hide_one_that_does_not_come(sandbox: Sandbox, run: RunTool) -> None:
+    """Four were counted and four came, but one of them twice: all is read once more."""
+    rows = make_rows(4)
+    sandbox.supabase.insert(rows)
+    pages = [answer(rows[:2], counted=4), answer([rows[2], moved(rows[0])], counted=4), answer([], counted=4)]
+    sandbox.supabase.faults += pages
+
+    result = run(*OPTION)
+
+    assert result.code == 0
+    assert "Only 3 of 4 rows" in result.log
     assert_everyone_has(sandbox, rows)
 
 

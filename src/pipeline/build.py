@@ -24,6 +24,7 @@ from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import Page
+from ..supabase.seen_ids import SeenIds
 from ..workbook.writer import WorkbookWriter, translated
 from .services import Services
 
@@ -143,8 +144,11 @@ def _kept(path: Path, folder: Path) -> Path:
 async def _read_rows(
     services: Services, window: Window, workbook: WorkbookWriter, policy: RetryPolicy, reading: Reading
 ) -> Summary:
-    """Read the rows page by page into the workbook, and fold them into figures."""
-    summary = Summary()
+    """Read the rows page by page into the workbook, and fold them into figures; what comes again is left out.
+
+    Raise RowsMissingError if fewer rows came than were counted.
+    """
+    summary, seen = Summary(), None
     reading.begin()
     asked = services.run.clock()
     async with aclosing(services.table.pages(window, policy)) as pages:
@@ -152,10 +156,15 @@ async def _read_rows(
             async for page in pages:
                 if not reading.pages:
                     _check_over(services, window, asked)
-                workbook.add(page.rows)
-                summary.add(page.rows)
+                    seen = SeenIds(page.counted) if page.counted > len(page.rows) else None
+                rows = seen.unseen(page.rows) if seen else page.rows
+                workbook.add(rows)
+                summary.add(rows, repeated=len(page.rows) - len(rows))
                 reading.take(page)
                 advance(len(page.rows), page.counted)
+    if summary.rows < reading.counted:  # one that came twice made up for one that did not come
+        table = services.settings.supabase.supabase_table
+        raise RowsMissingError(arrived=summary.rows, counted=reading.counted, table=table)
     return summary
 
 
