@@ -21,6 +21,8 @@ from .services import Services
 logger = logging.getLogger(__name__)
 RECORDS_TOLD = 5
 """Records that one alert names: each takes some 500 of its 4,096 characters."""
+LARGEST_SHARE = 1 / 3
+"""Of the time that is left: what attempts at one window's temporary failures get where other windows wait."""
 RANGES_TOLD = 8
 """Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
 
@@ -46,7 +48,7 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
         logger.warning("%s To send it again: %s", one.remark, command, extra=extra)
     request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
-    result = await report_window(services, request, policy)
+    result = await report_window(services, request, policy.sharing(LARGEST_SHARE) if history.missed() else policy)
     if result.sent:
         await note_late_rows(late, services, policy)
     code = max(result.code, await _catch_up(services, history, policy), await _tell(services, history, window, policy))
@@ -75,13 +77,15 @@ async def _without_history(services: Services, result: Result, error: Exception)
 
 async def _catch_up(services: Services, history: History, policy: RetryPolicy) -> int:
     """Report the windows that were missed; return the exit code of those whose failure is news."""
-    code = 0
-    for missed in history.missed():
+    code, windows = 0, history.missed()
+    for waiting, missed in zip(range(len(windows) - 1, -1, -1), windows, strict=True):
         if not policy.allows(0):
             extra = {"event": "postponed", "window": as_option(missed)}
             logger.warning("No time is left for %s; the next run sends it", missed.label(), extra=extra)
             break
-        result = await report_window(services, WindowRequest(window=missed, trigger="catch_up"), policy)
+        # One mailbox that says "later" to each window must not keep the last ones from everybody.
+        own = policy.sharing(min(LARGEST_SHARE, 1 / (waiting + 1))) if waiting else policy
+        result = await report_window(services, WindowRequest(window=missed, trigger="catch_up"), own)
         code = max(code, 0 if result.known else result.code)
     return code
 

@@ -99,7 +99,7 @@ class ChannelDelivery:
         if not outcome.retry or outcome.too_large or outcome.recipient in repeated:
             return False
         # One that wants to be left alone for longer than there is time doesn't keep the others waiting.
-        return self._policy.allows(max(wait, outcome.retry_after))
+        return self._policy.allows_sending(max(wait, outcome.retry_after))
 
     async def _attempt(self, owed: Sequence[str]) -> list[Outcome]:
         """Send once to each of `owed`, except those who have it as well as it can be sent now."""

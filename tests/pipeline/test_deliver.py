@@ -143,16 +143,18 @@ UNSEEN = DeliveryError("unseen", "It did not answer.", "Look at it.", transient=
 
 
 def sent(
-    folder: Path, channel: Fake, *, begun: Sequence[str] = (), seconds: float = 60
+    folder: Path, channel: Fake, *, begun: Sequence[str] = (), seconds: float = 60, share: float = 1
 ) -> tuple[list[Outcome], dict[str, str]]:
     """Deliver by one channel that is open, within some `seconds`, where sendings to `begun` were cut off.
+
+    Other windows wait for all but a `share` of the time.
 
     Return the outcomes, and what the ledger says of each recipient.
     """
     channel.opens = asyncio.Event()
 
     async def sending() -> tuple[list[Outcome], dict[str, str]]:
-        policy = make_policy(seconds)
+        policy = make_policy(seconds).sharing(share)
         async with NoLedger(lambda: START).claim(make_window(), policy) as claim:
             await claim.open_for(addresses([channel]), "manual")
             await claim.sending(channel.name, begun)
@@ -252,3 +254,13 @@ def test_whoever_was_not_tried_before_the_time_limit_is_not_taken_for_one_who_ma
     assert ledger == {"a": "sending", "b": "owed", "c": "owed"}
     assert len(channel.sendings) == 1
     assert [outcome.problem and outcome.problem.key for outcome in outcomes[1:]] == ["time_limit", "time_limit"]
+
+
+def test_where_other_windows_wait_only_further_attempts_are_cut_short(tmp_path: Path) -> None:
+    """The sending in progress has all the time there is, and what it failed of stays owed."""
+    channel = Fake("email", recipients=("a",), errors=[NOT_NOW] * 9)
+
+    (outcome,), ledger = sent(tmp_path, channel, share=0)
+
+    (limits,) = channel.sendings
+    assert (ledger, str(outcome.problem), limits.answer > 50) == ({"a": "owed"}, str(NOT_NOW), True)
