@@ -365,6 +365,9 @@ SPECIAL = {
     "Disk|full": ("0", "0", "0", "1", "1"),
     "Recipients|one of three refused, then accepted on the second run": ("1 each", "1", "1", "1, all-clear", "1, 0"),
     "Recipients|one refused for good, for three hours": ("0; 3 for the other", "3", "3", "3", "1, 1, 1"),
+    "Recipients|one refused, then the alert's command run twice, also by two people at once": (
+        "1 each", "1", "1", "1, all-clear", "1, 0, 0"),
+    "Recipients|the hour sent with --only to one, then by the scheduled run": ("1 each", "1", "1", "0", "0, 0"),
     "Recipients|one added later, then the hour requested": ("1 each", "1", "1", "0", "0, 0"),
     "Recipients|one added later: hours that a scheduled run has opened aren't sent to them": (
         "0 for the new one", "1", "1", "0", "0"),

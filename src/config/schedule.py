@@ -23,6 +23,7 @@ class Options(Struct, frozen=True, kw_only=True):
     until_now: bool = False
     count: int | None = None
     resend: bool = False
+    only: tuple[str, ...] | None = None
     dry_run: bool = False
     output: Path | None = None
     check: bool = False

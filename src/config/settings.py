@@ -137,6 +137,9 @@ class ReportSettings(Group):
         None, ge=1, le=LARGEST_COUNT, description=f"windows from 1 to {LARGEST_COUNT}, like 24"
     )
     report_resend: bool = Field(False, description="true or false")
+    report_only: validators.Recipients = Field(
+        None, description="some of the recipients with commas between, like a@example.com,-1001234567890"
+    )
     report_allow_http: bool = Field(False, description="true or false")
     job_name: str | None = Field(None, description="the Job's name, set by the manifest")
     pod_name: str | None = Field(None, description="the pod's name, set by the manifest")

@@ -44,9 +44,11 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         return await report_window(services, request, policy)
     late = await find_late_rows(history, services)
     for one in late:
-        command = rerun_command(one.window, services.settings.report, resend=True)
+        # One that was skipped is sent by any run that names it, and once.
+        command = rerun_command(one.window, services.settings.report, resend=not one.skipped)
+        how = "To send it" if one.skipped else "To send it to everyone again, each time that it is run"
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
-        logger.warning("%s To send it again: %s", one.remark, command, extra=extra)
+        logger.warning("%s %s: %s", one.remark, how, command, extra=extra)
     request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
     result = await report_window(services, request, policy.sharing(LARGEST_SHARE) if history.missed() else policy)
     if result.sent:
