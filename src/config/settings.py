@@ -127,6 +127,7 @@ class ReportSettings(Group):
     report_settle: int = Field(30, ge=0, le=600, description="seconds from 0 to 600, like 30")
     report_ledger: Literal["directory", "supabase"] = Field("directory", description="directory or supabase")
     report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
+    report_keep_days: int | None = Field(None, ge=35, le=3650, description="days from 35 to 3650, like 90")
     report_bucket: validators.Bucket | None = Field(
         None, description="a private bucket of Supabase Storage, like reports"
     )

@@ -17,7 +17,7 @@ from ..errors import LedgerError
 from ..runtime.atomic_write import atomic_write
 from ..runtime.retry import RetryPolicy
 from .claim import Claim
-from .interface import WithoutHistory
+from .interface import PRUNED_AT_ONCE, WithoutHistory
 from .record import Record, new_record, read_record
 
 FOLDER = "report_ledger"
@@ -55,6 +55,17 @@ class DirectoryLedger(WithoutHistory):
             yield Claim(record, save, self._clock)
         finally:
             os.close(descriptor)
+
+    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:  # noqa: ARG002
+        """Remove the records of the oldest windows that start before `before` (aware); return how many."""
+        beginning = f"{template}-{self._source}-"
+        removed = 0
+        with _translated(self._folder):
+            for path in sorted(self._folder.glob(f"{beginning}*.json")):
+                if path.stem >= f"{beginning}{before:%Y%m%dT%H%M%SZ}" or removed == PRUNED_AT_ONCE:
+                    break
+                removed += _removed(path)
+        return removed
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say where it is; raise LedgerError if it is there and not to be used."""
@@ -102,6 +113,21 @@ def _read(path: Path, window: Window) -> Record:
     except ValueError:
         content = None
     return read_record(content, window.start, f"rm {shlex.quote(str(path))}")
+
+
+def _removed(path: Path) -> bool:
+    """Remove a record and its lock; return whether no run held it."""
+    lock = path.with_suffix(".lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ..supabase.decode import read_json
 from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
 from .claim import Claim
 from .directory import held_by_another
+from .interface import PRUNED_AT_ONCE
 from .record import Record, new_record, read_record
 from .table_replies import NOT_NULL, lacks_rights, refused, trigger_note, unusable
 
@@ -123,6 +124,22 @@ class TableLedger:
         with suppress(LedgerError):  # said where its window is looked at
             return self._read(rows[0], template, _window_start(rows[0])).watermark if rows else None
         return None
+
+    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:
+        """Remove the records of the oldest windows that start before `before` (aware); return how many."""
+        key, unheld = self._key(template), "holder.is.null,lease_until.lt.now"
+        query = self._client.table(TABLE).select("window_start").eq("template", key)
+        query = query.lt("window_start", before.isoformat()).or_(unheld).order("window_start").limit(PRUNED_AT_ONCE)
+        if not (rows := await self._ask(query, policy)):
+            return 0
+        removal = self._client.table(TABLE).delete(returning=ReturnMethod.minimal).eq("template", key)
+        removal = removal.lte("window_start", rows[-1]["window_start"]).or_(unheld)
+        response = await self._send(removal, policy)
+        if error_of(response).get("code") == INSUFFICIENT_PRIVILEGE:
+            raise lacks_rights(response, TABLE, ["delete"], is_secret_key=self._client.sees_all)
+        if not response.is_success:
+            raise refused(response, TABLE)
+        return len(rows)
 
     def _key(self, template: Template) -> str:
         return f"{template}.{self._source}"

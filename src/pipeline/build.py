@@ -116,7 +116,7 @@ async def _build(
     with translated(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     kept = _kept(path, settings.report.report_dir)
-    identity = _identity(settings.supabase, window)
+    identity = report_identity(settings.supabase, window)
     report = Report(
         identity=f"{identity}.resend.{resent}" if resent else identity,
         repeats=identity if resent else "",
@@ -192,7 +192,7 @@ async def _count_before(services: Services, window: Window, policy: RetryPolicy)
         return None
 
 
-def _identity(settings: SupabaseSettings, window: Window) -> str:
+def report_identity(settings: SupabaseSettings, window: Window) -> str:
     """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
     source = f"{settings.supabase_url} {settings.supabase_table} {window.end.isoformat()}"
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]

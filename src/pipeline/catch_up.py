@@ -16,6 +16,7 @@ from ..message.alert import Failure
 from ..runtime.retry import RetryPolicy
 from .late_rows import find_late_rows, note_late_rows
 from .report_window import describe_failure, report_window
+from .retention import remove_old
 from .services import Services
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,9 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         result = await report_window(services, request, policy)
         return await _without_history(services, result, error)
     if history is None:
-        return await report_window(services, request, policy)
+        result = await report_window(services, request, policy)
+        await remove_old(services, window, None, policy)
+        return result
     late = await find_late_rows(history, services)
     for one in late:
         # One that was skipped is sent by any run that names it, and once.
@@ -54,6 +57,7 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     if result.sent:
         await note_late_rows(late, services, policy)
     code = max(result.code, await _catch_up(services, history, policy), await _tell(services, history, window, policy))
+    await remove_old(services, window, history.watermark(), policy)
     earlier = Problem(key="earlier_window", reason="An earlier window failed.", remedy="The log says which, and why.")
     return replace(result, code=code, problem=result.problem or (earlier if code else None))
 

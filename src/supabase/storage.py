@@ -5,10 +5,11 @@ HTTP 400 and the true status stands in the body.
 """
 
 import asyncio
+import functools
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from .decode import excerpt
 
 LARGEST_ANSWER = 1 << 16
 """Bytes of an answer that are read; real ones have some hundred."""
+LISTED = 100
+"""Folders asked for at once: each takes some 200 bytes of an answer."""
 _CHUNK = 1 << 16
 _LINK = re.compile(r"(?:/storage/v1)?(/object/sign/[!-~]+[?&]token=([!-~]+))")
 """Hosted Supabase leaves the prefix out; others write it."""
@@ -90,6 +93,39 @@ class Storage:
             await self._check_private(client)
         return f"{self._bucket} is there and private"
 
+    async def folders(self, beginning: str, policy: RetryPolicy) -> AsyncGenerator[str]:
+        """Yield the names of the bucket's folders that have this `beginning`, in their order."""
+        offset = 0
+        async with self._client() as client:
+            while names := await retry(functools.partial(self._list, client, beginning, offset), policy):
+                for name in names:
+                    if name.startswith(beginning):
+                        yield name
+                offset += len(names)
+
+    async def _list(self, client: httpx.AsyncClient, beginning: str, offset: int) -> list[str]:
+        order = {"column": "name", "order": "asc"}
+        body = {"prefix": "", "search": beginning, "limit": LISTED, "offset": offset, "sortBy": order}
+        content = await self._answer(client, "POST", f"/object/list/{self._bucket}", json=body)
+        try:
+            return [str(found["name"]) for found in json.loads(content)]
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise bad_answer("what is in the bucket") from error
+
+    async def remove(self, paths: Sequence[str], policy: RetryPolicy) -> int:
+        """Remove files of the bucket by their paths; return how many of them were there.
+
+        Raise StorageError if it can't be asked; a key that may not remove them finds none.
+        """
+        async with self._client() as client:
+            content = await retry(
+                lambda: self._answer(client, "DELETE", f"/object/{self._bucket}", json={"prefixes": [*paths]}), policy
+            )
+        try:
+            return len(json.loads(content))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise bad_answer("what was removed") from error
+
     def _client(self) -> httpx.AsyncClient:
         headers = {"apikey": self._key, "Authorization": f"Bearer {self._key}"}
         # A redirect is not followed: it would carry the key to another host.
@@ -125,6 +161,9 @@ class Storage:
 
     async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
+        return _object(await self._answer(client, method, path, **options))
+
+    async def _answer(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> bytes:
         try:
             async with client.stream(method, path, **options) as response:
                 content = await _beginning(response)
@@ -138,7 +177,7 @@ class Storage:
             ) from error
         if not response.is_success:
             raise self._refusal(response, content)
-        return _object(content)
+        return content
 
     def _refusal(self, response: httpx.Response, content: bytes) -> StorageError:
         answer = _object(content)
