@@ -361,6 +361,8 @@ SPECIAL = {
     "Run|three hours missed, ledger in Supabase: sent later, marked late": ("4", "4", "4", "0", "0"),
     "Run|three hours missed, one mailbox says 452 for hours: the others get them all": (
         "1; 5 for the other", "5", "5", "4", "1"),
+    "Run|the node's clock is up to an hour behind: the hour of the Job's name": ("1", "1", "1", "0", "0"),
+    "Run|REPORT_KEEP_DAYS without the right to delete: a warning": ("1", "1", "1", "0", "0"),
     "Run|`daily` over a clock change: 25 hours, once": ("1", "1", "1", "0", "0"),
     "Disk|full": ("0", "0", "0", "1", "1"),
     "Recipients|one of three refused, then accepted on the second run": ("1 each", "1", "1", "1, all-clear", "1, 0"),
