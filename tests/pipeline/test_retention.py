@@ -211,3 +211,15 @@ def test_an_hour_whose_record_is_gone_counts_as_never_delivered(sandbox: Sandbox
     run("--start", start, **CATCH_UP)
 
     assert copies(sandbox) == ((2, 2), (2, 2))
+
+
+def test_a_record_that_another_run_holds_stays(sandbox: Sandbox, run: RunTool) -> None:
+    """Somebody is just sending that hour again."""
+    old, held = record(sandbox, "supabase", LONG), record(sandbox, "supabase", LONG + 1)
+    sandbox.supabase.sql(
+        "update report_deliveries set holder = 'another', lease_seconds = 600 where record->>'start' = $1", held
+    )
+
+    assert run(JOB_NAME=job(0), REPORT_CATCH_UP="0", **CATCH_UP, **KEEP).code == 0
+
+    assert (held in recorded(sandbox, "supabase"), old in recorded(sandbox, "supabase")) == (True, False)
