@@ -72,6 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     again.add_argument("--start", metavar="TIME", help="the one that starts then (UTC unless it carries an offset)")
     again.add_argument("--count", metavar="N", type=_count, help="N windows from --start on, oldest first")
     again.add_argument("--resend", action="store_true", help="send also to those who have it already")
+    again.add_argument("--only", metavar="WHO", type=_recipients, help="only to these recipients, commas between")
     trial = parser.add_argument_group("try it", "reports_generator.py --dry-run --output out")
     trial.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
     trial.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
@@ -143,11 +144,20 @@ def parse(arguments: Sequence[str] | None) -> Options:
     options = Options(**vars(parser.parse_args(arguments)))
     if options.output and not options.dry_run:
         parser.error("--output goes with --dry-run")
+    if options.only and options.dry_run:
+        parser.error("--only has nobody to choose from with --dry-run, which sends to nobody")
     if options.until_now and (options.start or options.count):
         parser.error("--until-now is a window of its own, without --start and --count")
     if options.deliveries is not None and options != Options(deliveries=options.deliveries):
         parser.error("--deliveries goes alone")
     return options
+
+
+def _recipients(text: str) -> tuple[str, ...]:
+    found = tuple(part for part in (part.strip() for part in text.split(",")) if part)
+    if not found:
+        raise argparse.ArgumentTypeError("names nobody")
+    return found
 
 
 def _count(text: str) -> int:

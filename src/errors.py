@@ -11,7 +11,8 @@
     │   ├── PageTooLargeError           an answer has more than is read of one, or is nested too deeply
     │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
-    │   └── RowsMissingError            fewer rows arrived than the server counted
+    │   ├── RowsMissingError            fewer rows arrived than the server counted
+    │   └── NotOverError                by Supabase's clock the window is not over
     ├── WorkbookError               1   the workbook could not be written
     ├── StorageError                1   a workbook too large for a channel could not be put behind a link
     ├── LedgerError                 1   what has been delivered to whom can't be read, written or claimed
@@ -25,6 +26,7 @@ all of it, a line about a retry only the reason.
 Adapters translate foreign exceptions into these at their own edge, nowhere else.
 """
 
+import math
 from typing import ClassVar, Literal
 
 from msgspec import Struct
@@ -169,6 +171,18 @@ class RowsMissingError(SourceError):
             "source.rows_missing",
             f"Only {arrived:,} of {counted:,} rows of {table} arrived.",
             "Check what deletes rows while they are read.",
+        )
+
+
+class NotOverError(SourceError):
+    """By Supabase's clock the window, called `label`, is over only in some `seconds`."""
+
+    def __init__(self, *, label: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            "source.not_over",
+            f"By Supabase's clock {label} is over only in {math.ceil(seconds):,} s; its report would lack rows.",
+            "Set the clock of the machine that runs this program, which is ahead.",
         )
 
 

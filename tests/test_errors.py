@@ -25,6 +25,7 @@ from src.errors import (
     InputError,
     LedgerError,
     LedgerVersionError,
+    NotOverError,
     OptionError,
     PageTooLargeError,
     ReportError,
@@ -129,6 +130,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     PageTooLargeError: [lambda: PageTooLargeError(table="analyses")],
     IdTooLongError: [lambda: IdTooLongError(table="Analyses", length=70_000)],
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
+    NotOverError: [lambda: NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=1200)],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
     StorageError: [lambda: bad_answer("a signed link")],
     LedgerError: [

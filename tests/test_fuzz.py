@@ -104,7 +104,7 @@ MESSAGE = st.fixed_dictionaries(
     {"message_id": JSON, "date": JSON, "chat": JSON | st.fixed_dictionaries({"id": JSON, "type": JSON})}
 )
 BOT_RESULT = st.fixed_dictionaries({"ok": JSON, "result": JSON | MESSAGE})
-KEY = LedgerKey(name="production", template="hourly", source="source", zone="UTC")
+LEDGER_KEY = LedgerKey(name="production", template="hourly", source="source", zone="UTC")
 LEDGER_ROW = st.fixed_dictionaries(
     {},
     optional={
@@ -290,7 +290,7 @@ def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(server: Server, ra
 
     async def ask(url: str) -> None:
         async with open_client(supabase(url), TLS, TIMEOUTS) as client:
-            ledger = TableLedger(client, lambda: START, KEY, TIMEOUTS, holder="pod")
+            ledger = TableLedger(client, lambda: START, LEDGER_KEY, TIMEOUTS, holder="pod")
             window = make_window()
             for question in (
                 lambda: ledger.records("hourly", START - timedelta(days=1), window.end, policy()),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from ..config.rerun_command import only_option
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import Problem
@@ -22,6 +23,8 @@ async def report_each(services: Services, windows: Sequence[Window], *, resend: 
             result = await report_window(services, request, services.policy())
         except asyncio.CancelledError:
             goes_on = f"--start {as_option(window)} --count {len(windows) - place + 1}"
+            goes_on += " --resend" if resend else ""
+            goes_on += f" {only_option(services.only)}" if services.only else ""
             extra = {"event": "stopped", "window": as_option(window)}
             logger.warning("Stopped at %d of %d; go on with %s", place, len(windows), goes_on, extra=extra)
             raise

@@ -16,6 +16,7 @@ from ..channels.interface import Channel
 from ..channels.mail import MailChannel
 from ..channels.telegram import TelegramChannel
 from ..config.loader import Settings
+from ..config.recipients import check_limit
 from ..config.schedule import choose_windows
 from ..domain.analysis import COLUMNS
 from ..domain.request import Result
@@ -64,6 +65,7 @@ async def check(run: Run) -> Result:
     try:
         settings = run.loaded.checked()
         choose_windows(run.options, settings.report, run.clock())
+        check_limit(run.options, settings)
     except ReportError as error:
         failure = describe_failure(error)
         return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.schedule import choose_windows, is_named
+from ..config.recipients import check_limit, limited_to
+from ..config.schedule import choose_windows, goes_by_job, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
 from ..errors import OptionError, Problem, ReportError
@@ -55,16 +56,21 @@ async def report(run: Run) -> Result:
 async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
     options, settings = run.options, _settings(run)
     windows = choose_windows(options, settings.report, run.clock())
+    check_limit(options, settings)
     logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})
     if not options.until_now:
-        await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
+        grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())
+        await settle(windows[-1], timedelta(seconds=grace), run.clock(), is_over=by_job)
     resend = options.resend or settings.report.report_resend
+    is_named_run = is_named(options, settings.report) or bool(limited_to(options, settings.report))
     async with open_services(run, settings, channels, alerts) as services:
         _warn_of_hidden_rows(services)
         _warn_of_expiry(services)
         if len(windows) > 1:
             return await report_each(services, windows, resend=resend)
-        if options.is_trial or is_named(options, settings.report):
+        if services.only:
+            logger.info("Only to %s: nobody else is sent anything", ", ".join(services.only))
+        if options.is_trial or is_named_run:
             return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
         return await report_with_catch_up(services, windows[0], resend=resend)
 
@@ -142,9 +148,13 @@ class _Stop:
         self._cancel()
 
 
-async def settle(window: Window, grace: timedelta) -> None:
-    """Wait until `grace` has passed since the window's end, so that transactions open then can commit."""
-    wait = (window.end + grace - now()).total_seconds()
+async def settle(window: Window, grace: timedelta, at: datetime, *, is_over: bool) -> None:
+    """Wait, from now (`at`) until `grace` has passed since the window's end, so that transactions open then can commit.
+
+    Of a window that surely `is_over` though this machine's clock is behind, `grace` is the longest wait.
+    """
+    left = window.end + grace - at
+    wait = (min(left, grace) if is_over else left).total_seconds()
     if wait > 0:
         logger.info("Waiting %.0f s for rows that are still being committed", wait, extra={"event": "settling"})
         await asyncio.sleep(wait)

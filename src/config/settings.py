@@ -136,6 +136,7 @@ class ReportSettings(Group):
         None, description="small letters, digits and hyphens, at most 63, like production"
     )
     report_catch_up: int = Field(24, ge=0, le=744, description="a number of windows from 0 to 744, like 24")
+    report_keep_days: int | None = Field(None, ge=35, le=3650, description="days from 35 to 3650, like 90")
     report_bucket: validators.Bucket | None = Field(
         None, description="a private bucket of Supabase Storage, like reports"
     )
@@ -146,6 +147,9 @@ class ReportSettings(Group):
         None, ge=1, le=LARGEST_COUNT, description=f"windows from 1 to {LARGEST_COUNT}, like 24"
     )
     report_resend: bool = Field(False, description="true or false")
+    report_only: validators.Recipients = Field(
+        None, description="some of the recipients with commas between, like a@example.com,-1001234567890"
+    )
     report_allow_http: bool = Field(False, description="true or false")
     job_name: validators.JobName | None = Field(
         None, description="at most 63 small letters, digits, dashes and dots, set by the manifest"

@@ -85,6 +85,12 @@ def entries(value: object) -> object:
     return tuple({part.casefold(): part for part in parts if part}.values())
 
 
+def _not_empty(parts: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if parts == ():  # else "nobody but these" would mean everybody
+        raise ValueError("is empty")
+    return parts
+
+
 def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         if isinstance(value, str) and not re.fullmatch(pattern, value):
@@ -196,4 +202,5 @@ Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_ADDRESS, "an e-mail address"))
 ]
+Recipients = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(entries), AfterValidator(_not_empty)]
 Chats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_CHAT, "a chat id"))]

@@ -21,9 +21,9 @@ STATUSES = 1000
 STATUS_LENGTH = 200
 WORST = 10
 BUCKET = timedelta(minutes=5)
-AnomalyKind = Literal["more failed than processed", "missing", "no number", "negative duration", "too long"]
+AnomalyKind = Literal["more failed than processed", "missing", "no number", "negative duration", "too long", "repeated"]
 """What may be odd about a row: its records, a figure that is not there or not a number, a duration below zero, a value
-too long to read.
+too long to read; or that it came `repeated`, because its moment changed while rows were read.
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = attrgetter("created_at")
@@ -85,8 +85,8 @@ class Summary(Struct, kw_only=True):
     _by_bucket: dict[datetime, list[int]] = field(default_factory=dict)
     _worst: list[tuple[float, float, int, Analysis]] = field(default_factory=list)
 
-    def add(self, rows: Iterable[Analysis]) -> None:
-        """Fold `rows` into the figures."""
+    def add(self, rows: Iterable[Analysis], *, repeated: int = 0) -> None:
+        """Fold `rows` into the figures; so many came besides that were there already, `repeated`."""
         page = [*rows]
         durations = [row.duration for row in page]
         processed = [row.records_processed for row in page]
@@ -97,6 +97,7 @@ class Summary(Struct, kw_only=True):
         self._take_durations(_numbers(durations))
         self._count_unread(page)
         self._rank(page, [one if isinstance(one, NUMBER) else 0 for one in failed])
+        self._odd["repeated"] += repeated
         self.rows += len(page)
 
     def _count_statuses_and_buckets(self, rows: Sequence[Analysis]) -> None:

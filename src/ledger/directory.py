@@ -17,7 +17,7 @@ from ..errors import LedgerError, LedgerVersionError
 from ..runtime.atomic_write import atomic_write, remove_left_overs
 from ..runtime.retry import RetryPolicy
 from .claim import Claim
-from .interface import WithoutHistory
+from .interface import PRUNED_AT_ONCE, WithoutHistory
 from .key import NAME_OF_1_0, LedgerKey
 from .record import Record, new_record, read_record
 
@@ -73,10 +73,9 @@ class DirectoryLedger(WithoutHistory):
         """Return the record of each window that has one and starts in [start, end), by that start."""
         found: dict[datetime, Record | LedgerError] = {}
         with _translated(self._folder):
-            stems = {self._key.file_stem(), self._key.file_stem_of_1_0()}
-            names = [name for stem in stems for name in self._folder.glob(f"{stem}-*.json")]
-            starts = {at for name in names if (at := _start(name)) and start <= at < end}
-            for at in sorted(starts):
+            for at in self._starts():
+                if not start <= at < end:
+                    continue
                 try:
                     record = self._read(at)
                 except LedgerVersionError:
@@ -87,16 +86,37 @@ class DirectoryLedger(WithoutHistory):
                     found |= {at: record} if record else {}
         return found
 
+    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:  # noqa: ARG002
+        """Remove the records of the oldest windows that start before `before` (aware); return how many."""
+        removed = 0
+        with _translated(self._folder):
+            for at in self._starts():
+                path = self._path_read(at)
+                if at >= before or removed == PRUNED_AT_ONCE:
+                    break
+                removed += _removed(path) if path else 0
+        return removed
+
+    def _starts(self) -> list[datetime]:
+        """Return the starts of the windows that may have a record here, oldest first."""
+        stems = {self._key.file_stem(), self._key.file_stem_of_1_0()}
+        names = [name for stem in stems for name in self._folder.glob(f"{stem}-*.json")]
+        return sorted({at for name in names if (at := _start(name))})
+
     def _path(self, start: datetime, stem: str = "") -> Path:
         return self._folder / f"{stem or self._key.file_stem()}-{start:{_MOMENT}}.json"
 
-    def _read(self, start: datetime) -> Record | None:
+    def _path_read(self, start: datetime) -> Path | None:
         """Return the record of the window from `start`, or else the one that version 1.0 made; None without either."""
         path, old = self._path(start), self._path(start, self._key.file_stem_of_1_0())
         if path.exists():
-            return _read(path, start)
+            return path
         is_ours = self._key.name in ("", NAME_OF_1_0)
-        return _read(old, start) if is_ours and old.exists() and not _has_format(old) else None
+        return old if is_ours and old.exists() and not _has_format(old) else None
+
+    def _read(self, start: datetime) -> Record | None:
+        path = self._path_read(start)
+        return _read(path, start) if path else None
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say where it is; raise LedgerError if it is there and not to be used."""
@@ -157,6 +177,21 @@ def _read(path: Path, start: datetime) -> Record:
     except (ValueError, RecursionError):
         content = None
     return read_record(content, start, f"rm {shlex.quote(str(path))}")
+
+
+def _removed(path: Path) -> bool:
+    """Remove a record and its lock; return whether no run held it."""
+    lock = path.with_suffix(".lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 @contextmanager

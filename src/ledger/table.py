@@ -19,6 +19,7 @@ from ..supabase.decode import read_json
 from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
 from .claim import Claim
 from .directory import held_by_another
+from .interface import PRUNED_AT_ONCE
 from .key import LedgerKey
 from .record import Record, new_record, read_record
 from .table_replies import NOT_NULL, lacks_rights, refused, trigger_note, unusable
@@ -186,6 +187,22 @@ class TableLedger:
         with suppress(LedgerError):  # said where its window is looked at
             return self._read(rows[0], _window_start(rows[0])).watermark if rows else None
         return None
+
+    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:
+        """Remove the records of the oldest windows that start before `before` (aware); return how many."""
+        key, unheld = self._key.columns() | {"template": template}, "holder.is.null,lease_until.lt.now"
+        query = self._select("window_start", template).lt("window_start", before.isoformat()).or_(unheld)
+        query = query.order("window_start").limit(PRUNED_AT_ONCE)
+        if not (rows := await self._ask(query, policy)):
+            return 0
+        removal = self._client.table(TABLE).delete(returning=ReturnMethod.minimal).match(key)
+        removal = removal.lte("window_start", rows[-1]["window_start"]).or_(unheld)
+        response = await self._send(removal, policy)
+        if error_of(response).get("code") == INSUFFICIENT_PRIVILEGE:
+            raise lacks_rights(response, TABLE, ["delete"], self._client.credentials)
+        if not response.is_success:
+            raise refused(response, TABLE, self._client.credentials)
+        return len(rows)
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:
         """Say with which window it begins; raise LedgerError if a run could not use it, or its trigger is missing."""

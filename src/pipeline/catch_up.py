@@ -19,11 +19,14 @@ from ..message.alert import Failure
 from ..runtime.retry import RetryPolicy
 from .late_rows import find_changed_rows, note_changed_rows
 from .report_window import describe_failure, report_window
+from .retention import remove_old
 from .services import Services
 
 logger = logging.getLogger(__name__)
 RECORDS_TOLD = 5
 """Records that one alert names: each takes some 500 of its 4,096 characters."""
+LARGEST_SHARE = 1 / 3
+"""Of the time that is left: what attempts at one window's temporary failures get where other windows wait."""
 RANGES_TOLD = 8
 """Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
 
@@ -44,18 +47,23 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         result = await report_window(services, request, policy)
         return await _without_history(services, result, error)
     if history is None:
-        return await report_window(services, request, policy)
+        result = await report_window(services, request, policy)
+        await remove_old(services, window, None, policy)
+        return result
     changed = await find_changed_rows(history, services)
     late = [one for one in changed if one.is_late]
     for one in late:
-        command = rerun_command(one.window, services.settings.report, resend=True)
+        # One that was skipped is sent by any run that names it, and once.
+        command = rerun_command(one.window, services.settings.report, resend=not one.skipped)
+        how = "To send it" if one.skipped else "To send it to everyone again, each time that it is run"
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
-        logger.warning("%s%s To send it again: %s", one.remark, one.who_lacks_them, command, extra=extra)
+        logger.warning("%s%s %s: %s", one.remark, one.who_lacks_them, how, command, extra=extra)
     request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
-    result = await report_window(services, request, policy)
+    result = await report_window(services, request, policy.sharing(LARGEST_SHARE) if history.missed() else policy)
     # What nobody was told of stays news.
     await note_changed_rows([one for one in changed if result.sent or not one.is_late], services, policy)
     code = max(result.code, await _catch_up(services, history, policy), await _tell(services, history, window, policy))
+    await remove_old(services, window, history.watermark(), policy)
     earlier = Problem(key="earlier_window", reason="An earlier window failed.", remedy="The log says which, and why.")
     return replace(result, code=code, problem=result.problem or (earlier if code else None))
 
@@ -81,13 +89,15 @@ async def _without_history(services: Services, result: Result, error: Exception)
 
 async def _catch_up(services: Services, history: History, policy: RetryPolicy) -> int:
     """Report the windows that were missed; return the exit code of those whose failure is news."""
-    code = 0
-    for missed in history.missed():
+    code, windows = 0, history.missed()
+    for waiting, missed in zip(range(len(windows) - 1, -1, -1), windows, strict=True):
         if not policy.allows(0):
             extra = {"event": "postponed", "window": as_option(missed)}
             logger.warning("No time is left for %s; the next run sends it", missed.label(), extra=extra)
             break
-        result = await report_window(services, WindowRequest(window=missed, trigger="catch_up"), policy)
+        # One mailbox that says "later" to each window must not keep the last ones from everybody.
+        own = policy.sharing(min(LARGEST_SHARE, 1 / (waiting + 1))) if waiting else policy
+        result = await report_window(services, WindowRequest(window=missed, trigger="catch_up"), own)
         code = max(code, 0 if result.known else result.code)
     return code
 

@@ -18,6 +18,12 @@ from ..supabase.storage import Storage
 from .oversize import OversizeFallback, StoredAttachment
 
 logger = logging.getLogger(__name__)
+_NO_TIME = DeliveryError(
+    "time_limit",
+    "The run's time limit passed before it was this recipient's turn.",
+    "Raise REPORT_TIME_LIMIT if that happens often.",
+    transient=True,
+)
 
 
 async def deliver(
@@ -94,7 +100,7 @@ class ChannelDelivery:
         if not outcome.retry or outcome.too_large or outcome.recipient in repeated:
             return False
         # One that wants to be left alone for longer than there is time doesn't keep the others waiting.
-        return self._policy.allows(max(wait, outcome.retry_after))
+        return self._policy.allows_sending(max(wait, outcome.retry_after))
 
     async def _attempt(self, owed: Sequence[str]) -> list[Outcome]:
         """Send once to each of `owed`, except those who have it as well as it can be sent now."""
@@ -104,6 +110,10 @@ class ChannelDelivery:
         rest = tuple(recipient for recipient in owed if recipient not in skipped)
         batches = [(one,) for one in rest] if self._channel.one_by_one or not rest else [rest]
         for place, batch in enumerate(batches):
+            if not self._policy.left():  # who is not tried must not be taken for one who may have it
+                untried = [recipient for one in batches[place:] for recipient in one]
+                outcomes += not_delivered(self._channel.name, untried, _NO_TIME)
+                break
             await self._claim.sending(self._channel.name, batch)
             answers = await self._send(batch, len(batches) - place)
             # What an earlier attempt may have brought is still there, whatever this one failed of.

@@ -41,6 +41,11 @@ class ChangedRows(Struct, frozen=True, kw_only=True):
         return self.record.late_rows + self.rows - self.record.expected_rows
 
     @property
+    def skipped(self) -> bool:
+        """Whether the window was skipped as empty, so that nobody has its report."""
+        return self.record.is_skipped
+
+    @property
     def who_lacks_them(self) -> str:
         """Those who got the report with fewer rows, in a sentence for the log."""
         lacking = self.record.with_fewer_than(self.rows + self.record.deleted)
@@ -49,7 +54,7 @@ class ChangedRows(Struct, frozen=True, kw_only=True):
     @property
     def remark(self) -> str:
         """The sentence for the next message."""
-        return phrases.late_rows(self.window, self.more, skipped=self.record.is_skipped)
+        return phrases.late_rows(self.window, self.more, skipped=self.skipped)
 
     def noted(self, record: Record) -> bool:
         """Enter in `record` what was seen; return False if it has changed meanwhile, so that this is stale."""

@@ -44,8 +44,7 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
 
 async def _claimed(services: Services, request: WindowRequest, claim: Claim, policy: RetryPolicy) -> Result:
     resend_by = services.resender if request.resend else ""
-    present = addresses(services.channels)
-    await claim.open_for(present, request.trigger, resend_by=resend_by, watermark=request.watermark)
+    await claim.open_for(services.present, request.trigger, resend_by=resend_by, watermark=request.watermark)
     if not claim.owes_anybody:
         return _delivered_before(services, request.window, claim)
     async with built_report(services, request, claim.record.resent, policy) as (report, rows):
@@ -63,7 +62,9 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
 
 def _delivered_before(services: Services, window: Window, claim: Claim) -> Result:
     end = "skipped before, because it had no rows" if claim.record.is_skipped else "delivered before"
-    command = rerun_command(window, services.settings.report, resend=True)
+    # A window that was skipped is built again by any run that names it.
+    resend = not claim.record.is_skipped
+    command = rerun_command(window, services.settings.report, resend=resend, only=services.only)
     extra = {"event": "delivered_before"}
     logger.info("%s was %s. To send it again: %s", window.label(), end, command, extra=extra)
     for entry in claim.record.entries:
@@ -116,7 +117,9 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
 
 
 async def _all_clear(services: Services, window: Window, claim: Claim) -> None:
-    if claim.record.is_done(addresses(services.channels)):
+    record, everyone = claim.record, addresses(services.channels)
+    # A run that is limited to some may find the window opened for nobody else yet.
+    if record.is_done(everyone) and (not services.only or record.is_settled(everyone)):
         await services.alerts.all_clear(window, claim)
 
 
@@ -143,7 +146,7 @@ def describe_failure(error: Exception) -> Failure:
 async def _stopped(services: Services, window: Window, claim: Claim) -> None:
     """Tell of a run that was stopped from outside, unless its window was told of already."""
     services.alerts.stop_is_told = True
-    if claim.record.is_done(addresses(services.channels)):
+    if claim.record.is_done(services.present):
         end = "skipped" if claim.record.is_skipped else "delivered"
         logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
         return

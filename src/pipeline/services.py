@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from ..channels.interface import Channel
+from ..channels.interface import Channel, addresses
 from ..channels.mail import MailChannel
 from ..channels.preview import previews
 from ..channels.telegram import TelegramChannel
 from ..config.loader import LoadedSettings, Settings
+from ..config.recipients import limited_to
 from ..config.schedule import Options
 from ..config.timeouts import Timeouts
+from ..domain.outcome import Address
 from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
 from ..ledger.key import ledger_key
@@ -102,6 +104,16 @@ class Services(Struct, frozen=True, kw_only=True):
     def resender(self) -> str:
         """The name that a resend bears: the Job's, so that its restart goes on where it was."""
         return self.settings.report.job_name or self.run.holder
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        """The recipients that the run is limited to, as they were named; none if it isn't."""
+        return () if self.run.options.dry_run else limited_to(self.run.options, self.settings.report)
+
+    @property
+    def present(self) -> list[Address]:
+        """The recipients that the settings name now, as far as the run is for them."""
+        return addresses(self.channels, self.only)
 
     def policy(self) -> RetryPolicy:
         """Return the policy of a window whose time begins now."""

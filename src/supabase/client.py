@@ -2,8 +2,11 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
@@ -26,11 +29,23 @@ class PostgrestClient:
         self._client = client
         self.credentials = credentials
         self._answer_limit = answer_limit
+        self._first_answer: tuple[datetime, float] | None = None
 
     @property
     def sees_all(self) -> bool:
         """Whether row-level security never hides rows from the key."""
         return self.credentials.sees_all
+
+    @property
+    def server_time(self) -> datetime | None:
+        """What Supabase's own clock shows now, going by its first answer (aware, a second at most behind).
+
+        None before any answer, and where that bears no date.
+        """
+        if self._first_answer is None:
+            return None
+        date, at = self._first_answer
+        return date + timedelta(seconds=time.monotonic() - at)
 
     def table(self, name: str) -> AsyncRequestBuilder:
         """Begin a query."""
@@ -48,7 +63,7 @@ class PostgrestClient:
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._answer_limit):
-                return await query.request.send(httpx.Headers())
+                response = await query.request.send(httpx.Headers())
         except AnswerTooLargeError as error:
             raise PageTooLargeError(table=table) from error
         except (*CONNECTION_ERRORS, TimeoutError) as error:
@@ -59,6 +74,11 @@ class PostgrestClient:
                 f"{found.remedy}; SUPABASE_URL says where it is.",
                 transient=found.transient,
             ) from error
+        if self._first_answer is None and response.is_success:
+            with suppress(KeyError, ValueError, TypeError):
+                date = parsedate_to_datetime(response.headers["date"])
+                self._first_answer = date.astimezone(UTC), time.monotonic()
+        return response
 
 
 @asynccontextmanager

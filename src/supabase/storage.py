@@ -5,10 +5,11 @@ HTTP 400 and the true status stands in the body.
 """
 
 import asyncio
+import functools
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from ..runtime.visible_text import in_quotes
 from .credentials import ROLE_SQL, credentials
 from .decode import excerpt
 
+LISTED = 100
+"""Folders asked for at once: each takes some 200 bytes of an answer."""
 _CHUNK = 1 << 16
 _PREFIX = "/storage/v1"
 """Of the path in a signed link; hosted Supabase leaves it out, others write it."""
@@ -95,6 +98,39 @@ class Storage:
             await self._check_private(client)
         return f"{self._bucket} is there and private"
 
+    async def folders(self, beginning: str, policy: RetryPolicy) -> AsyncGenerator[str]:
+        """Yield the names of the bucket's folders that have this `beginning`, in their order."""
+        offset = 0
+        async with self._client() as client:
+            while names := await retry(functools.partial(self._list, client, beginning, offset), policy):
+                for name in names:
+                    if name.startswith(beginning):
+                        yield name
+                offset += len(names)
+
+    async def _list(self, client: httpx.AsyncClient, beginning: str, offset: int) -> list[str]:
+        order = {"column": "name", "order": "asc"}
+        body = {"prefix": "", "search": beginning, "limit": LISTED, "offset": offset, "sortBy": order}
+        content = await self._answer(client, "POST", f"/object/list/{self._bucket}", json=body)
+        try:
+            return [str(found["name"]) for found in json.loads(content)]
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise bad_answer("what is in the bucket") from error
+
+    async def remove(self, paths: Sequence[str], policy: RetryPolicy) -> int:
+        """Remove files of the bucket by their paths; return how many of them were there.
+
+        Raise StorageError if it can't be asked; a key that may not remove them finds none.
+        """
+        async with self._client() as client:
+            content = await retry(
+                lambda: self._answer(client, "DELETE", f"/object/{self._bucket}", json={"prefixes": [*paths]}), policy
+            )
+        try:
+            return len(json.loads(content))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise bad_answer("what was removed") from error
+
     def _client(self) -> httpx.AsyncClient:
         # A redirect is not followed: it would carry the key to another host.
         return httpx.AsyncClient(
@@ -137,6 +173,9 @@ class Storage:
 
     async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
+        return _object(await self._answer(client, method, path, **options))
+
+    async def _answer(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> bytes:
         try:
             response = await client.request(method, path, **options)
         except CONNECTION_ERRORS as error:
@@ -149,7 +188,7 @@ class Storage:
             ) from error
         if not response.is_success:
             raise self._refusal(response)
-        return _object(response.content)
+        return response.content
 
     def _refusal(self, response: httpx.Response) -> StorageError:
         answer = _object(response.content)

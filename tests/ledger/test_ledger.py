@@ -517,6 +517,7 @@ def test_sigterm_while_it_waits_for_another_run_is_alerted_too(sandbox: Sandbox)
         pytest.param(f"reports-generator-{MINUTES}", DUE + timedelta(seconds=7), DUE, id="in time"),
         pytest.param(f"reports-generator-{MINUTES}", DUE + timedelta(minutes=67), DUE, id="after the turn of the hour"),
         pytest.param(f"reports-generator-{MINUTES}", DUE - timedelta(seconds=4), DUE, id="a node's clock that is slow"),
+        pytest.param(f"reports-generator-{MINUTES}", DUE - timedelta(minutes=10), DUE, id="ten minutes behind"),
         pytest.param("test-report", DUE, None, id="made by hand"),
         pytest.param("reports-generator-again-1795435200", DUE, None, id="made by an alert's command"),
         pytest.param("again-20261123", DUE, None, id="digits that mean something else"),
@@ -1098,3 +1099,20 @@ def test_lost_hours_of_which_nobody_could_be_told_fail_the_run(sandbox: Sandbox,
     result = run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
 
     assert (result.code, sandbox.alerts) == (1, [])
+
+
+def test_a_mailbox_that_says_later_for_hours_keeps_no_missed_hour_from_the_others(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Each window's attempts get a part of the time, so that the last one has its turn too."""
+    run(JOB_NAME=job(4), **CATCH_UP)
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "452 4.2.2 Mailbox full"}
+
+    result = run(JOB_NAME=job(0), timeouts=replace(QUICK, run=6), **CATCH_UP)
+
+    hours = [f"{this_hour(back):%Y-%m-%d %H:%M}" for back in (5, 1, 4, 3, 2)]
+    assert [hour in mail.message["Subject"] for hour, mail in zip(hours, sandbox.mails, strict=True)] == [True] * 5
+    assert (result.code, copies(sandbox), len(sandbox.alerts)) == (1, ((1, 5), (5, 5)), 4)
+    sandbox.mailbox.refused = {}
+    assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
+    assert copies(sandbox) == ((5, 5), (5, 5))

@@ -278,3 +278,17 @@ def test_what_a_channel_failed_of_is_told_also_when_time_runs_out_in_its_midst(s
     run(*OPTION, SMTP_SECURITY="starttls", timeouts=timeouts)
 
     assert "Set SMTP_SECURITY=tls if the port speaks TLS from the first byte" in only_alert(sandbox)
+
+
+@pytest.mark.parametrize("ledger", ["directory", "supabase"])
+def test_a_chat_that_moved_is_told_of_without_a_word_on_what_is_owed(
+    sandbox: Sandbox, run: RunTool, ledger: str
+) -> None:
+    """Everyone has the report; there is nothing to send."""
+    sandbox.bot.faults.append(Fault(answer=refusal(400, "Bad Request: upgraded", migrate_to_chat_id=42)))
+
+    assert run(*OPTION, REPORT_LEDGER=ledger).code == 0
+    assert only_alert(sandbox) == (
+        f"{BEGINNING}\nFailed: nothing yet, but a setting must be updated\n"
+        f"Chat {CHATS[0]} has become 42. Set TELEGRAM_CHAT_ID to the new one."
+    )

@@ -139,7 +139,8 @@ class Sandbox:
             "REPORT_DIR": str(self.folder),
             "REPORT_SETTLE": "0",
             # Not set, whatever a .env says.
-            **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_BUCKET", "JOB_COMPLETION_INDEX"), ""),
+            **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_ONLY", "REPORT_BUCKET"), ""),
+            **dict.fromkeys(("REPORT_KEEP_DAYS", "JOB_COMPLETION_INDEX"), ""),
             "SUPABASE_JWT": "",
             **dict.fromkeys(("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "HEARTBEAT_URL"), ""),
             "LOG_FORMAT": "text",

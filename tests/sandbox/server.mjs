@@ -34,6 +34,9 @@ const storage = {
     objects.set(`${bucket}/${key}`, { bytes, metadata });
     return metadata;
   },
+  async deleteObject(bucket, key) {
+    objects.delete(`${bucket}/${key}`);
+  },
   async getObject(bucket, key) {
     const { bytes, metadata } = objects.get(`${bucket}/${key}`);
     return { metadata, httpStatusCode: 200, body: new Blob([bytes]).stream() };

