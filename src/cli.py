@@ -4,9 +4,10 @@ import argparse
 import asyncio
 import difflib
 import logging
+import resource
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,7 @@ from msgspec import structs
 
 from . import VERSION
 from .commands.check import check
+from .commands.deliveries import deliveries
 from .commands.report import SIGINT_CODE, now, report
 from .commands.test_alert import test_alert
 from .config.loader import ENV_FILE, load_settings
@@ -27,6 +29,7 @@ from .pipeline.services import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import Redaction
 from .runtime.standard_streams import abandon_broken_streams, replace_closed_streams
+from .runtime.visible_text import foreign
 
 logger = logging.getLogger(__name__)
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -73,6 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
     again.add_argument("--start", metavar="TIME", help="the one that starts then (UTC unless it carries an offset)")
     again.add_argument("--count", metavar="N", type=_count, help="N windows from --start on, oldest first")
     again.add_argument("--resend", action="store_true", help="send also to those who have it already")
+    again.add_argument("--only", metavar="WHO", type=_recipients, help="only to these recipients, commas between")
     trial = parser.add_argument_group("try it", "reports_generator.py --dry-run --output out")
     trial.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
     trial.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
@@ -80,6 +84,13 @@ def make_parser() -> argparse.ArgumentParser:
     look = parser.add_argument_group("check the setup", "reports_generator.py --check")
     look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
     look.add_argument("--test-alert", action="store_true", help="send a test by every way that an alert takes")
+    look.add_argument(
+        "--deliveries",
+        metavar="FROM",
+        nargs="?",
+        const="",
+        help="who got what since FROM (default: the last 24 windows)",
+    )
     about = parser.add_argument_group("about the program", "reports_generator.py --version")
     about.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
     about.add_argument("-h", "--help", action="help", help="print this")
@@ -96,6 +107,7 @@ def main(
     """Do what the command line asks for; return the exit code: 0 delivered, 1 something failed, 2 wrong input."""
     began = time.monotonic()
     replace_closed_streams()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would put keys and rows on the disk
     options = parse(arguments)
     loaded = load_settings(env_file)
     redaction = Redaction(loaded.secrets())
@@ -104,7 +116,7 @@ def main(
         logger.warning("%s", hint)
     run = start_run(options, loaded, redaction, timeouts or Timeouts(), now, began)
     try:
-        result = asyncio.run(_command(run))
+        result = asyncio.run(command_of(options)(run))
     except KeyboardInterrupt:
         result = Result(code=SIGINT_CODE, words="stopped from the keyboard")
     _log_last_line(result, run, termination_log)
@@ -112,11 +124,13 @@ def main(
     return result.code
 
 
-def _command(run: Run) -> Coroutine[None, None, Result]:
-    """Return what the options ask for."""
-    if run.options.check:
-        return check(run)
-    return test_alert(run) if run.options.test_alert else report(run)
+def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result]]:
+    """Return what the command line asks for."""
+    if options.check:
+        return check
+    if options.test_alert:
+        return test_alert
+    return report if options.deliveries is None else deliveries
 
 
 def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
@@ -130,9 +144,9 @@ def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     logger.log(logging.ERROR if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
     if termination_log.exists():
         words = f"exit {result.code} after {seconds:.1f} s: {why}" if why else result.last_line(seconds)
-        line = " ".join(run.redaction(words).split())
+        line = foreign(run.redaction(words), TERMINATION_BYTES // 4)
         with suppress(OSError):
-            termination_log.write_text(line[: TERMINATION_BYTES // 4])
+            termination_log.write_text(line, encoding="utf-8")
 
 
 def parse(arguments: Sequence[str] | None) -> Options:
@@ -141,9 +155,20 @@ def parse(arguments: Sequence[str] | None) -> Options:
     options = Options(**vars(parser.parse_args(arguments)))
     if options.output and not options.dry_run:
         parser.error("--output goes with --dry-run")
+    if options.only and options.dry_run:
+        parser.error("--only has nobody to choose from with --dry-run, which sends to nobody")
     if options.until_now and (options.start or options.count):
         parser.error("--until-now is a window of its own, without --start and --count")
+    if options.deliveries is not None and options != Options(deliveries=options.deliveries):
+        parser.error("--deliveries goes alone")
     return options
+
+
+def _recipients(text: str) -> tuple[str, ...]:
+    found = tuple(part for part in (part.strip() for part in text.split(",")) if part)
+    if not found:
+        raise argparse.ArgumentTypeError("names nobody")
+    return found
 
 
 def _count(text: str) -> int:

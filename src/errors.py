@@ -8,11 +8,15 @@
     │   ├── SourceUnreachableError      Supabase can't be reached, is too slow, or is out of order
     │   ├── SourceRefusedError          the key, the table or a column is not what it should be
     │   ├── BadAnswerError              the answer is not a list of the window's rows
+    │   ├── PageTooLargeError           an answer has more than is read of one, or is nested too deeply
+    │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
-    │   └── RowsMissingError            fewer rows arrived than the server counted
+    │   ├── RowsMissingError            fewer rows arrived than the server counted
+    │   └── NotOverError                by Supabase's clock the window is not over
     ├── WorkbookError               1   the workbook could not be written
     ├── StorageError                1   a workbook too large for a channel could not be put behind a link
     ├── LedgerError                 1   what has been delivered to whom can't be read, written or claimed
+    │   └── LedgerVersionError          the ledger is of another version of this program
     ├── TimeLimitError              1   the run took longer than REPORT_TIME_LIMIT
     └── DeliveryError               1   a recipient, or a whole channel, did not get the report or an alert
         └── TooLargeError               a channel takes nothing of that size
@@ -22,6 +26,7 @@ all of it, a line about a retry only the reason.
 Adapters translate foreign exceptions into these at their own edge, nowhere else.
 """
 
+import math
 from typing import ClassVar, Literal
 
 from msgspec import Struct
@@ -119,14 +124,40 @@ class BadAnswerError(SourceError):
         )
 
 
-class HiddenRowsError(SourceError):
-    """No row at all is visible, and row-level security may be why."""
+class PageTooLargeError(SourceError):
+    """An answer has more than is read of one, or is nested too deeply: whoever asked may ask for fewer rows."""
 
     def __init__(self, *, table: str) -> None:
         super().__init__(
+            "source.page_too_large",
+            f"Supabase's answer for the table {table} is too large to be read, or nested too deeply.",
+            "Check SUPABASE_URL and any proxy on the way, and look in the table for a row with a very long id.",
+        )
+
+
+class IdTooLongError(SourceError):
+    """A row has an id of `length` characters: no URL could ask for the rows behind it."""
+
+    def __init__(self, *, table: str, length: int) -> None:
+        name = table if table.islower() else f'"{table}"'  # PostgreSQL reads a bare name in lower case
+        query = f"select created_at from {name} where length(id::text) > 2000;"  # noqa: S608 - shown, never run
+        super().__init__(
+            "source.id_too_long",
+            f"The table {table} has a row whose id is {length:,} characters long, too long for the address that asks "
+            "for the rows behind it.",
+            f"Run this in the SQL editor to find the row: {query} Then give it a shorter id, or remove it.",
+        )
+
+
+class HiddenRowsError(SourceError):
+    """No row at all is visible, and row-level security may be why."""
+
+    def __init__(self, *, table: str, setting: str = "SUPABASE_KEY") -> None:
+        super().__init__(
             "source.hidden_rows",
-            f"SUPABASE_KEY sees no row at all in the table {table}, so an empty hour can't be told from a hidden one.",
-            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select.",
+            f"{setting} sees no row at all in the table {table}, so an empty hour can't be told from a hidden one.",
+            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select, "
+            "as src/sql/reports_role.sql does.",
         )
 
 
@@ -140,6 +171,18 @@ class RowsMissingError(SourceError):
             "source.rows_missing",
             f"Only {arrived:,} of {counted:,} rows of {table} arrived.",
             "Check what deletes rows while they are read.",
+        )
+
+
+class NotOverError(SourceError):
+    """By Supabase's clock the window, called `label`, is over only in some `seconds`."""
+
+    def __init__(self, *, label: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            "source.not_over",
+            f"By Supabase's clock {label} is over only in {math.ceil(seconds):,} s; its report would lack rows.",
+            "Set the clock of the machine that runs this program, which is ahead.",
         )
 
 
@@ -159,6 +202,10 @@ class LedgerError(ReportError):
     """What has been delivered to whom can't be read, written or claimed."""
 
     stage = "the ledger"
+
+
+class LedgerVersionError(LedgerError):
+    """The ledger is of another version of this program; nothing is sent until they fit."""
 
 
 class TimeLimitError(ReportError):
@@ -214,11 +261,11 @@ class TooLargeError(DeliveryError):
         super().__init__("too_large", reason, transient=True)
 
 
-def broken_down(what: str, error: Exception) -> Problem:
-    """Describe an exception that nobody foresaw in `what`."""
+def broken_down(what: str, error: Exception, words: str) -> Problem:
+    """Describe an exception that nobody foresaw in `what`; `words` are its own, in quotation marks."""
     kind = type(error).__name__
     return Problem(
         key=f"broke_down.{kind}",
-        reason=f"{what} broke down ({kind}: {error}).",
+        reason=f"{what} broke down ({kind}: {words}).",
         remedy="The log has the traceback. Please report it to the developers.",
     )

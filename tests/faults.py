@@ -8,13 +8,15 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
 
 from src.config.timeouts import Timeouts
+from src.domain.window import HOUR
 
-from .builders import NO_TIME, QUICK, make_rows
+from .builders import NO_TIME, QUICK, START, make_rows
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.telegram import refusal
 from .sandbox.web import FOREVER, Answer, Fault
@@ -99,6 +101,16 @@ def short(times: int) -> Plan:
     return lambda box: box.supabase.faults.extend([Fault(answer=answer) for answer in answers] * times)
 
 
+def repeats(box: Sandbox) -> None:
+    """Let the first of five rows come again on the second page, with a later moment."""
+    rows = make_rows(5)
+    again = rows[0] | {"created_at": rows[4]["created_at"]}
+    pages = [rows[:3], [*rows[3:], again], []]
+    headers = {"content-range": "0-2/5"}
+    answers = [Answer(headers=headers, body=json.dumps(page).encode()) for page in pages]
+    box.supabase.faults += [Fault(answer=answer) for answer in answers]
+
+
 Outcome = dict[str, Any]
 NOBODY: Outcome = {"mails": (0, 0), "chats": (0, 0)}
 FAILS: Outcome = NOBODY | {"alerts": 1, "code": 1}
@@ -132,11 +144,11 @@ def source_name(box: Sandbox) -> str:
 def claimed_by(holder: str, lease: int) -> Plan:
     """Let another pod have claimed the window, with `lease` seconds from now."""
     record = {"template": "hourly", "start": "2026-11-22T13:00:00+00:00"}
-    columns = "template, window_start, record, holder, lease_seconds"
-    sql = f"insert into report_deliveries ({columns}) values ($1, $2, $3, $4, $5)"
+    columns = "name, template, source, zone, window_start, record, holder, lease_seconds"
+    sql = f"insert into report_deliveries ({columns}) values ('production', 'hourly', $1, 'UTC', $2, $3, $4, $5)"
 
     def claim(box: Sandbox) -> None:
-        values = (f"hourly.{source_name(box)}", record["start"], json.dumps(record), holder, str(lease))
+        values = (source_name(box), record["start"], json.dumps(record), holder, str(lease))
         box.supabase.sql(sql, *values)
 
     return claim
@@ -145,7 +157,16 @@ def claimed_by(holder: str, lease: int) -> Plan:
 def foreign_record(box: Sandbox) -> None:
     """Put something else where the window's record belongs."""
     (box.folder / "report_ledger").mkdir(mode=0o700)
-    (box.folder / "report_ledger" / f"hourly-{source_name(box)}-20261122T130000Z.json").write_text("{}")
+    (box.folder / "report_ledger" / f"hourly-{source_name(box)}-production-20261122T130000Z.json").write_text("{}")
+
+
+def not_over(seconds: float) -> Plan:
+    """Let the window be over by Supabase's clock in `seconds`."""
+
+    def plan(box: Sandbox) -> None:
+        box.supabase.slow = (datetime.now(UTC) - (START + HOUR)).total_seconds() + seconds
+
+    return plan
 
 
 def large(box: Sandbox) -> None:
@@ -210,17 +231,21 @@ ROWS = [
     _row("Supabase", "empty body with 200, once", once(200)),
     _row("Supabase", "fewer rows than counted, once", short(1)),
     _row("Supabase", "fewer rows than counted, twice", short(2), **FAILS),
+    _row("Supabase", "a row whose created_at changes while it is read: it counts once", repeats),
     _row("Supabase", "503 until the time limit", for_ever(answer=Answer(status=503)), **FAILS_AT_THE_LIMIT),
     _row("Supabase", "an answer that trickles in, until the time limit", for_ever(drip=0.05), **FAILS_AT_THE_LIMIT),
     _row("Supabase", "no answer, until the time limit", for_ever(delay=FOREVER), **FAILS_AT_THE_LIMIT),
     _row("Supabase", "host unknown, until the time limit", lambda _: None,
          changes={"SUPABASE_URL": "https://no-such-project.invalid"}, **FAILS_AT_THE_LIMIT),
-    _row("Supabase", "wrong key", lambda _: None, changes={"SUPABASE_KEY": "sb_secret_wrong"}, **FAILS),
+    _row("Supabase", "wrong key", lambda _: None, changes={"SUPABASE_KEY": "sb_secret_of_elsewhere"}, **FAILS),
     _row("Supabase", "permission denied", once(403, UNSUPPORTED), **FAILS),
     _row("Supabase", "no such table", lambda _: None, changes={"SUPABASE_TABLE": "nowhere"}, **FAILS),
     _row("Supabase", "a column is missing", lambda _: None, changes={"SUPABASE_TABLE": "analyses_other"}, **FAILS),
     _row("Supabase", "an object in place of rows", once(200, b'{"message": "hello"}'), **FAILS),
     _row("Supabase", "redirect to elsewhere", once(307, location="https://elsewhere.invalid/"), **FAILS),
+    _row("Supabase", "by its clock the hour is over in a second: waited for", not_over(1)),
+    _row("Supabase", "by its clock the hour is over in 20 minutes (this machine's is ahead): refused", not_over(1200),
+         **FAILS),
     _row("SMTP", "451 after DATA, once", data("451 4.3.0 Try again later")),
     _row("SMTP", "421 after DATA, once", data("421 4.3.2 Shutting down")),
     _row("SMTP", "connection cut before the message was accepted, once", data("cut")),
@@ -334,10 +359,17 @@ SPECIAL = {
     "Run|two at once in one folder": ("1", "1", "1", "0", "0, 0"),
     "Run|two at once in two folders, ledger in Supabase": ("1", "1", "1", "0", "0, 0"),
     "Run|three hours missed, ledger in Supabase: sent later, marked late": ("4", "4", "4", "0", "0"),
+    "Run|three hours missed, one mailbox says 452 for hours: the others get them all": (
+        "1; 5 for the other", "5", "5", "4", "1"),
+    "Run|the node's clock is up to an hour behind: the hour of the Job's name": ("1", "1", "1", "0", "0"),
+    "Run|REPORT_KEEP_DAYS without the right to delete: a warning": ("1", "1", "1", "0", "0"),
     "Run|`daily` over a clock change: 25 hours, once": ("1", "1", "1", "0", "0"),
     "Disk|full": ("0", "0", "0", "1", "1"),
     "Recipients|one of three refused, then accepted on the second run": ("1 each", "1", "1", "1, all-clear", "1, 0"),
     "Recipients|one refused for good, for three hours": ("0; 3 for the other", "3", "3", "3", "1, 1, 1"),
+    "Recipients|one refused, then the alert's command run twice, also by two people at once": (
+        "1 each", "1", "1", "1, all-clear", "1, 0, 0"),
+    "Recipients|the hour sent with --only to one, then by the scheduled run": ("1 each", "1", "1", "0", "0, 0"),
     "Recipients|one added later, then the hour requested": ("1 each", "1", "1", "0", "0, 0"),
     "Recipients|one added later: hours that a scheduled run has opened aren't sent to them": (
         "0 for the new one", "1", "1", "0", "0"),

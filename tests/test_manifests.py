@@ -41,7 +41,7 @@ from .pages import ALL, PAGES, section
 
 ROOT = K8S.parent
 KUBERNETES = "1.36"
-BY_HAND = {"REPORT_DIR", "REPORT_START", "REPORT_COUNT", "REPORT_RESEND", "JOB_COMPLETION_INDEX"}
+BY_HAND = {"REPORT_DIR", "REPORT_START", "REPORT_COUNT", "REPORT_RESEND", "REPORT_ONLY", "JOB_COMPLETION_INDEX"}
 """Settings that a manifest has no line for: the folder is /tmp, the others are for one run."""
 COMMENTED = re.compile(r"^ +# - (\{name: .*\})$", re.MULTILINE)
 SETTINGS = {name.upper() for group in GROUPS for name in group.model_fields}

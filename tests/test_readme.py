@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -60,12 +61,20 @@ def fill(sandbox: Sandbox) -> None:
         sandbox.supabase.insert(sample_hour(start, 30))
 
 
+def record_delivery(sandbox: Sandbox, folder: Path) -> None:
+    """Send the first of those hours."""
+    command = [sys.executable, f"{ROOT / 'reports_generator.py'}", "--start", "2026-11-23T13"]
+    subprocess.run(command, env=sandbox.environment, cwd=folder, check=True, capture_output=True, timeout=60)
+
+
 @pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command for command, _ in SHOWN])
 def test_a_command_prints_what_its_page_shows(
     sandbox: Sandbox, tmp_path: Path, command: str, output: list[str]
 ) -> None:
     """On a terminal, but for figures and the order in which channels come to their end."""
     fill(sandbox)
+    if "--deliveries" in command:
+        record_delivery(sandbox, tmp_path)
     if "--count 3" in command:
         refusal = Answer(status=404, body=b'{"code": "42P01", "message": "relation does not exist"}')
         sandbox.supabase.always = Fault(answer=refusal, match="created_at=gte.2026-11-01T01")
@@ -106,7 +115,7 @@ def test_the_lines_of_json_on_the_page_are_those_of_a_run(sandbox: Sandbox, run:
 
 def test_the_termination_message_on_the_page_is_a_failed_runs(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
     """One line with the reason, whatever that is."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")  # sets the environment
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")  # sets the environment
     word = tmp_path / "termination-log"
     word.touch()
 
@@ -134,7 +143,7 @@ def test_the_pings_on_the_page_are_those_of_runs(sandbox: Sandbox, run: RunTool)
     """One that went well, one that didn't."""
     sandbox.supabase.insert(make_rows(3))
     run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url)
-    run(*OPTION, "--resend", HEARTBEAT_URL=sandbox.monitor.check_url, SUPABASE_KEY="sb_secret_wrong")
+    run(*OPTION, "--resend", HEARTBEAT_URL=sandbox.monitor.check_url, SUPABASE_KEY="sb_secret_of_elsewhere")
 
     shown_pings = re.findall(
         r"^POST https://hc-ping\.com/…(\S*) *(.*)$", section("monitoring", "Heartbeat"), re.MULTILINE

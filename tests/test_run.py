@@ -9,13 +9,14 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from msgspec.structs import replace
 
 from src.commands.report import settle
-from src.domain.window import HOUR
+from src.domain.window import HOUR, Window
 
 from .builders import OPTION, QUICK, START, Rows, data_rows, data_rows_again, ids, make_rows, make_window
 from .conftest import Run
@@ -256,6 +257,41 @@ def test_rows_being_deleted_meanwhile_are_no_reason_to_fail(sandbox: Sandbox, ru
     assert_everyone_has(sandbox, rows)
 
 
+def moved(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as it is once its created_at was changed to a later moment of the hour."""
+    return row | {"created_at": (START + timedelta(minutes=50)).isoformat()}
+
+
+def test_a_row_whose_moment_changes_while_it_is_read_arrives_once(sandbox: Sandbox, run: RunTool) -> None:
+    """And the report says that something was odd."""
+    rows = make_rows(4)
+    pages = [answer(rows[:2], counted=4), answer([*rows[2:], moved(rows[0])], counted=4), answer([], counted=4)]
+    sandbox.supabase.faults += pages
+
+    result = run(*OPTION)
+
+    assert result.code == 0
+    assert_everyone_has(sandbox, rows)
+    assert "Analyses: 4" in sandbox.mails[0].text
+    assert "created_at changed while it was read: counted once, with its first value: 1 analysis" in (
+        sandbox.mails[0].text
+    )
+
+
+def test_a_row_that_comes_twice_does_not_hide_one_that_does_not_come(sandbox: Sandbox, run: RunTool) -> None:
+    """Four were counted and four came, but one of them twice: all is read once more."""
+    rows = make_rows(4)
+    sandbox.supabase.insert(rows)
+    pages = [answer(rows[:2], counted=4), answer([rows[2], moved(rows[0])], counted=4), answer([], counted=4)]
+    sandbox.supabase.faults += pages
+
+    result = run(*OPTION)
+
+    assert result.code == 0
+    assert "Only 3 of 4 rows" in result.log
+    assert_everyone_has(sandbox, rows)
+
+
 def test_a_slow_mail_server_does_not_delay_telegram(sandbox: Sandbox) -> None:
     """It answers only when both chats have their report."""
     sandbox.mailbox.until = threading.Event()
@@ -342,13 +378,69 @@ def test_rows_still_being_committed_at_the_turn_of_the_hour_are_waited_for() -> 
     """Until REPORT_SETTLE seconds after the window's end, and not for a window long over."""
     window = make_window(datetime.now(UTC) - HOUR)
 
-    asyncio.run(settle(window, timedelta(seconds=0.5)))
+    asyncio.run(settled(window, 0.5))
 
     assert datetime.now(UTC) >= window.end + timedelta(seconds=0.5)
     ahead = make_window(datetime.now(UTC) - HOUR + timedelta(seconds=0.3))
-    asyncio.run(settle(ahead, timedelta(seconds=0.2)))
+    asyncio.run(settled(ahead, 0.2))
     assert datetime.now(UTC) >= ahead.end + timedelta(seconds=0.2)  # a node's clock that is slow
-    asyncio.run(asyncio.wait_for(settle(make_window(START), timedelta(seconds=600)), LONGEST))
+    asyncio.run(asyncio.wait_for(settled(make_window(START), 600), LONGEST))
+
+
+async def settled(window: Window, seconds: float, *, is_over: bool = False) -> None:
+    """Wait for a window to settle, by this machine's clock."""
+    await settle(window, timedelta(seconds=seconds), datetime.now(UTC), is_over=is_over)
+
+
+def test_a_node_whose_clock_is_behind_waits_no_longer_than_it_is_told_to() -> None:
+    """The Job's name says that its hour is over, whatever the clock shows."""
+    ahead = make_window(datetime.now(UTC) - HOUR + timedelta(minutes=10))
+
+    asyncio.run(asyncio.wait_for(settled(ahead, 0.1, is_over=True), LONGEST))
+
+
+def last_hour() -> datetime:
+    """Return the end of the last full hour."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def test_an_hour_that_is_not_over_by_supabases_clock_is_refused(sandbox: Sandbox, run: RunTool) -> None:
+    """A machine that is ahead would send five of twelve rows as the whole hour."""
+    end = last_hour()
+    sandbox.supabase.insert(make_rows(5, start=end - HOUR))
+    sandbox.supabase.slow = (datetime.now(UTC) - end).total_seconds() + 25 * 60
+
+    results = [run(**changes) for changes in ({}, {"JOB_NAME": "by-hand"}, {"REPORT_LEDGER": "supabase"})]
+
+    assert ([one.code for one in results], sandbox.mails, sandbox.messages) == ([1] * 3, [], [])
+    assert "is over only in 1," in sandbox.alerts[0]
+    assert "Set the clock of the machine that runs this program, which is ahead." in sandbox.alerts[0]
+    assert run("--until-now").code == 0
+    sandbox.supabase.slow = 0.0
+    assert run().code == 0
+    assert "Analyses: 5" in sandbox.mails[-1].text
+
+
+def test_an_hour_that_is_over_in_a_moment_by_supabases_clock_is_waited_for(sandbox: Sandbox, run: RunTool) -> None:
+    """And its rows are asked for again then."""
+    end = last_hour()
+    sandbox.supabase.insert(make_rows(5, start=end - HOUR))
+    sandbox.supabase.slow = (datetime.now(UTC) - end).total_seconds() + 1
+
+    result = run()
+
+    assert (result.code, "Waiting " in result.log) == (0, True)
+    assert "Analyses: 5" in sandbox.mails[0].text
+
+
+def test_a_job_reports_the_hour_of_its_name_whatever_the_clocks_show(sandbox: Sandbox, run: RunTool) -> None:
+    """The node's is behind by up to an hour here, and Supabase's by more."""
+    due = last_hour() + HOUR
+    sandbox.supabase.slow = 7200
+
+    assert run(JOB_NAME=f"reports-generator-{int(due.timestamp()) // 60}").code == 0
+
+    assert {sent.file_name for sent in sandbox.messages} == {f"report_{due - HOUR:%Y%m%d_%H}0000.xlsx"}
 
 
 def start_process(*command: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:

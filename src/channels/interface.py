@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ..domain.outcome import Address, Outcome
+from ..domain.outcome import Address, Outcome, same
 from ..errors import DeliveryError
 from ..message.report import Report
 
@@ -62,6 +62,8 @@ def unreadable(workbook: Path, error: OSError) -> DeliveryError:
     )
 
 
-def addresses(channels: Iterable[Channel]) -> list[Address]:
-    """List the recipients that the settings name now, each with its channel."""
-    return [(channel.name, recipient) for channel in channels for recipient in channel.recipients]
+def addresses(channels: Iterable[Channel], only: Sequence[str] = ()) -> list[Address]:
+    """List the recipients that the settings name now, each with its channel; with `only`, these of them alone."""
+    found = [(channel.name, recipient) for channel in channels for recipient in channel.recipients]
+    chosen = {recipient.casefold() for recipient in only}
+    return [address for address in found if not only or same(address)[1] in chosen]

@@ -13,6 +13,7 @@ from msgspec import Struct
 from ..domain.attachment import MEDIA_TYPE
 from ..message import html, subject, text
 from ..message.report import Report
+from ..message.unlinked import quotes_unlinked
 from ..runtime.visible_text import shortened
 from .interface import unreadable
 
@@ -95,7 +96,7 @@ def compose_alert(words: str, at: datetime, sender: str, recipients: Sequence[st
     message = _addressed(sender, recipients, shortened(words.partition("\n")[0], _SUBJECT).rstrip(".:"))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender))
-    message.set_content(words, cte="quoted-printable")
+    message.set_content(quotes_unlinked(words), cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
 
 

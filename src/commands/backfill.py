@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from ..config.rerun_command import only_option
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import Problem
@@ -33,6 +34,8 @@ async def _report(services: Services, window: Window, place: int, count: int, *,
         return await report_window(services, WindowRequest(window=window, resend=resend), services.policy())
     except asyncio.CancelledError:
         goes_on = f"--start {as_option(window)} --count {count - place + 1}"
+        goes_on += " --resend" if resend else ""
+        goes_on += f" {only_option(services.only)}" if services.only else ""
         extra = {"event": "stopped", "window": as_option(window)}
         logger.warning("Stopped at %d of %d; go on with %s", place, count, goes_on, extra=extra)
         raise

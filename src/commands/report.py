@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.schedule import choose_windows, is_named
+from ..config.recipients import check_limit, limited_to
+from ..config.schedule import choose_windows, goes_by_job, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
 from ..errors import OptionError, Problem, ReportError
@@ -19,7 +20,7 @@ from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.report_window import describe_failure, report_window
-from ..pipeline.services import Run, Services, open_services
+from ..pipeline.services import Run, Services, ledger_place, open_services
 from .backfill import report_each
 
 logger = logging.getLogger(__name__)
@@ -58,29 +59,43 @@ async def report(run: Run) -> Result:
 async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
     options, settings = run.options, _settings(run)
     windows = choose_windows(options, settings.report, run.clock())
+    check_limit(options, settings)
+    logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})
     if not options.until_now:
-        await settle(windows[-1], timedelta(seconds=settings.report.report_settle))
+        grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())
+        await settle(windows[-1], timedelta(seconds=grace), run.clock(), is_over=by_job)
     resend = options.resend or settings.report.report_resend
+    is_named_run = is_named(options, settings.report) or bool(limited_to(options, settings.report))
     async with open_services(run, settings, channels, alerts) as services:
         _warn_of_hidden_rows(services)
+        _warn_of_expiry(services)
         if len(windows) > 1:
             return await report_each(services, windows, resend=resend)
-        if options.is_trial or is_named(options, settings.report):
+        if services.only:
+            logger.info("Only to %s: nobody else is sent anything", ", ".join(services.only))
+        if options.is_trial or is_named_run:
             return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
         return await report_with_catch_up(services, windows[0], resend=resend)
 
 
 def _warn_of_hidden_rows(services: Services) -> None:
     """Say, once a run, that rows may be missing though every count agrees: the server counts what the key may see."""
-    if services.client.sees_all:
+    used = services.client.credentials
+    if used.sees_all or used.is_reports_role:
         return
     logger.warning(
         "Row-level security of the table %s may hide rows from this key (%s); the report has every row that the key "
         "may see. A secret key sees all.",
         services.settings.supabase.supabase_table,
-        services.client.key_kind,
+        used.kind,
         extra={"event": "key_is_limited"},
     )
+
+
+def _warn_of_expiry(services: Services) -> None:
+    """Say, once a run, that the token ends within days: from then on every hour fails."""
+    if note := services.client.credentials.expiry_note(services.run.clock()):
+        logger.warning("%s.", note, extra={"event": "key_expires"})
 
 
 def _settings(run: Run) -> Settings:
@@ -91,7 +106,7 @@ def _settings(run: Run) -> Settings:
 
 def _made(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"--output {folder} can't be made ({error.strerror}).", "Name another folder.") from error
     return folder
@@ -136,9 +151,13 @@ class _Stop:
         self._cancel()
 
 
-async def settle(window: Window, grace: timedelta) -> None:
-    """Wait until `grace` has passed since the window's end, so that transactions open then can commit."""
-    wait = (window.end + grace - now()).total_seconds()
+async def settle(window: Window, grace: timedelta, at: datetime, *, is_over: bool) -> None:
+    """Wait, from now (`at`) until `grace` has passed since the window's end, so that transactions open then can commit.
+
+    Of a window that surely `is_over` though this machine's clock is behind, `grace` is the longest wait.
+    """
+    left = window.end + grace - at
+    wait = (min(left, grace) if is_over else left).total_seconds()
     if wait > 0:
         logger.info("Waiting %.0f s for rows that are still being committed", wait, extra={"event": "settling"})
         await asyncio.sleep(wait)

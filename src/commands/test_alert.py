@@ -30,7 +30,7 @@ async def test_alert(run: Run) -> Result:
     found = [finding for one in findings for finding in one]
     width = max(len(finding.part) for finding in found)
     for finding in found:
-        print(run.redaction(finding_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
+        print(finding_line(finding, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
     return _summed_up(found)
 
 

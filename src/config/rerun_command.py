@@ -1,6 +1,8 @@
 """The command that reports a window once more, in a cluster or in a shell."""
 
 import re
+import shlex
+from collections.abc import Sequence
 
 from ..domain.window import Window, as_option
 from .settings import ReportSettings
@@ -11,22 +13,39 @@ NAMESPACE = "production"
 
 
 def rerun_command(
-    window: Window, settings: ReportSettings, *, until_now: bool = False, resend: bool = False, count: int = 1
+    window: Window,
+    settings: ReportSettings,
+    *,
+    until_now: bool = False,
+    resend: bool = False,
+    count: int = 1,
+    only: Sequence[str] = (),
 ) -> str:
-    """Write the command that reports `count` windows from `window` on: for the cluster if this is a Job there."""
-    if until_now:
-        return "python reports_generator.py --until-now"
-    start = as_option(window)
-    if settings.job_name is None:
-        options = [f"--start {start}", f"--count {count}" if count > 1 else "", "--resend" if resend else ""]
+    """Write the command that reports `count` windows from `window` on: for the cluster if this is a Job there.
+
+    `only`: to these recipients; without any, to all.
+    """
+    start = shlex.quote(as_option(window))
+    if until_now or settings.job_name is None:
+        options = ["--until-now" if until_now else f"--start {start}", f"--count {count}" if count > 1 else ""]
+        options += ["--resend" if resend else "", only_option(only)]
         return f"python reports_generator.py {' '.join(filter(None, options))}"
-    namespace = settings.pod_namespace or NAMESPACE
+    namespace = shlex.quote(settings.pod_namespace or NAMESPACE)
     found = re.fullmatch(r"(.+?)(-again)?-[0-9]+", settings.job_name)
-    cronjob = found[1] if found else CRONJOB  # a Job made by hand has a name of any kind
+    cronjob = shlex.quote(found[1] if found else CRONJOB)  # a Job made by hand has a name of any kind
     variables = f"REPORT_START={start}"
     variables += f" REPORT_COUNT={count}" if count > 1 else ""
     variables += " REPORT_RESEND=true" if resend else ""
+    variables += f" REPORT_ONLY={shlex.quote(','.join(only))}" if only else ""
     return (
         f"kubectl create job {cronjob}-again-$(date +%s) --from=cronjob/{cronjob} -n {namespace} "
         f"--dry-run=client -o yaml | kubectl set env --local -f - {variables} -o yaml | kubectl create -f -"
     )
+
+
+def only_option(recipients: Sequence[str]) -> str:
+    """Write the option that limits a run to `recipients`; nothing without any.
+
+    With `=`, for the number of a group begins with a minus.
+    """
+    return f"--only={shlex.quote(','.join(recipients))}" if recipients else ""

@@ -12,8 +12,8 @@ from .settings import ReportSettings
 
 LONGEST_DELAY = timedelta(days=2)
 """A Job that starts later than this after its time is not one of this CronJob; its digits mean something else."""
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far a node's clock may be behind the one that named the Job."""
+CLOCK_SKEW = timedelta(days=1)
+"""How far a node's clock may be behind the one that named the Job; a date's digits are years away."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -23,10 +23,12 @@ class Options(Struct, frozen=True, kw_only=True):
     until_now: bool = False
     count: int | None = None
     resend: bool = False
+    only: tuple[str, ...] | None = None
     dry_run: bool = False
     output: Path | None = None
     check: bool = False
     test_alert: bool = False
+    deliveries: str | None = None
 
     @property
     def is_trial(self) -> bool:
@@ -64,6 +66,12 @@ def choose_windows(options: Options, settings: ReportSettings, now: datetime) ->
     if index >= count:
         raise SettingsError([f"JOB_COMPLETION_INDEX is {index}; wanted: less than REPORT_COUNT, {count}"])
     return [windows[index]]
+
+
+def goes_by_job(options: Options, settings: ReportSettings, now: datetime) -> bool:
+    """Tell whether the run's window follows from its Job's name, so that no clock of this machine matters."""
+    is_own = not (options.until_now or is_named(options, settings))
+    return is_own and scheduled_time(settings.job_name, now) is not None
 
 
 def is_named(options: Options, settings: ReportSettings) -> bool:

@@ -26,6 +26,8 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """Counting the window before; the report matters more."""
     history: float = 60.0
     """Reading from the ledger what was missed; the run's own window matters more."""
+    retention: float = 30.0
+    """Removing what is older than REPORT_KEEP_DAYS."""
     late_rows: float = 30.0
     """Looking for rows that came late."""
     storage_read: float = 60.0

@@ -14,14 +14,28 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from ..runtime.proxies import is_loopback
+
 _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
 _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
 _TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
+_SECRET_PART = 20
+"""Characters from which on a part of an address is taken for a secret; a UUID has 36."""
+_WORDS = re.compile("(?:[A-Za-z]{1,19}|[0-9]{1,10})(?:[-_.](?:[A-Za-z]{1,19}|[0-9]{1,10}))*")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+
+
+# RFC 1123 as Kubernetes has it (apimachinery's validation): small letters only.
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_DNS_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
+LONGEST_LABEL = 63
+"""Characters of a Job's name and of a namespace."""
+LONGEST_SUBDOMAIN = 253
+"""Characters of a pod's name."""
 
 
 def is_placeholder(value: str) -> bool:
@@ -32,7 +46,25 @@ def is_placeholder(value: str) -> bool:
 def is_plain_http(url: str) -> bool:
     """Tell whether `url` would carry secrets in the clear to another machine."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def secret_parts(url: str) -> list[str]:
+    """List what alone gives away an address that lets whoever knows it in: its long parts behind the host.
+
+    A part made of words is the name of a check, which may be that of a CronJob too.
+    """
+    parts = re.split("[/?&=#]", url.partition("://")[2])[1:]
+    return [part for part in parts if len(part) >= _SECRET_PART and not _WORDS.fullmatch(part)]
+
+
+def as_usual(url: str) -> str:
+    """Write an address as most people do: its host in small letters, without a port that goes without saying."""
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else f"{parts.hostname}"
+    port = f":{parts.port}" if parts.port not in (None, usual) else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
 def in_small_letters(value: object) -> object:
@@ -53,11 +85,10 @@ def entries(value: object) -> object:
     return tuple({part.casefold(): part for part in parts if part}.values())
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+def _not_empty(parts: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if parts == ():  # else "nobody but these" would mean everybody
+        raise ValueError("is empty")
+    return parts
 
 
 def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], object]:
@@ -67,6 +98,10 @@ def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], 
         return value
 
     return check
+
+
+def _named(pattern: str, longest: int, kind: str) -> Callable[[object], object]:
+    return _matches(rf"(?=.{{1,{longest}}}\Z){pattern}", f"is not {kind} in Kubernetes")
 
 
 def _each(
@@ -102,11 +137,12 @@ def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
         whole = bool(parts.hostname and _is_host(parts.hostname)) and parts.port != 0
+        whole = whole and bool(re.fullmatch("[!-~]+", value))
     except ValueError:
         whole = False
     if not whole or parts.scheme not in ("http", "https"):
         raise ValueError("is not a whole https:// address")
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in value or "#" in value:
         raise ValueError("carries more than an address (a login, a query or a fragment)")
     return value.rstrip("/")
 
@@ -134,6 +170,10 @@ def _moment(value: str) -> str:
 
 
 Moment = Annotated[str, AfterValidator(_moment)]
+# The name of a namespace (RFC 1123's label), so that the namespace may stand for it.
+LedgerName = Annotated[
+    str, BeforeValidator(_matches(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "is not a deployment's name"))
+]
 Url = Annotated[str, AfterValidator(_url)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Host = Annotated[str, AfterValidator(_host)]
@@ -141,13 +181,24 @@ Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]
 # Of what Storage allows (isValidBucketName in its limits.ts), what needs no quoting in a URL.
 Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "is not a bucket's name"))]
-Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "contains blanks or unusual characters"))]
+# RFC 7515: header, payload and signature, in base64url.
+Jwt = Annotated[
+    SecretStr,
+    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is no JWT (three parts, dots between)")),
+]
+Key = Annotated[
+    SecretStr,
+    BeforeValidator(_matches(r"[!-~]{20,}", "is shorter than 20 characters, or contains blanks or unusual ones")),
+]
 Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
 # The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.
 LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "contains characters beyond ASCII"))]
 LoginPassword = Annotated[
     SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 characters or contains some beyond ASCII"))
 ]
+JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
+PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
+Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[
@@ -159,4 +210,5 @@ AddressesOrNone = Annotated[
     BeforeValidator(entries),
     AfterValidator(_each(_ADDRESS, "an e-mail address", may_be_none=True)),
 ]
+Recipients = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(entries), AfterValidator(_not_empty)]
 Chats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_CHAT, "a chat id"))]

@@ -64,6 +64,11 @@ Address = tuple[str, str]
 """A channel and a recipient there."""
 
 
+def named(addresses: Sequence[Address]) -> str:
+    """Name recipients in a sentence."""
+    return ", ".join(f"{channel} to {recipient}" for channel, recipient in addresses)
+
+
 def same(address: Address) -> Address:
     """Return `address` in the form in which two spellings of it are equal."""
     channel, recipient = address

@@ -24,6 +24,8 @@ class Claim:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._owed: list[Address] = []
+        self._rows: int | None = None
+        self._is_opened = False
 
     async def open_for(
         self,
@@ -38,20 +40,44 @@ class Claim:
         With `resend_by` that is all of them, once more or for the first time; nobody else's entry changes. A resend
         that was begun by the same (a Job, or else a process) goes on where it was.
         """
-        record = self.record
+        record, repeats = self.record, dict[Address, int]()
         is_resent = bool(resend_by and record.resent_by != resend_by)
         if is_resent:
             record.resent += bool(record.entries)
             record.resent_by = resend_by
             again = set(map(same, present))
+            repeats = {entry.address: entry.repeat + 1 for entry in record.entries}
             record.entries = [entry for entry in record.entries if entry.address not in again]
         self._owed = [*present] if is_resent else record.owed(present, trigger)
         known = {entry.address for entry in record.entries}
         new = [address for address in self._owed if same(address) not in known]
-        record.entries += [Entry(channel=channel, recipient=recipient) for channel, recipient in new]
+        record.entries += [
+            Entry(channel=channel, recipient=recipient, repeat=repeats.get(same((channel, recipient)), 0))
+            for channel, recipient in new
+        ]
+        self._count_attempt()
         record.scheduled = record.scheduled or trigger != "manual"
         record.watermark = watermark or record.watermark
         await self.save()
+
+    def _count_attempt(self) -> None:
+        """Count this run before anything else is done, so that one that is killed has been counted."""
+        if self._owed:
+            self._is_opened = True
+            self.record.attempts += 1
+            self.record.silent += 1
+
+    def end(self) -> bool:
+        """Enter that this run has come to its end with a word; tell whether that has to be saved."""
+        if not self._is_opened:
+            return False
+        self._is_opened, self.record.silent, self.record.given_up = False, 0, False
+        return True
+
+    async def close(self) -> None:
+        """Note that this run has come to its end with a word, if it was opened to send."""
+        if self.end():
+            await self.save()
 
     @property
     def owes_anybody(self) -> bool:
@@ -75,7 +101,11 @@ class Claim:
         return frozenset(recipient for recipient in self.owed(channel) if same((channel, recipient)) in found)
 
     async def sending(self, channel: str, recipients: Sequence[str]) -> None:
-        """Note that a sending begins."""
+        """Note that a sending begins, once more where the end of an earlier one wasn't seen."""
+        unconfirmed = self.unconfirmed(channel)
+        repeated = {same((channel, recipient)) for recipient in recipients if recipient in unconfirmed}
+        for entry in self.record.entries:
+            entry.repeat += entry.address in repeated
         self._set([(channel, recipient) for recipient in recipients], "sending")
         await self.save()
 
@@ -93,7 +123,7 @@ class Claim:
     async def skip(self) -> None:
         """Note that the window has no rows, so that those whom it is owed to get nothing."""
         self._set(self._owed, "skipped")
-        self.record.rows, self.record.late_rows = 0, 0
+        self.record.rows, self.record.late_rows, self.record.deleted = 0, 0, 0
         await self.save()
 
     def is_new(self, causes: Sequence[str]) -> bool:
@@ -105,11 +135,10 @@ class Claim:
 
         Where somebody has the report of an earlier build, the smaller number stays: the difference came late for him.
         """
-        record = self.record
-        if record.has_reached_anybody and record.rows is not None:
-            record.rows = min(record.rows, rows)
-        else:
-            record.rows, record.late_rows = rows, 0
+        record, self._rows = self.record, rows
+        if record.has_reached_anybody and record.rows is not None and record.rows <= rows:
+            return
+        record.rows, record.late_rows, record.deleted = rows, 0, 0
 
     async def note_alert(self, causes: Sequence[str]) -> None:
         """Note that somebody was told of `causes`."""
@@ -137,4 +166,6 @@ class Claim:
         changed = set(map(same, recipients))
         for entry in self.record.entries:
             if entry.address in changed:
+                if entry.state == "sending" and state in ("delivered", "without file"):
+                    entry.rows = self._rows
                 entry.state, entry.receipt, entry.at = state, receipt, self._clock().isoformat(timespec="seconds")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
 
 from msgspec import Struct
 
@@ -12,6 +11,9 @@ from ..errors import LedgerError
 from ..runtime.retry import RetryPolicy
 from .interface import Ledger
 from .record import Record
+
+FARTHEST = 20_000
+"""Windows looked back at: two years of hours. A record may bear any moment."""
 
 
 def windows_before(window: Window, count: int) -> list[Window]:
@@ -24,9 +26,12 @@ def windows_before(window: Window, count: int) -> list[Window]:
 
 
 def windows_between(start: datetime, window: Window) -> list[Window]:
-    """Return the windows that start at `start` (aware) or later and come before `window`, oldest first."""
+    """Return the windows that start at `start` (aware) or later and come before `window`, oldest first.
+
+    They are FARTHEST at most, the nearest ones.
+    """
     found: list[Window] = []
-    while (window := before(window)).start >= start:
+    while len(found) < FARTHEST and (window := before(window)).start >= start:
         found.append(window)
     return found[::-1]
 
@@ -52,8 +57,12 @@ class History(Struct, frozen=True, kw_only=True):
     present: Sequence[Address]
 
     def missed(self) -> list[Window]:
-        """Return the windows in reach that are to be sent to somebody, oldest first."""
-        return [window for window in self.in_reach if self._is_missing(window)]
+        """Return the windows in reach that are to be sent to somebody, oldest first; those that are stuck are not."""
+        return [window for window in self.in_reach if self._is_missing(window) and not self._is_stuck(window)]
+
+    def stuck(self) -> list[Window]:
+        """Return the windows in reach that no run catches up, because so many ended in them without a word."""
+        return [window for window in self.in_reach if self._is_missing(window) and self._is_stuck(window)]
 
     def out_of_reach(self) -> list[Window]:
         """Return the windows beyond reach that should have been sent to somebody, oldest first."""
@@ -65,16 +74,19 @@ class History(Struct, frozen=True, kw_only=True):
         found = [(window, self.records.get(window.start)) for window in (*self.beyond, *self.in_reach)]
         return [(window, why) for window, why in found if isinstance(why, LedgerError) and window.start not in told]
 
-    def delivered(self) -> list[list[tuple[Window, Record]]]:
-        """Return the windows in reach whose report had its rows counted, each run of adjacent ones by itself."""
+    def delivered(self) -> list[tuple[Window, Record]]:
+        """Return the windows in reach whose report had its rows counted, oldest first."""
         found = [(window, self.records.get(window.start)) for window in self.in_reach]
-        runs = groupby(found, key=lambda pair: isinstance(pair[1], Record) and _is_counted(pair[1]))
-        return [[(window, one) for window, one in run if isinstance(one, Record)] for counted, run in runs if counted]
+        return [(window, one) for window, one in found if isinstance(one, Record) and _is_counted(one)]
 
     def watermark(self, told: Sequence[Window] = ()) -> datetime:
         """Return the moment before which no window is to be looked at again, once somebody was `told` of those."""
         left = [*self.out_of_reach(), *(window for window, _ in self.unreadable())]
         return min([self.reach_start, *(window.start for window in left if window not in told)])
+
+    def _is_stuck(self, window: Window) -> bool:
+        record = self.records.get(window.start)
+        return isinstance(record, Record) and record.is_stuck
 
     def _is_missing(self, window: Window) -> bool:
         record = self.records.get(window.start)

@@ -11,6 +11,9 @@ from ..runtime.retry import RetryPolicy
 from .claim import Claim
 from .record import Record, new_record
 
+PRUNED_AT_ONCE = 100
+"""Records that one run removes at most."""
+
 
 class Ledger(Protocol):
     """Where records are kept. `remembers` tells whether they outlive this pod."""
@@ -28,7 +31,8 @@ class Ledger(Protocol):
     ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
-        In place of a record that cannot be read stands the error that says so.
+        In place of a record that cannot be read stands the error that says so; raise LedgerVersionError if a later
+        version wrote it.
         """
 
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
@@ -36,6 +40,12 @@ class Ledger(Protocol):
 
     async def newest_watermark(self, template: Template, before: datetime, policy: RetryPolicy) -> datetime | None:
         """Return the watermark of the last scheduled window that starts before `before` (aware), None without one."""
+
+    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:
+        """Remove the records of the oldest windows that start before `before` (aware); return how many.
+
+        Those that a run holds stay, and more than PRUNED_AT_ONCE are left to the next time.
+        """
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:
         """Say what is there, and change nothing; raise LedgerError if a run could not use it."""
@@ -83,6 +93,10 @@ class NoLedger(WithoutHistory):
             pass
 
         return nullcontext(Claim(new_record(window), forget, self._clock))
+
+    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:  # noqa: ARG002
+        """Return 0."""
+        return 0
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say that there is none."""

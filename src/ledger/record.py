@@ -9,7 +9,7 @@ import msgspec
 from ..domain.outcome import Address, same
 from ..domain.request import Tally, Trigger
 from ..domain.window import Template, Window
-from ..errors import LedgerError
+from ..errors import LedgerError, LedgerVersionError
 
 EntryState = Literal["owed", "sending", "delivered", "without file", "refused", "skipped"]
 _SENT_BY: dict[Trigger, tuple[EntryState, ...]] = {
@@ -19,17 +19,28 @@ _SENT_BY: dict[Trigger, tuple[EntryState, ...]] = {
 }
 """The states of an entry from which each trigger sends."""
 _DONE = ("delivered", "skipped")
+_GOT = ("delivered", "without file")
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+FORMAT = 2
+"""The form of a record's content; that of version 1.0, which has no number, can be read too."""
+SILENT_RUNS = 3
+"""Runs in a row that opened a window and ended without a word, after which no run catches it up."""
 
 
 class Entry(msgspec.Struct, kw_only=True):
-    """One recipient of a window's report; `at` is when `state` began, ISO 8601 in UTC."""
+    """One recipient of a window's report; `at` is when `state` began, ISO 8601 in UTC.
+
+    `rows`: how many the report had that reached the recipient, None if version 1.0 sent it.
+    `repeat`: how often it was sent once more, on purpose or because it wasn't known whether it had arrived.
+    """
 
     channel: str
     recipient: str
     state: EntryState = "owed"
     receipt: str = ""
     at: str = ""
+    rows: int | None = None
+    repeat: int = 0
 
     @property
     def address(self) -> Address:
@@ -40,11 +51,13 @@ class Entry(msgspec.Struct, kw_only=True):
 class Record(msgspec.Struct, kw_only=True):
     """What is known of one window; `start` is ISO 8601 in UTC.
 
-    `rows`: how many the delivered report had, 0 if it was skipped.
+    `rows`: how many the delivered report had, 0 if it was skipped; the fewest of those that reached somebody.
+    `attempts`: how many runs opened it to send it; `silent`: how many of the last ones ended without a word.
     `resent`: how often it was sent again on purpose, `resent_by` whom.
     `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
+    `deleted`: how many of the rows were seen to be gone.
     `cleared`: somebody was told that all is well after all.
-    `given_up`: no run will send it by itself any more, and somebody was told; only version 1.0 wrote this.
+    `given_up`: no run will send it by itself any more, and somebody was told.
     `scheduled`: a scheduled run has opened it, not only runs that named it.
     `watermark`: every window that starts before it is settled, or somebody was told of it.
     `unreadable`: starts of windows whose records could not be read, of which somebody was told during this one.
@@ -63,6 +76,9 @@ class Record(msgspec.Struct, kw_only=True):
     scheduled: bool = False
     watermark: Moment | None = None
     unreadable: list[Moment] = []
+    attempts: int = 0
+    silent: int = 0
+    deleted: int = 0
 
     def owed(self, present: Sequence[Address], trigger: Trigger) -> list[Address]:
         """Return those of `present`, as they are spelt there, to whom a run of this `trigger` sends the window.
@@ -96,7 +112,35 @@ class Record(msgspec.Struct, kw_only=True):
     @property
     def has_reached_anybody(self) -> bool:
         """Whether somebody got the report, with or without its workbook."""
-        return any(entry.state in ("delivered", "without file") for entry in self.entries)
+        return any(entry.state in _GOT for entry in self.entries)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so many runs in a row ended without a word in it that it is left to people."""
+        return self.silent >= SILENT_RUNS
+
+    @property
+    def expected_rows(self) -> int:
+        """How many rows the window should have, if none came or went since it was looked at last."""
+        return (self.rows or 0) - self.deleted + self.late_rows
+
+    @property
+    def counts(self) -> tuple[object, ...]:
+        """Everything that the numbers of rows which come late or go are counted from."""
+        return (
+            self.rows,
+            self.deleted,
+            self.late_rows,
+            [(entry.address, entry.state, entry.rows) for entry in self.entries],
+        )
+
+    def with_fewer_than(self, rows: int) -> list[Address]:
+        """Return those who got the report with fewer rows than `rows`."""
+        got = [entry for entry in self.entries if entry.state in _GOT]
+        return [(entry.channel, entry.recipient) for entry in got if self._rows_of(entry) < rows]
+
+    def _rows_of(self, entry: Entry) -> int:
+        return (self.rows or 0) if entry.rows is None else entry.rows
 
     @property
     def is_skipped(self) -> bool:
@@ -109,23 +153,33 @@ class Record(msgspec.Struct, kw_only=True):
     def content(self) -> dict[str, Any]:
         """Return the record as JSON has it."""
         content: dict[str, Any] = msgspec.to_builtins(self)
-        return content
+        return {"format": FORMAT, **content}
 
 
 def read_record(content: object, start: datetime, removal: str) -> Record:
     """Read what `content` returned for the window from `start`; `removal` is the command that removes it.
 
-    Raise LedgerError if it is something else.
+    Raise LedgerVersionError if a later version wrote it, LedgerError if it is something else.
     """
+    written = content.get("format", 1) if isinstance(content, dict) else 1
+    if isinstance(written, int) and written > FORMAT:
+        raise LedgerVersionError(
+            "ledger.later_format",
+            f"A later version of this program wrote the ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z "
+            f"(format {written}; this version knows {FORMAT}).",
+            "Run that version or a later one; the image's tag says which one runs.",
+        )
     try:
-        return msgspec.convert(content, Record)
-    except msgspec.ValidationError:
+        record = msgspec.convert(content, Record)
+        msgspec.json.encode(record)  # half a surrogate could not be saved again
+    except (msgspec.ValidationError, UnicodeError):
         raise LedgerError(
             f"ledger.unreadable_record.{start:%Y%m%dT%H%MZ}",
             f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z is not one that this program wrote.",
             f"Find out who changed it, then remove it: {removal} - the window then counts as never delivered, "
             "and the next run that includes it sends it to everyone.",
         ) from None
+    return record
 
 
 def new_record(window: Window) -> Record:

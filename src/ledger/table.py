@@ -2,23 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from postgrest import AsyncQueryRequestBuilder, ReturnMethod
+from postgrest import AsyncQueryRequestBuilder, AsyncSelectRequestBuilder, ReturnMethod
 
 from ..config.timeouts import Timeouts
 from ..domain.window import Template, Window
-from ..errors import LedgerError, SourceError
+from ..errors import LedgerError, LedgerVersionError, SourceError
 from ..runtime.retry import RetryPolicy, retry
-from ..supabase.client import PostgrestClient
+from ..supabase.client import PostgrestClient, quoted_value
 from ..supabase.decode import read_json
 from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
 from .claim import Claim
 from .directory import held_by_another
+from .interface import PRUNED_AT_ONCE
+from .key import LedgerKey
 from .record import Record, new_record, read_record
 from .table_replies import NOT_NULL, lacks_rights, refused, trigger_note, unusable
 
@@ -31,49 +33,89 @@ _NO_ROW = {"holder": "check", "lease_seconds": 0, "scheduled": False}
 
 
 class TableLedger:
-    """One row a window of one `source`, a name for the table that is reported.
+    """One row a window of one key.
 
-    A claim is a conditional write that names its holder; each save renews it.
+    A claim is a conditional write that names its holder; each save renews it. Each change names the version that it
+    changes: one that is carried out late, when its answer was given up long ago, changes nothing.
+    `holder` is this process's own; a claim of `pod`, if that is given, is one of a process before it that has ended.
     """
 
     remembers = True
 
     def __init__(
-        self, client: PostgrestClient, clock: Callable[[], datetime], holder: str, source: str, timeouts: Timeouts
+        self,
+        client: PostgrestClient,
+        clock: Callable[[], datetime],
+        key: LedgerKey,
+        timeouts: Timeouts,
+        *,
+        holder: str,
+        pod: str | None = None,
     ) -> None:
-        self._source = source
+        self._key = key
         self._client = client
         self._clock = clock
         self._holder = holder
+        self._pod = pod
         self._timeouts = timeouts
 
     @asynccontextmanager
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         """Claim the window's record for the block; wait for a live foreign claim, until the deadline."""
-        await self._insert(new_record(window), policy)
-        while not (rows := await self._update(window, {"holder": self._holder}, policy, free=True)):
+        row = await self._claimed(window, policy)
+        version = int(row["version"])
+
+        async def change(row: dict[str, Any]) -> None:
+            nonlocal version
+            version = await self._change(window, version, row, policy)
+
+        async def save(record: Record) -> None:
+            await change({"holder": self._holder, "record": record.content(), "scheduled": record.scheduled})
+
+        claim = Claim(self._read(row, window.start), save, self._clock)
+        try:
+            yield claim
+        finally:
+            last = {"record": claim.record.content()} if claim.end() else {}
+            try:
+                async with asyncio.timeout(self._timeouts.ledger_release):
+                    await change({"holder": None, **last})
+            except (LedgerError, TimeoutError) as error:  # the lease ends by itself
+                extra = {"event": "ledger_failed"}
+                logger.warning("The claim could not be given back: %s", str(error) or "it took too long", extra=extra)
+
+    async def _claimed(self, window: Window, policy: RetryPolicy) -> dict[str, Any]:
+        """Return the window's row, claimed; raise LedgerError if another run holds it until the deadline."""
+        while True:
+            row = await self._row(window, policy)
+            if row is None:
+                claimed = await self._insert(new_record(window), policy)
+            else:
+                change = {"holder": self._holder}
+                claimed = await self._update(window, row["version"], change, policy, free=self._ended(row["holder"]))
+            if claimed:
+                return claimed[0]
             if not policy.allows(self._timeouts.ledger_poll_table):
                 raise held_by_another(window, "another run")
             await asyncio.sleep(self._timeouts.ledger_poll_table)
 
-        async def save(changed: Record) -> None:
-            row = {"holder": self._holder, "record": changed.content(), "scheduled": changed.scheduled}
-            if not await self._update(window, row, policy, free=False):
+    async def _change(self, window: Window, version: int, change: dict[str, Any], policy: RetryPolicy) -> int:
+        """Change the window's row, of which `version` is known; return the version that it has then.
+
+        Raise LedgerError if another run has changed it.
+        """
+        while not await self._update(window, version, change, policy):
+            stored = await self._row(window, policy) or {}
+            if all(stored.get(name, "") == value for name, value in change.items()):
+                return int(stored["version"])  # the answer was lost
+            if stored.get("holder") != self._holder or stored["version"] == version:
                 raise LedgerError(
                     "ledger.taken_over",
                     f"{window.label()} was taken over by another run after a silence of {self._timeouts.lease} s.",
                     "The other run delivers what is owed; the log shows what kept this one.",
                 )
-
-        try:
-            yield Claim(self._read(rows[0], window.template, window.start), save, self._clock)
-        finally:
-            try:
-                async with asyncio.timeout(self._timeouts.ledger_release):
-                    await self._update(window, {"holder": None}, policy, free=False)
-            except (LedgerError, TimeoutError) as error:  # the lease ends by itself
-                extra = {"event": "ledger_failed"}
-                logger.warning("The claim could not be given back: %s", error or "it took too long", extra=extra)
+            version = stored["version"]  # of a change of this holder's that was given up, and carried out later
+        return version + 1
 
     async def records(
         self, template: Template, start: datetime, end: datetime, policy: RetryPolicy
@@ -81,14 +123,16 @@ class TableLedger:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
         In place of a record that cannot be read stands the error that says so. Read page by page, to the first empty
-        one: a page may be shorter than all that there is.
+        one: a page may be shorter than all that there is. Raise LedgerVersionError if a later version wrote one.
         """
         found: dict[datetime, Record | LedgerError] = {}
         while rows := await self._ask(self._page(template, start, end), policy):
             for row in rows:
                 at = _window_start(row)
                 try:
-                    found[at] = self._read(row, template, at)
+                    found[at] = self._read(row, at)
+                except LedgerVersionError:
+                    raise
                 except LedgerError as error:
                     found[at] = error
             if min(map(_window_start, rows)) < start:
@@ -99,33 +143,66 @@ class TableLedger:
         return found
 
     def _page(self, template: Template, start: datetime, end: datetime) -> AsyncQueryRequestBuilder:
-        query = self._client.table(TABLE).select("window_start,record").eq("template", self._key(template))
+        query = self._select("window_start,record", template)
         query = query.gte("window_start", start.isoformat()).lt("window_start", end.isoformat())
         return query.order("window_start").limit(PAGE_RECORDS)
 
-    def _read(self, row: dict[str, Any], template: Template, start: datetime) -> Record:
-        where = f"template = '{self._key(template)}' and window_start = '{start.isoformat()}'"
+    def _select(self, columns: str, template: Template) -> AsyncSelectRequestBuilder:
+        return self._client.table(TABLE).select(columns).match(self._key.columns() | {"template": template})
+
+    def _read(self, row: dict[str, Any], start: datetime) -> Record:
+        key = " and ".join(f"{column} = '{value}'" for column, value in self._key.columns().items())
+        where = f"{key} and window_start = '{start.isoformat()}'"
         removal = f"delete from {TABLE} where {where};"  # noqa: S608 - shown to the operator, never run
-        return read_record(row["record"], start, removal)
+        return read_record(row.get("record"), start, removal)
 
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
-        query = self._client.table(TABLE).select("window_start").eq("template", self._key(template))
+        query = self._select("window_start", template)
         query = query.is_("scheduled", "true").order("window_start").limit(1)
         rows = await self._ask(query, policy)
+        if not rows and template == "daily":
+            await self._say_that_it_begins(policy)
         return _window_start(rows[0]) if rows else None
+
+    async def _say_that_it_begins(self, policy: RetryPolicy) -> None:
+        """Log that days of this zone have no history, where there is one of another zone."""
+        key = self._key
+        query = self._client.table(TABLE).select("zone").eq("name", key.name).eq("template", key.template)
+        query = query.eq("source", key.source).neq("zone", key.zone).order("window_start", desc=True).limit(1)
+        for row in await self._ask(query, policy):
+            logger.info(
+                "REPORT_TIMEZONE was %s before: the ledger of days in %s begins with this one, and nothing is caught "
+                "up from before it",
+                row["zone"],
+                key.zone,
+                extra={"event": "history_begins"},
+            )
 
     async def newest_watermark(self, template: Template, before: datetime, policy: RetryPolicy) -> datetime | None:
         """Return the watermark of the last scheduled window that starts before `before` (aware), None without one."""
-        query = self._client.table(TABLE).select("window_start,record").eq("template", self._key(template))
+        query = self._select("window_start,record", template)
         query = query.is_("scheduled", "true").lt("window_start", before.isoformat())
         rows = await self._ask(query.order("window_start", desc=True).limit(1), policy)
         with suppress(LedgerError):  # said where its window is looked at
-            return self._read(rows[0], template, _window_start(rows[0])).watermark if rows else None
+            return self._read(rows[0], _window_start(rows[0])).watermark if rows else None
         return None
 
-    def _key(self, template: Template) -> str:
-        return f"{template}.{self._source}"
+    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:
+        """Remove the records of the oldest windows that start before `before` (aware); return how many."""
+        key, unheld = self._key.columns() | {"template": template}, "holder.is.null,lease_until.lt.now"
+        query = self._select("window_start", template).lt("window_start", before.isoformat()).or_(unheld)
+        query = query.order("window_start").limit(PRUNED_AT_ONCE)
+        if not (rows := await self._ask(query, policy)):
+            return 0
+        removal = self._client.table(TABLE).delete(returning=ReturnMethod.minimal).match(key)
+        removal = removal.lte("window_start", rows[-1]["window_start"]).or_(unheld)
+        response = await self._send(removal, policy)
+        if error_of(response).get("code") == INSUFFICIENT_PRIVILEGE:
+            raise lacks_rights(response, TABLE, ["delete"], self._client.credentials)
+        if not response.is_success:
+            raise refused(response, TABLE, self._client.credentials)
+        return len(rows)
 
     async def check(self, template: Template, policy: RetryPolicy) -> str:
         """Say with which window it begins; raise LedgerError if a run could not use it, or its trigger is missing."""
@@ -141,29 +218,47 @@ class TableLedger:
         """Return what the database answers to a question for each right that a run needs; none changes anything."""
         table = self._client.table(TABLE)
         questions = {
-            "select": table.select("template").limit(1),
+            "select": table.select("name").limit(1),
             "insert": table.insert(_NO_ROW, returning=ReturnMethod.minimal),
-            "update": table.update(_NO_ROW, returning=ReturnMethod.minimal).is_("template", "null"),
+            "update": table.update(_NO_ROW, returning=ReturnMethod.minimal).is_("name", "null"),
         }
         return {right: await self._send(question, policy) for right, question in questions.items()}
 
-    async def _insert(self, record: Record, policy: RetryPolicy) -> None:
-        """Put `record` there unless there is one."""
-        row = {"template": self._key(record.template), "window_start": record.start, "record": record.content()}
-        table = self._client.table(TABLE)
-        await self._ask(table.upsert(row, ignore_duplicates=True, on_conflict="template,window_start"), policy)
+    async def _row(self, window: Window, policy: RetryPolicy) -> dict[str, Any] | None:
+        """Return the window's row as it is; None if there is none."""
+        query = self._select("version,holder,record,scheduled", window.template)
+        rows = await self._ask(query.eq("window_start", window.start.isoformat()), policy)
+        return rows[0] if rows else None
+
+    def _ended(self, holder: str | None) -> list[str]:
+        """List the holders whose claims this process may take: itself, and a `holder` that ran in its pod before it."""
+        is_ended = bool(holder and self._pod and holder.startswith(f"{self._pod}."))
+        return [self._holder, *([holder] if holder and is_ended else [])]
+
+    async def _insert(self, record: Record, policy: RetryPolicy) -> list[dict[str, Any]]:
+        """Put `record` there, claimed, unless there is one; return its row if it was put there."""
+        row = self._key.columns() | {"window_start": record.start, "record": record.content(), "version": 0}
+        row |= {"holder": self._holder, "lease_seconds": self._timeouts.lease}
+        unique = ",".join([*self._key.columns(), "window_start"])
+        query = self._client.table(TABLE).upsert(row, ignore_duplicates=True, on_conflict=unique)
+        return await self._ask(query, policy)
 
     async def _update(
-        self, window: Window, change: dict[str, Any], policy: RetryPolicy, *, free: bool
+        self, window: Window, version: int, change: dict[str, Any], policy: RetryPolicy, *, free: Sequence[str] = ()
     ) -> list[dict[str, Any]]:
-        """Change the window's row if it is this holder's, or with `free` nobody's; return it if it was."""
-        table = self._client.table(TABLE)
-        query = table.update(change | {"lease_seconds": self._timeouts.lease}, returning=ReturnMethod.representation)
-        query = query.eq("template", self._key(window.template)).eq("window_start", window.start.isoformat())
+        """Change `version` of the window's row if it is this holder's; return it if it was.
+
+        With `free` also if it is nobody's, or one of those.
+        """
+        row = change | {"version": version + 1, "lease_seconds": self._timeouts.lease}
+        query = self._client.table(TABLE).update(row, returning=ReturnMethod.representation)
+        query = query.match(self._key.columns()).eq("window_start", window.start.isoformat())
+        query = query.eq("version", version)
         if free:
             # Before 14.4 PostgREST gives back only rows to which the `or` still applies afterwards: a holder does.
             # "now" is read by the database, so that its clock decides.
-            query = query.or_(f'holder.is.null,holder.eq."{self._holder}",lease_until.lt.now')
+            holders = (f"holder.eq.{quoted_value(one)}" for one in free)
+            query = query.or_(",".join(["holder.is.null", "lease_until.lt.now", *holders]))
         else:
             query = query.eq("holder", self._holder)
         return await self._ask(query, policy)
@@ -195,12 +290,27 @@ class TableLedger:
     async def _refusal(self, response: httpx.Response, policy: RetryPolicy) -> LedgerError:
         """Say what a refusal means; of a right that is lacking, which one."""
         if error_of(response).get("code") != INSUFFICIENT_PRIVILEGE:
-            return refused(response, TABLE)
+            return refused(response, TABLE, self._client.credentials)
         answers = await self._probe(policy)
         missing = [right for right, answer in answers.items() if error_of(answer).get("code") == INSUFFICIENT_PRIVILEGE]
-        return lacks_rights(response, TABLE, missing or [*answers], is_secret_key=self._client.sees_all)
+        return lacks_rights(response, TABLE, missing or [*answers], self._client.credentials)
+
+
+async def has_table(client: PostgrestClient) -> bool:
+    """Tell whether the ledger's table is there, as far as that can be seen."""
+    try:
+        return (await client.send(client.table(TABLE).select("name").limit(1), TABLE)).is_success
+    except SourceError:  # the check of the table says why
+        return False
 
 
 def _window_start(row: dict[str, Any]) -> datetime:
-    """Read the column that tells which window a row is about."""
-    return datetime.fromisoformat(row["window_start"]).astimezone(UTC)
+    """Read the column that tells which window a row is about; raise LedgerError if it is no moment."""
+    try:
+        return datetime.fromisoformat(row["window_start"]).astimezone(UTC)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        raise LedgerError(
+            "ledger.odd_row",
+            f"The table {TABLE} has a row whose window_start is not a time.",
+            "Look for it in the SQL editor, and remove it: no run wrote it.",
+        ) from None

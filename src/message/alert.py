@@ -82,11 +82,11 @@ def render_test(at: datetime) -> str:
     )
 
 
-def recovery(settings: ReportSettings, *, owed: bool, settled: bool) -> str:
+def recovery(settings: ReportSettings, *, owed: bool, settled: bool, to_everyone: bool) -> str:
     """Say what later runs send by themselves.
 
     `owed`: somebody is still owed the report. `settled`: somebody was refused, or got it without its workbook, which
-    no later run changes by itself.
+    no later run changes by itself. `to_everyone`: the command names nobody.
     """
     if settings.report_ledger == "supabase":
         reach = settings.report_catch_up
@@ -97,5 +97,6 @@ def recovery(settings: ReportSettings, *, owed: bool, settled: bool) -> str:
         return "Nothing will send it by itself."
     return (
         "Kubernetes may retry this Job; after that you must send it yourself. "
-        "This deployment keeps no lasting ledger, so the command sends to everyone again."
+        "This deployment keeps no lasting ledger, so "
+        + ("the command sends to everyone again." if to_everyone else "each run of the command sends again.")
     )

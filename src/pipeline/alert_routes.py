@@ -12,6 +12,7 @@ from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
 from ..errors import DeliveryError, broken_down
 from ..runtime.retry import RetryPolicy
+from ..runtime.visible_text import in_quotes
 
 logger = logging.getLogger(__name__)
 ATTEMPTS = 5
@@ -84,6 +85,6 @@ async def _attempt(
     except Exception as unforeseen:  # what the alert is about matters more
         extra = {"event": "broke_down", "channel": route.channel.name}
         logger.exception("The alert by %s broke down", route.channel.name, extra=extra)
-        problem = broken_down(route.channel.name, unforeseen)
+        problem = broken_down(route.channel.name, unforeseen, in_quotes(unforeseen))
         error = DeliveryError(problem.key, problem.reason, problem.remedy)
     return dict.fromkeys(route.recipients, error)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..channels.interface import Channel, addresses
 from ..config.loader import LoadedSettings
+from ..config.recipients import limited_to
 from ..config.rerun_command import rerun_command
 from ..config.schedule import Options
 from ..config.timeouts import Timeouts
@@ -18,9 +19,12 @@ from ..ledger.claim import Claim
 from ..message.alert import Failure, recovery, render, render_all_clear
 from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
+from ..runtime.visible_text import visible
 from .alert_routes import Route, operator_routes, reader_routes, send_alert
 
 logger = logging.getLogger(__name__)
+_LONGEST_NAMES = 500
+"""Characters of the recipients in a command: an alert has 4,096 in all."""
 AlertResult = Literal["now", "before", "nobody"]
 
 
@@ -47,7 +51,8 @@ class Alerts:
         self._redaction = redaction
         self._clock = clock
         self._timeouts = timeouts
-        everyone = [f"{channel} to {recipient}" for channel, recipient in addresses(channels)]
+        self._only = limited_to(options, loaded.report)
+        everyone = [f"{channel} to {recipient}" for channel, recipient in addresses(channels, self._only)]
         self._everyone = ["everyone"] if loaded.problems else everyone
         self._is_backfill = bool(options.count or (loaded.report and loaded.report.report_count))
         self._told: set[str] = set()
@@ -92,6 +97,7 @@ class Alerts:
         if window is None or self._settings is None:
             return render(window, failures, owed=self._everyone if window else ())
         lacking = [outcome for outcome in outcomes if not outcome.delivered]
+        only = self._recipients_of_command(lacking)
         return render(
             window,
             failures,
@@ -100,21 +106,36 @@ class Alerts:
                 self._settings,
                 owed=not outcomes or any(outcome.state == "failed" for outcome in lacking),
                 settled=any(outcome.state != "failed" for outcome in lacking),
+                to_everyone=not only,
             ),
-            command=rerun_command(window, self._settings, until_now=self._until_now),
+            command=rerun_command(window, self._settings, until_now=self._until_now, only=only),
         )
+
+    def _recipients_of_command(self, lacking: Sequence[Outcome]) -> Sequence[str]:
+        """Name those whom the command is for, where it would send to others besides.
+
+        A lasting ledger knows who lacks the report; there a command without names also reaches the right address in
+        place of a wrong one.
+        """
+        names = [outcome.recipient for outcome in lacking]
+        if self._only:
+            return names or self._only
+        if self._settings and (self._settings.report_ledger == "supabase" or not self._settings.job_name):
+            return []
+        is_short = len(",".join(names)) <= _LONGEST_NAMES
+        return names if is_short and len(names) < len(addresses(self._channels)) else []
 
     def _owed(self, claim: Claim | None, lacking: Sequence[Outcome]) -> list[str]:
         if lacking:
             return [f"{outcome.channel} to {outcome.recipient}" for outcome in lacking]
         if claim and claim.record.entries:
-            lacking_now = claim.record.lacking(addresses(self._channels))
+            lacking_now = claim.record.lacking(addresses(self._channels, self._only))
             return [f"{channel} to {recipient}" for channel, recipient in lacking_now]
         return [*self._everyone]
 
     async def _send(self, text: str, outcomes: Sequence[Outcome] = ()) -> bool:
         """Send `text` to all operators, or to the first readers who can be told; tell whether anybody was."""
-        text = self._redaction(text)
+        text = visible(self._redaction(text))
         operators = operator_routes(self._channels)
         if any(await asyncio.gather(*(self._is_taken(text, route) for route in operators))):
             return True

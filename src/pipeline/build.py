@@ -6,26 +6,31 @@ import logging
 import math
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
 
+from ..config.schedule import goes_by_job
 from ..config.settings import SupabaseSettings
 from ..domain.attachment import Attachment
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window, to_compare_with
-from ..errors import RowsMissingError, TimeLimitError
+from ..errors import NotOverError, RowsMissingError, TimeLimitError
 from ..message.content import describe
 from ..message.report import Report
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import Page
+from ..supabase.seen_ids import SeenIds
 from ..workbook.writer import WorkbookWriter, translated
 from .services import Services
 
 logger = logging.getLogger(__name__)
+_NEARLY_OVER = 60.0
+"""Seconds that a window is waited for which is not over by Supabase's clock."""
 
 
 class Reading(Struct):
@@ -79,8 +84,16 @@ async def built_report(
 async def _build_whole(
     services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy, reading: Reading
 ) -> tuple[Report | None, int]:
-    """Build the report; where rows were missing, count and read once more."""
+    """Build the report; where rows were missing, or the window is over in a moment only, count and read once more."""
     try:
+        return await _build(services, request, folder, resent, policy, reading)
+    except NotOverError as error:
+        if error.seconds > _NEARLY_OVER:
+            raise
+        wait = error.seconds + services.settings.report.report_settle
+        extra = {"event": "settling", "seconds": round(wait, 3)}
+        logger.warning("%s Waiting %.0f s.", error, wait, extra=extra)
+        await asyncio.sleep(wait)
         return await _build(services, request, folder, resent, policy, reading)
     except RowsMissingError as error:
         extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
@@ -103,7 +116,7 @@ async def _build(
     with translated(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     kept = _kept(path, settings.report.report_dir)
-    identity = _identity(settings.supabase, window)
+    identity = report_identity(settings.supabase, window)
     report = Report(
         identity=f"{identity}.resend.{resent}" if resent else identity,
         repeats=identity if resent else "",
@@ -118,30 +131,59 @@ async def _build(
     return report, summary.rows
 
 
-def _kept(path: Path, folder: Path) -> Path:
+def _kept(path: Path, folder: Path) -> str:
     """Put a copy of the workbook into REPORT_DIR; nobody is sent it, so that a report goes out without it too."""
     try:
-        return put_in_place(path, folder)
+        kept = put_in_place(path, folder)
     except OSError as error:
         extra = {"event": "not_kept"}
         logger.warning("%s could not be kept in %s (%s)", path.name, folder, error.strerror, extra=extra)
-        return path
+        return path.name
+    if kept.name != path.name:
+        extra = {"event": "kept_beside"}
+        words = "%s in %s is not this user's file, so the workbook is kept as %s"
+        logger.warning(words, path.name, folder, kept.name, extra=extra)
+    return str(kept)
 
 
 async def _read_rows(
     services: Services, window: Window, workbook: WorkbookWriter, policy: RetryPolicy, reading: Reading
 ) -> Summary:
-    """Read the rows page by page into the workbook, and fold them into figures."""
-    summary = Summary()
+    """Read the rows page by page into the workbook, and fold them into figures; what comes again is left out.
+
+    Raise RowsMissingError if fewer rows came than were counted.
+    """
+    summary, seen = Summary(), None
     reading.begin()
+    asked = services.run.clock()
     async with aclosing(services.table.pages(window, policy)) as pages:
         with rows_bar() as advance:
             async for page in pages:
-                workbook.add(page.rows)
-                summary.add(page.rows)
+                if not reading.pages:
+                    _check_over(services, window, asked)
+                    seen = SeenIds(page.counted) if page.counted > len(page.rows) else None
+                rows = seen.unseen(page.rows) if seen else page.rows
+                workbook.add(rows)
+                summary.add(rows, repeated=len(page.rows) - len(rows))
                 reading.take(page)
                 advance(len(page.rows), page.counted)
+    if summary.rows < reading.counted:  # one that came twice made up for one that did not come
+        table = services.settings.supabase.supabase_table
+        raise RowsMissingError(arrived=summary.rows, counted=reading.counted, table=table)
     return summary
+
+
+def _check_over(services: Services, window: Window, asked: datetime) -> None:
+    """Raise NotOverError if the window was not over by Supabase's clock when it was asked for: ours may be ahead.
+
+    A trial up to now isn't over by intent, and the Job's name knows better than any clock.
+    """
+    run, server_time = services.run, services.client.server_time
+    if server_time is None or run.options.until_now or goes_by_job(run.options, services.settings.report, asked):
+        return
+    left = window.end - server_time + (run.clock() - asked)
+    if left > timedelta():
+        raise NotOverError(label=window.label(), seconds=left.total_seconds())
 
 
 async def _count_before(services: Services, window: Window, policy: RetryPolicy) -> int | None:
@@ -155,7 +197,7 @@ async def _count_before(services: Services, window: Window, policy: RetryPolicy)
         return None
 
 
-def _identity(settings: SupabaseSettings, window: Window) -> str:
+def report_identity(settings: SupabaseSettings, window: Window) -> str:
     """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
     source = f"{settings.supabase_url} {settings.supabase_table} {window.end.isoformat()}"
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 
 from msgspec.structs import replace
 
@@ -10,17 +11,22 @@ from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import LedgerError, Problem
+from ..errors import LedgerError, LedgerVersionError, Problem
+from ..ledger.claim import Claim
 from ..ledger.history import History, as_ranges, read_history
+from ..ledger.record import SILENT_RUNS
 from ..message.alert import Failure
 from ..runtime.retry import RetryPolicy
-from .late_rows import find_late_rows, note_late_rows
+from .late_rows import find_changed_rows, note_changed_rows
 from .report_window import describe_failure, report_window
+from .retention import remove_old
 from .services import Services
 
 logger = logging.getLogger(__name__)
 RECORDS_TOLD = 5
 """Records that one alert names: each takes some 500 of its 4,096 characters."""
+LARGEST_SHARE = 1 / 3
+"""Of the time that is left: what attempts at one window's temporary failures get where other windows wait."""
 RANGES_TOLD = 8
 """Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
 
@@ -29,27 +35,35 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     """Report the run's own window first, then those that were missed, oldest first, while time lasts.
 
     Return the own one's result with the exit code of all: a missed window that fails again for a cause told before
-    doesn't change that.
+    doesn't change that. Raise LedgerVersionError if the ledger is of another version: nothing is sent then.
     """
     policy = services.policy()
     request = WindowRequest(window=window, trigger="scheduled", resend=resend)
     try:
         history = await _history(services, window, policy)
+    except LedgerVersionError:
+        raise
     except Exception as error:  # the run's own window matters more
         result = await report_window(services, request, policy)
         return await _without_history(services, result, error)
     if history is None:
-        return await report_window(services, request, policy)
-    late = await find_late_rows(history, services)
+        result = await report_window(services, request, policy)
+        await remove_old(services, window, None, policy)
+        return result
+    changed = await find_changed_rows(history, services)
+    late = [one for one in changed if one.is_late]
     for one in late:
-        command = rerun_command(one.window, services.settings.report, resend=True)
+        # One that was skipped is sent by any run that names it, and once.
+        command = rerun_command(one.window, services.settings.report, resend=not one.skipped)
+        how = "To send it" if one.skipped else "To send it to everyone again, each time that it is run"
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
-        logger.warning("%s To send it again: %s", one.remark, command, extra=extra)
+        logger.warning("%s%s %s: %s", one.remark, one.who_lacks_them, how, command, extra=extra)
     request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
-    result = await report_window(services, request, policy)
-    if result.sent:
-        await note_late_rows(late, services, policy)
+    result = await report_window(services, request, policy.sharing(LARGEST_SHARE) if history.missed() else policy)
+    # What nobody was told of stays news.
+    await note_changed_rows([one for one in changed if result.sent or not one.is_late], services, policy)
     code = max(result.code, await _catch_up(services, history, policy), await _tell(services, history, window, policy))
+    await remove_old(services, window, history.watermark(), policy)
     earlier = Problem(key="earlier_window", reason="An earlier window failed.", remedy="The log says which, and why.")
     return replace(result, code=code, problem=result.problem or (earlier if code else None))
 
@@ -75,13 +89,15 @@ async def _without_history(services: Services, result: Result, error: Exception)
 
 async def _catch_up(services: Services, history: History, policy: RetryPolicy) -> int:
     """Report the windows that were missed; return the exit code of those whose failure is news."""
-    code = 0
-    for missed in history.missed():
+    code, windows = 0, history.missed()
+    for waiting, missed in zip(range(len(windows) - 1, -1, -1), windows, strict=True):
         if not policy.allows(0):
             extra = {"event": "postponed", "window": as_option(missed)}
             logger.warning("No time is left for %s; the next run sends it", missed.label(), extra=extra)
             break
-        result = await report_window(services, WindowRequest(window=missed, trigger="catch_up"), policy)
+        # One mailbox that says "later" to each window must not keep the last ones from everybody.
+        own = policy.sharing(min(LARGEST_SHARE, 1 / (waiting + 1))) if waiting else policy
+        result = await report_window(services, WindowRequest(window=missed, trigger="catch_up"), own)
         code = max(code, 0 if result.known else result.code)
     return code
 
@@ -89,9 +105,10 @@ async def _catch_up(services: Services, history: History, policy: RetryPolicy) -
 async def _tell(services: Services, history: History, window: Window, policy: RetryPolicy) -> int:
     """Alert of what no run will send by itself, and note in the record of `window` what somebody was told of.
 
-    Return 1 if the ledger has a record that can't be read and of which nobody had been told, or if nobody could be
-    told.
+    Return 1 if the ledger has a record that can't be read, or a window in which several runs ended without a word, and
+    nobody had been told; or if nobody could be told.
     """
+    stuck = await _tell_of_stuck(services, history.stuck(), policy)
     unreadable = await _tell_of_unreadable(services, history)
     out_of_reach = await _tell_of_out_of_reach(services, history.out_of_reach())
     told = [*unreadable, *out_of_reach]
@@ -103,7 +120,42 @@ async def _tell(services: Services, history: History, window: Window, policy: Re
                 await claim.save()
         except LedgerError as error:
             logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
-    return 1 if history.unreadable() or (history.out_of_reach() and not out_of_reach) else 0
+    return 1 if stuck or history.unreadable() or (history.out_of_reach() and not out_of_reach) else 0
+
+
+async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: RetryPolicy) -> bool:
+    """Alert of windows that are stepped over, once; tell whether there are any that nobody was told of.
+
+    One that another run holds, or whose last run's claim has not ended yet, is left to the next run.
+    """
+    soon = asyncio.get_running_loop().time() + services.run.timeouts.alert_note
+    short = replace(policy, deadline=min(policy.deadline, soon))
+    claims: dict[Window, Claim] = {}
+    async with AsyncExitStack() as stack:
+        for window in windows:
+            with suppress(LedgerError):
+                claims[window] = await stack.enter_async_context(services.ledger.claim(window, short))
+        named, listed = _with_commands([*claims], services)
+        if not named:
+            return False
+        if await services.alerts.send(None, [_stepped_over(named, listed)]) == "now":
+            for window in named:
+                claims[window].record.given_up = True
+                await claims[window].save()
+    return True
+
+
+def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure:
+    """Log that runs ended in `windows` without a word, and describe it as data."""
+    reason = f"{SILENT_RUNS} runs in a row ended in it without a word, so no run sends it by itself any more."
+    look = (
+        "Look at why they were killed: often it is the memory limit (kubectl describe pod says OOMKilled), or a node "
+        "that was lost. Then run:"
+    )
+    problem = Problem(key=f"silent_runs.{as_option(windows[0])}", reason=reason, remedy="\n".join([look, *commands]))
+    failure = Failure(what=", ".join(window.label() for window in windows), problem=problem)
+    logger.error("%s: %s", failure.what, reason, extra={"event": "stepped_over"})
+    return failure
 
 
 async def _tell_of_unreadable(services: Services, history: History) -> list[Window]:
@@ -124,12 +176,9 @@ async def _tell_of_out_of_reach(services: Services, windows: Sequence[Window]) -
 
     What does not fit into one alert is left to the next run.
     """
-    ranges = as_ranges(windows)[:RANGES_TOLD]
-    if not ranges:
+    named, listed = _with_commands(windows, services)
+    if not named:
         return []
-    named = [window for one in ranges for window in one]
-    commands = [rerun_command(one[0], services.settings.report, count=len(one)) for one in ranges]
-    listed = [f"{one[0].label()}, {len(one)} in a row:\n{line}" for one, line in zip(ranges, commands, strict=True)]
     problem = Problem(
         key=f"out_of_reach.{as_option(named[0])}",
         reason="They are further back than REPORT_CATCH_UP reaches, so no run will send them by itself.",
@@ -137,3 +186,11 @@ async def _tell_of_out_of_reach(services: Services, windows: Sequence[Window]) -
     )
     what = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}"
     return named if await services.alerts.send(None, [Failure(what=what, problem=problem)]) == "now" else []
+
+
+def _with_commands(windows: Sequence[Window], services: Services) -> tuple[list[Window], list[str]]:
+    """Return those of `windows` that one alert can name, and for each range of them the command that sends it."""
+    ranges = as_ranges(windows)[:RANGES_TOLD]
+    commands = [rerun_command(one[0], services.settings.report, count=len(one)) for one in ranges]
+    listed = [f"{one[0].label()}, {len(one)} in a row:\n{line}" for one, line in zip(ranges, commands, strict=True)]
+    return [window for one in ranges for window in one], listed

@@ -13,10 +13,17 @@ from ..errors import DeliveryError, Problem, broken_down
 from ..ledger.claim import Claim
 from ..message.report import Report
 from ..runtime.retry import RetryPolicy
+from ..runtime.visible_text import in_quotes
 from ..supabase.storage import Storage
 from .oversize import OversizeFallback, StoredAttachment
 
 logger = logging.getLogger(__name__)
+_NO_TIME = DeliveryError(
+    "time_limit",
+    "The run's time limit passed before it was this recipient's turn.",
+    "Raise REPORT_TIME_LIMIT if that happens often.",
+    transient=True,
+)
 
 
 async def deliver(
@@ -93,7 +100,7 @@ class ChannelDelivery:
         if not outcome.retry or outcome.too_large or outcome.recipient in repeated:
             return False
         # One that wants to be left alone for longer than there is time doesn't keep the others waiting.
-        return self._policy.allows(max(wait, outcome.retry_after))
+        return self._policy.allows_sending(max(wait, outcome.retry_after))
 
     async def _attempt(self, owed: Sequence[str]) -> list[Outcome]:
         """Send once to each of `owed`, except those who have it as well as it can be sent now."""
@@ -103,6 +110,10 @@ class ChannelDelivery:
         rest = tuple(recipient for recipient in owed if recipient not in skipped)
         batches = [(one,) for one in rest] if self._channel.one_by_one or not rest else [rest]
         for place, batch in enumerate(batches):
+            if not self._policy.left():  # who is not tried must not be taken for one who may have it
+                untried = [recipient for one in batches[place:] for recipient in one]
+                outcomes += not_delivered(self._channel.name, untried, _NO_TIME)
+                break
             await self._claim.sending(self._channel.name, batch)
             answers = await self._send(batch, len(batches) - place)
             # What an earlier attempt may have brought is still there, whatever this one failed of.
@@ -123,7 +134,7 @@ class ChannelDelivery:
         except Exception as error:  # the other channels' recipients must still get theirs
             extra = {"event": "broke_down", "channel": self._channel.name}
             logger.exception("%s broke down", self._channel.name, extra=extra)
-            problem = broken_down(self._channel.name, error)
+            problem = broken_down(self._channel.name, error, in_quotes(error))
             unknown = DeliveryError(problem.key, problem.reason, problem.remedy, ambiguous=True)
             answers = not_delivered(self._channel.name, recipients, unknown)
         seconds = time.monotonic() - began

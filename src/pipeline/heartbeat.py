@@ -8,6 +8,7 @@ import httpx
 from pydantic import SecretStr
 
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.proxies import proxy_for
 from ..runtime.redaction import Redaction
 
 logger = logging.getLogger(__name__)
@@ -39,12 +40,22 @@ class Heartbeat:
     async def _ping(self, path: str, words: str) -> None:
         if not self._url:
             return
+        body = self._redaction(words)[:LONGEST].encode("utf-8", "replace")
         try:
             async with (
                 asyncio.timeout(self._limit),
-                httpx.AsyncClient(verify=self._tls, timeout=self._limit) as session,
+                httpx.AsyncClient(
+                    verify=self._tls,
+                    timeout=self._limit,
+                    proxy=proxy_for(self._url, self._tls),
+                    trust_env=False,
+                ) as session,
+                # Its status is all that is wanted: the body, which may never end, stays unread.
+                session.stream("POST", f"{self._url}{path}", content=body) as answer,
             ):
-                answer = await session.post(f"{self._url}{path}", content=self._redaction(words)[:LONGEST].encode())
+                pass
+        except httpx.InvalidURL:
+            why = "that is not an address"
         except (*CONNECTION_ERRORS, TimeoutError) as error:
             why = diagnose(error).reason
         else:

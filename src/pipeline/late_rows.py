@@ -6,66 +6,103 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from ..domain.outcome import named
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, SourceError
 from ..ledger.history import History
 from ..ledger.record import Record
 from ..phrases import english as phrases
 from ..runtime.retry import RetryPolicy
-from ..supabase.analyses import AnalysesTable
 from .services import Services
 
 logger = logging.getLogger(__name__)
+SIDE_BY_SIDE = 4
+"""Windows that are counted at once."""
 
 
-class LateRows(Struct, frozen=True, kw_only=True):
-    """A window that has `more` rows now than its report had, or that was `skipped` as empty."""
+class ChangedRows(Struct, frozen=True, kw_only=True):
+    """A window that has `rows` now, others than its `record` expects.
+
+    Rows are counted, not compared: where as many came late as were deleted since the last look, nothing shows.
+    """
 
     window: Window
-    more: int
-    skipped: bool = False
+    rows: int
+    record: Record
+
+    @property
+    def is_late(self) -> bool:
+        """Whether rows came since."""
+        return self.rows > self.record.expected_rows
+
+    @property
+    def more(self) -> int:
+        """How many rows came late in all."""
+        return self.record.late_rows + self.rows - self.record.expected_rows
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the window was skipped as empty, so that nobody has its report."""
+        return self.record.is_skipped
+
+    @property
+    def who_lacks_them(self) -> str:
+        """Those who got the report with fewer rows, in a sentence for the log."""
+        lacking = self.record.with_fewer_than(self.rows + self.record.deleted)
+        return f" {named(lacking)} got fewer." if lacking else ""
 
     @property
     def remark(self) -> str:
         """The sentence for the next message."""
         return phrases.late_rows(self.window, self.more, skipped=self.skipped)
 
+    def noted(self, record: Record) -> bool:
+        """Enter in `record` what was seen; return False if it has changed meanwhile, so that this is stale."""
+        if record.counts != self.record.counts:
+            return False
+        if self.is_late:
+            record.late_rows = self.more
+        else:
+            record.deleted += record.expected_rows - self.rows
+        return True
 
-async def find_late_rows(history: History, services: Services) -> list[LateRows]:
-    """Find delivered windows that have more rows now and of which nobody was told; none if it can't be told soon.
 
-    One counted query answers for all that lie side by side; only where it differs is each window counted.
+async def find_changed_rows(history: History, services: Services) -> list[ChangedRows]:
+    """Find delivered windows that have other numbers of rows than they should, oldest first.
+
+    Each is counted by itself: a row that is gone from one would hide one that came late for another. The newest go
+    first, as far as there is time; what can't be counted soon is left to the next run.
     """
-    found = []
+    found: list[ChangedRows] = []
+
+    async def look(delivered: list[tuple[Window, Record]]) -> None:
+        while delivered:
+            window, record = delivered.pop()
+            rows = await services.table.count(window.start, window.end)
+            if rows != record.expected_rows:
+                found.append(ChangedRows(window=window, rows=rows, record=record))
+
+    delivered = history.delivered()
     try:
-        async with asyncio.timeout(services.run.timeouts.late_rows):
-            for delivered in history.delivered():
-                total = await services.table.count(delivered[0][0].start, delivered[-1][0].end)
-                if total != sum((record.rows or 0) + record.late_rows for _, record in delivered):
-                    found += await _each_counted(delivered, services.table)
-    except (SourceError, TimeoutError) as error:
-        logger.info("Rows that came late were not looked for: %s", error or "counting took too long")
-        return []
-    return found
+        async with asyncio.timeout(services.run.timeouts.late_rows), asyncio.TaskGroup() as group:
+            for _ in range(SIDE_BY_SIDE):
+                group.create_task(look(delivered))
+    except* (SourceError, TimeoutError) as errors:
+        why = str(errors.exceptions[0]) or "counting took too long"
+        logger.info("Rows that came late were not looked for everywhere: %s", why)
+    for one in found:
+        if not one.is_late:
+            gone = one.record.expected_rows - one.rows
+            logger.info("%s has %d rows fewer than its report had", one.window.label(), gone)
+    return sorted(found, key=lambda one: one.window.start)
 
 
-async def _each_counted(delivered: Sequence[tuple[Window, Record]], table: AnalysesTable) -> list[LateRows]:
-    found = []
-    for window, record in delivered:
-        more = await table.count(window.start, window.end) - (record.rows or 0)
-        if more < 0:
-            logger.info("%s has %d rows fewer than its report had", window.label(), -more)
-        elif more not in (0, record.late_rows):
-            found.append(LateRows(window=window, more=more, skipped=record.is_skipped))
-    return found
-
-
-async def note_late_rows(late: Sequence[LateRows], services: Services, policy: RetryPolicy) -> None:
-    """Remember what was told, so that it is told once a change."""
-    for one in late:
+async def note_changed_rows(changed: Sequence[ChangedRows], services: Services, policy: RetryPolicy) -> None:
+    """Remember what was seen, so that it is told once a change."""
+    for one in changed:
         try:
             async with services.ledger.claim(one.window, policy) as claim:
-                claim.record.late_rows = one.more
-                await claim.save()
+                if one.noted(claim.record):
+                    await claim.save()
         except LedgerError as error:
             logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(one.window)})

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
-from ..domain.outcome import Outcome
+from ..domain.outcome import Outcome, named
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import Problem, ReportError, TimeLimitError, broken_down
@@ -17,6 +17,7 @@ from ..message.alert import STOPPED, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
+from ..runtime.visible_text import foreign, in_quotes
 from .build import built_report
 from .deliver import deliver
 from .services import Services
@@ -47,8 +48,7 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
 
 async def _claimed(services: Services, request: WindowRequest, claim: Claim, policy: RetryPolicy) -> Result:
     resend_by = services.resender if request.resend else ""
-    present = addresses(services.channels)
-    await claim.open_for(present, request.trigger, resend_by=resend_by, watermark=request.watermark)
+    await claim.open_for(services.present, request.trigger, resend_by=resend_by, watermark=request.watermark)
     if not claim.owes_anybody:
         return _delivered_before(services, request.window, claim)
     async with built_report(services, request, claim.record.resent, policy) as (report, rows):
@@ -58,6 +58,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         limit, storage = services.run.timeouts.send, services.storage
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
         result = await _conclude(services, request.window, claim, outcomes)
+        await _tell_of_fewer_rows(services, request.window, claim, rows)
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.settings.report.report_dir)
         return replace(result, rows=rows, bytes=report.attachment.size)
@@ -65,12 +66,15 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
 
 def _delivered_before(services: Services, window: Window, claim: Claim) -> Result:
     end = "skipped before, because it had no rows" if claim.record.is_skipped else "delivered before"
-    command = rerun_command(window, services.settings.report, resend=True)
+    # A window that was skipped is built again by any run that names it.
+    resend = not claim.record.is_skipped
+    command = rerun_command(window, services.settings.report, resend=resend, only=services.only)
     extra = {"event": "delivered_before"}
     logger.info("%s was %s. To send it again: %s", window.label(), end, command, extra=extra)
     for entry in claim.record.entries:
-        extra |= {"channel": entry.channel, "recipient": entry.recipient}
-        logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at, extra=extra)
+        channel, recipient, at = foreign(entry.channel), foreign(entry.recipient), foreign(entry.at)
+        extra |= {"channel": channel, "recipient": recipient}
+        logger.info("%s to %s: %s at %s", channel, recipient, entry.state, at, extra=extra)
     words = "skipped before" if claim.record.is_skipped else "delivered before"
     return Result(code=0, words=words, rows=claim.record.rows)
 
@@ -99,8 +103,27 @@ async def _conclude(services: Services, window: Window, claim: Claim, outcomes: 
     return Result(code=1, words=words, problem=failed[0].problem, sent=sent, known=told == "before")
 
 
+async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, rows: int) -> None:
+    """Tell that rows came between two attempts, so that some have a report with fewer; a history tells it by itself."""
+    fewer = named(claim.record.with_fewer_than(rows))
+    if not fewer:
+        return
+    settings = services.settings.report
+    command = rerun_command(window, settings, resend=True)
+    problem = Problem(
+        key=f"fewer_rows.{as_option(window)}",
+        reason=f"Rows came between two attempts: this report has {rows:,}, but {fewer} got it before with fewer.",
+        remedy=f"To send it again to everyone, run:\n{command}",
+    )
+    logger.warning("%s To send it again: %s", problem.reason, command, extra={"event": "late_rows", "rows": rows})
+    if not (services.ledger.remembers and settings.report_catch_up):
+        await services.alerts.send(None, [Failure(what=f"nothing, but {window.label()} is not whole", problem=problem)])
+
+
 async def _all_clear(services: Services, window: Window, claim: Claim) -> None:
-    if claim.record.is_done(addresses(services.channels)):
+    record, everyone = claim.record, addresses(services.channels)
+    # A run that is limited to some may find the window opened for nobody else yet.
+    if record.is_done(everyone) and (not services.only or record.is_settled(everyone)):
         await services.alerts.all_clear(window, claim)
 
 
@@ -121,13 +144,13 @@ def describe_failure(error: Exception) -> Failure:
         logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
         return Failure(what=error.stage, problem=error.problem)
     logger.error("The run broke down", exc_info=error, extra={"event": "broke_down"})
-    return Failure(what="the run", problem=broken_down("The run", error))
+    return Failure(what="the run", problem=broken_down("The run", error, in_quotes(error)))
 
 
 async def _stopped(services: Services, window: Window, claim: Claim) -> None:
     """Tell of a run that was stopped from outside, unless its window was told of already."""
     services.alerts.stop_is_told = True
-    if claim.record.is_done(addresses(services.channels)):
+    if claim.record.is_done(services.present):
         end = "skipped" if claim.record.is_skipped else "delivered"
         logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
         return

@@ -1,26 +1,29 @@
 """The parts of a run, put together once: the only place where they are made."""
 
 import asyncio
-import hashlib
 import os
 import socket
 import ssl
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from ..channels.interface import Channel
+from ..channels.interface import Channel, addresses
 from ..channels.mail import MailChannel
 from ..channels.preview import previews
 from ..channels.telegram import TelegramChannel
 from ..config.loader import LoadedSettings, Settings
+from ..config.recipients import limited_to
 from ..config.schedule import Options
 from ..config.timeouts import Timeouts
-from ..ledger.directory import DirectoryLedger
+from ..domain.outcome import Address
+from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
+from ..ledger.key import ledger_key
 from ..ledger.table import TableLedger
 from ..runtime.connection import tls_context
 from ..runtime.redaction import Redaction
@@ -32,7 +35,10 @@ from .alerts import Alerts
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """What a run was started with; `clock` returns this moment, aware UTC, `began` is one of the monotonic clock."""
+    """What a run was started with; `clock` returns this moment, aware UTC, `began` is one of the monotonic clock.
+
+    `token` is no other run's.
+    """
 
     options: Options
     loaded: LoadedSettings
@@ -41,6 +47,7 @@ class Run(Struct, frozen=True, kw_only=True):
     clock: Callable[[], datetime]
     tls: ssl.SSLContext
     began: float
+    token: str
 
     def seconds(self) -> float:
         """Return how long it has taken until now."""
@@ -48,9 +55,9 @@ class Run(Struct, frozen=True, kw_only=True):
 
     @property
     def holder(self) -> str:
-        """The name that this run's claims bear."""
+        """The name that this run's claims bear: no other process's, even where hosts and process ids are the same."""
         pod_name = self.loaded.report and self.loaded.report.pod_name
-        return pod_name or f"{socket.gethostname()}.{os.getpid()}"
+        return f"{pod_name or f'{socket.gethostname()}.{os.getpid()}'}.{self.token}"
 
     def channels(self) -> list[Channel]:
         """Make the channels whose settings are whole."""
@@ -92,6 +99,7 @@ def start_run(
         clock=clock,
         tls=tls_context(),
         began=began,
+        token=uuid.uuid4().hex[:12],
     )
 
 
@@ -111,6 +119,16 @@ class Services(Struct, frozen=True, kw_only=True):
     def resender(self) -> str:
         """The name that a resend bears: the Job's, so that its restart goes on where it was."""
         return self.settings.report.job_name or self.run.holder
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        """The recipients that the run is limited to, as they were named; none if it isn't."""
+        return () if self.run.options.dry_run else limited_to(self.run.options, self.settings.report)
+
+    @property
+    def present(self) -> list[Address]:
+        """The recipients that the settings name now, as far as the run is for them."""
+        return addresses(self.channels, self.only)
 
     def policy(self) -> RetryPolicy:
         """Return the policy of a window whose time begins now."""
@@ -135,16 +153,23 @@ async def open_services(
         )
 
 
+def ledger_place(run: Run, settings: Settings) -> str:
+    """Say where the run keeps its ledger, before anything is opened."""
+    report = settings.report
+    if run.options.is_trial:
+        return "none, because this is a trial"
+    name = f", name {report.ledger_name}" if report.ledger_name else ""
+    return f"{'Supabase' if report.report_ledger == 'supabase' else report.report_dir / FOLDER}{name}"
+
+
 def _ledger(run: Run, settings: Settings, client: PostgrestClient) -> Ledger:
     """Make the ledger that the settings name; none for a trial."""
-    report = settings.report
-    table = f"{settings.supabase.supabase_url} {settings.supabase.supabase_table}"
-    source = hashlib.sha256(table.encode()).hexdigest()[:8]
+    report, key = settings.report, ledger_key(settings)
     if run.options.is_trial:
         return NoLedger(run.clock)
     if report.report_ledger == "supabase":
-        return TableLedger(client, run.clock, run.holder, source, run.timeouts)
-    return DirectoryLedger(report.report_dir, run.clock, source, run.timeouts)
+        return TableLedger(client, run.clock, key, run.timeouts, holder=run.holder, pod=report.pod_name)
+    return DirectoryLedger(report.report_dir, run.clock, key, run.timeouts)
 
 
 def _storage(run: Run, settings: Settings) -> Storage | None:

@@ -5,6 +5,7 @@ The only layer of retries: postgrest's own is not used, and the other clients ha
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 import httpx
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ReportError
 
@@ -20,11 +22,15 @@ T = TypeVar("T")
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end."""
+    """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end.
+
+    Where something else waits for its turn, no further attempt at a sending begins after `sendings_until`.
+    """
 
     deadline: float
     first_wait: float
     longest_wait: float
+    sendings_until: float = math.inf
 
     def waits(self) -> Iterator[float]:
         """Yield exponentially longer waits, each with jitter, so that runs do not come in step."""
@@ -45,6 +51,17 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     def allows(self, wait: float) -> bool:
         """Tell whether there is time for `wait` and something after it."""
         return asyncio.get_running_loop().time() + wait < self.deadline
+
+    def allows_sending(self, wait: float) -> bool:
+        """Tell whether another attempt at a sending may begin after `wait`."""
+        return self.allows(wait) and asyncio.get_running_loop().time() + wait < self.sendings_until
+
+    def sharing(self, share: float) -> "RetryPolicy":
+        """Return this policy with further attempts at a sending for a `share` of the time that is left.
+
+        A sending that is in progress then goes on.
+        """
+        return replace(self, sendings_until=asyncio.get_running_loop().time() + self.left() * share)
 
 
 async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
@@ -75,9 +92,9 @@ def retry_after(headers: httpx.Headers) -> float:
     """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
     value = headers.get("retry-after", "").strip()
     if value.isdecimal() and value.isascii():
-        return float(value)
+        return float(value)  # more digits than a number holds are infinity, which no deadline allows
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
         return max(0.0, wait.total_seconds())
-    except (TypeError, ValueError):  # neither, or one date with a zone and the other without
+    except (TypeError, ValueError, LookupError, OverflowError):  # no date, or only one of them has a zone
         return 0.0

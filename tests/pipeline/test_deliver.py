@@ -52,7 +52,7 @@ class Fake:
             await asyncio.wait_for(self.gate.wait(), 60)
         self.sendings.append(limits)
         if self.errors:
-            if self.errors[0] is CUT_OFF:
+            if self.errors[0] in (CUT_OFF, CUT_OFF_UNSEEN):
                 await asyncio.sleep(limits.deadline - asyncio.get_running_loop().time())
             return not_delivered(self.name, recipients, self.errors.pop(0))
         if isinstance(self.error, DeliveryError):
@@ -96,7 +96,7 @@ def test_channels_run_side_by_side(tmp_path: Path) -> None:
     ("error", "sentence"),
     [
         (DeliveryError("out", "The server is out.", "Wait."), "The server is out. Wait."),
-        (ZeroDivisionError("boom"), "email broke down (ZeroDivisionError: boom)"),
+        (ZeroDivisionError("boom"), "email broke down (ZeroDivisionError: “boom”)"),
     ],
     ids=["foreseen", "unforeseen"],
 )
@@ -142,20 +142,24 @@ def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, ca
 NOT_NOW = DeliveryError("busy", "It is busy.", "Look at it.", transient=True)
 CUT_OFF = DeliveryError("timed_out", "It did not answer in time.", "Look at it.", transient=True)
 """Comes when the limit of the sending is reached."""
+CUT_OFF_UNSEEN = DeliveryError("unseen", "It did not answer in time.", "Look at it.", transient=True, ambiguous=True)
+"""The same, of a message that may have arrived."""
 UNSEEN = DeliveryError("unseen", "It did not answer.", "Look at it.", transient=True, ambiguous=True)
 
 
 def sent(
-    folder: Path, channel: Fake, *, begun: Sequence[str] = (), seconds: float = 60
+    folder: Path, channel: Fake, *, begun: Sequence[str] = (), seconds: float = 60, share: float = 1
 ) -> tuple[list[Outcome], dict[str, str]]:
     """Deliver by one channel that is open, within some `seconds`, where sendings to `begun` were cut off.
+
+    Other windows wait for all but a `share` of the time.
 
     Return the outcomes, and what the ledger says of each recipient.
     """
     channel.opens = asyncio.Event()
 
     async def sending() -> tuple[list[Outcome], dict[str, str]]:
-        policy = make_policy(seconds)
+        policy = make_policy(seconds).sharing(share)
         async with NoLedger(lambda: START).claim(make_window(), policy) as claim:
             await claim.open_for(addresses([channel]), "manual")
             await claim.sending(channel.name, begun)
@@ -244,3 +248,24 @@ def test_every_wait_ends_within_a_sending_and_a_sending_within_the_lease() -> No
     assert max(times.smtp, times.telegram_read, times.telegram_upload) < times.send < times.lease
     assert times.supabase_read < times.supabase_answer < times.lease
     assert times.storage_read < times.storage < times.lease
+
+
+def test_whoever_was_not_tried_before_the_time_limit_is_not_taken_for_one_who_may_have_it(tmp_path: Path) -> None:
+    """A chat that was never written to must not read later that this may be a repeat."""
+    channel = Fake("telegram", recipients=("a", "b", "c"), one_by_one=True, errors=[CUT_OFF_UNSEEN])
+
+    outcomes, ledger = sent(tmp_path, channel, seconds=0.5)
+
+    assert ledger == {"a": "sending", "b": "owed", "c": "owed"}
+    assert len(channel.sendings) == 1
+    assert [outcome.problem and outcome.problem.key for outcome in outcomes[1:]] == ["time_limit", "time_limit"]
+
+
+def test_where_other_windows_wait_only_further_attempts_are_cut_short(tmp_path: Path) -> None:
+    """The sending in progress has all the time there is, and what it failed of stays owed."""
+    channel = Fake("email", recipients=("a",), errors=[NOT_NOW] * 9)
+
+    (outcome,), ledger = sent(tmp_path, channel, share=0)
+
+    (limits,) = channel.sendings
+    assert (ledger, str(outcome.problem), limits.answer > 50) == ({"a": "owed"}, str(NOT_NOW), True)

@@ -30,8 +30,8 @@ def scheduled(back: int) -> dict[str, str]:
 
 def claims(real: RealSandbox, pod: str) -> int:
     """Count the times that a pod asked for a claim, or renewed it."""
-    asked = [json.loads(request.body) for request in real.supabase.requests if request.method == "PATCH"]
-    return sum(change["holder"] == pod for change in asked)
+    asked = [json.loads(request.body) for request in real.supabase.requests if request.method in ("PATCH", "POST")]
+    return sum(str(change["holder"]).startswith(f"{pod}.") for change in asked)
 
 
 def test_two_pods_at_once_send_once(real: RealSandbox) -> None:
@@ -76,7 +76,8 @@ def test_the_claim_of_a_dead_pod_is_taken_over_when_its_lease_is_over(real: Real
 
     with real.started(*HOUR, POD_NAME="pod-2", **TABLE) as second:
         until(lambda: claims(real, "pod-2") == 2)
-        assert real.supabase.sql("select holder from report_deliveries") == [{"holder": "pod-1"}]
+        (row,) = real.supabase.sql("select holder from report_deliveries")
+        assert row["holder"].startswith("pod-1.")
         # Its trigger counts from now.
         real.supabase.sql("update report_deliveries set lease_seconds = -1")
         code = second.wait(timeout=60)
@@ -86,15 +87,15 @@ def test_the_claim_of_a_dead_pod_is_taken_over_when_its_lease_is_over(real: Real
 
 
 def test_a_claim_is_one_question_though_postgrest_filters_it_again(real: RealSandbox) -> None:
-    """Of a new record, of one's own, and of one whose holder died."""
-    codes = []
-    for holder in ("null", "'pod-1'", "'dead'"):
+    """Of one that is free, of one that an earlier process of the pod held, and of one whose holder died."""
+    codes = [real.run(*HOUR, POD_NAME="pod-1", **TABLE).code]
+    for holder in ("null", "'pod-1.before'", "'dead'"):
         real.supabase.sql(f"update report_deliveries set holder = {holder}, lease_seconds = -1")
         codes.append(real.run(*HOUR, "--resend", POD_NAME="pod-1", **TABLE).code)
 
     changes = [json.loads(request.body) for request in real.supabase.requests if request.method == "PATCH"]
     claimed = [change for change in changes if change["holder"] and "record" not in change]
-    assert (codes, len(claimed)) == ([0] * 3, 3)
+    assert (codes, len(claimed)) == ([0] * 4, 3)
     assert real.supabase.sql("select holder from report_deliveries") == [{"holder": None}]
 
 
@@ -196,14 +197,14 @@ def test_rights_that_the_ledger_lacks_are_named_with_the_statement_that_grants_t
     real: RealSandbox, revoked: str, lacking: str
 ) -> None:
     """By a run and by a check."""
-    back = "grant select, insert, update on report_deliveries to service_role"
+    back = "grant select, insert, update, delete on report_deliveries to service_role"
     with real.supabase.changed(f"revoke {revoked} on report_deliveries from service_role", back):
         run, check = real.run(*HOUR, **TABLE), real.run("--check", **TABLE)
 
-    said = f"lacks {lacking} on the table report_deliveries (HTTP 403, permission denied for table report_deliveries)"
+    said = f"lacks {lacking} on the table report_deliveries (HTTP 403, “permission denied for table report_deliveries”)"
     assert said in run.log
     assert said in check.output
-    assert f": grant {lacking} on report_deliveries to service_role;" in run.log
+    assert f': grant {lacking} on "report_deliveries" to service_role;' in run.log
 
 
 def test_a_ledger_that_is_not_there_is_named_with_its_sql(real: RealSandbox) -> None:

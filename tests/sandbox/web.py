@@ -1,5 +1,6 @@
 """A small HTTP and HTTPS server in threads whose next answers can be told to fail."""
 
+import math
 import socket
 import ssl
 import threading
@@ -26,11 +27,13 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What goes out."""
+    """What goes out: `body`, then `more` of it as often as `times` says, which may be math.inf."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    more: bytes = b""
+    times: float = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,7 @@ class Web:
     """A server on free ports of the loopback; each request uses up one of `faults`, oldest first, then `always`.
 
     It speaks plain HTTP on one port and TLS, as `tls` says, on another; `secure` tells which of them `url` names.
+    Its clock is `slow` seconds behind this machine's.
     `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one.
     """
 
@@ -68,6 +72,7 @@ class Web:
         self.dripped = 0
         self.requests: list[Request] = []
         self.secure = False
+        self.slow = 0.0
         self._tls = tls
         self._plain_port = self._tls_port = 0
         self._lock = threading.Lock()
@@ -86,6 +91,7 @@ class Web:
         self.over.set()  # what is still being waited with then is never done
         self.over = threading.Event()
         self.dripped = 0
+        self.slow = 0.0
         self.faults.clear()
         self.always = None
         self.requests.clear()
@@ -215,18 +221,28 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(answer.body)))
+            if math.isfinite(answer.times):
+                self.send_header("content-length", str(len(answer.body) + len(answer.more) * int(answer.times)))
+            else:
+                self.send_header("connection", "close")  # with which it would end
             self.end_headers()
             self.close_connection = self.close_connection or bool(fault.cut)
             body = b"" if self.command == "HEAD" else answer.body[: len(answer.body) // 2 if fault.cut else None]
             if not fault.drip:
                 self.wfile.write(body)
+                sent = 0
+                while sent < answer.times and not over.is_set():
+                    self.wfile.write(answer.more)
+                    sent += 1
                 return
             for place in range(len(body)):
                 self.wfile.write(body[place : place + 1])
                 web.dripped += 1
                 if over.wait(fault.drip):
                     return
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) - web.slow)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             pass

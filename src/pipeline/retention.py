@@ -1,0 +1,116 @@
+"""What is older than REPORT_KEEP_DAYS is removed at the end of a scheduled run; what fails of that is a warning."""
+
+import asyncio
+import logging
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ..domain.window import DAY, HOUR, Window, day_of
+from ..errors import LedgerError, StorageError
+from ..runtime.retry import RetryPolicy
+from ..supabase.storage import Storage
+from ..workbook.writer import file_name
+from .build import report_identity
+from .services import Services
+
+logger = logging.getLogger(__name__)
+FILES_AT_ONCE = 100
+"""Files that one run removes at most, in the bucket and in REPORT_DIR each."""
+_FOLDER = re.compile(r"report\.(?:hourly|daily)\.([0-9]{8}T[0-9]{6}Z)\.[0-9a-f]+")
+_RESENT = re.compile(r"\.resend\.[0-9]+$")
+_WORKBOOK = re.compile(r"report_(?:[0-9]{8}_[0-9]{6}|daily_[0-9]{8})\.xlsx")
+
+
+async def remove_old(services: Services, window: Window, watermark: datetime | None, policy: RetryPolicy) -> None:
+    """Remove this deployment's own records and files that are too old by the end of `window`.
+
+    From `watermark` on (aware), somebody is still to be sent a window or told of it, so that its record stays.
+    """
+    days = services.settings.report.report_keep_days
+    if days is None:
+        return
+    before = window.end - timedelta(days=days)
+    try:
+        async with asyncio.timeout(min(services.run.timeouts.retention, policy.left())):
+            await _remove_records(services, window, min(before, watermark or before), policy)
+            if services.storage:
+                await _remove_stored(services, services.storage, window, before, policy)
+    except TimeoutError:
+        logger.warning("There was no time to remove what is old; the next run goes on", extra={"event": "retention"})
+    _remove_workbooks(services.settings.report.report_dir, services.run.clock() - DAY)
+
+
+async def _remove_records(services: Services, window: Window, before: datetime, policy: RetryPolicy) -> None:
+    try:
+        removed = await services.ledger.prune(window.template, before, policy)
+    except LedgerError as error:
+        logger.warning("Old records of the ledger could not be removed: %s", error, extra={"event": "retention_failed"})
+    else:
+        _say(removed, f"records of the ledger from before {before:%Y-%m-%dT%H:%M}Z")
+
+
+async def _remove_stored(
+    services: Services, storage: Storage, window: Window, before: datetime, policy: RetryPolicy
+) -> None:
+    """Remove workbooks from the bucket, each by the name that its folder's window gives it."""
+    extra = {"event": "retention_failed"}
+    try:
+        paths = await _old_paths(services, storage, window, before, policy)
+        removed = await storage.remove(paths, policy) if paths else 0
+    except StorageError as error:
+        logger.warning("Old workbooks in the bucket could not be removed: %s", error, extra=extra)
+        return
+    _say(removed, f"workbooks in the bucket from before {before:%Y-%m-%dT%H:%M}Z")
+    if removed < len(paths):
+        why = "%d old workbooks in the bucket could not be removed: SUPABASE_KEY's role needs a policy for delete on it"
+        logger.warning(why, len(paths) - removed, extra=extra)
+
+
+async def _old_paths(
+    services: Services, storage: Storage, window: Window, before: datetime, policy: RetryPolicy
+) -> list[str]:
+    paths: list[str] = []
+    async with aclosing(storage.folders(f"report.{window.template}.", policy)) as folders:
+        async for folder in folders:
+            match = _FOLDER.match(folder)
+            start = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if match else None
+            if len(paths) == FILES_AT_ONCE or (start and start >= before):
+                break
+            identity = _RESENT.sub("", folder)
+            likely = _windows_from(start, window) if start else ()
+            named = [one for one in likely if report_identity(services.settings.supabase, one) == identity]
+            paths += [f"{folder}/{file_name(one)}" for one in named[:1]]
+    return paths
+
+
+def _windows_from(start: datetime, like: Window) -> Iterator[Window]:
+    """Yield the windows of the template of `like` that may start at `start`: a full one, or a trial's."""
+    if like.template == "daily":
+        yield day_of(start.astimezone(like.zone).date(), like.zone)
+    length = DAY if like.template == "daily" else HOUR
+    yield Window(template=like.template, start=start, end=start + length, zone=like.zone)
+
+
+def _remove_workbooks(folder: Path, before: datetime) -> None:
+    """Remove workbooks of this user's that were put into `folder` before `before` (aware)."""
+    removed = 0
+    for path in sorted(folder.glob("report_*.xlsx")):
+        if removed == FILES_AT_ONCE:
+            break
+        with suppress(OSError):
+            found = path.lstat()
+            is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and _WORKBOOK.fullmatch(path.name)
+            if is_ours and found.st_mtime < before.timestamp():
+                path.unlink()
+                removed += 1
+    _say(removed, f"workbooks in {folder} from before {before:%Y-%m-%dT%H:%M}Z")
+
+
+def _say(removed: int, what: str) -> None:
+    if removed:
+        logger.info("Removed %d %s", removed, what, extra={"event": "retention"})

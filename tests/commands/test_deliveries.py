@@ -1,0 +1,137 @@
+"""`--deliveries` tells who got what, from either ledger, in a table that fits a terminal."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from msgspec import structs
+
+from src.commands.deliveries import as_table
+from src.domain.window import HOUR
+
+from ..builders import OPTION, QUICK, make_rows
+from ..conftest import Run
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
+
+RunTool = Callable[..., Run]
+LEDGERS = pytest.mark.parametrize("ledger", ["directory", "supabase"])
+FROM = ("--deliveries", "2026-11-22T13")
+
+
+def cells(output: str, hour: str = "2026-11-22 13:00") -> list[list[str]]:
+    """Split the lines about an hour into their cells."""
+    return [re.split(r"  +", line) for line in output.splitlines() if line.startswith(f"{hour} ")]
+
+
+@LEDGERS
+def test_each_recipient_of_a_window_has_a_line(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
+    """What became of it, when, the server's word, in how many attempts, how often again, and with how many rows."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
+    run(*OPTION, REPORT_LEDGER=ledger)
+    run(*OPTION, "--resend", REPORT_LEDGER=ledger)
+
+    shown = run(*FROM, REPORT_LEDGER=ledger, COLUMNS="200")
+
+    refused, taken, *chats = cells(shown.output)
+    at = rf"{datetime.now(UTC):%Y-%m}-\d\d \d\d:\d\d"
+    assert shown.code == 0
+    assert refused[1:3] == [f"email {RECIPIENTS[0]}", "refused"]
+    assert taken[1:3] == [f"email {RECIPIENTS[1]}", "delivered"]
+    assert re.fullmatch(at, taken[3])
+    assert taken[4:] == ["2.0.0 queued as 2", "2", "1", "3"]
+    assert [chat[1] for chat in chats] == [f"telegram {chat}" for chat in CHATS]
+    assert all(re.fullmatch(r"message \d+", chat[4]) and chat[5:] == ["2", "1", "3"] for chat in chats)
+    assert ["not opened"] in [line[1:] for line in cells(shown.output, "2026-11-22 14:00")]
+
+
+@LEDGERS
+def test_without_a_beginning_the_last_24_windows_are_listed(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
+    """Each has a line, whatever is known of it; nobody is sent anything, and nothing changes."""
+    shown = run("--deliveries", REPORT_LEDGER=ledger, COLUMNS="200")
+
+    last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    windows = [line.split("  ")[0] for line in shown.output.splitlines()[2:]]
+    assert (shown.code, len(windows)) == (0, 24)
+    assert windows[0] >= f"{last - 25 * HOUR:%Y-%m-%d %H:%M}"
+    assert windows == sorted(set(windows))
+    assert (sandbox.mails, sandbox.messages, sandbox.alerts) == ([], [], [])
+    assert sandbox.supabase.sql("select * from report_deliveries") == []
+
+
+def test_thirty_days_of_hours_are_one_question_a_page(sandbox: Sandbox, run: RunTool) -> None:
+    """And one more, which tells that nothing follows."""
+    sandbox.supabase.sql(
+        "insert into report_deliveries (name, template, source, zone, window_start, record) "
+        "select 'production', 'hourly', 'x', 'UTC', at, '{}' from "
+        "generate_series(now() - interval '30 days', now(), interval '1 hour') as at"
+    )
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 720 * HOUR
+    run("--start", f"{start:%Y-%m-%dT%H}", REPORT_LEDGER="supabase")
+    sandbox.supabase.requests.clear()
+
+    shown = run("--deliveries", f"{start:%Y-%m-%dT%H}", REPORT_LEDGER="supabase", COLUMNS="200")
+
+    assert len(cells(shown.output, f"{start:%Y-%m-%d %H:%M}")) == len(RECIPIENTS) + len(CHATS)
+    assert len(sandbox.supabase.requests) <= 2
+
+
+def test_a_bare_date_is_its_first_hour(sandbox: Sandbox, run: RunTool) -> None:
+    """Nobody wants to count hours."""
+    run(*OPTION)
+
+    assert len(cells(run("--deliveries", "2026-11-22", COLUMNS="200").output)) == len(RECIPIENTS) + len(CHATS)
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_the_table_fits_the_terminal_and_hides_no_character(width: int) -> None:
+    """A long receipt is cut first, then the years and a long address; wide characters count as two."""
+    line = ["2026-11-22 13:00", "email somebody.with.a.long.name@example.com", "without file", "2026-11-22 14:00"]
+    lines = [[*line, "2.0.0 消息已排队 as 123456789012345678901234567890", "1", "", "2431"]]
+
+    header, row = as_table(lines, width)
+
+    assert sum(2 if "一" <= character <= "鿿" else 1 for character in row) <= width
+    assert header.split() == ["window", "recipient", "state", "at", "receipt", "attempts", "repeat", "rows"]
+    assert "11-22 13:00" in row
+    assert row.endswith("2431")
+    assert ("消息已排队" in row, "long.name@example.com" in row) == (width == 200, width == 200)
+
+
+def test_what_a_server_hides_in_its_words_is_shown(sandbox: Sandbox, run: RunTool) -> None:
+    """A control character of a receipt does nothing to the terminal."""
+    run(*OPTION)
+    (path,) = (sandbox.folder / "report_ledger").glob("*.json")
+    path.write_text(path.read_text().replace("2.0.0 queued as 1", "2.0.0 \\u001b[31m red"))
+
+    output = run(*FROM, COLUMNS="200").output
+
+    assert "\x1b" not in output
+    assert "␛[31m red" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--deliveries", "soon"), "--deliveries soon is not a valid date and time"),
+        (("--deliveries", "2026-11-22T13:30"), "Did you mean --deliveries 2026-11-22T13?"),
+        (("--deliveries", "1999-01-01T00"), "more than 10,000 windows back"),
+    ],
+)
+def test_a_wrong_beginning_is_exit_2(sandbox: Sandbox, run: RunTool, options: tuple[str, ...], said: str) -> None:
+    """With the one that was probably meant."""
+    result = run(*options)
+
+    assert (result.code, sandbox.alerts) == (2, [])
+    assert said in result.log
+
+
+def test_a_ledger_that_cannot_be_read_is_said_on_the_terminal_alone(sandbox: Sandbox, run: RunTool) -> None:
+    """Who asked reads it."""
+    result = run(
+        *FROM, REPORT_LEDGER="supabase", SUPABASE_KEY="sb_secret_wrong", timeouts=structs.replace(QUICK, run=1)
+    )
+
+    assert (result.code, sandbox.alerts) == (1, [])
+    assert "does not accept SUPABASE_KEY" in result.log

@@ -1,0 +1,192 @@
+"""A claim is one process's own, and no write that comes late undoes what was noted since."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from src.config.loader import load_settings
+from src.config.schedule import Options
+from src.errors import LedgerError
+from src.ledger.directory import DirectoryLedger
+from src.ledger.interface import Ledger
+from src.ledger.key import LedgerKey, ledger_key
+from src.ledger.table import TableLedger
+from src.pipeline.services import Run as StartedRun
+from src.pipeline.services import start_run
+from src.runtime.redaction import Redaction
+from src.supabase.client import open_client
+
+from ..builders import OPTION, QUICK, make_policy, make_rows, make_window
+from ..conftest import Run
+from ..faults import copies
+from ..sandbox import CHATS, Sandbox
+from ..sandbox.web import FOREVER, Fault
+
+RunTool = Callable[..., Run]
+TABLE = {"REPORT_LEDGER": "supabase"}
+ONCE = ((1, 1), (1, 1))
+EVERYTHING = "select * from report_deliveries order by name, window_start"
+
+
+@pytest.fixture
+def start(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], StartedRun]:
+    """Start runs in one process, so that host name and process id are the same, and go no further."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def begin(pod: str) -> StartedRun:
+        monkeypatch.setenv("POD_NAME", pod)
+        return start_run(Options(), load_settings(None), Redaction([]), QUICK, lambda: datetime.now(UTC), 0.0)
+
+    return begin
+
+
+@asynccontextmanager
+async def ledger_of(run: StartedRun) -> AsyncIterator[Ledger]:
+    """Open the ledger in Supabase as a run does."""
+    settings = run.loaded.checked()
+    async with open_client(settings.supabase, run.tls, run.timeouts) as client:
+        pod, key = settings.report.pod_name, ledger_key(settings)
+        yield TableLedger(client, run.clock, key, run.timeouts, holder=run.holder, pod=pod)
+
+
+def test_two_containers_with_one_host_name_and_process_id_do_not_take_each_others_claim(
+    start: Callable[[str], StartedRun],
+) -> None:
+    """The second one waits, and says so in the end."""
+
+    async def both() -> str:
+        async with ledger_of(start("")) as one, ledger_of(start("")) as other:
+            async with one.claim(make_window(), make_policy(5)):
+                with pytest.raises(LedgerError) as refused:
+                    async with other.claim(make_window(), make_policy(0.2)):
+                        pass
+            async with other.claim(make_window(), make_policy(5)):
+                return refused.value.problem.key
+
+    assert asyncio.run(both()) == "ledger.held"
+
+
+def test_a_write_that_is_carried_out_late_changes_nothing(sandbox: Sandbox, run: RunTool) -> None:
+    """Supabase may do what a run gave up long ago, in any order: who has the report is sent nothing again."""
+    sandbox.supabase.insert(make_rows(3))
+    run(*OPTION, **TABLE)
+    before = sandbox.supabase.sql(EVERYTHING)
+    writes = [request for request in sandbox.supabase.requests if request.method in ("PATCH", "POST")]
+    random.Random(1).shuffle(writes)
+
+    for request in writes:
+        sandbox.supabase.answer(request)
+
+    assert len(writes) > 4
+    assert sandbox.supabase.sql(EVERYTHING) == before
+    assert run(*OPTION, **TABLE).code == 0
+    assert copies(sandbox) == ONCE
+
+
+@pytest.mark.parametrize("place", range(9))
+def test_a_write_whose_answer_is_lost_is_known_as_done(sandbox: Sandbox, run: RunTool, place: int) -> None:
+    """Whichever question to the ledger it is: the run goes on, and everybody gets the report once."""
+    sandbox.supabase.faults += [Fault(match="report_deliveries")] * place
+    sandbox.supabase.faults.append(Fault(hold=FOREVER, match="report_deliveries"))
+
+    result = run(*OPTION, timeouts=replace(QUICK, supabase_read=0.5), **TABLE)
+
+    assert (result.code, copies(sandbox)) == (0, ONCE)
+    assert sandbox.supabase.sql("select holder from report_deliveries") == [{"holder": None}]
+    assert sandbox.supabase.faults == []
+
+
+def test_a_record_that_another_run_changed_stops_the_run_before_it_sends_more(sandbox: Sandbox, run: RunTool) -> None:
+    """The first chat has the report by then; the second does not get it from this run."""
+    taken = "update report_deliveries set holder = 'another', version = version + 1"
+    sandbox.bot.faults.append(Fault())
+    answer = sandbox.bot.answer
+
+    def take_over(request: object) -> object:
+        sandbox.supabase.sql(taken)
+        return answer(request)  # type: ignore[arg-type]
+
+    sandbox.bot.answer = take_over  # type: ignore[method-assign, assignment]
+    try:
+        result = run(*OPTION, REPORT_CHANNELS="telegram", **TABLE)
+    finally:
+        sandbox.bot.answer = answer  # type: ignore[method-assign]
+
+    assert (result.code, [sent.chat for sent in sandbox.messages]) == (1, [CHATS[0]])
+    assert "was taken over by another run" in result.log
+
+
+def test_a_claim_ends_after_an_hour_at_most(sandbox: Sandbox, run: RunTool) -> None:
+    """Whatever lease was asked for: by the database itself."""
+    run(*OPTION, **TABLE)
+
+    sandbox.supabase.sql("update report_deliveries set holder = 'forever', lease_seconds = 1000000")
+
+    (left,) = sandbox.supabase.sql("select lease_until <= now() + interval '1 hour' as ends from report_deliveries")
+    assert left == {"ends": True}
+
+
+@pytest.mark.parametrize(("pod", "end"), [("pod-1", "claimed"), ("pod-2", "ledger.held"), ("pod", "ledger.held")])
+def test_a_container_that_starts_again_in_its_pod_goes_on_at_once(
+    start: Callable[[str], StartedRun], pod: str, end: str
+) -> None:
+    """The one before it has ended, so that there is nothing to wait for; another pod's claim is waited for."""
+
+    async def again() -> str:
+        async with (
+            ledger_of(start("pod-1")) as before,
+            ledger_of(start(pod)) as after,
+            before.claim(make_window(), make_policy(5)),  # as if it had been killed by now
+        ):
+            try:
+                async with after.claim(make_window(), make_policy(0.2)):
+                    return "claimed"
+            except LedgerError as error:
+                return error.problem.key
+
+    assert asyncio.run(again()) == end
+
+
+def test_the_ledger_in_a_folder_counts_attempts_and_rows_too(sandbox: Sandbox, run: RunTool) -> None:
+    """A record says how many runs began with the window, and how many rows each recipient got."""
+    sandbox.supabase.insert(make_rows(3))
+    run(*OPTION, SMTP_PASSWORD="wrong")
+    run(*OPTION)
+    run(*OPTION)  # has nothing to send
+
+    (path,) = (sandbox.folder / "report_ledger").glob("*.json")
+    record = json.loads(path.read_text())
+    assert (record["format"], record["attempts"], record["silent"]) == (2, 2, 0)
+    assert [entry["rows"] for entry in record["entries"]] == [3, 3, 3, 3]
+
+
+def test_a_record_of_a_later_format_in_a_folder_stops_the_run(sandbox: Sandbox, run: RunTool) -> None:
+    """Before anything is sent."""
+    run(*OPTION)
+    (path,) = (sandbox.folder / "report_ledger").glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+
+    again = run(*OPTION, "--resend")
+
+    assert (again.code, copies(sandbox)) == (1, ONCE)
+    assert "A later version of this program wrote the ledger's record" in again.log
+
+
+def test_a_run_can_be_given_a_ledger_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """It has no records then."""
+    key = LedgerKey(name="", template="hourly", source="x", zone="UTC")
+    ledger = DirectoryLedger(tmp_path / "nowhere", lambda: datetime.now(UTC), key, QUICK)
+
+    async def read() -> object:
+        window = make_window()
+        return await ledger.records("hourly", window.start, window.end, make_policy())
+
+    assert asyncio.run(read()) == {}

@@ -1,0 +1,155 @@
+"""Rows that come late are told of once, whatever else is deleted meanwhile, and to whom it may matter."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ..builders import OPTION, make_rows
+from ..conftest import Run
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
+from .test_ledger import CATCH_UP, job, this_hour
+
+RunTool = Callable[..., Run]
+
+
+def late(sandbox: Sandbox, hour: int, place: int) -> None:
+    """Let a row come late for the hour `hour` hours ago."""
+    sandbox.supabase.insert(make_rows(place + 1, start=this_hour(hour))[place:])
+
+
+def delete_one(sandbox: Sandbox, hour: int) -> None:
+    """Delete the first row of an hour."""
+    sandbox.supabase.sql(
+        "delete from analyses where id = (select id from analyses where created_at >= $1 "
+        "and created_at < $1::timestamptz + interval '1 hour' order by created_at limit 1)",
+        this_hour(hour).isoformat(),
+    )
+
+
+def fill(sandbox: Sandbox, hour: int, rows: int = 3) -> None:
+    """Put rows into an hour, with ids of its own."""
+    prefix = f"{hour:08d}"
+    for place, row in enumerate(make_rows(rows, start=this_hour(hour))):
+        sandbox.supabase.insert([row | {"id": f"{prefix}-0000-4000-8000-{place:012d}"}])
+
+
+def test_a_row_that_is_deleted_does_not_hide_one_that_came_late_for_another_hour(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """The sum of both hours is what it was."""
+    for hour in (5, 4):
+        fill(sandbox, hour)
+    run(JOB_NAME=job(4), **CATCH_UP)
+    run(JOB_NAME=job(3), **CATCH_UP)
+    delete_one(sandbox, 5)
+    late(sandbox, 4, 9)
+
+    run(JOB_NAME=job(2), **CATCH_UP)
+
+    assert "1 row has come late for " in sandbox.mails[-1].text
+
+
+def test_a_row_that_was_deleted_before_does_not_hide_one_that_comes_late(sandbox: Sandbox, run: RunTool) -> None:
+    """Of the same hour: the number is what it was when the report was sent."""
+    fill(sandbox, 5)
+    run(JOB_NAME=job(4), **CATCH_UP)
+    delete_one(sandbox, 5)
+    run(JOB_NAME=job(3), **CATCH_UP)
+    late(sandbox, 5, 9)
+
+    logs = [run(JOB_NAME=job(back), **CATCH_UP).log for back in (2, 1)]
+
+    assert ["1 row has come late for " in log for log in logs] == [True, False]
+    assert "come late" not in sandbox.mails[-3].text
+    assert "1 row has come late for " in sandbox.mails[-2].text
+
+
+def test_late_rows_that_are_deleted_again_are_not_told_of_once_more(sandbox: Sandbox, run: RunTool) -> None:
+    """Only more rows are news."""
+    fill(sandbox, 6)
+    run(JOB_NAME=job(5), **CATCH_UP)
+    for place in (7, 8, 9):
+        late(sandbox, 6, place)
+    logs = [run(JOB_NAME=job(4), **CATCH_UP).log]
+    delete_one(sandbox, 6)
+    logs.append(run(JOB_NAME=job(3), **CATCH_UP).log)
+    late(sandbox, 6, 10)
+    logs.append(run(JOB_NAME=job(2), **CATCH_UP).log)
+
+    assert ["3 rows have come late" in log for log in logs] == [True, False, False]
+    assert ["come late" in log for log in logs] == [True, False, True]
+
+
+def test_those_who_got_fewer_rows_are_named(sandbox: Sandbox, run: RunTool) -> None:
+    """Two rows were committed between two attempts at one hour: the chats have three, the addresses five."""
+    run(JOB_NAME=job(4), **CATCH_UP)
+    fill(sandbox, 4)
+    run(JOB_NAME=job(3), SMTP_PASSWORD="wrong", **CATCH_UP)
+    late(sandbox, 4, 8)
+    late(sandbox, 4, 9)
+    run(JOB_NAME=job(3), **CATCH_UP)
+
+    told, after = (run(JOB_NAME=job(back), **CATCH_UP) for back in (2, 1))
+
+    assert "2 rows have come late for " in sandbox.mails[-2].text
+    assert f"telegram to {CHATS[0]}, telegram to {CHATS[1]} got fewer." in told.log
+    assert RECIPIENTS[0] not in told.log[told.log.index("come late") : told.log.index("got fewer")]
+    assert "come late" not in after.log
+
+
+def test_without_a_history_an_alert_tells_who_got_fewer_rows(sandbox: Sandbox, run: RunTool) -> None:
+    """With its command; the report itself is delivered, and the exit code says so."""
+    sandbox.supabase.insert(make_rows(3))
+    run(*OPTION, SMTP_PASSWORD="wrong")
+    sandbox.supabase.insert(make_rows(5)[3:])
+
+    second, third = run(*OPTION), run(*OPTION)
+
+    alert = sandbox.alerts[-1]
+    assert (second.code, third.code) == (0, 0)
+    assert "Rows came between two attempts: this report has 5" in alert
+    assert f"but telegram to {CHATS[0]}, telegram to {CHATS[1]} got it before with fewer" in alert
+    assert "python reports_generator.py --start 2026-11-22T13 --resend" in alert
+    assert len([one for one in sandbox.alerts if "between two attempts" in one]) == 1
+
+
+def test_a_stale_difference_is_not_written(sandbox: Sandbox, run: RunTool) -> None:
+    """While a run looked for late rows and sent its own report, somebody sent that hour again: nothing came late."""
+    fill(sandbox, 4)
+    run(JOB_NAME=job(3), **CATCH_UP)
+    late(sandbox, 4, 9)
+    mailbox = sandbox.mailbox
+    asked = len(mailbox.deliveries)
+    resent = '{"rows": 4, "late_rows": 0}'
+    answer = sandbox.bot.answer
+
+    def resend_meanwhile(request: object) -> object:
+        sandbox.supabase.sql(
+            "update report_deliveries set record = record || $1::jsonb, version = version + 1 where window_start = $2",
+            resent,
+            this_hour(4).isoformat(),
+        )
+        return answer(request)  # type: ignore[arg-type]
+
+    sandbox.bot.answer = resend_meanwhile  # type: ignore[method-assign, assignment]
+    try:
+        run(JOB_NAME=job(2), **CATCH_UP)
+    finally:
+        sandbox.bot.answer = answer  # type: ignore[method-assign]
+
+    (row,) = sandbox.supabase.sql("select record from report_deliveries order by window_start limit 1")
+    assert (row["record"]["rows"], row["record"]["late_rows"]) == (4, 0)
+    assert len(mailbox.deliveries) > asked
+
+
+@pytest.mark.parametrize("hours", [3, 30])
+def test_each_delivered_hour_is_counted_once(sandbox: Sandbox, run: RunTool, hours: int) -> None:
+    """As many short questions as there are hours in reach, never more."""
+    run(JOB_NAME=job(hours), **CATCH_UP)
+    run(JOB_NAME=job(1), **CATCH_UP)
+    sandbox.supabase.requests.clear()
+
+    run(JOB_NAME=job(0), **CATCH_UP)
+
+    counted = [one.target for one in sandbox.supabase.requests if "select=id&" in one.target]
+    assert len(counted) == min(hours, 24) + 1  # and the hour before, to compare with

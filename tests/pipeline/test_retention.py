@@ -1,0 +1,225 @@
+"""What is older than REPORT_KEEP_DAYS goes at the end of a scheduled run, and nothing else does."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ..builders import OPTION
+from ..conftest import Run
+from ..faults import copies, source_name, storage_says
+from ..ledger.test_ledger import CATCH_UP, LEDGERS, job, opened_long_ago, this_hour
+from ..sandbox import Sandbox
+from ..sandbox.web import Answer, Fault
+
+RunTool = Callable[..., Run]
+KEEP = {"REPORT_KEEP_DAYS": "35"}
+LONG = 40 * 24
+"""Hours ago: longer than records are kept here."""
+FORBIDDEN = Answer(status=403, body=b'{"code": "42501", "message": "permission denied for table report_deliveries"}')
+
+
+@pytest.fixture(autouse=True)
+def _may_delete(sandbox: Sandbox) -> None:
+    """Give the secret key's role the right that removing needs."""
+    sandbox.supabase.sql("grant delete on report_deliveries to service_role")
+
+
+def recorded(sandbox: Sandbox, ledger: str) -> set[str]:
+    """List the hours of which there is a record."""
+    if ledger == "supabase":
+        rows = sandbox.supabase.sql("select record->>'start' as start from report_deliveries")
+        return {row["start"] for row in rows}
+    return {json.loads(path.read_text())["start"] for path in (sandbox.folder / "report_ledger").glob("*.json")}
+
+
+def record(sandbox: Sandbox, ledger: str, back: int) -> str:
+    """Leave the record of an hour that was delivered `back` hours ago; return its start."""
+    start = this_hour(back)
+    if ledger == "supabase":
+        opened_long_ago(sandbox, back)
+    else:
+        folder = sandbox.folder / "report_ledger"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        content = {"template": "hourly", "start": start.isoformat(), "entries": [], "scheduled": True}
+        path = folder / f"hourly-{source_name(sandbox)}-{start:%Y%m%dT%H%M%SZ}.json"
+        path.write_text(json.dumps(content))
+        path.with_suffix(".lock").touch()
+    return start.isoformat()
+
+
+@LEDGERS
+def test_records_that_are_too_old_go_a_hundred_a_run_and_the_others_stay(
+    sandbox: Sandbox, run: RunTool, ledger: str
+) -> None:
+    """The oldest first; without the setting everything stays."""
+    old = [record(sandbox, ledger, back) for back in range(LONG + 102, LONG, -1)]
+    young = {record(sandbox, ledger, back) for back in range(26, 1, -1)}
+    foreign = sandbox.folder / "report_ledger" / "hourly-00000000-20200101T000000Z.json"
+    if ledger == "directory":
+        foreign.write_text('{"start": "foreign"}')
+        young.add("foreign")
+    scheduled = {"JOB_NAME": job(0), "REPORT_LEDGER": ledger}
+    own = {this_hour(1).isoformat()}
+
+    run(**scheduled)
+    kept = recorded(sandbox, ledger)
+    first = run(**scheduled, **KEEP)
+    left = recorded(sandbox, ledger)
+    second = run(**scheduled, **KEEP)
+
+    assert kept == {*old, *young, *own}
+    assert (first.code, left) == (0, {*old[100:], *young, *own})
+    assert (second.code, recorded(sandbox, ledger)) == (0, {*young, *own})
+    assert "Removed 100 records of the ledger" in first.log
+    assert foreign.exists() == (ledger == "directory")
+
+
+def test_a_run_that_names_its_hour_removes_nothing(sandbox: Sandbox, run: RunTool) -> None:
+    """Nor does one that is limited to some, or a trial."""
+    old = record(sandbox, "supabase", LONG)
+
+    for arguments in (OPTION, ("--only", "manager@example.com"), ("--until-now",)):
+        assert run(*arguments, **CATCH_UP, **KEEP).code == 0
+    assert old in recorded(sandbox, "supabase")
+
+
+def test_records_of_hours_that_are_still_to_be_told_of_stay(sandbox: Sandbox, run: RunTool) -> None:
+    """After an outage longer than they are kept, the first alert that is taken names all that was missed."""
+    first, later = record(sandbox, "supabase", LONG), record(sandbox, "supabase", LONG - 3)
+    changes = {"REPORT_CHANNELS": "telegram", "REPORT_CATCH_UP": "1", **CATCH_UP, **KEEP}
+    run(JOB_NAME=job(0), **changes, TELEGRAM_ALERT_CHAT_ID="777")
+    untold = recorded(sandbox, "supabase")
+
+    for _ in range(2):
+        run(JOB_NAME=job(0), **changes)
+
+    assert (first in untold, later in untold) == (False, True)
+    assert [f"REPORT_START={this_hour(back):%Y-%m-%dT%H}" in sandbox.alerts[0] for back in (LONG - 1, LONG - 4)] == [
+        True,
+        True,
+    ]
+    assert later not in recorded(sandbox, "supabase")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(answer=FORBIDDEN, match="window_start=lte"), "lacks delete on the table report_deliveries"),
+        (Fault(answer=Answer(status=400), match="window_start=lte"), "Supabase refuses the question"),
+        (Fault(answer=Answer(status=401), match="window_start=lt."), "SUPABASE_KEY"),
+    ],
+    ids=["no right to delete", "refused", "not readable"],
+)
+def test_what_cannot_be_removed_is_a_warning(sandbox: Sandbox, run: RunTool, fault: Fault, said: str) -> None:
+    """The report is what matters."""
+    old = record(sandbox, "supabase", LONG)
+    sandbox.supabase.always = fault
+
+    result = run(JOB_NAME=job(0), REPORT_CATCH_UP="0", **CATCH_UP, **KEEP)
+
+    assert (result.code, sandbox.alerts) == (0, [])
+    assert "WARNING Old records of the ledger could not be removed: " in result.log
+    assert said in result.log
+    assert old in recorded(sandbox, "supabase")
+
+
+def stored(sandbox: Sandbox) -> list[str]:
+    """List the paths of the bucket."""
+    return [row["name"] for row in sandbox.supabase.sql("select name from storage.objects order by name")]
+
+
+BUCKET = {"REPORT_BUCKET": "reports"}
+
+
+def old_workbooks(sandbox: Sandbox, run: RunTool) -> None:
+    """Leave workbooks in the bucket: an old one with a resend, one of another table, and a young one."""
+    sandbox.supabase.make_bucket("reports")
+    sandbox.mailbox.largest = sandbox.bot.largest = 2000
+    for back, arguments, changes in (
+        (LONG, (), {}),
+        (LONG, ("--resend",), {"POD_NAME": "again"}),
+        (LONG, (), {"SUPABASE_TABLE": "analyses_named"}),
+        (30, (), {}),
+    ):
+        run("--start", f"{this_hour(back):%Y-%m-%dT%H}", *arguments, **BUCKET, **changes)
+    sandbox.mailbox.largest, sandbox.bot.largest = None, 50_000_000
+
+
+def test_own_workbooks_in_the_bucket_that_are_too_old_go(sandbox: Sandbox, run: RunTool) -> None:
+    """With those of resends; other tables' and younger ones stay."""
+    old_workbooks(sandbox, run)
+    before = stored(sandbox)
+
+    result = run(JOB_NAME=job(0), **BUCKET, **KEEP)
+
+    hour = f"report.hourly.{this_hour(LONG):%Y%m%dT%H%M%SZ}"
+    gone = sorted({*before} - {*stored(sandbox)})
+    assert (result.code, len(before), len(gone)) == (0, 4, 2)
+    assert [path.startswith(hour) for path in gone] == [True, True]
+    assert [".resend.1/" in path for path in gone] == [True, False]
+    assert "Removed 2 workbooks in the bucket" in result.log
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (storage_says(403, "Unauthorized"), "WARNING Old workbooks in the bucket could not be removed: SUPABASE_KEY"),
+        (Answer(body=b"[]"), "WARNING 2 old workbooks in the bucket could not be removed: SUPABASE_KEY's role needs"),
+        (Answer(body=b"<html>"), "WARNING Old workbooks in the bucket could not be removed: Supabase Storage's answer"),
+    ],
+    ids=["refused", "row-level security", "odd"],
+)
+def test_workbooks_in_the_bucket_that_cannot_be_removed_are_a_warning(
+    sandbox: Sandbox, run: RunTool, answer: Answer, said: str
+) -> None:
+    """A key without the right to delete finds nothing to delete."""
+    old_workbooks(sandbox, run)
+    sandbox.supabase.faults += [Fault(answer=answer, match="/storage/v1/object/reports")]
+
+    result = run(JOB_NAME=job(0), **BUCKET, **KEEP)
+
+    assert (result.code, said in result.log) == (0, True)
+
+
+def test_own_workbooks_in_the_folder_go_after_a_day(sandbox: Sandbox, run: RunTool) -> None:
+    """What somebody else put there, and what bears another name, stays."""
+    day_ago = time.time() - 25 * 3600
+    for name in ("report_20261101_130000.xlsx", "report_daily_20261101.xlsx", "report_of_mine.xlsx", "notes.txt"):
+        (sandbox.folder / name).touch()
+        os.utime(sandbox.folder / name, (day_ago, day_ago))
+    (sandbox.folder / "report_20261102_130000.xlsx").touch()
+    (sandbox.folder / "report_20261103_130000.xlsx").symlink_to("notes.txt")
+
+    run(JOB_NAME=job(0))
+    kept = {path.name for path in sandbox.folder.iterdir()}
+    run(JOB_NAME=job(0), **KEEP)
+
+    gone = kept - {path.name for path in sandbox.folder.iterdir()}
+    assert gone == {"report_20261101_130000.xlsx", "report_daily_20261101.xlsx"}
+
+
+def test_an_hour_whose_record_is_gone_counts_as_never_delivered(sandbox: Sandbox, run: RunTool) -> None:
+    """As the documents say; nobody is sent it unless somebody names it."""
+    start = f"{this_hour(LONG):%Y-%m-%dT%H}"
+    record(sandbox, "supabase", LONG)
+    run(JOB_NAME=job(0), REPORT_CATCH_UP="0", **CATCH_UP, **KEEP)
+    assert copies(sandbox) == ((1, 1), (1, 1))
+
+    run("--start", start, **CATCH_UP)
+
+    assert copies(sandbox) == ((2, 2), (2, 2))
+
+
+def test_a_record_that_another_run_holds_stays(sandbox: Sandbox, run: RunTool) -> None:
+    """Somebody is just sending that hour again."""
+    old, held = record(sandbox, "supabase", LONG), record(sandbox, "supabase", LONG + 1)
+    sandbox.supabase.sql(
+        "update report_deliveries set holder = 'another', lease_seconds = 600 where record->>'start' = $1", held
+    )
+
+    assert run(JOB_NAME=job(0), REPORT_CATCH_UP="0", **CATCH_UP, **KEEP).code == 0
+
+    assert (held in recorded(sandbox, "supabase"), old in recorded(sandbox, "supabase")) == (True, False)
