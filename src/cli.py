@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
@@ -103,6 +104,7 @@ def main(
     env_file: Path | None = ENV_FILE,
     timeouts: Timeouts | None = None,
     termination_log: Path = TERMINATION_LOG,
+    clock: Callable[[], datetime] = now,
 ) -> int:
     """Do what the command line asks for; return the exit code: 0 delivered, 1 something failed, 2 wrong input."""
     began = time.monotonic()
@@ -114,7 +116,7 @@ def main(
     set_up_logs(redaction, loaded.watch.log_format, loaded.watch.log_level)
     for hint in loaded.hints:
         logger.warning("%s", hint)
-    run = start_run(options, loaded, redaction, timeouts or Timeouts(), now, began)
+    run = start_run(options, loaded, redaction, timeouts or Timeouts(), clock, began)
     try:
         result = asyncio.run(command_of(options)(run))
     except KeyboardInterrupt:

@@ -64,18 +64,26 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts)
     if not options.until_now:
         grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())
         await settle(windows[-1], timedelta(seconds=grace), run.clock(), is_over=by_job)
-    resend = options.resend or settings.report.report_resend
-    is_named_run = is_named(options, settings.report) or bool(limited_to(options, settings.report))
     async with open_services(run, settings, channels, alerts) as services:
         _warn_of_hidden_rows(services)
         _warn_of_expiry(services)
-        if len(windows) > 1:
-            return await report_each(services, windows, resend=resend)
-        if services.only:
-            logger.info("Only to %s: nobody else is sent anything", ", ".join(services.only))
-        if options.is_trial or is_named_run:
-            return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
-        return await report_with_catch_up(services, windows[0], resend=resend)
+        result = await _asked_for(services, windows)
+        is_whole = not (services.only or options.is_trial)
+        await alerts.conclude(is_well=is_whole and result.code == 0)
+        return result
+
+
+async def _asked_for(services: Services, windows: Sequence[Window]) -> Result:
+    """Report several windows, one that was named, or the run's own and those that were missed before."""
+    options, report = services.run.options, services.settings.report
+    resend = options.resend or report.report_resend
+    if len(windows) > 1:
+        return await report_each(services, windows, resend=resend)
+    if services.only:
+        logger.info("Only to %s: nobody else is sent anything", ", ".join(services.only))
+    if options.is_trial or is_named(options, report) or limited_to(options, report):
+        return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
+    return await report_with_catch_up(services, windows[0], resend=resend)
 
 
 def _warn_of_hidden_rows(services: Services) -> None:

@@ -121,22 +121,13 @@ class DirectoryLedger(WithoutHistory):
     async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say where it is; raise LedgerError if it is there and not to be used."""
         with _translated(self._folder), suppress(FileNotFoundError):  # the first run makes it
-            self._refuse_others()
+            refuse_others(self._folder)
         return f"in {self._folder}, as long as that is there"
 
     def _enter(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._refuse_others()
+        refuse_others(self._folder)
         remove_left_overs(self._folder, self._clock())
-
-    def _refuse_others(self) -> None:
-        found = self._folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise LedgerError(
-                "ledger.foreign_folder",
-                f"{self._folder} is not a folder of this user's own with mode 0700.",
-                "Find out who made it, then remove it or set REPORT_DIR to another folder.",
-            )
 
     async def _lock(self, descriptor: int, window: Window, policy: RetryPolicy) -> None:
         while True:
@@ -148,6 +139,17 @@ class DirectoryLedger(WithoutHistory):
                 await asyncio.sleep(self._poll)
             else:
                 return
+
+
+def refuse_others(folder: Path) -> None:
+    """Raise LedgerError if `folder` is not a folder that only its owner, this user, may enter."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise LedgerError(
+            "ledger.foreign_folder",
+            f"{folder} is not a folder of this user's own with mode 0700.",
+            "Find out who made it, then remove it or set REPORT_DIR to another folder.",
+        )
 
 
 def held_by_another(window: Window, holder: str) -> LedgerError:

@@ -6,16 +6,16 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import httpx
 import msgspec
 from postgrest import AsyncQueryRequestBuilder
 
-from ..errors import ReportError
+from ..errors import LedgerError, ReportError
 from ..runtime.atomic_write import atomic_write
 from ..supabase.client import PostgrestClient
 from ..supabase.decode import read_json
+from .directory import refuse_others
 
 logger = logging.getLogger(__name__)
 TABLE = "report_notices"
@@ -74,22 +74,44 @@ class DirectoryNotices:
 
     def _read(self) -> dict[str, datetime]:
         try:
+            refuse_others(self._folder)
             found = _CONTENT.decode((self._folder / FILE).read_bytes())
-        except (OSError, msgspec.DecodeError):
+        except (OSError, LedgerError, msgspec.DecodeError):
             return {}
         return {key: moment for key, moment in found.items() if moment.tzinfo}
 
     def _write(self, notices: Moments) -> None:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
+            refuse_others(self._folder)
             with atomic_write(self._folder / FILE) as file:
                 file.write(json.dumps({key: at.isoformat() for key, at in notices.items()}).encode())
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
+        except (OSError, LedgerError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             logger.warning("It could not be noted that somebody was alerted (%s)", reason, extra=_FAILED)
 
 
 _FAILED = {"event": "ledger_failed"}
+
+
+class MemoryNotices:
+    """Those of a trial, which leaves no trace."""
+
+    def __init__(self) -> None:
+        self._notices: dict[str, datetime] = {}
+
+    async def told(self) -> Moments:
+        """Return those of this run."""
+        return self._notices
+
+    async def tell(self, keys: Iterable[str], at: datetime) -> None:
+        """Add `keys`."""
+        self._notices |= dict.fromkeys(keys, at)
+
+    async def clear(self, keys: Iterable[str], at: datetime) -> None:  # noqa: ARG002
+        """Remove `keys`."""
+        for key in keys:
+            self._notices.pop(key, None)
 
 
 class TableNotices:
@@ -106,7 +128,7 @@ class TableNotices:
         query = self._client.table(TABLE).select("key,told_at").eq("name", self._name).is_("cleared_at", "null")
         rows = await self._ask(query.limit(_LARGEST))
         elsewhere = await self._fallback.told()
-        found = {str(row["key"]): _moment(row["told_at"]) for row in rows or []}
+        found = {str(row.get("key")): _moment(row.get("told_at")) for row in rows or []}
         return {**elsewhere, **found}
 
     async def tell(self, keys: Iterable[str], at: datetime) -> None:
@@ -124,22 +146,18 @@ class TableNotices:
             change = {"cleared_at": at.isoformat()}
             await self._ask(self._client.table(TABLE).update(change).eq("name", self._name).eq("key", key))
 
-    async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, object]] | None:
+    async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, Any]] | None:
         """Ask once; return the rows, None if there was no right answer in time: the alert matters more."""
         try:
             async with asyncio.timeout(self._limit):
-                return _rows(await self._client.answer(query, TABLE))
+                answer = await self._client.answer(query, TABLE)
+                return read_json(answer.content, TABLE) if answer.content else []
         except TimeoutError:
             reason = "it took too long"
         except ReportError as error:
             reason = str(error)
         logger.warning("The notices in Supabase can't be used: %s", reason, extra=_FAILED)
         return None
-
-
-def _rows(response: httpx.Response) -> list[dict[str, object]]:
-    rows = read_json(response.content, TABLE) if response.content else []
-    return rows if isinstance(rows, list) else []
 
 
 def _moment(value: object) -> datetime:

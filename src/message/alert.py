@@ -12,10 +12,21 @@ from ..runtime.visible_text import shortened
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
+PARTS = (
+    "reading the rows",
+    "writing the workbook",
+    "storing the workbook",
+    "the ledger",
+    "the run",
+    "the settings",
+    "looking for missed windows",
+)
+"""What an alert names as failed, besides channels with their recipients."""
 TEST = "🔔 TEST of the alerts of Reports Generator:"
 LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
+_WINDOWS_NAMED = 30
 _HEADLINE = 200
 """UTF-16 units of the first line."""
 
@@ -31,6 +42,11 @@ class Failure(Struct, frozen=True, kw_only=True):
     def causes(self) -> list[str]:
         """What stays the same when a part fails again of the same problem."""
         return [f"{part}: {self.problem.key}" for part in self.parts or [self.what]]
+
+
+def part_of(cause: str) -> str:
+    """Return the part that one of a failure's causes is about."""
+    return cause.partition(": ")[0]
 
 
 STOPPED = Problem(
@@ -68,10 +84,22 @@ def _headline(window: Window | None, failures: Sequence[Failure]) -> str:
     return shortened(" ".join(filter(None, [ALERT, f"{window.label()}:" if window else "", cause])), _HEADLINE)
 
 
-def render_all_clear(window: Window, *, skipped: bool = False) -> str:
-    """Write that a window somebody was alerted of has reached everyone, or was `skipped` as empty."""
-    end = "was skipped: it has no rows" if skipped else "has now been delivered to everyone"
-    return f"{ALL_CLEAR} the {window.template} report of {window.label()} {end}."
+def render_all_clear(windows: Sequence[Window], again: Sequence[str] = ()) -> str:
+    """Write that `windows` that were late or told of have reached everyone, and which parts work `again`."""
+    working = f"{', '.join(again)} {'works' if len(again) == 1 else 'work'} again."
+    rest = ["", f"{working[0].upper()}{working[1:]}"] if again else []
+    if any(part not in PARTS for part in again):
+        rest += ["Reports that were refused meanwhile are not sent by themselves; --deliveries lists them."]
+    if not windows:
+        return "\n".join([f"{ALL_CLEAR} {working}", *rest[2:]])
+    template = windows[0].template
+    if len(windows) == 1:
+        first = [f"{ALL_CLEAR} the {template} report of {windows[0].label()} has now been delivered to everyone."]
+    else:
+        first = [f"{ALL_CLEAR} {len(windows)} {template} reports have now been delivered to everyone:"]
+        first += [window.label() for window in windows[:_WINDOWS_NAMED]]
+        first += [f"and {len(windows) - _WINDOWS_NAMED} more"] if len(windows) > _WINDOWS_NAMED else []
+    return "\n".join([*first, *rest])
 
 
 def render_test(at: datetime) -> str:
@@ -82,15 +110,18 @@ def render_test(at: datetime) -> str:
     )
 
 
-def recovery(settings: ReportSettings, *, owed: bool, settled: bool, to_everyone: bool) -> str:
+def recovery(settings: ReportSettings, *, owed: bool, settled: bool, in_reach: bool, to_everyone: bool) -> str:
     """Say what later runs send by themselves.
 
     `owed`: somebody is still owed the report. `settled`: somebody was refused, or got it without its workbook, which
-    no later run changes by itself. `to_everyone`: the command names nobody.
+    no later run changes by itself. `in_reach`: catching up reaches the window. `to_everyone`: the command names nobody.
     """
     if settings.report_ledger == "supabase":
-        reach = settings.report_catch_up
-        notes = [f"The next runs send it by themselves, up to {reach} windows back."] if owed else []
+        notes = []
+        if owed and in_reach:
+            notes.append(f"The next runs send it by themselves, up to {settings.report_catch_up} windows back.")
+        elif owed:
+            notes.append("No later run sends it by itself: REPORT_CATCH_UP does not reach back so far.")
         notes += ["No later run sends by itself what was refused or went without its workbook."] if settled else []
         return " ".join(notes)
     if settings.job_name is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -11,16 +11,20 @@ from ..config.loader import LoadedSettings
 from ..config.recipients import limited_to
 from ..config.rerun_command import rerun_command
 from ..config.schedule import Options
+from ..config.settings import ReportSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
-from ..domain.window import Window
+from ..domain.window import Window, after, last_full
 from ..errors import LedgerError
 from ..ledger.claim import Claim
-from ..message.alert import Failure, recovery, render, render_all_clear
+from ..ledger.history import windows_before
+from ..ledger.notices import due, told_lately
+from ..message.alert import PARTS, STOPPED, Failure, part_of, recovery, render, render_all_clear
 from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
 from ..runtime.visible_text import visible
 from .alert_routes import Route, operator_routes, reader_routes, send_alert
+from .notices import notices_without_table
 
 logger = logging.getLogger(__name__)
 _LONGEST_NAMES = 500
@@ -31,9 +35,9 @@ AlertResult = Literal["now", "before", "nobody"]
 class Alerts:
     """Sends alerts through `channels`, whose settings are whole even where others are not.
 
+    `notices` know what somebody was told of: a failure that lasts is told of when it begins, then once a day.
     `muted`: nobody is to be told: it is a dry run or a trial from a terminal, or the operator stopped the run there.
     `stop_is_told`: a stop by SIGTERM has been dealt with for the window at hand.
-    Of many windows that fail of one cause, one alert is sent; the table at the end names them all.
     """
 
     def __init__(
@@ -54,9 +58,11 @@ class Alerts:
         self._only = limited_to(options, loaded.report)
         everyone = [f"{channel} to {recipient}" for channel, recipient in addresses(channels, self._only)]
         self._everyone = ["everyone"] if loaded.problems else everyone
-        self._is_backfill = bool(options.count or (loaded.report and loaded.report.report_count))
-        self._told: set[str] = set()
-        self.muted = options.dry_run or (options.until_now and is_watched())
+        self._failing: set[str] = set()
+        self._working: set[str] = set()
+        self._recovered: list[Window] = []
+        self.notices = notices_without_table(options, loaded.report)
+        self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
         self.stop_is_told = False
 
     async def send(
@@ -69,27 +75,51 @@ class Alerts:
     ) -> AlertResult:
         """Alert of `failures`, unless somebody was told of them before; only what a channel took counts as told."""
         causes = [cause for failure in failures for cause in failure.causes]
+        self._failing.update(causes)
         if self.muted:
             logger.info("No alert is sent: whoever started this run sees what failed")
             return "nobody"
-        if (claim and not claim.is_new(causes)) or (self._is_backfill and self._told.issuperset(causes)):
-            logger.info("Alerted of this before; nobody is told again")
-            return "before"
-        text = self._text(window, failures, claim, outcomes)
-        if not await self._send(text, outcomes):
-            return "nobody"
-        self._told.update(causes)
-        if claim:
+        told = await self.notices.told()
+        now = self._clock()
+        is_stop = all(failure.problem.key == STOPPED.key for failure in failures)
+        if not due(causes, told, now) or (is_stop and told_lately(told, now)):
+            logger.info("Alerted of this before; nobody is told again before a day has passed")
+            result: AlertResult = "before"
+        else:
+            result = "now" if await self._send(self._text(window, failures, claim, outcomes), outcomes) else "nobody"
+        if result == "now":
+            await self.notices.tell(causes, now)
+        if claim and result != "nobody":
             await self._noted(claim.note_alert(causes))
-        return "now"
+        return result
 
-    async def all_clear(self, window: Window, claim: Claim) -> None:
-        """Tell whoever was alerted of `window` that all is well, once."""
-        if not claim.wants_all_clear:
-            return
-        text = render_all_clear(window, skipped=claim.record.is_skipped)
-        if await self._send(text):
+    def works(self, parts: Iterable[str]) -> None:
+        """Note that `parts`, as alerts name them, did what they are for in this run."""
+        self._working.update(parts)
+
+    async def recovered(self, window: Window, claim: Claim, *, is_late: bool) -> None:
+        """Note that `window` has reached everyone, if somebody was alerted of it, or if it `is_late`."""
+        if claim.wants_all_clear:
             await self._noted(claim.note_all_clear())
+        elif not is_late:
+            return
+        self._recovered.append(window)
+
+    async def conclude(self, *, is_well: bool) -> None:
+        """Give the all-clear of the run: for windows that were late or told of, and for what works again.
+
+        `is_well`: everything did what it is for, so that nothing of what was told before fails any more.
+        """
+        if self.muted:
+            return
+        told = await self.notices.told()
+        over = [key for key in told if key not in self._failing and (is_well or part_of(key) in self._working)]
+        again = [*dict.fromkeys(part_of(key) for key in over if part_of(key) in {*self._working, *PARTS})]
+        if (self._recovered or again) and not await self._send(render_all_clear(self._recovered, again)):
+            return
+        self._recovered.clear()
+        if over:
+            await self.notices.clear(over, self._clock())
 
     def _text(
         self, window: Window | None, failures: Sequence[Failure], claim: Claim | None, outcomes: Sequence[Outcome]
@@ -106,10 +136,17 @@ class Alerts:
                 self._settings,
                 owed=not outcomes or any(outcome.state == "failed" for outcome in lacking),
                 settled=any(outcome.state != "failed" for outcome in lacking),
+                in_reach=self._is_in_reach(window, self._settings),
                 to_everyone=not only,
             ),
             command=rerun_command(window, self._settings, until_now=self._until_now, only=only),
         )
+
+    def _is_in_reach(self, window: Window, settings: ReportSettings) -> bool:
+        """Tell whether the next run catches `window` up."""
+        newest = last_full(window.template, window.zone, self._clock())
+        reach = windows_before(after(newest), settings.report_catch_up)
+        return bool(reach) and window.start >= reach[0].start
 
     def _recipients_of_command(self, lacking: Sequence[Outcome]) -> Sequence[str]:
         """Name those whom the command is for, where it would send to others besides.

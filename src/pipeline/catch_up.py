@@ -138,7 +138,7 @@ async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: 
         named, listed = _with_commands([*claims], services)
         if not named:
             return False
-        if await services.alerts.send(None, [_stepped_over(named, listed)]) == "now":
+        if await services.alerts.send(None, [_stepped_over(named, listed)]) != "nobody":
             for window in named:
                 claims[window].record.given_up = True
                 await claims[window].save()
@@ -167,7 +167,7 @@ async def _tell_of_unreadable(services: Services, history: History) -> list[Wind
     failures = [Failure(what=f"the ledger, {window.label()}", problem=error.problem) for window, error in found]
     for failure in failures:
         logger.error("%s", failure.problem, extra={"event": "ledger_failed"})
-    taken = found and await services.alerts.send(None, failures) == "now"
+    taken = found and await services.alerts.send(None, failures) != "nobody"
     return [window for window, _ in found] if taken else []
 
 
@@ -185,7 +185,7 @@ async def _tell_of_out_of_reach(services: Services, windows: Sequence[Window]) -
         remedy="\n".join(["To send them, run:", *listed]),
     )
     what = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}"
-    return named if await services.alerts.send(None, [Failure(what=what, problem=problem)]) == "now" else []
+    return named if await services.alerts.send(None, [Failure(what=what, problem=problem)]) != "nobody" else []
 
 
 def _with_commands(windows: Sequence[Window], services: Services) -> tuple[list[Window], list[str]]:

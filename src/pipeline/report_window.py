@@ -54,10 +54,11 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
     async with built_report(services, request, claim.record.resent, policy) as (report, rows):
         if report is None:
             return await _skip(services, request.window, claim)
+        services.alerts.works(("reading the rows", "writing the workbook", "the ledger"))
         claim.count_rows(rows)
         limit, storage = services.run.timeouts.send, services.storage
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
-        result = await _conclude(services, request.window, claim, outcomes)
+        result = await _conclude(services, request, claim, outcomes)
         await _tell_of_fewer_rows(services, request.window, claim, rows)
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.settings.report.report_dir)
@@ -82,11 +83,12 @@ def _delivered_before(services: Services, window: Window, claim: Claim) -> Resul
 async def _skip(services: Services, window: Window, claim: Claim) -> Result:
     await claim.skip()
     logger.info("%s: skipped: no rows", window.label(), extra={"event": "skipped"})
-    await _all_clear(services, window, claim)
+    await _note_recovery(services, window, claim)
     return Result(code=0, words="skipped: no rows", rows=0)
 
 
-async def _conclude(services: Services, window: Window, claim: Claim, outcomes: Sequence[Outcome]) -> Result:
+async def _conclude(services: Services, request: WindowRequest, claim: Claim, outcomes: Sequence[Outcome]) -> Result:
+    window = request.window
     failed = [outcome for outcome in outcomes if not outcome.delivered]
     done = f"{len(outcomes) - len(failed)} of {len(outcomes)}"
     words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
@@ -95,8 +97,9 @@ async def _conclude(services: Services, window: Window, claim: Claim, outcomes: 
         Failure(what="nothing yet, but a setting must be updated", problem=one.notice) for one in outcomes if one.notice
     ]:
         await services.alerts.send(None, notices)
+    services.alerts.works(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered)
     if not failed:
-        await _all_clear(services, window, claim)
+        await _note_recovery(services, window, claim, is_late=request.is_late)
         return Result(code=0, words=words, sent=True)
     told = await services.alerts.send(window, _failures(failed), claim=claim, outcomes=outcomes)
     sent = len(failed) < len(outcomes)
@@ -120,11 +123,11 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
         await services.alerts.send(None, [Failure(what=f"nothing, but {window.label()} is not whole", problem=problem)])
 
 
-async def _all_clear(services: Services, window: Window, claim: Claim) -> None:
+async def _note_recovery(services: Services, window: Window, claim: Claim, *, is_late: bool = False) -> None:
     record, everyone = claim.record, addresses(services.channels)
     # A run that is limited to some may find the window opened for nobody else yet.
     if record.is_done(everyone) and (not services.only or record.is_settled(everyone)):
-        await services.alerts.all_clear(window, claim)
+        await services.alerts.recovered(window, claim, is_late=is_late)
 
 
 async def _failed(services: Services, request: WindowRequest, error: Exception, claim: Claim | None) -> Result:

@@ -32,6 +32,7 @@ from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient, open_client
 from ..supabase.storage import Storage
 from .alerts import Alerts
+from .notices import notices_of
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -141,6 +142,7 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Open the Supabase project for the block, and make the parts that `settings` ask for."""
     async with open_client(settings.supabase, run.tls, run.timeouts) as client:
+        alerts.notices = notices_of(run.options, settings, client, run.timeouts.alert_note)
         yield Services(
             run=run,
             settings=settings,
