@@ -137,12 +137,13 @@ def second_question(**fault: Any) -> Plan:
 
 def claimed_by(holder: str, lease: int, *, record_format: int = 2) -> Plan:
     """Let another pod have claimed the window, with `lease` seconds from now."""
-    record = {"template": "hourly", "start": "2026-11-22T13:00:00+00:00", "format": record_format}
+    start = "2026-11-22T13:00:00+00:00"
+    record = {"template": "hourly", "start": start, "format": record_format}
     columns = "name, template, source, zone, window_start, record, holder, lease_seconds"
     sql = f"insert into report_deliveries ({columns}) values ('production', 'hourly', $1, 'UTC', $2, $3, $4, $5)"
 
     def claim(box: Sandbox) -> None:
-        values = (source_name(box), record["start"], json.dumps(record), holder, str(lease))
+        values = (source_name(box), start, json.dumps(record), holder, str(lease))
         box.supabase.sql(sql, *values)
 
     return claim
