@@ -141,14 +141,21 @@ def source_name(box: Sandbox) -> str:
     return hashlib.sha256(f"{box.supabase.url} analyses".encode()).hexdigest()[:8]
 
 
-def claimed_by(holder: str, lease: int) -> Plan:
+def second_question(**fault: Any) -> Plan:
+    """Let Supabase fail at the second question to the ledger, the first that writes."""
+    match = "report_deliveries"
+    return lambda box: box.supabase.faults.extend([Fault(match=match), Fault(match=match, **fault)])
+
+
+def claimed_by(holder: str, lease: int, *, record_format: int = 2) -> Plan:
     """Let another pod have claimed the window, with `lease` seconds from now."""
-    record = {"template": "hourly", "start": "2026-11-22T13:00:00+00:00"}
+    start = "2026-11-22T13:00:00+00:00"
+    record = {"template": "hourly", "start": start, "format": record_format}
     columns = "name, template, source, zone, window_start, record, holder, lease_seconds"
     sql = f"insert into report_deliveries ({columns}) values ('production', 'hourly', $1, 'UTC', $2, $3, $4, $5)"
 
     def claim(box: Sandbox) -> None:
-        values = (source_name(box), record["start"], json.dumps(record), holder, str(lease))
+        values = (source_name(box), start, json.dumps(record), holder, str(lease))
         box.supabase.sql(sql, *values)
 
     return claim
@@ -335,14 +342,16 @@ ROWS = [
         413, "The object exceeded the maximum allowed size"), match="/object/reports/"), changes=BUCKET, **FAILS),
     _row("Ledger (table)", "503 once, at the claim", supabase(
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE),
-    _row("Ledger (table)", "answer later than the time-out, once, at the claim", supabase(
-        hold=FOREVER, match="report_deliveries"), changes=TABLE, timeouts=SHORT_WAITS),
+    _row("Ledger (table)", "answer later than the time-out, once, at the claim", second_question(
+        hold=FOREVER), changes=TABLE, timeouts=SHORT_WAITS),
     _row("Ledger (table)", "503 until the time limit", for_ever(
         answer=Answer(status=503), match="report_deliveries"), changes=TABLE, **FAILS_AT_THE_LIMIT),
     _row("Ledger (table)", "another run holds the window, until the time limit", claimed_by("another-pod", 600),
          changes=TABLE, **FAILS_AT_THE_LIMIT),
     _row("Ledger (table)", "a run that died held it: taken over when its lease ends", claimed_by("dead-pod", 1),
          changes=TABLE),
+    _row("Ledger (table)", "a later version of the program wrote the record", claimed_by(
+        "", 0, record_format=3), changes=TABLE, **FAILS),
     _row("Ledger (directory)", "the record was not written by this program", foreign_record, **FAILS),
     _row("Ledger (directory)", "the folder belongs to somebody else, or others may enter it", open_folder, **FAILS),
     _row("Disk", "REPORT_DIR can't be written to", lambda _: None, changes={"REPORT_DIR": "/proc"}, **FAILS),
@@ -364,6 +373,13 @@ SPECIAL = {
     "Run|the node's clock is up to an hour behind: the hour of the Job's name": ("1", "1", "1", "0", "0"),
     "Run|REPORT_KEEP_DAYS without the right to delete: a warning": ("1", "1", "1", "0", "0"),
     "Run|`daily` over a clock change: 25 hours, once": ("1", "1", "1", "0", "0"),
+    "Run|two deployments in one project, ledger in Supabase: each sends its own": ("2", "2", "2", "0", "0, 0"),
+    "Run|killed (-9) three times in one hour: stepped over, the two hours after it are sent": (
+        "2", "2", "2", "1", "1, 0"),
+    "Run|rows committed between two attempts: who got fewer is told": ("1", "1", "1", "1", "0"),
+    "Ledger (table)|a write carried out after its run gave it up: changes nothing": ("1", "1", "1", "0", "0"),
+    "Ledger (table)|the table of version 1.0: nothing is sent until its SQL is run": ("0", "0", "0", "1", "1"),
+    "Ledger (table)|version 1.0 on the new table: sends nothing": ("0", "0", "0", "1", "1"),
     "Disk|full": ("0", "0", "0", "1", "1"),
     "Recipients|one of three refused, then accepted on the second run": ("1 each", "1", "1", "1, all-clear", "1, 0"),
     "Recipients|one refused for good, for three hours": ("0; 3 for the other", "3", "3", "3", "1, 1, 1"),
