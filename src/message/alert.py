@@ -6,12 +6,24 @@ from datetime import datetime
 from msgspec import Struct
 
 from ..config.settings import ReportSettings
-from ..domain.window import Window
+from ..domain.window import Window, as_option
 from ..errors import Problem
 from ..runtime.visible_text import shortened
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
+_OF_ONE_WINDOW = (
+    "too_large",
+    "without_workbook",
+    "fewer_rows",
+    "out_of_reach",
+    "silent_runs",
+    "source.rows_missing",
+    "source.id_too_long",
+    "source.not_over",
+    "ledger.unreadable_record",
+)
+"""How the keys begin of problems that are about one window: that another one goes well doesn't solve them."""
 PARTS = (
     "reading the rows",
     "writing the workbook",
@@ -49,6 +61,19 @@ def part_of(cause: str) -> str:
     return cause.partition(": ")[0]
 
 
+def notice_key(cause: str, window: Window | None) -> str:
+    """Return what a cause is known by when it comes again: what is about one window alone is news in another."""
+    key = cause.partition(": ")[2]
+    return f"{cause} {as_option(window)}" if window and key.startswith(_OF_ONE_WINDOW) else cause
+
+
+def works_again(key: str) -> str | None:
+    """Return the part that works again once nothing fails of a notice's `key`; None where that says nothing of it."""
+    part, _, cause = key.partition(": ")
+    is_part = part in PARTS or part.startswith(("email to ", "telegram to "))
+    return part if is_part and not cause.startswith((*_OF_ONE_WINDOW, STOPPED.key)) else None
+
+
 STOPPED = Problem(
     key="stopped",
     reason="The run was stopped by SIGTERM.",
@@ -61,12 +86,15 @@ def render(
     failures: Sequence[Failure],
     *,
     owed: Sequence[str] = (),
+    since: datetime | None = None,
     recovery: str = "",
     command: str = "",
 ) -> str:
     """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command."""
     head = [_headline(window, failures), *([f"Window: {window.template} report, {window.label()}"] if window else [])]
     tail = []
+    if since:
+        tail += ["", f"Told before, at {since:%Y-%m-%d %H:%M} UTC. --deliveries lists who lacks which report."]
     if owed:
         more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
         tail += ["", f"Still owed: {', '.join(owed[:_OWED_NAMED])}{more}"]

@@ -19,7 +19,16 @@ from ..errors import LedgerError
 from ..ledger.claim import Claim
 from ..ledger.history import windows_before
 from ..ledger.notices import due, told_lately
-from ..message.alert import PARTS, STOPPED, Failure, part_of, recovery, render, render_all_clear
+from ..message.alert import (
+    STOPPED,
+    Failure,
+    notice_key,
+    part_of,
+    recovery,
+    render,
+    render_all_clear,
+    works_again,
+)
 from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
 from ..runtime.visible_text import visible
@@ -75,20 +84,23 @@ class Alerts:
     ) -> AlertResult:
         """Alert of `failures`, unless somebody was told of them before; only what a channel took counts as told."""
         causes = [cause for failure in failures for cause in failure.causes]
-        self._failing.update(causes)
+        keys = [notice_key(cause, window) for cause in causes]
+        self._failing.update(keys)
         if self.muted:
             logger.info("No alert is sent: whoever started this run sees what failed")
             return "nobody"
         told = await self.notices.told()
         now = self._clock()
         is_stop = all(failure.problem.key == STOPPED.key for failure in failures)
-        if not due(causes, told, now) or (is_stop and told_lately(told, now)):
+        if not due(keys, told, now) or (is_stop and told_lately(told, now)):
             logger.info("Alerted of this before; nobody is told again before a day has passed")
             result: AlertResult = "before"
         else:
-            result = "now" if await self._send(self._text(window, failures, claim, outcomes), outcomes) else "nobody"
+            since = min((told[key] for key in keys if key in told), default=None)
+            text = self._text(window, failures, claim, outcomes, since)
+            result = "now" if await self._send(text, outcomes) else "nobody"
         if result == "now":
-            await self.notices.tell(causes, now)
+            await self.notices.tell(keys, now)
         if claim and result != "nobody":
             await self._noted(claim.note_alert(causes))
         return result
@@ -114,7 +126,7 @@ class Alerts:
             return
         told = await self.notices.told()
         over = [key for key in told if key not in self._failing and (is_well or part_of(key) in self._working)]
-        again = [*dict.fromkeys(part_of(key) for key in over if part_of(key) in {*self._working, *PARTS})]
+        again = [*dict.fromkeys(part for key in over if (part := works_again(key)))]
         if (self._recovered or again) and not await self._send(render_all_clear(self._recovered, again)):
             return
         self._recovered.clear()
@@ -122,16 +134,22 @@ class Alerts:
             await self.notices.clear(over, self._clock())
 
     def _text(
-        self, window: Window | None, failures: Sequence[Failure], claim: Claim | None, outcomes: Sequence[Outcome]
+        self,
+        window: Window | None,
+        failures: Sequence[Failure],
+        claim: Claim | None,
+        outcomes: Sequence[Outcome],
+        since: datetime | None,
     ) -> str:
         if window is None or self._settings is None:
-            return render(window, failures, owed=self._everyone if window else ())
+            return render(window, failures, owed=self._everyone if window else (), since=since)
         lacking = [outcome for outcome in outcomes if not outcome.delivered]
         only = self._recipients_of_command(lacking)
         return render(
             window,
             failures,
             owed=self._owed(claim, lacking),
+            since=since,
             recovery=recovery(
                 self._settings,
                 owed=not outcomes or any(outcome.state == "failed" for outcome in lacking),

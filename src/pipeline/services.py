@@ -142,17 +142,21 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Open the Supabase project for the block, and make the parts that `settings` ask for."""
     async with open_client(settings.supabase, run.tls, run.timeouts) as client:
+        without_table = alerts.notices
         alerts.notices = notices_of(run.options, settings, client, run.timeouts.alert_note)
-        yield Services(
-            run=run,
-            settings=settings,
-            client=client,
-            table=AnalysesTable(client, settings.supabase.supabase_table),
-            ledger=_ledger(run, settings, client),
-            storage=_storage(run, settings),
-            channels=previews(settings) if run.options.dry_run else channels,
-            alerts=alerts,
-        )
+        try:
+            yield Services(
+                run=run,
+                settings=settings,
+                client=client,
+                table=AnalysesTable(client, settings.supabase.supabase_table),
+                ledger=_ledger(run, settings, client),
+                storage=_storage(run, settings),
+                channels=previews(settings) if run.options.dry_run else channels,
+                alerts=alerts,
+            )
+        finally:  # the client ends here
+            alerts.notices = without_table
 
 
 def ledger_place(run: Run, settings: Settings) -> str:
