@@ -18,7 +18,7 @@ BASE ?=
 # Of what is in the image: with a mark where that isn't what the commit has.
 REVISION = $$(git rev-parse HEAD)$$(test -z "$$(git status --porcelain)" || echo -dirty)
 
-.PHONY: help demo test fuzz real lint types cluster name image push bench pictures audit sbom lock clean
+.PHONY: help demo test fuzz chaos real lint types cluster name image push bench pictures audit sbom lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -30,6 +30,9 @@ test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 
 fuzz: $(READY)  ## 10,000 odd answers and rows for each part that reads them
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile=fuzz tests/test_fuzz.py
+
+chaos: $(READY) $(SANDBOX)  ## pods killed at any moment and servers that fail at any edge, for 18 minutes; SEED=7 begins elsewhere
+	CHAOS_SECONDS=1080 CHAOS_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -n 0 tests/test_chaos.py
 
 real: $(READY) $(SANDBOX) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
 	$(BIN)/python -m pytest tests/real

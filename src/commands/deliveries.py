@@ -80,7 +80,7 @@ def _lines(window: Window, record: Record | LedgerError | None) -> Iterator[list
             visible(f"{entry.channel} {entry.recipient}"),
             entry.state,
             _moment(entry.at),
-            visible(" ".join(entry.receipt.split())),
+            visible(" ".join(entry.receipt.split())).strip("“”"),  # a column needs no quotation marks
             f"{record.attempts or ''}",
             f"{entry.repeat or ''}",
             "" if rows is None else f"{rows}",

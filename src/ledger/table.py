@@ -63,7 +63,7 @@ class TableLedger:
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         """Claim the window's record for the block; wait for a live foreign claim, until the deadline."""
         row = await self._claimed(window, policy)
-        version = int(row["version"])
+        version = _version(row)
 
         async def change(row: dict[str, Any]) -> None:
             nonlocal version
@@ -92,7 +92,7 @@ class TableLedger:
                 claimed = await self._insert(new_record(window), policy)
             else:
                 change = {"holder": self._holder}
-                claimed = await self._update(window, row["version"], change, policy, free=self._ended(row["holder"]))
+                claimed = await self._update(window, _version(row), change, policy, free=self._ended(row.get("holder")))
             if claimed:
                 return claimed[0]
             if not policy.allows(self._timeouts.ledger_poll_table):
@@ -107,14 +107,14 @@ class TableLedger:
         while not await self._update(window, version, change, policy):
             stored = await self._row(window, policy) or {}
             if all(stored.get(name, "") == value for name, value in change.items()):
-                return int(stored["version"])  # the answer was lost
-            if stored.get("holder") != self._holder or stored["version"] == version:
+                return _version(stored)  # the answer was lost
+            if stored.get("holder") != self._holder or _version(stored) == version:
                 raise LedgerError(
                     "ledger.taken_over",
                     f"{window.label()} was taken over by another run after a silence of {self._timeouts.lease} s.",
                     "The other run delivers what is owed; the log shows what kept this one.",
                 )
-            version = stored["version"]  # of a change of this holder's that was given up, and carried out later
+            version = _version(stored)  # of a change of this holder's that was given up, and carried out later
         return version + 1
 
     async def records(
@@ -302,6 +302,18 @@ async def has_table(client: PostgrestClient) -> bool:
         return (await client.send(client.table(TABLE).select("name").limit(1), TABLE)).is_success
     except SourceError:  # the check of the table says why
         return False
+
+
+def _version(row: dict[str, Any]) -> int:
+    """Read the column that counts a row's changes; raise LedgerError if it is no number."""
+    version = row.get("version")
+    if isinstance(version, int):
+        return version
+    raise LedgerError(
+        "ledger.odd_row",
+        f"The table {TABLE} has a row whose version is not a number.",
+        "Look for it in the SQL editor, and remove it: no run wrote it.",
+    )
 
 
 def _window_start(row: dict[str, Any]) -> datetime:

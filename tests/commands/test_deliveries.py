@@ -130,7 +130,7 @@ def test_a_wrong_beginning_is_exit_2(sandbox: Sandbox, run: RunTool, options: tu
 def test_a_ledger_that_cannot_be_read_is_said_on_the_terminal_alone(sandbox: Sandbox, run: RunTool) -> None:
     """Who asked reads it."""
     result = run(
-        *FROM, REPORT_LEDGER="supabase", SUPABASE_KEY="sb_secret_wrong", timeouts=structs.replace(QUICK, run=1)
+        *FROM, REPORT_LEDGER="supabase", SUPABASE_KEY="sb_secret_of_elsewhere", timeouts=structs.replace(QUICK, run=1)
     )
 
     assert (result.code, sandbox.alerts) == (1, [])

@@ -179,7 +179,7 @@ def test_an_alert_of_a_run_for_some_is_about_them(sandbox: Sandbox, run: RunTool
     """Who is owed it, and the command."""
     sandbox.mailbox.data_faults.append("451 4.3.0 Later")
     run(*OPTION, f"--only={RECIPIENTS[0]},{CHATS[0]}", timeouts=NO_TIME, **CATCH_UP)
-    run("--start", "2026-11-22T15", f"--only={CHATS[0]}", SUPABASE_KEY="sb_secret_wrong")
+    run("--start", "2026-11-22T15", f"--only={CHATS[0]}", SUPABASE_KEY="sb_secret_of_elsewhere")
 
     first, second = sandbox.alerts
     assert f"Still owed: email to {RECIPIENTS[0]}\n" in first

@@ -74,21 +74,45 @@ def test_two_containers_with_one_host_name_and_process_id_do_not_take_each_other
     assert asyncio.run(both()) == "ledger.held"
 
 
-def test_a_write_that_is_carried_out_late_changes_nothing(sandbox: Sandbox, run: RunTool) -> None:
-    """Supabase may do what a run gave up long ago, in any order: who has the report is sent nothing again."""
-    sandbox.supabase.insert(make_rows(3))
-    run(*OPTION, **TABLE)
-    before = sandbox.supabase.sql(EVERYTHING)
+def carried_out_again(sandbox: Sandbox) -> int:
+    """Let Supabase carry out once more, in any order, what it was asked to write so far; return how much that is."""
     writes = [request for request in sandbox.supabase.requests if request.method in ("PATCH", "POST")]
     random.Random(1).shuffle(writes)
-
     for request in writes:
         sandbox.supabase.answer(request)
+    return len(writes)
 
-    assert len(writes) > 4
+
+def test_a_write_that_is_carried_out_late_changes_nothing(sandbox: Sandbox, run: RunTool) -> None:
+    """Supabase may do what a run gave up long ago: nobody is sent anything again, and no claim comes back."""
+    run(*OPTION, **TABLE)
+    run(*OPTION, **TABLE)
+    before = sandbox.supabase.sql(EVERYTHING)
+
+    assert carried_out_again(sandbox) > 4
     assert sandbox.supabase.sql(EVERYTHING) == before
     assert run(*OPTION, **TABLE).code == 0
     assert copies(sandbox) == ONCE
+
+
+def test_a_write_that_is_carried_out_late_in_its_own_run_changes_nothing(sandbox: Sandbox, run: RunTool) -> None:
+    """While the second chat is being sent the report, the first one's is not forgotten."""
+    answer, seen = sandbox.bot.answer, list[tuple[object, object]]()
+
+    def meanwhile(request: object) -> object:
+        before = sandbox.supabase.sql(EVERYTHING)
+        carried_out_again(sandbox)
+        seen.append((before, sandbox.supabase.sql(EVERYTHING)))
+        return answer(request)  # type: ignore[arg-type]
+
+    sandbox.bot.answer = meanwhile  # type: ignore[method-assign, assignment]
+    try:
+        code = run(*OPTION, REPORT_CHANNELS="telegram", **TABLE).code
+    finally:
+        sandbox.bot.answer = answer  # type: ignore[method-assign]
+
+    assert (code, len(seen)) == (0, len(CHATS))
+    assert all(before == after for before, after in seen)
 
 
 @pytest.mark.parametrize("place", range(9))

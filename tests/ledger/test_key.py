@@ -82,7 +82,7 @@ def test_an_address_is_written_as_usual(spelling: str, usual: str) -> None:
     """The usual spelling is left as it is, so that version 1.0's records are found."""
     from src.config.settings import SupabaseSettings
 
-    settings = SupabaseSettings.model_validate({"supabase_url": spelling, "supabase_key": "sb_secret_x"})
+    settings = SupabaseSettings.model_validate({"supabase_url": spelling, "supabase_key": "sb_secret_0123456789"})
     assert settings.supabase_url == usual
 
 
