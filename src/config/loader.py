@@ -10,6 +10,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 from pydantic import ValidationError
+from pydantic_settings import SettingsError as SettingsSourceError
 
 from ..errors import SettingsError
 from . import validators
@@ -19,6 +20,7 @@ from .settings import (
     Group,
     MailSettings,
     ReportSettings,
+    SecretsFolder,
     SupabaseSettings,
     TelegramSettings,
     WatchSettings,
@@ -46,6 +48,7 @@ class LoadedSettings(Struct, kw_only=True):
     """The groups of settings that are whole, and one line a variable for what is missing or wrong.
 
     `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
+    `is_job`: they are a Job's on a cluster.
     """
 
     report: ReportSettings | None = None
@@ -55,11 +58,12 @@ class LoadedSettings(Struct, kw_only=True):
     watch: WatchSettings = field(default_factory=WatchSettings.model_construct)
     problems: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+    is_job: bool = False
 
     def checked(self) -> Settings:
         """Return the settings; raise SettingsError if there is any problem."""
         if self.problems or not self.report or not self.supabase:
-            raise SettingsError(self.problems)
+            raise SettingsError(self.problems, is_job=self.is_job)
         return Settings(report=self.report, supabase=self.supabase, mail=self.mail, telegram=self.telegram)
 
     def secrets(self) -> list[str]:
@@ -72,27 +76,34 @@ _G = TypeVar("_G", bound=Group)
 
 
 def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
-    """Read the environment, then `env_file` for what it leaves out, and check all of it."""
-    loaded = LoadedSettings()
+    """Read the environment, then `env_file`, then the files in SECRETS_DIR for what is left out; check all of it."""
+    loaded = LoadedSettings(is_job=bool(os.environ.get("JOB_NAME")))
 
-    def read(group: type[_G]) -> _G | None:
+    def read(group: type[_G], folder: Path | None) -> _G | None:
         try:
-            return group(_env_file=env_file)  # type: ignore[call-arg] # BaseSettings takes it at run time
+            return group(_env_file=env_file, _secrets_dir=folder)  # type: ignore[call-arg] # taken at run time
         except ValidationError as error:
             loaded.problems += _lines(group, error)
         except (OSError, UnicodeError) as error:
-            problem = f"{env_file} can't be read ({type(error).__name__}); wanted: a readable text file in UTF-8"
-            loaded.problems += [problem] if problem not in loaded.problems else []
+            unreadable(f"{env_file}", error)
+        except SettingsSourceError as error:  # what a file in the folder came to
+            unreadable("A file in SECRETS_DIR", error.__cause__ or error)
         return None
 
-    loaded.supabase = read(SupabaseSettings)
-    choice = read(ChannelChoice)
+    def unreadable(what: str, error: BaseException) -> None:
+        problem = f"{what} can't be read ({type(error).__name__}); wanted: a readable text file in UTF-8"
+        loaded.problems += [problem] if problem not in loaded.problems else []
+
+    where = read(SecretsFolder, None)
+    folder = where.secrets_dir if where else None
+    loaded.supabase = read(SupabaseSettings, folder)
+    choice = read(ChannelChoice, folder)
     chosen = choice.report_channels if choice else ("email", "telegram")
-    loaded.mail = read(MailSettings) if "email" in chosen else None
-    loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
-    loaded.report = read(ReportSettings)
-    loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail)
+    loaded.mail = read(MailSettings, folder) if "email" in chosen else None
+    loaded.telegram = read(TelegramSettings, folder) if "telegram" in chosen else None
+    loaded.report = read(ReportSettings, folder)
+    loaded.watch = read(WatchSettings, folder) or loaded.watch
+    loaded.hints = _near_misses(env_file, folder) + _wrong_port(loaded.mail)
     _refuse_plain_http(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
@@ -100,13 +111,14 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     return loaded
 
 
-def _near_misses(env_file: Path | None) -> list[str]:
+def _near_misses(env_file: Path | None, folder: Path | None) -> list[str]:
     """Name variables that are none of ours, but nearly: one that is passed over in silence is looked for long."""
     known = {name.upper() for group in GROUPS for name in group.model_fields}
-    written = ""
+    written, files = "", set[str]()
     with suppress(OSError, UnicodeError):  # said where it is read
         written = env_file.read_text(encoding="utf-8") if env_file else ""
-    names = {*os.environ, *re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)} - known
+        files = {path.name for path in folder.iterdir()} if folder else set()
+    names = {*os.environ, *files, *re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)} - known
     ours = [name for name in names if name.partition("_")[0] in {one.partition("_")[0] for one in known}]
     near = {name: get_close_matches(name.upper(), known - {*os.environ}, n=1, cutoff=_NEAR) for name in sorted(ours)}
     return [f"{name} is not a setting. Did you mean {found[0]}?" for name, found in near.items() if found]

@@ -141,6 +141,7 @@ class ReportSettings(Group):
     job_name: str | None = Field(None, description="the Job's name, set by the manifest")
     pod_name: str | None = Field(None, description="the pod's name, set by the manifest")
     pod_namespace: str | None = Field(None, description="the pod's namespace, set by the manifest")
+    cronjob_name: validators.CronJobName | None = Field(None, description="the CronJob's name, set by the manifest")
     job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
 
 
@@ -158,4 +159,10 @@ class WatchSettings(Group):
     )
 
 
-GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings)
+class SecretsFolder(Group):
+    """Where settings may be files, each named like its setting, for clusters that forbid secrets in the environment."""
+
+    secrets_dir: DirectoryPath | None = Field(None, description="a folder that is there, like /etc/reports-generator")
+
+
+GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings, SecretsFolder)

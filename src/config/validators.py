@@ -139,6 +139,9 @@ Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]
 # Of what Storage allows (isValidBucketName in its limits.ts), what needs no quoting in a URL.
 Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "is not a bucket's name"))]
+CronJobName = Annotated[
+    str, BeforeValidator(_matches(r"[a-z0-9]([-a-z0-9.]{0,50}[a-z0-9])?", "is not a CronJob's name"))
+]
 Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "contains blanks or unusual characters"))]
 Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
 # The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.
