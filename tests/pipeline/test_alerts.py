@@ -90,7 +90,7 @@ def test_a_settings_error_says_where_settings_are_set(sandbox: Sandbox, run: Run
 
 
 def test_the_command_names_the_namespace_that_the_job_is_in(sandbox: Sandbox, run: RunTool) -> None:
-    """An overlay may have put it elsewhere."""
+    """A kustomization may have put it elsewhere."""
     run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME="reports-generator-29924384", POD_NAMESPACE="staging")
 
     assert "--from=cronjob/reports-generator -n staging " in only_alert(sandbox)
