@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ import yaml
 from cronsim import CronSim
 from kubernetes_validate import ValidationError, validate
 
+from src import VERSION
 from src.config.loader import load_settings
 from src.config.rerun_command import CRONJOB as CRONJOB_NAME
 from src.config.rerun_command import NAMESPACE
@@ -520,3 +522,45 @@ def _catches_sigterm(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = int(re.findall(r"^SigCgt:\s+([0-9a-f]+)$", status, re.MULTILINE)[0], 16)
     return bool(caught >> (15 - 1) & 1)
+
+
+def test_another_commit_installs_nothing_anew() -> None:
+    """What changes with each build comes behind the last RUN, and the packages before the program."""
+    lines = (ROOT / "Dockerfile.reports").read_text().splitlines()
+    place = {word: [at for at, line in enumerate(lines) if line.startswith(word)] for word in ("ARG", "LABEL", "RUN")}
+    packages, program = (lines.index(f"COPY {what}") for what in ("requirements.reports.txt .", "src/ src/"))
+
+    assert max(place["RUN"]) < min(place["ARG"] + place["LABEL"])
+    assert packages < place["RUN"][0] < program
+    assert not re.search(r"python3\.\d+", "\n".join(lines))  # another base has another path for its packages
+
+
+COMPILED = {
+    *("cffi", "cryptography", "markupsafe", "msgspec", "multidict", "propcache", "pydantic-core", "websockets", "yarl"),
+}
+"""The packages that are not Python alone. Each was found to have wheels for Linux on arm64 as well as on amd64."""
+
+
+def test_every_package_of_the_image_is_there_for_arm64_too() -> None:
+    """All others are Python alone. A new one in C or Rust is added above after `pip download --platform` found it."""
+    pinned = re.findall(r"^([a-z0-9-]+)(?:\[\w+\])?==(.*)", (ROOT / "requirements.reports.txt").read_text(), re.M)
+    wheels = {name: metadata.distribution(name).read_text("WHEEL") or "" for name, _ in pinned if name != "colorama"}
+
+    assert {name for name, wheel in wheels.items() if "Root-Is-Purelib: true" not in wheel} == COMPILED
+    assert not [name for name, rest in pinned if "platform_machine" in rest]
+
+
+def test_a_release_changes_every_file_that_has_the_version() -> None:
+    """Those that the page names; one that is forgotten deploys the old image."""
+    steps = section("development", "Release")
+    named = {path.removeprefix("../") for path in re.findall(r"\]\((\S+?)\)", steps.partition("\n2. ")[0])}
+    deploying = [*K8S.rglob("*.yaml"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "src" / "__init__.py"]
+    versions = {
+        str(path.relative_to(ROOT)): set(re.findall(r'(?:\bv|VERSION = ")(\d+\.\d+\.\d+)', path.read_text()))
+        for path in deploying
+        if path.name != "development.md"  # which shows how a tag is made
+    }
+
+    having = {name for name, found in versions.items() if found}
+    assert having == {name if "/" in name else f"docs/{name}" for name in named}
+    assert [versions[name] for name in having] == [{VERSION}] * len(having)
