@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..domain.window import Window, after, as_option, last_full, starting_at, until
 from ..errors import OptionError, ReportError, SettingsError
@@ -81,6 +82,17 @@ def _of_index(index: int, first: Window, options: Options, settings: ReportSetti
 
 def _wrong(settings: ReportSettings, problem: str) -> SettingsError:
     return SettingsError([problem], is_job=settings.job_name is not None)
+
+
+def shared_by_pods(options: Options, settings: ReportSettings, now: datetime) -> Window | None:
+    """Return the window under which the ledger keeps what the pods of an Indexed Job share; None in any other run.
+
+    It begins a second after the Job's first one, as no window that is reported does.
+    """
+    if settings.job_completion_index is None or not is_named(options, settings):
+        return None
+    first = _first(options, settings, now)
+    return replace(first, start=first.start + timedelta(seconds=1))
 
 
 def is_named(options: Options, settings: ReportSettings) -> bool:
