@@ -277,34 +277,27 @@ def test_the_cronjob_sets_the_sheets_variables_and_leaves_the_rest_to_the_config
     )
 
 
-EXAMPLES = {
-    "SUPABASE_TABLE": "analyses_v2",
-    "REPORT_CHANNELS": "email",
-    "SMTP_PORT": "587",
-    "SMTP_SECURITY": "starttls",
-    "TELEGRAM_ALERT_CHAT_ID": "-1001234567890",
-    "TELEGRAM_API_URL": "https://bot-api.example.com",
-    "REPORT_TIMEZONE": "Europe/Moscow",
-    "REPORT_WHEN_EMPTY": "skip",
-    "REPORT_SETTLE": "120",
-    "REPORT_LEDGER": "supabase",
-    "REPORT_CATCH_UP": "12",
-    "REPORT_BUCKET": "reports",
-    "REPORT_LINK_HOURS": "24",
-    "REPORT_TIME_LIMIT": "600",
-    "REPORT_ALLOW_HTTP": "true",
-    "HEARTBEAT_URL": "https://hc-ping.com/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11",
-    "LOG_FORMAT": "text",
-    "LOG_LEVEL": "DEBUG",
-}
-"""A value that is not the default for each setting that the ConfigMap may have."""
+EXAMPLES = dict(re.findall(r"^([A-Z_]+)=(.+)$", section("settings", "On a cluster"), re.MULTILINE))
+"""What the page shows for the ConfigMap: a value other than the default for each setting."""
+PING_URL = "https://hc-ping.com/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11"
+
+
+def test_the_page_shows_every_setting_that_the_configmap_may_have() -> None:
+    """Each under a comment that says when to want it; the monitor's address is a secret, and none of them."""
+    block = re.findall(r"^```\n(.+?)^```", section("settings", "On a cluster"), re.MULTILINE | re.DOTALL)[
+        0
+    ].splitlines()
+
+    assert {*EXAMPLES} == SETTINGS - FIXED - BY_HAND - {"HEARTBEAT_URL"}
+    assert block[0].startswith("# ")
+    assert all(re.fullmatch(r"# .+:|[A-Z_]+=\S+", line) for line in block)
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS - FIXED - BY_HAND))
 def test_every_other_setting_can_be_set_through_the_configmap(name: str, environment: pytest.MonkeyPatch) -> None:
     """The CronJob's own variables leave it alone, whatever it is."""
     before = load_settings(None)
-    environment.setenv(name, EXAMPLES[name])
+    environment.setenv(name, (EXAMPLES | {"HEARTBEAT_URL": PING_URL})[name])
 
     after = load_settings(None)
 
