@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 async def alert(
     services: Services,
-    window: Window,
+    window: Window | None,
     failures: Sequence[Failure],
     policy: RetryPolicy,
     *,
