@@ -138,7 +138,9 @@ class Sandbox:
             "REPORT_SETTLE": "0",
             # Not set, whatever a .env says.
             **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_BUCKET", "JOB_COMPLETION_INDEX"), ""),
-            **dict.fromkeys(("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "CRONJOB_NAME", "HEARTBEAT_URL"), ""),
+            **dict.fromkeys(
+                ("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "CRONJOB_NAME", "HEARTBEAT_URL", "SECRETS_DIR"), ""
+            ),
             "LOG_FORMAT": "text",
             "LOG_LEVEL": "INFO",
             "SSL_CERT_FILE": str(self._certificate),
