@@ -111,6 +111,7 @@ def test_every_choice_of_components_renders_without_flags_and_is_safe(
         assert keeps_logs == ("keep-logs" in chosen)
         assert ("REPORT_LEDGER" in variables) == (keeps_logs or "supabase-ledger" in chosen)
         assert ("HEARTBEAT_URL" in variables) == ("heartbeat" in chosen)
+        assert ("SUPABASE_JWT" in variables) == ("supabase-jwt" in chosen)
         assert (variables.get("SMTP_SECURITY", {}).get("value") == "starttls") == ("starttls" in chosen)
     assert bool(of_kind(found, "NetworkPolicy")) == ("restricted-egress" in chosen)
     assert bool(of_kind(found, "PrometheusRule")) == ("prometheus-rules" in chosen)
@@ -279,16 +280,20 @@ def test_the_cronjob_sets_the_sheets_variables_and_leaves_the_rest_to_the_config
 
 EXAMPLES = dict(re.findall(r"^([A-Z_]+)=(.+)$", section("settings", "On a cluster"), re.MULTILINE))
 """What the page shows for the ConfigMap: a value other than the default for each setting."""
-PING_URL = "https://hc-ping.com/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11"
+IN_SECRETS = {
+    "HEARTBEAT_URL": "https://hc-ping.com/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11",
+    "SUPABASE_JWT": "eyJh.eyJi.c-_9",
+}
+"""Those that no ConfigMap should have: a component takes each from a Secret."""
 
 
 def test_the_page_shows_every_setting_that_the_configmap_may_have() -> None:
-    """Each under a comment that says when to want it; the monitor's address is a secret, and none of them."""
+    """Each under a comment that says when to want it; what is secret is none of them."""
     block = re.findall(r"^```\n(.+?)^```", section("settings", "On a cluster"), re.MULTILINE | re.DOTALL)[
         0
     ].splitlines()
 
-    assert {*EXAMPLES} == SETTINGS - FIXED - BY_HAND - {"HEARTBEAT_URL"}
+    assert {*EXAMPLES} == SETTINGS - FIXED - BY_HAND - {*IN_SECRETS}
     assert block[0].startswith("# ")
     assert all(re.fullmatch(r"# .+:|[A-Z_]+=\S+", line) for line in block)
 
@@ -297,7 +302,7 @@ def test_the_page_shows_every_setting_that_the_configmap_may_have() -> None:
 def test_every_other_setting_can_be_set_through_the_configmap(name: str, environment: pytest.MonkeyPatch) -> None:
     """The CronJob's own variables leave it alone, whatever it is."""
     before = load_settings(None)
-    environment.setenv(name, (EXAMPLES | {"HEARTBEAT_URL": PING_URL})[name])
+    environment.setenv(name, (EXAMPLES | IN_SECRETS)[name])
 
     after = load_settings(None)
 
@@ -519,7 +524,7 @@ def _catches_sigterm(pid: int) -> bool:
 
 def test_another_commit_installs_nothing_anew() -> None:
     """What changes with each build comes behind the last RUN, and the packages before the program."""
-    lines = (ROOT / "Dockerfile.reports").read_text().splitlines()
+    lines = (ROOT / "Dockerfile.reports").read_text().partition("\nFROM ")[2].splitlines()
     place = {word: [at for at, line in enumerate(lines) if line.startswith(word)] for word in ("ARG", "LABEL", "RUN")}
     packages, program = (lines.index(f"COPY {what}") for what in ("requirements.reports.txt .", "src/ src/"))
 

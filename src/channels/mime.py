@@ -14,6 +14,7 @@ from ..domain.attachment import MEDIA_TYPE
 from ..message import html, subject, text
 from ..message.alert import ALERT
 from ..message.report import Report
+from ..message.unlinked import quotes_unlinked
 from .interface import unreadable
 
 SMTP_LINES = SMTP.clone(max_line_length=200)
@@ -93,7 +94,7 @@ def compose_alert(words: str, at: datetime, sender: str, recipients: tuple[str, 
     message = _addressed(sender, recipients, ALERT.rstrip(":"))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender))
-    message.set_content(words, cte="quoted-printable")
+    message.set_content(quotes_unlinked(words), cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
 
 

@@ -1,6 +1,7 @@
 """The command that reports a window once more, in a cluster or in a shell."""
 
 import re
+import shlex
 
 from ..domain.window import Window, as_option
 from .settings import ReportSettings
@@ -16,14 +17,14 @@ def rerun_command(
     """Write the command that reports `count` windows from `window` on: for the cluster if this is a Job there."""
     if until_now:
         return "python reports_generator.py --until-now"
-    start = as_option(window)
+    start = shlex.quote(as_option(window))
     if settings.job_name is None:
         options = [f"--start {start}", f"--count {count}" if count > 1 else "", "--resend" if resend else ""]
         return f"python reports_generator.py {' '.join(filter(None, options))}"
-    namespace = settings.pod_namespace or NAMESPACE
+    namespace = shlex.quote(settings.pod_namespace or NAMESPACE)
     # Without CRONJOB_NAME only a scheduled Job's name tells it, or that of a Job that such a command made.
     found = re.fullmatch(r"(.+?)-(?:[0-9]{8,9}|again-[0-9]+)", settings.job_name)
-    cronjob = settings.cronjob_name or (found[1] if found else CRONJOB)
+    cronjob = shlex.quote(settings.cronjob_name or (found[1] if found else CRONJOB))
     variables = f"REPORT_START={start}"
     variables += f" REPORT_COUNT={count}" if count > 1 else ""
     variables += " REPORT_RESEND=true" if resend else ""

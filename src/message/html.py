@@ -8,6 +8,7 @@ from ..domain.attachment import Attachment
 from ..phrases import english as phrases
 from ..phrases.formats import rate
 from .content import Content
+from .unlinked import unlinked
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -39,5 +40,5 @@ def _template() -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["rate"] = rate
+    environment.filters |= {"rate": rate, "unlinked": unlinked}
     return environment.get_template("report.html")

@@ -3,14 +3,15 @@
 from ..domain.attachment import Attachment
 from ..phrases import english as phrases
 from .content import Content
+from .unlinked import unlinked
 
 
 def render(content: Content, attachment: Attachment) -> str:
     """Write the mail's plain text, in which the workbook is as `attachment` says."""
     whereabouts = phrases.whereabouts(attachment, content.zone, "email")
     analyses, *others = [f"{name}: {value}" for name, value in (*content.figures, *content.details)] or [""]
-    statuses = [f"  {bar.name}: {bar.count:,}" for bar in content.bars]
-    worst = [f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}" for case in content.worst]
+    statuses = [f"  {unlinked(bar.name)}: {bar.count:,}" for bar in content.bars]
+    worst = [unlinked(f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}") for case in content.worst]
     paragraphs = (
         [f"{phrases.page_title(content.title)}{content.marks}", content.label],
         [content.headline, content.comparison],

@@ -42,6 +42,7 @@ ANOMALIES: dict[AnomalyKind, str] = {
     "missing": "a figure is missing: unfinished when this report was made",
     "no number": "a figure that is not a number",
     "negative duration": "a negative duration, left out of the median and the like",
+    "too long": "a value too long to read, left out of the report",
 }
 
 # In messages alone.
