@@ -86,7 +86,6 @@ _G = TypeVar("_G", bound=Group)
 def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     """Read the environment, then `env_file`, then the files in SECRETS_DIR for what is left out; check all of it."""
     loaded = LoadedSettings(is_job=bool(os.environ.get("JOB_NAME")))
-
     where = _read(SecretsFolder, env_file, None, loaded.problems)
     folder = where.secrets_dir if where else None
 
@@ -124,10 +123,10 @@ def _read(group: type[_G], env_file: Path | None, folder: Path | None, problems:
         problems += _lines(group, error)
         return None
     except (OSError, UnicodeError) as error:
-        what, cause = f"{env_file}", type(error)
+        what, cause = f"{env_file}", type(error).__name__
     except SettingsSourceError as error:  # what a file in the folder came to
-        what, cause = "A file in SECRETS_DIR", type(error.__cause__ or error)
-    problem = f"{what} can't be read ({cause.__name__}); wanted: a readable text file in UTF-8"
+        what, cause = "A file in SECRETS_DIR", type(error.__cause__ or error).__name__
+    problem = f"{what} can't be read ({cause}); wanted: a readable text file in UTF-8"
     problems += [problem] if problem not in problems else []
     return None
 
