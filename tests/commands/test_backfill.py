@@ -143,7 +143,7 @@ def test_pods_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox) -> None:
 def test_pods_that_cannot_use_the_ledger_alert_each(sandbox: Sandbox) -> None:
     """They can't know of each other, and silence would be worse."""
     fill(sandbox, 2)
-    pods = Pods(sandbox, SUPABASE_KEY="sb_secret_wrong")
+    pods = Pods(sandbox, SUPABASE_KEY="sb_secret_of_elsewhere")
 
     assert [pods.run(index) for index in range(2)] == [1, 1]
     assert len(sandbox.alerts) == 2

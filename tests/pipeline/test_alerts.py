@@ -74,7 +74,7 @@ def test_the_command_names_the_cronjob_whatever_the_job_is_called(sandbox: Sandb
 @pytest.mark.parametrize("name", ["test-daily", "reports-generator-29924384"])
 def test_the_command_names_the_cronjob_that_the_manifest_names(sandbox: Sandbox, run: RunTool, name: str) -> None:
     """A Job made by hand from the daily one is told of as that."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME=name, CRONJOB_NAME="reports-generator-daily")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", JOB_NAME=name, CRONJOB_NAME="reports-generator-daily")
 
     assert "--from=cronjob/reports-generator-daily -n production " in only_alert(sandbox)
 
