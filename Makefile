@@ -45,7 +45,7 @@ lint: $(READY)  ## ruff: rules and form; import-linter: who may import whom
 types: $(READY)  ## mypy --strict
 	$(BIN)/mypy
 
-cluster: $(READY)  ## overlays and Prometheus rules, where kubectl and promtool are there
+cluster: $(READY)  ## the Prometheus rules, where promtool is there
 	$(BIN)/python -m tests.cluster
 
 image:  ## build the image that the manifest names; BASE=python:3.11-slim@sha256:... fixes what it stands on

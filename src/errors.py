@@ -75,16 +75,26 @@ class InputError(ReportError):
     stage = "the settings"
 
 
-class SettingsError(InputError):
-    """Variables that are missing or wrong: `problems` holds one line a variable, never a value."""
+_SET_HERE = "Set them in the environment or in .env (.env.example lists all settings), then try them with --check."
+_SET_IN_CLUSTER = (
+    "Set them in the ConfigMaps and Secrets that docs/kubernetes.md names (docs/settings.md lists all settings), then "
+    "try them with its Job that runs --check."
+)
 
-    def __init__(self, problems: list[str]) -> None:
+
+class SettingsError(InputError):
+    """Variables that are missing or wrong: `problems` holds one line a variable, never a value.
+
+    Where they are set depends on whether this run `is_job`, one on a cluster.
+    """
+
+    def __init__(self, problems: list[str], *, is_job: bool = False) -> None:
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         lines = "\n".join(f"  {problem}" for problem in problems)
         super().__init__(
             "settings",
             f"{count} missing or wrong:\n{lines}\n",
-            "Set them in the environment or in .env (.env.example lists all settings), then try them with --check.",
+            _SET_IN_CLUSTER if is_job else _SET_HERE,
         )
         self.problems = problems
 

@@ -11,7 +11,7 @@ from src.cli import parse
 from src.config.schedule import choose_windows
 from src.config.settings import ReportSettings
 from src.domain.window import as_option
-from src.errors import OptionError, SettingsError
+from src.errors import OptionError, ReportError, SettingsError
 
 NOW = datetime(2026, 11, 23, 14, 37, tzinfo=UTC)
 
@@ -83,12 +83,21 @@ def test_variables_stand_for_the_options() -> None:
 
 
 def test_an_indexed_job_takes_the_window_of_its_index() -> None:
-    """Each pod one."""
-    asked = {"report_start": "2026-11-23T10", "report_count": 3, "report_ledger": "supabase"}
+    """Each pod one, whatever count is set besides: `completions` is the only number."""
+    asked = {"report_start": "2026-11-23T10", "report_ledger": "supabase"}
 
     assert starts(**asked, job_completion_index=2) == ["2026-11-23T12"]
-    with pytest.raises(SettingsError, match="JOB_COMPLETION_INDEX is 3; wanted: less than REPORT_COUNT, 3"):
-        starts(**asked, job_completion_index=3)
+    assert starts(**asked, job_completion_index=2, report_count=2) == ["2026-11-23T12"]
+    with pytest.raises(SettingsError, match="REPORT_START is missing"):
+        starts(report_ledger="supabase", job_completion_index=0)
+
+
+def test_an_index_whose_window_is_not_over_is_no_wrong_setting() -> None:
+    """Exit 1: by exit 2 one pod would end the whole Job."""
+    with pytest.raises(ReportError, match=r"from 2026-11-23T10 on, 4 are.* with 4 completions") as caught:
+        starts(report_start="2026-11-23T10", report_ledger="supabase", job_completion_index=4)
+
+    assert caught.value.exit_code == 1
 
 
 def test_windows_that_are_not_over_are_refused_with_how_many_are() -> None:

@@ -113,7 +113,10 @@ TELEGRAM = TelegramSettings.model_validate(
 )
 NOW = START + 30 * HOUR
 EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
-    SettingsError: [lambda: SettingsError(["SMTP_PORT is missing; wanted: a port"])],
+    SettingsError: [
+        lambda: SettingsError(["SMTP_PORT is missing; wanted: a port"]),
+        lambda: SettingsError(["SMTP_PORT is missing; wanted: a port"], is_job=True),
+    ],
     OptionError: [
         lambda: raised_by(lambda: starting_at("soon", "hourly", make_window().zone, NOW)),
         lambda: raised_by(lambda: starting_at("2026-11-22T13:30", "hourly", make_window().zone, NOW)),

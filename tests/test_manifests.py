@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,58 +24,131 @@ from src.config.settings import GROUPS
 from src.config.timeouts import Timeouts
 
 from .manifests import (
-    BACKFILL,
+    BASES,
+    CHOICES,
+    COMPONENTS,
     CONFIG,
     CRONJOB,
+    DAILY,
     K8S,
-    KUSTOMIZATIONS,
+    POLICY,
+    RULES,
     SECRETS,
     Document,
+    applied,
     container_of,
+    copied,
     documents,
+    kustomize,
+    not_restricted,
+    of_kind,
     plain_manifests,
     pod_of,
-    rendered,
+    switched,
     unresolved,
+    variables_of,
 )
-from .pages import ALL, PAGES, section
+from .pages import ALL, PAGES, anchors, section
 
 ROOT = K8S.parent
-KUBERNETES = "1.36"
-BY_HAND = {"REPORT_DIR", "REPORT_START", "REPORT_COUNT", "REPORT_RESEND", "REPORT_ONLY", "JOB_COMPLETION_INDEX"}
-"""Settings that a manifest has no line for: the folder is /tmp, the others are for one run."""
-COMMENTED = re.compile(r"^ +# - (\{name: .*\})$", re.MULTILINE)
+OLDEST, NEWEST = "1.29", "1.37"
+"""Of Kubernetes: the one that the README names, and the last whose schemas are at hand."""
+BY_HAND = {
+    *("REPORT_DIR", "REPORT_START", "REPORT_COUNT", "REPORT_RESEND", "REPORT_ONLY"),
+    *("JOB_COMPLETION_INDEX", "SECRETS_DIR"),
+}
+"""Settings that no deployment sets for all runs: the folder is /tmp, the others are for one run or mounted files."""
 SETTINGS = {name.upper() for group in GROUPS for name in group.model_fields}
+FIXED = {
+    *("SUPABASE_URL", "SUPABASE_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"),
+    *("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD", "SMTP_FROM", "SMTP_TO", "REPORT_TEMPLATE"),
+    *("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "CRONJOB_NAME"),
+}
+"""The variables that the CronJob sets itself: those of the task sheet, and what only the manifest can know."""
+CREDENTIALS = {"SUPABASE_URL", "SUPABASE_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "SMTP_USER", "SMTP_PASSWORD"}
+"""Those that come from Secrets."""
 
 
 def manifest(path: Path, kind: str) -> Document:
     """Return the one object of a kind in a file."""
-    (found,) = [one for one in documents(path) if one["kind"] == kind]
+    (found,) = of_kind(documents(path), kind)
     return found
 
 
+def is_valid(found: list[Document]) -> None:
+    """Hold objects to the schemas of the oldest and the newest Kubernetes, misspelt fields included."""
+    for one in found:
+        if one["kind"] != "PrometheusRule":  # no part of Kubernetes itself
+            for version in (OLDEST, NEWEST):
+                validate(copy.deepcopy(one), version, strict=True)
+
+
 def cronjobs() -> Iterator[Document]:
-    """Yield the CronJob of each kustomization that has one."""
-    for path in KUSTOMIZATIONS:
-        yield from (one for one in rendered(path) if one["kind"] == "CronJob")
+    """Yield the plain CronJobs, and those that are really applied."""
+    yield from (manifest(CRONJOB, "CronJob"), manifest(DAILY, "CronJob"))
+    yield from of_kind(applied(), "CronJob")
 
 
 @pytest.mark.parametrize("path", plain_manifests(), ids=lambda path: path.name)
 def test_every_manifest_is_what_its_schema_wants(path: Path) -> None:
     """A misspelt field would be dropped without a word, or refused in the middle of a deploy."""
-    known = [one for one in documents(path) if one["kind"] != "PrometheusRule"]  # no part of Kubernetes itself
-
-    assert known or path.parent.name == "prometheus"
-    for one in known:
-        validate(one, KUBERNETES, strict=True)
+    assert documents(path)
+    is_valid(documents(path))
 
 
-@pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=lambda path: path.parent.name)
-def test_every_overlay_is_what_its_schema_wants(path: Path) -> None:
-    """As it is when the patches are in."""
-    for one in rendered(path):
-        if one["kind"] != "PrometheusRule":
-            validate(one, KUBERNETES, strict=True)
+@pytest.mark.parametrize("chosen", CHOICES, ids=lambda chosen: "+".join(chosen) or "none")
+@pytest.mark.parametrize("resources", BASES, ids=["hourly", "daily"])
+def test_every_choice_of_components_renders_without_flags_and_is_safe(
+    tmp_path: Path, resources: list[str], chosen: list[str]
+) -> None:
+    """Each alone, each pair, all: valid, within restricted Pod Security, and no attempt sends what another has sent."""
+    found = switched(tmp_path, chosen, resources)
+
+    is_valid(found)
+    jobs = of_kind(found, "CronJob")
+    assert len(jobs) == len(resources) - 1
+    for cronjob in jobs:
+        assert not_restricted(pod_of(cronjob)) == []
+        variables = variables_of(cronjob)
+        keeps_logs = pod_of(cronjob)["restartPolicy"] == "Never"
+        assert keeps_logs == ("keep-logs" in chosen)
+        assert ("REPORT_LEDGER" in variables) == (keeps_logs or "supabase-ledger" in chosen)
+        assert ("HEARTBEAT_URL" in variables) == ("heartbeat" in chosen)
+        assert ("SUPABASE_JWT" in variables) == ("supabase-jwt" in chosen)
+        assert (variables.get("SMTP_SECURITY", {}).get("value") == "starttls") == ("starttls" in chosen)
+    assert bool(of_kind(found, "NetworkPolicy")) == ("restricted-egress" in chosen)
+    assert bool(of_kind(found, "PrometheusRule")) == ("prometheus-rules" in chosen)
+
+
+def test_what_is_applied_has_the_components_that_are_recommended() -> None:
+    """The README's commands lead there; every other one is a line to uncomment."""
+    text = (K8S / "kustomization.yaml").read_text()
+
+    on = re.findall(r"^- components/(\S+)$", text, re.MULTILINE)
+    off = re.findall(r"^# - components/(\S+)$", text, re.MULTILINE)
+    assert on == ["supabase-ledger", "keep-logs"]
+    assert sorted(on + off) == COMPONENTS
+    (cronjob,) = of_kind(applied(), "CronJob")
+    assert variables_of(cronjob)["REPORT_LEDGER"]["value"] == "supabase"
+    assert pod_of(cronjob)["restartPolicy"] == "Never"
+
+
+def test_every_line_of_the_kustomization_that_can_be_uncommented_works(tmp_path: Path) -> None:
+    """All of them at once: daily, components, and the settings of the ConfigMap."""
+    kustomization = copied(tmp_path) / "kustomization.yaml"
+    text = kustomization.read_text()
+    assert "\n# - daily\n" in text
+    kustomization.write_text(re.sub(r"^# (?=- |configMapGenerator|  )", "", text, flags=re.MULTILINE))
+
+    found = kustomize(kustomization.parent)
+
+    is_valid(found)
+    assert len(of_kind(found, "CronJob")) == 2
+    (settings,) = [
+        one for one in of_kind(found, "ConfigMap") if one["metadata"]["name"] == "reports-generator-settings"
+    ]
+    assert settings["data"] == {"REPORT_TIMEZONE": "Europe/Moscow"}
+    assert settings["metadata"]["namespace"] == "production"
 
 
 def test_a_misspelt_field_is_seen() -> None:
@@ -83,35 +157,96 @@ def test_a_misspelt_field_is_seen() -> None:
     cronjob["spec"]["startingDeadlineSecond"] = 1
 
     with pytest.raises(ValidationError):
-        validate(cronjob, KUBERNETES, strict=True)
+        is_valid([cronjob])
+
+
+@pytest.mark.parametrize(
+    ("place", "field", "value"),
+    [
+        ("container", "allowPrivilegeEscalation", True),
+        ("container", "capabilities", {"drop": []}),
+        ("container", "privileged", True),
+        ("container", "runAsNonRoot", False),
+        ("pod", "runAsNonRoot", None),
+        ("pod", "seccompProfile", {"type": "Unconfined"}),
+    ],
+)
+def test_a_pod_that_restricted_pod_security_refuses_is_seen(place: str, field: str, value: object) -> None:
+    """The check itself can fail, and an init container without a securityContext of its own is refused too."""
+    pod = pod_of(manifest(CRONJOB, "CronJob"))
+    with_init = copy.deepcopy(pod)
+    (pod if place == "pod" else pod["containers"][0])["securityContext"][field] = value
+    with_init["initContainers"] = [{"name": "check", "image": "x"}]
+
+    assert len(not_restricted(pod)) == 1
+    assert {one.split()[0] for one in not_restricted(with_init)} == {"check"}
 
 
 def test_what_the_task_sheet_names_is_named_so() -> None:
     """Others look for it under these names."""
     cronjob = manifest(CRONJOB, "CronJob")
     spec, job, container = cronjob["spec"], cronjob["spec"]["jobTemplate"]["spec"], container_of(cronjob)
+    resources = container["resources"]
 
     assert (cronjob["metadata"]["name"], cronjob["metadata"]["namespace"]) == ("reports-generator", "production")
-    assert cronjob["metadata"]["labels"] == {"app": "digital-twin", "component": "reports-generator"}
+    assert cronjob["metadata"]["labels"].items() >= {"app": "digital-twin", "component": "reports-generator"}.items()
     assert (spec["schedule"], spec["concurrencyPolicy"]) == ("0 * * * *", "Forbid")
     assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (5, 3)
     assert (job["backoffLimit"], job["activeDeadlineSeconds"]) == (2, 1800)
-    assert job["template"]["metadata"]["labels"] == {"app": "digital-twin", "reports": "generator"}
+    assert job["template"]["metadata"]["labels"].items() >= {"app": "digital-twin", "reports": "generator"}.items()
     assert (pod_of(cronjob)["serviceAccountName"], pod_of(cronjob)["restartPolicy"]) == (
         "reports-generator",
         "OnFailure",
     )
     assert container["image"].startswith("registry.digitalocean.com/digital-twin-registry/reports-generator:")
-    assert container["resources"] == {
-        "requests": {"cpu": "250m", "memory": "512Mi"},
-        "limits": {"cpu": "1000m", "memory": "1Gi"},
-    }
+    assert resources["requests"].items() >= {"cpu": "250m", "memory": "512Mi"}.items()
+    assert resources["limits"].items() >= {"cpu": "1", "memory": "1Gi"}.items()  # the sheet's 1000m
     assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+
+
+def test_what_a_platform_team_asks_for_is_there() -> None:
+    """The common labels on every object, room on the node's disk asked for, and suspend in plain sight."""
+    for one in [each for path in plain_manifests() if path != SECRETS for each in documents(path)]:
+        assert one["metadata"]["labels"]["app.kubernetes.io/name"] == "reports-generator", one["kind"]
+        assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "digital-twin", one["kind"]
+    for cronjob in cronjobs():
+        template = cronjob["spec"]["jobTemplate"]
+        for labels in (cronjob["metadata"], template["metadata"], template["spec"]["template"]["metadata"]):
+            assert labels["labels"]["app.kubernetes.io/component"] in ("hourly", "daily")
+        assert cronjob["spec"]["suspend"] is False
+        resources = container_of(cronjob)["resources"]
+        assert resources["requests"]["ephemeral-storage"] == "512Mi"
+        assert resources["limits"]["ephemeral-storage"] == "1280Mi"  # above the 1 GiB of /tmp
+
+
+def test_the_daily_report_is_the_hourly_one_but_for_what_makes_it_daily() -> None:
+    """Two files drift apart otherwise."""
+    hourly, daily = manifest(CRONJOB, "CronJob"), manifest(DAILY, "CronJob")
+    name, zone = "reports-generator-daily", daily["spec"]["timeZone"]
+    daily_variables = {"REPORT_TEMPLATE": "daily", "REPORT_TIMEZONE": zone, "CRONJOB_NAME": name}
+    for field in ("schedule", "timeZone", "startingDeadlineSeconds"):
+        assert hourly["spec"].pop(field) != daily["spec"].pop(field)
+    mine, theirs = (
+        [one for one in container_of(each)["env"] if one["name"] not in daily_variables] for each in (hourly, daily)
+    )
+    for variable, value in daily_variables.items():
+        assert variables_of(daily)[variable]["value"] == value
+    container_of(hourly)["env"] = container_of(daily)["env"] = []
+    hourly["metadata"]["name"] = name
+
+    assert mine == theirs
+    assert yaml.safe_dump(hourly).replace("component: hourly", "component: daily") == yaml.safe_dump(daily)
+
+
+def test_every_cronjob_tells_the_program_its_name() -> None:
+    """The commands in alerts make their Job from it."""
+    for cronjob in cronjobs():
+        assert variables_of(cronjob)["CRONJOB_NAME"]["value"] == cronjob["metadata"]["name"]
 
 
 def test_every_reference_of_the_pod_leads_somewhere() -> None:
     """One that leads nowhere, and the first pod never starts."""
-    found = [*documents(CONFIG), *documents(CRONJOB), *documents(SECRETS)]
+    found = [*documents(CONFIG), *documents(CRONJOB), *documents(DAILY), *documents(SECRETS)]
 
     assert unresolved(found) == []
 
@@ -129,29 +264,68 @@ def test_one_renamed_key_account_or_volume_is_seen() -> None:
     for kind in ("ServiceAccount", "Role"):
         assert unresolved([one for one in found if one["kind"] != kind]) != [], kind
     changed = copy.deepcopy(found)
-    next(pod_of(one) for one in changed if one["kind"] == "CronJob")["volumes"][0]["name"] = "renamed"
-    assert unresolved(changed) == ["volume tmp"]
+    pod = pod_of(of_kind(changed, "CronJob")[0])
+    pod["volumes"][0]["name"] = "renamed"
+    container_of(of_kind(changed, "CronJob")[0])["envFrom"][0]["configMapRef"]["optional"] = False
+    assert unresolved(changed) == ["ConfigMap reports-generator-settings", "volume tmp"]
 
 
-def test_the_manifest_has_every_setting_and_no_other() -> None:
-    """In use or commented out; a name that the program doesn't know would change nothing."""
-    in_use = [variable["name"] for variable in container_of(manifest(CRONJOB, "CronJob"))["env"]]
-    optional = [yaml.safe_load(line)["name"] for line in COMMENTED.findall(CRONJOB.read_text())]
+def test_the_cronjob_sets_the_sheets_variables_and_leaves_the_rest_to_the_configmap() -> None:
+    """`env` wins over `envFrom`: a variable that stood in both could not be changed without editing the CronJob."""
+    container = container_of(manifest(CRONJOB, "CronJob"))
 
-    assert sorted(in_use + optional) == sorted(SETTINGS - BY_HAND)
-
-
-def test_each_optional_line_stands_under_a_line_that_says_when_to_want_it() -> None:
-    """And its value is one that the settings take."""
-    lines = CRONJOB.read_text().splitlines()
-    for place, line in enumerate(lines):
-        if COMMENTED.match(line):
-            above = lines[place - 1]
-            assert above.endswith(":") or COMMENTED.match(above), line
+    assert container["envFrom"] == [{"configMapRef": {"name": "reports-generator-settings", "optional": True}}]
+    assert {variable["name"] for variable in container["env"]} == FIXED
+    assert {name for name, one in variables_of(manifest(CRONJOB, "CronJob")).items() if "secretKeyRef" in str(one)} == (
+        CREDENTIALS
+    )
 
 
-def filled(secrets: dict[str, str]) -> dict[str, str]:
-    """Give the pod's environment as the cluster would, with `secrets` in place of the example's placeholders."""
+EXAMPLES = dict(re.findall(r"^([A-Z_]+)=(.+)$", section("settings", "On a cluster"), re.MULTILINE))
+"""What the page shows for the ConfigMap: a value other than the default for each setting."""
+IN_SECRETS = {
+    "HEARTBEAT_URL": "https://hc-ping.com/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11",
+    "SUPABASE_JWT": "eyJh.eyJi.c-_9",
+}
+"""Those that no ConfigMap should have: a component takes each from a Secret."""
+
+
+def test_the_page_shows_every_setting_that_the_configmap_may_have() -> None:
+    """Each under a comment that says when to want it; what is secret is none of them."""
+    block = re.findall(r"^```\n(.+?)^```", section("settings", "On a cluster"), re.MULTILINE | re.DOTALL)[
+        0
+    ].splitlines()
+
+    assert {*EXAMPLES} == SETTINGS - FIXED - BY_HAND - {*IN_SECRETS}
+    assert block[0].startswith("# ")
+    assert all(re.fullmatch(r"# .+:|[A-Z_]+=\S+", line) for line in block)
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS - FIXED - BY_HAND))
+def test_every_other_setting_can_be_set_through_the_configmap(name: str, environment: pytest.MonkeyPatch) -> None:
+    """The CronJob's own variables leave it alone, whatever it is."""
+    before = load_settings(None)
+    environment.setenv(name, (EXAMPLES | IN_SECRETS)[name])
+
+    after = load_settings(None)
+
+    assert after.problems == []
+    groups = ("supabase", "mail", "telegram", "report", "watch")
+    assert [group for group in groups if getattr(after, group) != getattr(before, group)] != []
+
+
+REAL = {
+    "SUPABASE_URL": "https://abcdefghijklmnop.supabase.co",
+    "SUPABASE_KEY": "sb_secret_0123456789abcdef",
+    "TELEGRAM_BOT_TOKEN": "123456:ABCDEFGHIJKLMNOPQRSTUVWXYZ012345678",
+    "TELEGRAM_CHAT_ID": "-1001234567890",
+    "SMTP_USER": "reports@example.com",
+    "SMTP_PASSWORD": "abcd efgh ijkl mnop",
+}
+
+
+def explicit(secrets: dict[str, str] = REAL) -> dict[str, str]:
+    """Give the CronJob's own variables as the cluster would, with `secrets` in place of the example's placeholders."""
     values: dict[str, str] = {}
     config = manifest(CONFIG, "ConfigMap")["data"]
     for variable in container_of(manifest(CRONJOB, "CronJob"))["env"]:
@@ -166,47 +340,30 @@ def filled(secrets: dict[str, str]) -> dict[str, str]:
                 one for one in documents(SECRETS) if one["metadata"]["name"] == source["secretKeyRef"]["name"]
             )
             values[variable["name"]] = secrets.get(variable["name"], example["stringData"][key])
-    optional = map(yaml.safe_load, COMMENTED.findall(CRONJOB.read_text()))
-    # One channel alone would ask for nothing of the other's, and an optional secret has no example.
-    values |= {one["name"]: one["value"] for one in optional if "value" in one and one["name"] != "REPORT_CHANNELS"}
     return values
 
 
-REAL = {
-    "SUPABASE_URL": "https://abcdefghijklmnop.supabase.co",
-    "SUPABASE_KEY": "sb_secret_0123456789abcdef",
-    "TELEGRAM_BOT_TOKEN": "123456:ABCDEFGHIJKLMNOPQRSTUVWXYZ012345678",
-    "TELEGRAM_CHAT_ID": "-1001234567890",
-    "SMTP_USER": "reports@example.com",
-    "SMTP_PASSWORD": "abcd efgh ijkl mnop",
-}
-
-
 @pytest.fixture
-def problems(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Read the settings of a pod that has these secrets."""
-
-    def read(secrets: dict[str, str]) -> list[str]:
-        for name in SETTINGS:
-            monkeypatch.delenv(name, raising=False)
-        for name, value in filled(secrets).items():
-            monkeypatch.setenv(name, value)
-        return load_settings(None).problems
-
-    return read  # type: ignore[return-value] # a fixture's type is what it yields
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with the CronJob's own variables, and no other setting."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in explicit().items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
 
 
-def test_a_pod_with_its_secrets_filled_in_has_whole_settings(problems: object) -> None:
-    """With every optional line uncommented too."""
-    assert callable(problems)
-    assert problems(REAL) == []
+def test_a_pod_with_its_secrets_filled_in_has_whole_settings(environment: pytest.MonkeyPatch) -> None:
+    """Without any other setting."""
+    assert load_settings(None).problems == []
 
 
 @pytest.mark.parametrize("name", sorted(REAL))
-def test_a_placeholder_left_in_a_secret_is_refused_by_name(problems: object, name: str) -> None:
+def test_a_placeholder_left_in_a_secret_is_refused_by_name(name: str, environment: pytest.MonkeyPatch) -> None:
     """Applying the example file as it stands sends nothing to nowhere."""
-    assert callable(problems)
-    (problem,) = problems({key: value for key, value in REAL.items() if key != name})
+    environment.setenv(name, explicit({key: value for key, value in REAL.items() if key != name})[name])
+
+    (problem,) = load_settings(None).problems
 
     assert problem.startswith(f"{name} is still the placeholder")
 
@@ -214,7 +371,7 @@ def test_a_placeholder_left_in_a_secret_is_refused_by_name(problems: object, nam
 def test_every_schedule_is_one() -> None:
     """Cron syntax is checked by nobody before the API server; and no start may run into the next."""
     found = list(cronjobs())
-    assert len(found) >= 4
+    assert len(found) >= 3
     for cronjob in found:
         spec = cronjob["spec"]
         zone = ZoneInfo(spec["timeZone"])
@@ -237,12 +394,9 @@ def test_a_container_gets_no_more_rights_than_it_needs() -> None:
     for cronjob in cronjobs():
         pod, container = pod_of(cronjob), container_of(cronjob)
         assert pod["automountServiceAccountToken"] is False
-        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert not_restricted(pod) == []
         assert pod["securityContext"]["runAsUser"] > 0
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
-        assert container["securityContext"]["allowPrivilegeEscalation"] is False
-        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert pod["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}]
         assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
@@ -254,50 +408,58 @@ def test_the_role_reads_these_objects_by_name_and_nothing_else() -> None:
         assert rule["resourceNames"]
 
 
-def test_applying_again_touches_no_credentials_and_removing_no_namespace() -> None:
+def test_applying_again_touches_no_credentials_and_removing_no_namespace(tmp_path: Path) -> None:
     """A Secret in there would put placeholders over the real ones."""
-    applied = {one["kind"] for path in KUSTOMIZATIONS for one in rendered(path)}
+    kinds = {one["kind"] for one in switched(tmp_path, COMPONENTS, BASES[-1])}
 
-    assert "CronJob" in applied
-    assert applied.isdisjoint({"Secret", "Namespace"})
+    assert {"CronJob", "NetworkPolicy", "PrometheusRule"} <= kinds
+    assert kinds.isdisjoint({"Secret", "Namespace"})
     assert not any(one["kind"] == "Namespace" for path in plain_manifests() for one in documents(path))
 
 
-def test_jobs_that_lose_their_folder_keep_their_ledger_elsewhere() -> None:
-    """With restartPolicy Never the second attempt would know nothing of the first."""
-    for cronjob in cronjobs():
-        values = {variable["name"]: variable.get("value") for variable in container_of(cronjob)["env"]}
-        assert values["REPORT_LEDGER"] in ("directory", "supabase")
-        if pod_of(cronjob)["restartPolicy"] == "Never":
-            assert values["REPORT_LEDGER"] == "supabase"
-
-
 def test_a_policy_selects_these_pods_and_no_others() -> None:
-    """An empty selector would cut off the whole namespace."""
-    policy = manifest(K8S / "network-policy" / "network-policy.yaml", "NetworkPolicy")["spec"]
+    """An empty selector would cut off the whole namespace; and names are asked of the cluster's DNS alone."""
+    policy = manifest(POLICY, "NetworkPolicy")["spec"]
     label = policy["podSelector"]["matchLabels"]
 
     assert label == {"reports": "generator"}
     for cronjob in cronjobs():
         assert label.items() <= cronjob["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"].items()
-    assert policy["ingress"] == []
+    assert "Ingress" in policy["policyTypes"]
+    assert "ingress" not in policy
     assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 465, 587}
+    (dns,) = [rule for rule in policy["egress"] if rule["ports"][0]["port"] == 53]
+    assert dns["to"] == [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+        }
+    ]
 
 
-def test_the_prometheus_rules_watch_the_cronjobs_of_these_manifests() -> None:
-    """A rule of another name is silent for ever."""
-    text = (K8S / "prometheus" / "rules.yaml").read_text()
+def test_the_prometheus_rules_watch_the_cronjobs_of_these_manifests_in_any_namespace() -> None:
+    """A rule of another name is silent for ever, and one of another namespace too."""
+    text = RULES.read_text()
     watched = set(re.findall(r'cronjob="([a-z-]+)"', text))
-    there = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in cronjobs()}
 
-    assert watched == {"reports-generator", "reports-generator-daily"}
-    assert {("production", name) for name in watched} <= there
-    assert set(re.findall(r'namespace="([a-z]+)"', text)) == {"production"}
+    assert watched == {one["metadata"]["name"] for one in cronjobs()}
+    assert "namespace=" not in text
+    assert "-n production" not in text
+
+
+def test_every_rule_leads_to_what_to_do() -> None:
+    """A page and a heading that are there."""
+    (group,) = manifest(RULES, "PrometheusRule")["spec"]["groups"]
+
+    assert len(group["rules"]) == 5
+    for rule in group["rules"]:
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert anchor in anchors((ROOT / page).read_text()), rule["alert"]
 
 
 def test_the_monitoring_page_says_of_each_rule_what_to_do() -> None:
     """Whoever is woken by one looks for its name."""
-    names = re.findall(r"- alert: (\w+)", (K8S / "prometheus" / "rules.yaml").read_text())
+    names = re.findall(r"- alert: (\w+)", RULES.read_text())
 
     assert names == re.findall(r"^\| `(\w+)` \|", section("monitoring", "Prometheus"), re.MULTILINE)
 
@@ -363,29 +525,43 @@ def _catches_sigterm(pid: int) -> bool:
     return bool(caught >> (15 - 1) & 1)
 
 
-def test_the_version_is_the_images_tag() -> None:
-    """What --version prints is what was pulled, in the CronJob as in the backfill."""
-    image = container_of(manifest(CRONJOB, "CronJob"))["image"]
-    (backfill,) = manifest(BACKFILL, "Job")["spec"]["template"]["spec"]["containers"]
+def test_another_commit_installs_nothing_anew() -> None:
+    """What changes with each build comes behind the last RUN, and the packages before the program."""
+    lines = (ROOT / "Dockerfile.reports").read_text().partition("\nFROM ")[2].splitlines()
+    place = {word: [at for at, line in enumerate(lines) if line.startswith(word)] for word in ("ARG", "LABEL", "RUN")}
+    packages, program = (lines.index(f"COPY {what}") for what in ("requirements.reports.txt .", "src/ src/"))
 
-    assert image.endswith(f":v{VERSION}")
-    assert backfill["image"] == image
+    assert max(place["RUN"]) < min(place["ARG"] + place["LABEL"])
+    assert packages < place["RUN"][0] < program
+    assert not re.search(r"python3\.\d+", "\n".join(lines))  # another base has another path for its packages
 
 
-def test_a_backfills_pod_is_the_cronjobs_but_for_its_window() -> None:
-    """Same secrets, same rights, same resources; another ledger, and restarts as pods of their own."""
-    cronjob, job = container_of(manifest(CRONJOB, "CronJob")), manifest(BACKFILL, "Job")["spec"]
-    (backfill,) = job["template"]["spec"]["containers"]
-    mine, theirs = ({one["name"]: one for one in container["env"]} for container in (backfill, cronjob))
+COMPILED = {
+    *("cffi", "cryptography", "markupsafe", "msgspec", "multidict", "propcache", "pydantic-core", "websockets", "yarl"),
+}
+"""The packages that are not Python alone. Each was found to have wheels for Linux on arm64 as well as on amd64."""
 
-    assert {name for name in mine if mine[name] != theirs.get(name)} == {
-        "REPORT_LEDGER",
-        "REPORT_START",
-        "REPORT_COUNT",
+
+def test_every_package_of_the_image_is_there_for_arm64_too() -> None:
+    """All others are Python alone. A new one in C or Rust is added above after `pip download --platform` found it."""
+    pinned = re.findall(r"^([a-z0-9-]+)(?:\[\w+\])?==(.*)", (ROOT / "requirements.reports.txt").read_text(), re.M)
+    wheels = {name: metadata.distribution(name).read_text("WHEEL") or "" for name, _ in pinned if name != "colorama"}
+
+    assert {name for name, wheel in wheels.items() if "Root-Is-Purelib: true" not in wheel} == COMPILED
+    assert not [name for name, rest in pinned if "platform_machine" in rest]
+
+
+def test_a_release_changes_every_file_that_has_the_version() -> None:
+    """Those that the page names; one that is forgotten deploys the old image."""
+    steps = section("development", "Release")
+    named = {path.removeprefix("../") for path in re.findall(r"\]\((\S+?)\)", steps.partition("\n2. ")[0])}
+    deploying = [*K8S.rglob("*.yaml"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "src" / "__init__.py"]
+    versions = {
+        str(path.relative_to(ROOT)): set(re.findall(r'(?:\bv|VERSION = ")(\d+\.\d+\.\d+)', path.read_text()))
+        for path in deploying
+        if path.name != "development.md"  # which shows how a tag is made
     }
-    assert {key: value for key, value in backfill.items() if key != "env"} == {
-        key: value for key, value in cronjob.items() if key != "env"
-    }
-    assert mine["REPORT_COUNT"]["value"] == str(job["completions"])
-    assert (job["completionMode"], job["template"]["spec"]["restartPolicy"]) == ("Indexed", "Never")
-    assert mine["REPORT_LEDGER"]["value"] == "supabase"
+
+    having = {name for name, found in versions.items() if found}
+    assert having == {name if "/" in name else f"docs/{name}" for name in named}
+    assert [versions[name] for name in having] == [{VERSION}] * len(having)

@@ -14,11 +14,12 @@ from ..config.recipients import check_limit, limited_to
 from ..config.schedule import choose_windows, goes_by_job, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
-from ..errors import OptionError, Problem, ReportError
+from ..errors import InputError, OptionError, Problem, ReportError
 from ..message.alert import STOPPED, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
+from ..pipeline.indexed_job import alert
 from ..pipeline.report_window import describe_failure, report_window
 from ..pipeline.services import Run, Services, ledger_place, open_services
 from .backfill import report_each
@@ -58,7 +59,15 @@ async def report(run: Run) -> Result:
 
 async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
     options, settings = run.options, _settings(run)
-    windows = choose_windows(options, settings.report, run.clock())
+    try:
+        windows = choose_windows(options, settings.report, run.clock())
+    except InputError:
+        raise
+    except ReportError as error:  # a pod's window isn't over, nor are those of the pods after it
+        failure = describe_failure(error)
+        async with open_services(run, settings, channels, alerts) as services:
+            await alert(services, None, [failure], services.policy())
+        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
     check_limit(options, settings)
     logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})
     if not options.until_now:

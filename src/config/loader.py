@@ -11,7 +11,8 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+from pydantic_settings import SettingsError as SettingsSourceError
 
 from ..errors import SettingsError
 from ..runtime.proxies import proxy_problems, proxy_secrets
@@ -22,6 +23,7 @@ from .settings import (
     Group,
     MailSettings,
     ReportSettings,
+    SecretsFolder,
     SupabaseSettings,
     TelegramSettings,
     WatchSettings,
@@ -58,6 +60,7 @@ class LoadedSettings(Struct, kw_only=True):
 
     `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
     `unchecked` are the secrets of groups that aren't used: right or wrong, nobody is to see them.
+    `is_job`: they are a Job's on a cluster.
     """
 
     report: ReportSettings | None = None
@@ -68,11 +71,12 @@ class LoadedSettings(Struct, kw_only=True):
     problems: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     unchecked: list[Group] = field(default_factory=list)
+    is_job: bool = False
 
     def checked(self) -> Settings:
         """Return the settings; raise SettingsError if there is any problem."""
         if self.problems or not self.report or not self.supabase:
-            raise SettingsError(self.problems)
+            raise SettingsError(self.problems, is_job=self.is_job)
         return Settings(report=self.report, supabase=self.supabase, mail=self.mail, telegram=self.telegram)
 
     def secrets(self) -> list[str]:
@@ -85,18 +89,13 @@ _G = TypeVar("_G", bound=Group)
 
 
 def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
-    """Read the environment, then `env_file` for what it leaves out, and check all of it."""
-    loaded = LoadedSettings()
+    """Read the environment, then `env_file`, then the files in SECRETS_DIR for what is left out; check all of it."""
+    loaded = LoadedSettings(is_job=bool(os.environ.get("JOB_NAME")))
+    where = _read(SecretsFolder, env_file, None, loaded.problems)
+    folder = where.secrets_dir if where else None
 
     def read(group: type[_G]) -> _G | None:
-        try:
-            return group(_env_file=env_file)  # type: ignore[call-arg] # BaseSettings takes it at run time
-        except ValidationError as error:
-            loaded.problems += _lines(group, error)
-        except (OSError, UnicodeError) as error:
-            problem = f"{env_file} can't be read ({type(error).__name__}); wanted: a readable text file in UTF-8"
-            loaded.problems += [problem] if problem not in loaded.problems else []
-        return None
+        return _read(group, env_file, folder, loaded.problems)
 
     loaded.supabase = read(SupabaseSettings)
     choice = read(ChannelChoice)
@@ -106,14 +105,14 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
     loaded.hints = [
-        *_unknown_names(env_file),
+        *_unknown_names(env_file, folder),
         *_quoted_values(),
         *_wrong_port(loaded.mail),
         *_short_password(loaded.mail),
         *_needless_secret(loaded.supabase),
         *_open_to_others(env_file),
     ]
-    loaded.unchecked = [_unchecked(group, env_file) for group in GROUPS]
+    loaded.unchecked = [_unchecked(group, env_file, folder) for group in GROUPS]
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
     _want_ledger_name(loaded)
@@ -123,12 +122,28 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     return loaded
 
 
-def _unknown_names(env_file: Path | None) -> list[str]:
+def _read(group: type[_G], env_file: Path | None, folder: Path | None, problems: list[str]) -> _G | None:
+    """Read a group; add what is missing or wrong to `problems`, and return None then."""
+    try:
+        return group(_env_file=env_file, _secrets_dir=folder)  # type: ignore[call-arg] # taken at run time
+    except ValidationError as error:
+        problems += _lines(group, error)
+        return None
+    except (OSError, UnicodeError) as error:
+        what, cause = f"{env_file}", type(error).__name__
+    except SettingsSourceError as error:  # what a file in the folder came to
+        what, cause = "A file in SECRETS_DIR", type(error.__cause__ or error).__name__
+    problem = f"{what} can't be read ({cause}); wanted: a readable text file in UTF-8"
+    problems += [problem] if problem not in problems else []
+    return None
+
+
+def _unknown_names(env_file: Path | None, folder: Path | None) -> list[str]:
     """Name variables that begin like ours and are none: one that is passed over in silence is looked for long."""
     known = {name.upper() for group in GROUPS for name in group.model_fields}
     ours = {name.partition("_")[0] for name in known}
     hints = []
-    for name in sorted({*os.environ, *_names_in(env_file)} - known):
+    for name in sorted({*os.environ, *_names_in(env_file, folder)} - known):
         if name.partition("_")[0] not in ours or _OF_A_SERVICE.search(name):
             continue
         is_ours = _OURS.match(name)
@@ -140,11 +155,13 @@ def _unknown_names(env_file: Path | None) -> list[str]:
     return hints
 
 
-def _names_in(env_file: Path | None) -> list[str]:
-    written = ""
+def _names_in(env_file: Path | None, folder: Path | None) -> list[str]:
+    """List the names that the file sets, and those of the files in the folder."""
+    written, files = "", list[str]()
     with suppress(OSError, UnicodeError):  # said where it is read
         written = env_file.read_text(encoding="utf-8") if env_file else ""
-    return re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)
+        files = [path.name for path in folder.iterdir()] if folder else []
+    return [*files, *re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)]
 
 
 def _quoted_values() -> list[str]:
@@ -193,11 +210,13 @@ def _short_password(mail: MailSettings | None) -> list[str]:
     ]
 
 
-def _unchecked(group: type[Group], env_file: Path | None) -> Group:
+def _unchecked(group: type[Group], env_file: Path | None, folder: Path | None) -> Group:
     """Return the secrets of a group as they were read; placeholders and what is too short for one are none."""
     values: dict[str, object] = {}
-    with suppress(OSError, UnicodeError):  # said where it is read
-        values = {**DotEnvSettingsSource(group, env_file=env_file)(), **EnvSettingsSource(group)()}
+    with suppress(SettingsSourceError):  # said where it is read, as what follows
+        values |= SecretsSettingsSource(group, secrets_dir=folder)()
+    with suppress(OSError, UnicodeError):
+        values |= {**DotEnvSettingsSource(group, env_file=env_file)(), **EnvSettingsSource(group)()}
     kept: dict[str, object] = {}
     for name, value in values.items():
         known = group.model_fields.get(name)  # .env may have others too

@@ -9,7 +9,7 @@ from .settings import ReportSettings
 
 CRONJOB = "reports-generator"
 NAMESPACE = "production"
-"""The CronJob's name and namespace in the manifest."""
+"""The CronJob's name and namespace in the manifest, which also tells both to the program."""
 
 
 def rerun_command(
@@ -31,8 +31,9 @@ def rerun_command(
         options += ["--resend" if resend else "", only_option(only)]
         return f"python reports_generator.py {' '.join(filter(None, options))}"
     namespace = shlex.quote(settings.pod_namespace or NAMESPACE)
-    found = re.fullmatch(r"(.+?)(-again)?-[0-9]+", settings.job_name)
-    cronjob = shlex.quote(found[1] if found else CRONJOB)  # a Job made by hand has a name of any kind
+    # Without CRONJOB_NAME only a scheduled Job's name tells it, or that of a Job that such a command made.
+    found = re.fullmatch(r"(.+?)-(?:[0-9]{8,9}|again-[0-9]+)", settings.job_name)
+    cronjob = shlex.quote(settings.cronjob_name or (found[1] if found else CRONJOB))
     variables = f"REPORT_START={start}"
     variables += f" REPORT_COUNT={count}" if count > 1 else ""
     variables += " REPORT_RESEND=true" if resend else ""

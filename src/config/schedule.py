@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..domain.window import Window, after, as_option, last_full, starting_at, until
-from ..errors import OptionError, SettingsError
+from ..errors import OptionError, ReportError, SettingsError
 from .settings import ReportSettings
 
 LONGEST_DELAY = timedelta(days=2)
@@ -39,33 +40,62 @@ class Options(Struct, frozen=True, kw_only=True):
 def choose_windows(options: Options, settings: ReportSettings, now: datetime) -> list[Window]:
     """Return the windows that options, REPORT_START, the Job's scheduled time or else `now` (aware) ask for.
 
-    Oldest first; in an Indexed Job only the one of its JOB_COMPLETION_INDEX.
+    Oldest first; in an Indexed Job the one that is JOB_COMPLETION_INDEX windows after REPORT_START.
     Raise OptionError for a wrong --start or --count, SettingsError for a wrong variable.
     """
     first = _first(options, settings, now)
+    if settings.job_completion_index is not None:
+        return [_of_index(settings.job_completion_index, first, options, settings, now)]
     count = options.count or settings.report_count
     if count is None:
         return [first]
     if options.start is None and settings.report_start is None:
         if options.count is None:
-            raise SettingsError(["REPORT_COUNT is set without REPORT_START; wanted: the first of the windows there"])
+            raise _wrong(settings, "REPORT_COUNT is set without REPORT_START; wanted: the first of the windows there")
         raise OptionError("--count needs the first of the windows.", "Add --start TIME, or set REPORT_START.")
     windows = windows_from(first, count, now)
     if len(windows) < count and options.count is None:
-        raise SettingsError([f"REPORT_COUNT is {count}; wanted: at most {len(windows)}, for the others are not over"])
+        raise _wrong(settings, f"REPORT_COUNT is {count}; wanted: at most {len(windows)}, for the others are not over")
     if len(windows) < count:
         raise OptionError(
             f"Of {count} windows from {as_option(first)} on, only {len(windows)} are over.",
             f"Ask for --count {len(windows)}.",
         )
-    index = settings.job_completion_index
-    if index is None:
-        return windows
+    return windows
+
+
+def _of_index(index: int, first: Window, options: Options, settings: ReportSettings, now: datetime) -> Window:
+    """Return the window of one pod of an Indexed Job, whose `completions` alone tells how many there are.
+
+    One that isn't over fails alone, not as wrong settings: those end the whole Job.
+    """
+    if not is_named(options, settings):
+        raise _wrong(settings, "REPORT_START is missing; wanted: the first window of this Indexed Job")
     if settings.report_ledger != "supabase":  # pods that share a range but no ledger would send anew at each restart
-        raise SettingsError(["REPORT_LEDGER is directory; wanted: supabase, which all pods of an Indexed Job share"])
-    if index >= count:
-        raise SettingsError([f"JOB_COMPLETION_INDEX is {index}; wanted: less than REPORT_COUNT, {count}"])
-    return [windows[index]]
+        raise _wrong(settings, "REPORT_LEDGER is directory; wanted: supabase, which all pods of an Indexed Job share")
+    windows = windows_from(first, index + 1, now)
+    if len(windows) <= index:
+        raise ReportError(
+            "window.not_over",
+            f"The window of index {index} is not over: from {as_option(first)} on, {len(windows)} are.",
+            f"Run the Job again with {len(windows)} completions, or later.",
+        )
+    return windows[index]
+
+
+def _wrong(settings: ReportSettings, problem: str) -> SettingsError:
+    return SettingsError([problem], is_job=settings.job_name is not None)
+
+
+def shared_by_pods(options: Options, settings: ReportSettings, now: datetime) -> Window | None:
+    """Return the window under which the ledger keeps what the pods of an Indexed Job share; None in any other run.
+
+    It begins a second after the Job's first one, as no window that is reported does.
+    """
+    if settings.job_completion_index is None or not is_named(options, settings):
+        return None
+    first = _first(options, settings, now)
+    return replace(first, start=first.start + timedelta(seconds=1))
 
 
 def goes_by_job(options: Options, settings: ReportSettings, now: datetime) -> bool:
@@ -98,7 +128,7 @@ def _first(options: Options, settings: ReportSettings, now: datetime) -> Window:
     try:
         return starting_at(settings.report_start, template, zone, now, option="REPORT_START=")
     except OptionError as error:
-        raise SettingsError([str(error)]) from None
+        raise _wrong(settings, str(error)) from None
 
 
 def scheduled_time(job_name: str | None, now: datetime) -> datetime | None:

@@ -158,6 +158,9 @@ class ReportSettings(Group):
     pod_namespace: validators.Namespace | None = Field(
         None, description="at most 63 small letters, digits and dashes, set by the manifest"
     )
+    cronjob_name: validators.CronJobName | None = Field(
+        None, description="at most 52 small letters, digits, dashes and dots, set by the manifest"
+    )
     job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
 
     @property
@@ -184,4 +187,10 @@ class WatchSettings(Group):
         return [part for url in super().secrets() for part in (url, *validators.secret_parts(url))]
 
 
-GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings)
+class SecretsFolder(Group):
+    """Where settings may be files, each named like its setting, for clusters that forbid secrets in the environment."""
+
+    secrets_dir: DirectoryPath | None = Field(None, description="a folder that is there, like /etc/reports-generator")
+
+
+GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings, SecretsFolder)

@@ -34,6 +34,8 @@ _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _DNS_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
 LONGEST_LABEL = 63
 """Characters of a Job's name and of a namespace."""
+LONGEST_CRONJOB = 52
+"""Characters of a CronJob's name: its Jobs' names have eleven more."""
 LONGEST_SUBDOMAIN = 253
 """Characters of a pod's name."""
 
@@ -197,6 +199,7 @@ LoginPassword = Annotated[
     SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 characters or contains some beyond ASCII"))
 ]
 JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
+CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_CRONJOB, "a CronJob's name"))]
 PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
 Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]

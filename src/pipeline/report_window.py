@@ -20,6 +20,7 @@ from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import foreign, in_quotes
 from .build import built_report
 from .deliver import deliver
+from .indexed_job import alert
 from .services import Services
 
 logger = logging.getLogger(__name__)
@@ -38,11 +39,11 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
                 await _stopped(services, request.window, claim)
                 raise
             except Exception as error:
-                result = await _failed(services, request, error, claim)
+                result = await _failed(services, request, error, claim, policy)
             if claim.record.entries:
                 tally = claim.record.tally(present)
     except Exception as error:  # it can't be claimed
-        result = await _failed(services, request, error, None)
+        result = await _failed(services, request, error, None, policy)
     return replace(result, window=as_option(request.window), tally=tally)
 
 
@@ -58,7 +59,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         claim.count_rows(rows)
         limit, storage = services.run.timeouts.send, services.storage
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
-        result = await _conclude(services, request, claim, outcomes)
+        result = await _conclude(services, request, claim, outcomes, policy)
         await _tell_of_fewer_rows(services, request.window, claim, rows)
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.settings.report.report_dir)
@@ -87,7 +88,9 @@ async def _skip(services: Services, window: Window, claim: Claim) -> Result:
     return Result(code=0, words="skipped: no rows", rows=0)
 
 
-async def _conclude(services: Services, request: WindowRequest, claim: Claim, outcomes: Sequence[Outcome]) -> Result:
+async def _conclude(
+    services: Services, request: WindowRequest, claim: Claim, outcomes: Sequence[Outcome], policy: RetryPolicy
+) -> Result:
     window = request.window
     failed = [outcome for outcome in outcomes if not outcome.delivered]
     done = f"{len(outcomes) - len(failed)} of {len(outcomes)}"
@@ -101,7 +104,7 @@ async def _conclude(services: Services, request: WindowRequest, claim: Claim, ou
     if not failed:
         await _note_recovery(services, window, claim, is_late=request.is_late)
         return Result(code=0, words=words, sent=True)
-    told = await services.alerts.send(window, _failures(failed), claim=claim, outcomes=outcomes)
+    told = await alert(services, window, _failures(failed), policy, claim=claim, outcomes=outcomes)
     sent = len(failed) < len(outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, sent=sent, known=told == "before")
 
@@ -130,14 +133,16 @@ async def _note_recovery(services: Services, window: Window, claim: Claim, *, is
         await services.alerts.recovered(window, claim, is_late=is_late)
 
 
-async def _failed(services: Services, request: WindowRequest, error: Exception, claim: Claim | None) -> Result:
+async def _failed(
+    services: Services, request: WindowRequest, error: Exception, claim: Claim | None, policy: RetryPolicy
+) -> Result:
     failure = describe_failure(error)
     result = Result(code=1, words=f"failed: {failure.what}", problem=failure.problem)
     if request.is_late and isinstance(error, TimeLimitError):
         extra = {"event": "postponed"}
         logger.warning("%s The next run continues with this window.", failure.problem.reason, extra=extra)
         return replace(result, known=True)
-    told = await services.alerts.send(request.window, [failure], claim=claim)
+    told = await alert(services, request.window, [failure], policy, claim=claim)
     return replace(result, known=told == "before")
 
 

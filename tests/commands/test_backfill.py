@@ -64,7 +64,7 @@ def test_run_again_a_backfill_sends_only_what_is_owed(sandbox: Sandbox, run: Run
 
 def test_pods_that_share_no_ledger_are_refused(sandbox: Sandbox, run: RunTool) -> None:
     """Each restart would send anew."""
-    result = run(REPORT_START=as_option(make_window(FIRST)), REPORT_COUNT="2", JOB_COMPLETION_INDEX="0")
+    result = run(REPORT_START=as_option(make_window(FIRST)), JOB_COMPLETION_INDEX="0")
 
     assert result.code == 2
     assert "REPORT_LEDGER is directory; wanted: supabase" in result.log
@@ -74,16 +74,15 @@ def test_pods_that_share_no_ledger_are_refused(sandbox: Sandbox, run: RunTool) -
 class Pods:
     """The pods of an Indexed Job, two at a time."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, **changes: str) -> None:
         self._sandbox = sandbox
         self._lock = threading.Lock()
         self._names = 0
         self._environment = {
             "REPORT_LEDGER": "supabase",
             "REPORT_START": as_option(make_window(FIRST)),
-            "REPORT_COUNT": str(HOURS),
             "JOB_NAME": "reports-generator-backfill",
-        }
+        } | changes
 
     def start(self, index: int) -> "subprocess.Popen[bytes]":
         """Start a pod for an index."""
@@ -127,6 +126,40 @@ def test_48_hours_by_two_pods_at_a_time_reach_everyone(sandbox: Sandbox) -> None
         assert copies[7] <= 2
     assert {mail.recipients for mail in sandbox.mails} == {RECIPIENTS}
     assert sandbox.alerts == []
+
+
+def test_pods_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox) -> None:
+    """Also those that fail at the same moment, and the second attempts; another cause is told too."""
+    fill(sandbox, 3)
+
+    with ThreadPoolExecutor(2) as two:
+        codes = list(two.map(Pods(sandbox, SMTP_PASSWORD="wrong one").run, [0, 1, 2, 0]))
+    assert codes == [1] * 4
+    assert len(sandbox.alerts) == 1
+    assert "does not accept SMTP_USER with SMTP_PASSWORD" in sandbox.alerts[0]
+
+    assert Pods(sandbox, SUPABASE_TABLE="analyzes").run(1) == 1
+    assert len(sandbox.alerts) == 2
+
+
+def test_pods_that_cannot_use_the_ledger_alert_each(sandbox: Sandbox) -> None:
+    """They can't know of each other, and silence would be worse."""
+    fill(sandbox, 2)
+    pods = Pods(sandbox, SUPABASE_KEY="sb_secret_of_elsewhere")
+
+    assert [pods.run(index) for index in range(2)] == [1, 1]
+    assert len(sandbox.alerts) == 2
+
+
+def test_an_index_whose_hour_is_not_over_fails_alone(sandbox: Sandbox, run: RunTool) -> None:
+    """Exit 1, not that of wrong settings, which ends the Job; and one alert for all such pods."""
+    many = {"REPORT_START": "2026-11-23T13", "REPORT_LEDGER": "supabase", "JOB_NAME": "many"}
+
+    codes = [run(**many, JOB_COMPLETION_INDEX=index).code for index in ("99999", "100000", "99999")]
+
+    assert codes == [1, 1, 1]
+    assert ["The window of index 99999 is not over" in alert for alert in sandbox.alerts] == [True]
+    assert sandbox.mails == []
 
 
 def test_windows_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox, run: RunTool) -> None:

@@ -490,3 +490,71 @@ def test_a_key_that_is_too_short_for_one_is_exit_2(environment: pytest.MonkeyPat
     (line,) = problems()
 
     assert line.startswith("SUPABASE_KEY is shorter than 20 characters")
+
+
+@pytest.fixture
+def secrets(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder as Kubernetes mounts Secrets, links and all; the environment has none of them."""
+    data = tmp_path / "..2026_11_23"
+    data.mkdir()
+    (tmp_path / "..data").symlink_to(data.name)
+    for name in ("SUPABASE_KEY", "SMTP_PASSWORD", "TELEGRAM_BOT_TOKEN"):
+        environment.delenv(name)
+        (data / name).write_text(f"{WHOLE[name]}\n")
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    environment.setenv("SECRETS_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_secrets_may_be_files(environment: pytest.MonkeyPatch, secrets: Path) -> None:
+    """For clusters that forbid them in the environment; a line end is none of the value, and the environment wins."""
+    environment.setenv("SMTP_PASSWORD", "another horse")
+
+    settings = checked_settings(None)
+
+    assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
+    assert settings.mail is not None
+    assert settings.mail.smtp_password.get_secret_value() == "another horse"
+    assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()
+    environment.delenv("SUPABASE_URL")
+    assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()  # though its group is incomplete
+
+
+def test_secrets_dir_may_stand_in_env_file(environment: pytest.MonkeyPatch, secrets: Path, tmp_path: Path) -> None:
+    """As every other setting."""
+    environment.delenv("SECRETS_DIR")
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"SECRETS_DIR={secrets}\n")
+
+    assert checked_settings(env_file).supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
+
+
+def test_a_file_of_a_secret_that_is_nearly_named_like_one_is_told(secrets: Path) -> None:
+    """A key of a Secret is misspelt as easily as a variable."""
+    (secrets / "SMTP_PASSWORD").unlink()
+    (secrets / "SMTP_PASWORD").write_text("correct horse battery")
+
+    loaded = load_settings(None)
+
+    assert loaded.hints == ["SMTP_PASWORD is not a setting. Did you mean SMTP_PASSWORD?"]
+    assert [line.split()[0] for line in loaded.problems] == ["SMTP_PASSWORD"]
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_told(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Once, and without what is only missing because of it."""
+    environment.delenv("SUPABASE_KEY")
+    environment.setenv("SECRETS_DIR", str(tmp_path / "gone"))
+
+    assert problems()[0].startswith("SECRETS_DIR does not point to a directory; wanted: a folder")
+
+
+def test_a_secrets_file_that_cannot_be_read_is_told_without_its_content(secrets: Path) -> None:
+    """Not as a traceback, which would have the bytes."""
+    (secrets / "..data" / "SUPABASE_KEY").write_bytes(b"hunter2\xe9")
+
+    with pytest.raises(SettingsError) as caught:
+        checked_settings(None)
+
+    shown = repr(caught.value) + "".join(traceback.format_exception(caught.value))
+    assert "A file in SECRETS_DIR can't be read (UnicodeDecodeError)" in shown
+    assert "hunter2" not in shown

@@ -67,7 +67,9 @@ def test_in_a_cluster_the_command_is_for_kubectl(sandbox: Sandbox, run: RunTool)
     )
 
 
-@pytest.mark.parametrize("name", ["reports-generator-again-1795435200", "test-report", "reports-generator-29924384"])
+@pytest.mark.parametrize(
+    "name", ["reports-generator-again-1795435200", "test-report", "test-report-2", "reports-generator-29924384"]
+)
 def test_the_command_names_the_cronjob_whatever_the_job_is_called(sandbox: Sandbox, run: RunTool, name: str) -> None:
     """Also in a Job that such a command made, and in one made by hand."""
     run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", JOB_NAME=name)
@@ -75,8 +77,26 @@ def test_the_command_names_the_cronjob_whatever_the_job_is_called(sandbox: Sandb
     assert "--from=cronjob/reports-generator -n production " in only_alert(sandbox)
 
 
+@pytest.mark.parametrize("name", ["test-daily", "reports-generator-29924384"])
+def test_the_command_names_the_cronjob_that_the_manifest_names(sandbox: Sandbox, run: RunTool, name: str) -> None:
+    """A Job made by hand from the daily one is told of as that."""
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", JOB_NAME=name, CRONJOB_NAME="reports-generator-daily")
+
+    assert "--from=cronjob/reports-generator-daily -n production " in only_alert(sandbox)
+
+
+def test_a_settings_error_says_where_settings_are_set(sandbox: Sandbox, run: RunTool) -> None:
+    """In a Job there is no .env; on a machine there is no ConfigMap."""
+    here = run(SMTP_PORT="none").log
+    there = run(SMTP_PORT="none", JOB_NAME="reports-generator-29924384").log
+
+    assert ".env.example" in here
+    assert ".env" not in there
+    assert "Set them in the ConfigMaps and Secrets that docs/kubernetes.md names" in there
+
+
 def test_the_command_names_the_namespace_that_the_job_is_in(sandbox: Sandbox, run: RunTool) -> None:
-    """An overlay may have put it elsewhere."""
+    """A kustomization may have put it elsewhere."""
     run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", JOB_NAME="reports-generator-29924384", POD_NAMESPACE="staging")
 
     assert "--from=cronjob/reports-generator -n staging " in only_alert(sandbox)

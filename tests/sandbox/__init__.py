@@ -142,7 +142,9 @@ class Sandbox:
             **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_ONLY", "REPORT_BUCKET"), ""),
             **dict.fromkeys(("REPORT_KEEP_DAYS", "JOB_COMPLETION_INDEX"), ""),
             "SUPABASE_JWT": "",
-            **dict.fromkeys(("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "HEARTBEAT_URL"), ""),
+            **dict.fromkeys(
+                ("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "CRONJOB_NAME", "HEARTBEAT_URL", "SECRETS_DIR"), ""
+            ),
             "LOG_FORMAT": "text",
             "LOG_LEVEL": "INFO",
             "SSL_CERT_FILE": str(self._certificate),

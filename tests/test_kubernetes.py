@@ -1,0 +1,300 @@
+"""What docs/kubernetes.md shows, done by kubectl itself: its commands, and the kustomizations to copy."""
+
+import copy
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from src.config.rerun_command import rerun_command
+from src.config.settings import ReportSettings
+
+from .builders import make_window
+from .kubernetes_api import KubernetesApi
+from .manifests import (
+    BASES,
+    COMPONENTS,
+    K8S,
+    KUBECTL,
+    SECRETS,
+    Document,
+    applied,
+    container_of,
+    copied,
+    documents,
+    kustomize,
+    not_restricted,
+    of_kind,
+    pod_of,
+    switched,
+    variables_of,
+)
+from .pages import PAGES, section
+from .test_manifests import CREDENTIALS, is_valid
+
+ROOT = K8S.parent
+READS_PODS = re.compile(r"kubectl logs ")
+"""Of these only the arguments are tried: there are no pods to read from."""
+USAGE = re.compile(r"unknown (shorthand )?flag|unknown command|flag needs an argument|--help|invalid argument")
+"""What kubectl says of arguments that it doesn't understand."""
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each kubectl command of a page, with the lines to be typed into it."""
+    for block in re.findall(r"^```console\n(.+?)^```", text, re.MULTILINE | re.DOTALL):
+        for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, typed = re.sub(r" \\\n\s*", " ", entry).partition("\n")
+            if command.startswith("kubectl "):
+                yield command, typed
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for command in re.findall(r"`(kubectl [^`]+)`", prose):
+        if "…" not in command and len(command.split()) > 2:
+            yield command, ""
+
+
+SHOWN = [
+    (page, *one)
+    for page in ("README", "kubernetes", "getting-started", "monitoring", "runbook", "settings", "development")
+    for one in commands(PAGES[page])
+]
+
+
+class Cluster:
+    """Runs commands as an operator does, with `objects` for what they come to."""
+
+    def __init__(self, api: KubernetesApi, home: Path) -> None:
+        self._api = api
+        self._home = home
+        (home / ".docker").mkdir()
+        (home / ".docker" / "config.json").write_text('{"auths": {}}')
+        (home / "kubeconfig").write_text(api.kubeconfig)
+        (home / "kubectl").symlink_to(KUBECTL)
+
+    def keep(self, found: list[Document]) -> None:
+        """Put objects there."""
+        self._api.keep(copy.deepcopy(found))
+
+    def get(self, kind: str, name: str) -> Document:
+        """Return an object that must be there."""
+        return self._api.objects["production", kind, name]
+
+    def run(self, command: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run a line of the shell in the repository."""
+        environment = {"PATH": f"{self._home}:{os.environ['PATH']}", "HOME": str(self._home)}
+        environment["KUBECONFIG"] = str(self._home / "kubeconfig")
+        shell = ["bash", "-o", "pipefail", "-c", command]
+        return subprocess.run(
+            shell, cwd=ROOT, env=environment, input=typed, check=False, capture_output=True, text=True, timeout=60
+        )
+
+    def do(self, command: str, typed: str = "") -> str:
+        """Run a line that must succeed, and return what it prints."""
+        done = self.run(command, typed)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[KubernetesApi]:
+    """An API server."""
+    server = KubernetesApi()
+    with server.serving():
+        yield server
+
+
+@pytest.fixture
+def cluster(api: KubernetesApi, tmp_path: Path) -> Cluster:
+    """A cluster with the three Secrets, and nothing applied yet."""
+    api.objects.clear()
+    home = tmp_path / "home"
+    home.mkdir()
+    cluster = Cluster(api, home)
+    cluster.keep([*documents(SECRETS), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "production"}}])
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
+    """What the pages speak of, once everything was deployed and run."""
+    job = {"apiVersion": "batch/v1", "kind": "Job"}
+    jobs = [job | named(name) for name in ("NAME", "check", "test-report", "reports-generator-backfill")]
+    secret = {"apiVersion": "v1", "kind": "Secret"} | named("registry-credentials")
+    return [*switched(tmp_path_factory.mktemp("deployed"), COMPONENTS, BASES[-1]), *jobs, secret]
+
+
+def named(name: str) -> Document:
+    """Make the metadata of an object of that name."""
+    return {"metadata": {"name": name, "namespace": "production"}}
+
+
+@pytest.mark.parametrize(("page", "command", "typed"), SHOWN, ids=[f"{page}: {one[:90]}" for page, one, _ in SHOWN])
+def test_every_kubectl_command_of_a_page_does_what_it_says(
+    cluster: Cluster, deployed: list[Document], page: str, command: str, typed: str
+) -> None:
+    """After everything was deployed; a flag that doesn't exist, or a name that isn't there, is found here."""
+    cluster.keep(deployed)
+
+    done = cluster.run(command.replace("FOLDER", "k8s/"), typed)
+
+    assert not USAGE.search(done.stderr), done.stderr
+    if not READS_PODS.match(command):
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_pages_commands_are_found() -> None:
+    """A block that is no longer understood would be tried by nobody."""
+    asked = {" ".join(command.split()[1:3]) for _, command, _ in SHOWN}
+
+    assert len(SHOWN) > 40
+    assert {"apply -k", "create job", "create secret", "patch cronjob", "set image", "logs job/check"} <= asked
+
+
+def test_applying_again_changes_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    """The API server stores some values in another way than they may be written; every apply would change them anew."""
+    switched(tmp_path, COMPONENTS, BASES[-1])
+    folder = tmp_path / "k8s"
+    first = cluster.do(f"kubectl apply -k {folder}").splitlines()
+
+    again = cluster.do(f"kubectl apply -k {folder}").splitlines()
+
+    assert len(first) == len(again) == 8
+    assert all(line.endswith(" created") for line in first)
+    assert all(line.endswith(" unchanged") for line in again)
+
+
+def test_the_command_of_an_alert_makes_a_job_of_that_hour(cluster: Cluster) -> None:
+    """Pasted as it is; image and variables are those of the live CronJob."""
+    cluster.do("kubectl apply -k k8s/")
+    settings = ReportSettings.model_construct(
+        job_name="test-report-2", pod_namespace="production", cronjob_name="reports-generator"
+    )
+
+    made = cluster.do(rerun_command(make_window(), settings, resend=True))
+
+    name = made.removeprefix("job.batch/").removesuffix(" created\n")
+    (container,) = pod_of(cluster.get("Job", name))["containers"]
+    (live,) = of_kind(applied(), "CronJob")
+    added = [{"name": "REPORT_START", "value": "2026-11-22T13"}, {"name": "REPORT_RESEND", "value": "true"}]
+    assert container["env"] == container_of(live)["env"] + added
+    assert {key: value for key, value in container.items() if key != "env"} == {
+        key: value for key, value in container_of(live).items() if key != "env"
+    }
+
+
+def test_the_check_takes_the_place_of_the_report(cluster: Cluster) -> None:
+    """With the settings and the rights of the CronJob; no init container that restricted Pod Security refuses."""
+    cluster.do("kubectl apply -k k8s/")
+    (command,) = [one for _, one, _ in SHOWN if one.startswith("kubectl create job check ")]
+
+    cluster.do(command)
+
+    pod = pod_of(cluster.get("Job", "check"))
+    assert pod["containers"][0]["args"] == ["python", "reports_generator.py", "--check"]
+    assert "initContainers" not in pod
+    assert not_restricted(pod) == []
+
+
+@pytest.mark.parametrize("completions", [1, 3, 744])
+@pytest.mark.parametrize("components", [[], COMPONENTS], ids=["plain", "components"])
+def test_a_backfill_of_any_length_is_one_that_kubernetes_takes(
+    cluster: Cluster, tmp_path: Path, components: list[str], completions: int
+) -> None:
+    """From the live CronJob; `completions` is the only number."""
+    cronjob, _ = of_kind(switched(tmp_path, components, BASES[-1]), "CronJob")
+    cluster.keep([cronjob])
+    (command,) = [one for _, one, _ in SHOWN if "k8s/reports-generator-backfill.yaml" in one]
+    assert command.count("744") == 1
+
+    cluster.do(command.replace("744", str(completions)))
+
+    job = cluster.get("Job", "reports-generator-backfill")
+    spec, pod = job["spec"], pod_of(job)
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", completions, 2)
+    assert spec["backoffLimitPerIndex"] == 1
+    assert spec["maxFailedIndexes"] <= completions  # else the API server refuses it
+    assert spec.keys().isdisjoint({"backoffLimit", "activeDeadlineSeconds"})  # they would be for all windows together
+    assert (pod["restartPolicy"], pod["activeDeadlineSeconds"]) == ("Never", 1800)
+    failing = [rule["onExitCodes"]["values"] for rule in spec["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+    assert failing == [[2]]  # wrong settings, and nothing else
+    assert not_restricted(pod) == []
+    added = [{"name": "REPORT_START", "value": "2026-10-01T00"}]
+    assert pod["containers"][0]["env"] == container_of(cronjob)["env"] + added
+    assert pod["containers"][0]["image"] == container_of(cronjob)["image"]
+
+
+def snippets(title: str) -> list[Document]:
+    """Parse the YAML that a section of the page shows."""
+    blocks = re.findall(r"^```yaml\n(.+?)^```", section("kubernetes", title), re.MULTILINE | re.DOTALL)
+    return [yaml.safe_load(block) for block in blocks]
+
+
+def with_snippet(folder: Path, snippet: Document) -> list[Document]:
+    """Render a copy of k8s/ whose kustomization has a snippet of the page in it."""
+    kustomization = copied(folder) / "kustomization.yaml"
+    (content,) = documents(kustomization)
+    kustomization.write_text(yaml.safe_dump(content | snippet))
+    found = kustomize(kustomization.parent)
+    is_valid(found)
+    return found
+
+
+def test_a_repository_of_ones_own_needs_no_editing_here(tmp_path: Path) -> None:
+    """Another namespace, image, schedule, recipients and settings, over a base and a component by their addresses."""
+    own, *_ = snippets("Your own repository")
+    copied(tmp_path)
+    (tmp_path / "own").mkdir()
+    text, count = re.subn(r"https://github\.com/OWNER/REPOSITORY//(\S+)\?ref=v\S+", r"../\1", yaml.safe_dump(own))
+    (tmp_path / "own" / "kustomization.yaml").write_text(text)
+    assert count == 2
+
+    found = kustomize(tmp_path / "own")
+
+    is_valid(found)
+    assert {one["metadata"]["namespace"] for one in found} == {"staging"}
+    (binding,) = of_kind(found, "RoleBinding")
+    assert binding["subjects"][0]["namespace"] == "staging"
+    (cronjob,) = of_kind(found, "CronJob")
+    assert cronjob["spec"]["schedule"] == "0 6-20 * * *"
+    data = {one["metadata"]["name"]: one["data"] for one in of_kind(found, "ConfigMap")}
+    assert data["reports-generator-settings"] == {"REPORT_CATCH_UP": "0"}
+    assert data["email-config"]["to-emails"] == "staging@97v.ru"
+    assert of_kind(found, "NetworkPolicy")
+
+
+def test_an_image_by_its_digest_is_not_pulled_each_time(tmp_path: Path) -> None:
+    """A registry that is down costs no report then."""
+    _, digest, _ = snippets("Your own repository")
+
+    (cronjob,) = of_kind(with_snippet(tmp_path, digest), "CronJob")
+
+    assert "reports-generator@sha256:" in container_of(cronjob)["image"]
+    assert container_of(cronjob)["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_the_role_can_be_left_out(tmp_path: Path) -> None:
+    """And nothing else goes with it."""
+    *_, without = snippets("Your own repository")
+
+    kinds = sorted(one["kind"] for one in with_snippet(tmp_path, without))
+
+    assert kinds == ["ConfigMap", "CronJob", "ServiceAccount"]
+
+
+def test_secrets_as_files_leave_none_in_the_environment(tmp_path: Path) -> None:
+    """Each is a file named like its setting, from the key that the example has; the pod stays a restricted one."""
+    (as_files,) = snippets("Secrets as files")
+
+    (cronjob,) = of_kind(with_snippet(tmp_path, as_files), "CronJob")
+
+    variables, pod = variables_of(cronjob), pod_of(cronjob)
+    assert "secretKeyRef" not in str(variables)
+    assert variables["SECRETS_DIR"]["value"] in [mount["mountPath"] for mount in container_of(cronjob)["volumeMounts"]]
+    (sources,) = [volume["projected"]["sources"] for volume in pod["volumes"] if "projected" in volume]
+    keys = {one["metadata"]["name"]: {*one["stringData"]} for one in documents(SECRETS)}
+    assert {one["secret"]["name"]: {item["key"] for item in one["secret"]["items"]} for one in sources} == keys
+    assert {item["path"] for one in sources for item in one["secret"]["items"]} == CREDENTIALS
+    assert not_restricted(pod) == []
