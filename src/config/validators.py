@@ -11,13 +11,16 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
 _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_SENDER = re.compile(rf"{_ADDRESS.pattern}|[^\x00-\x1f\x7f<>\"\u2028\u2029]+<{_ADDRESS.pattern}>")
+# A bar parts them in the workbook's formula.
+_STATUS = re.compile(r"[^|\x00-\x1f\x7f]{1,60}")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
 _TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -147,6 +150,16 @@ LoginPassword = Annotated[
     SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 characters or contains some beyond ASCII"))
 ]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
+Sender = Annotated[str, BeforeValidator(_matches(_SENDER, "is neither an e-mail address nor Name <address>"))]
+# It stands in subjects and headings.
+Name = Annotated[str, BeforeValidator(_matches(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}", "is not one short line"))]
+Statuses = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(entries),
+    AfterValidator(_each(_STATUS, "a status of at most 60 characters without |")),
+    Field(max_length=50),
+]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_ADDRESS, "an e-mail address"))

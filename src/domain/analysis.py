@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 
 import msgspec
@@ -11,10 +12,20 @@ COLUMNS = ("id", "created_at", "status", "duration", "records_processed", "recor
 NUMBER = (int, float)
 LARGEST_FIGURE = 10**100
 """Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
-FAILED_STATUSES = frozenset(
-    {"failed", "failure", "error", "errored", "timeout", "timed out", "timed_out", "timedout", "crashed", "aborted"}
+FAILED_STATUSES = (
+    "failed",
+    "failure",
+    "error",
+    "errored",
+    "timeout",
+    "timed out",
+    "timed_out",
+    "timedout",
+    "crashed",
+    "aborted",
 )
-"""Statuses of an analysis that failed, in small letters; one that was cancelled did not fail, somebody stopped it."""
+"""Statuses of an analysis that failed, unless the settings name others; one that was cancelled did not fail, somebody
+stopped it."""
 
 Figure = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -56,6 +67,23 @@ def _numbers_or_none(column: Sequence[Figure]) -> list[int | float | None]:
     return [one if isinstance(one, NUMBER) else None for one in column]
 
 
-def is_failed_status(status: str | None) -> bool:
-    """Tell whether an analysis of this status counts as failed, in whatever case and with blanks around it or not."""
-    return status is not None and status.strip().casefold() in FAILED_STATUSES
+class FailedStatuses(msgspec.Struct, frozen=True):
+    """The statuses that count as failed, in whatever case and with blanks around them or not.
+
+    `status in failed` tells whether an analysis of this status counts as failed.
+    """
+
+    names: tuple[str, ...] = FAILED_STATUSES
+
+    def __contains__(self, status: str | None) -> bool:
+        return status is not None and status.strip().lower() in self.plain
+
+    @property
+    def plain(self) -> frozenset[str]:
+        """The names in small letters."""
+        return _in_small_letters(self.names)
+
+
+@cache
+def _in_small_letters(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.strip().lower() for name in names)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from ..domain.attachment import Attachment
 from ..phrases import english as phrases
@@ -26,23 +25,28 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
     What matters most stands first, because the end may be cut off; a repeat's note has room in every caption.
     """
     paragraphs: list[list[Line]] = [
-        [(f"{content.title} - {content.label}{content.marks}", "")],
-        [(content.headline, "b"), (content.comparison, ""), (content.to_look_at, "")],
-        _workbook(attachment, content.zone),
+        [(f"{content.title} - {content.label}{phrases.named(content.name)}{content.marks}", "")],
+        [(phrases.warned(warning), "b") for warning in content.warnings],
+        [(content.headline, "b"), (content.records, ""), (content.cluster, "")],
+        [(one.line, "") for one in content.compared] if content.is_compared else [],
+        [(phrases.odd_data(content.anomalies), "")],
+        _workbook(content, attachment),
         [(remark, "") for remark in content.remarks],
         [(f"{name}: {value}", "") for name, value in content.details],
         [(f"{bar.name}: {bar.count:,}", "") for bar in content.bars],
     ]
-    lines = [line for paragraph in paragraphs if paragraph for line in (*filter(any, paragraph), ("", ""))]
+    lines = [
+        line for paragraph in paragraphs if any(map(any, paragraph)) for line in (*filter(any, paragraph), ("", ""))
+    ]
     limit = CAPTION_LIMIT if attachment.is_attached else TEXT_LIMIT
     return _marked_up(lines[:-1], limit - len(_REPEAT)) + (_REPEAT if is_repeat else "")
 
 
-def _workbook(attachment: Attachment, zone: ZoneInfo) -> list[Line]:
+def _workbook(content: Content, attachment: Attachment) -> list[Line]:
     """Say where the workbook is, unless it stands above the caption."""
     if attachment.is_attached:
         return []
-    lines: list[Line] = [(phrases.whereabouts(attachment, zone, "telegram"), "")]
+    lines: list[Line] = [(phrases.whereabouts(attachment, content.window, content.rows, "telegram"), "")]
     if not attachment.link:
         return lines
     host = urlsplit(attachment.link).hostname or ""

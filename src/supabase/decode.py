@@ -45,6 +45,11 @@ def read_by_hand(body: bytes, table: str) -> list[Analysis]:
     return [_read_analysis(row, table) for row in read_json(body, table)]
 
 
+def read_moments(body: bytes, table: str) -> list[datetime]:
+    """Read an answer's body as rows of `created_at` alone; raise BadAnswerError for anything else."""
+    return [_moment(row.get("created_at"), table) for row in read_json(body, table)]
+
+
 def read_json(body: bytes, table: str) -> list[dict[str, Any]]:
     """Read an answer's body as a list of objects; raise BadAnswerError for anything else."""
     try:
