@@ -9,7 +9,7 @@ from datetime import datetime
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPServerDisconnected
 from msgspec import Struct, field
 
-from ..config.settings import MailSettings
+from ..config.settings import DEFAULT_NAME, MailSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
@@ -37,8 +37,12 @@ class MailChannel:
     name = "email"
     one_by_one = False
 
-    def __init__(self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
+    def __init__(
+        self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts, report_name: str = DEFAULT_NAME
+    ) -> None:
         self._settings = settings
+        self._sender = settings.sender
+        self._report_name = report_name
         self._tls = tls
         self._timeouts = timeouts
         self._goodbyes: set[asyncio.Task[None]] = set()
@@ -58,7 +62,7 @@ class MailChannel:
         """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
         at_least = in_base64(report.attachment.size) if report.attachment.is_attached else 0
         sent = await self._transmit(
-            lambda: compose(report, self._settings.smtp_from, self.recipients),
+            lambda: compose(report, self._sender, self.recipients),
             recipients,
             limits.deadline,
             at_least=at_least,
@@ -67,7 +71,7 @@ class MailChannel:
 
     async def alert(self, text: str, at: datetime) -> None:
         """Send `text` to all addresses; raise DeliveryError if the server takes it for none."""
-        mail = compose_alert(text, at, self._settings.smtp_from, self.recipients)
+        mail = compose_alert(text, at, self._sender, self.recipients, self._report_name)
         sent = await self._transmit(lambda: mail, self.recipients, self._soon())
         if not sent.replies:
             raise sent.failed[self.recipients[0]]
@@ -83,7 +87,7 @@ class MailChannel:
         with translated(self._settings):
             async with self._connection(self._soon()) as server:
                 while waiting:
-                    named = await envelope(server, self._settings.smtp_from, waiting, size=0)
+                    named = await envelope(server, self._sender.address, waiting, size=0)
                     await server.rset()
                     refused |= named.refused
                     waiting = named.rest
@@ -115,7 +119,7 @@ class MailChannel:
     ) -> Sequence[str]:
         """Send one message to as many of `recipients` as it may have, enter them into `sent`, return the rest."""
         async with asyncio.timeout_at(deadline):
-            named = await envelope(server, self._settings.smtp_from, recipients, mail.size)
+            named = await envelope(server, self._sender.address, recipients, mail.size)
         # Who is sent to alone is one whom others of SMTP_TO were told apart from: they have it, or were refused.
         some_accepted = bool(named.accepted or sent.replies or len(recipients) < len(self.recipients))
         sent.failed.update(judged(named.refused, some_accepted=some_accepted))
@@ -152,7 +156,7 @@ class MailChannel:
             start_tls=settings.smtp_security == "starttls",
             tls_context=self._tls,
             # HELO with the sender's domain: a pod's own name is none that a mail server could look up.
-            local_hostname=domain(settings.smtp_from),
+            local_hostname=domain(self._sender.address),
             timeout=self._timeouts.smtp,
         )
         transport = None

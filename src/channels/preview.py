@@ -62,7 +62,7 @@ def _mail(report: Report, settings: MailSettings) -> Iterator[bytes]:
     if in_base64(attachment.size) > LARGEST:
         attachment = replace(attachment, left_out=phrases.too_large("email", attachment.size))
         report = replace(report, attachment=attachment)
-    return compose(report, settings.smtp_from, settings.smtp_to).pieces()
+    return compose(report, settings.sender, settings.smtp_to).pieces()
 
 
 def _caption(report: Report) -> Iterable[bytes]:

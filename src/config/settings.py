@@ -131,10 +131,21 @@ class TelegramSettings(Group):
         token = self.telegram_bot_token.get_secret_value()
         return [token, token.partition(":")[2]]
 
+    def is_silent(self, *, is_normal: bool) -> bool:
+        """Tell whether the report of a window makes no sound."""
+        return self.telegram_silent == "always" or (self.telegram_silent == "normal" and is_normal)
+
     @property
     def alert_chat(self) -> str:
         """The chat that alerts go to."""
         return self.telegram_alert_chat_id or self.telegram_chat_id[0]
+
+    @property
+    def unusual_chat(self) -> str | None:
+        """The alert chat, if it is one that doesn't get the reports themselves."""
+        chats = {chat.casefold() for chat in self.telegram_chat_id}
+        chat = self.telegram_alert_chat_id
+        return chat if chat and chat.casefold() not in chats else None
 
 
 class ReportSettings(Group):

@@ -25,7 +25,7 @@ LEAST_DIFFERENCE = 20
 """Analyses by which an unusual window differs from a usual one at least, so that small numbers raise no alarm."""
 LEAST_FOR_EMPTY = 5
 """An empty window is unusual where so many analyses are usual."""
-DeviationKind = Literal["empty", "few", "many", "failed", "success below", "failed above", "slower than"]
+DeviationKind = Literal["empty", "few", "many", "failed", "low_success", "high_failures", "slow"]
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -141,9 +141,9 @@ def _beyond(summary: Summary, thresholds: Thresholds) -> list[Deviation]:
     found: list[Deviation] = []
     success, share, slow = summary.success_rate, summary.failed_analyses / summary.rows, summary.durations.p95
     if thresholds.success_below is not None and success is not None and success < thresholds.success_below:
-        found.append(Deviation(kind="success below", value=success, reference=thresholds.success_below))
+        found.append(Deviation(kind="low_success", value=success, reference=thresholds.success_below))
     if thresholds.failed_above is not None and share > thresholds.failed_above:
-        found.append(Deviation(kind="failed above", value=share, reference=thresholds.failed_above))
+        found.append(Deviation(kind="high_failures", value=share, reference=thresholds.failed_above))
     if thresholds.slower_than is not None and slow is not None and slow > thresholds.slower_than:
-        found.append(Deviation(kind="slower than", value=slow, reference=thresholds.slower_than))
+        found.append(Deviation(kind="slow", value=slow, reference=thresholds.slower_than))
     return found

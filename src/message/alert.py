@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ..config.settings import ReportSettings
+from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..domain.window import Window
 from ..errors import Problem
 from ..runtime.visible_text import shortened
@@ -43,9 +43,14 @@ def render(
     owed: Sequence[str] = (),
     recovery: str = "",
     command: str = "",
+    name: str = DEFAULT_NAME,
 ) -> str:
-    """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command."""
-    head = [ALERT, *([f"Window: {window.template} report, {window.label()}"] if window else [])]
+    """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command.
+
+    `name` says whose report it is, unless it is the default one.
+    """
+    report = [] if name == DEFAULT_NAME else [f"Report: {name}"]
+    head = [ALERT, *report, *([f"Window: {window.template} report, {window.label()}"] if window else [])]
     tail = []
     if owed:
         more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
@@ -58,10 +63,11 @@ def render(
     return first + shortened("\n".join(told), LONGEST - len(first) - len(last)) + last
 
 
-def render_all_clear(window: Window, *, skipped: bool = False) -> str:
+def render_all_clear(window: Window, *, skipped: bool = False, name: str = DEFAULT_NAME) -> str:
     """Write that a window somebody was alerted of has reached everyone, or was `skipped` as empty."""
     end = "was skipped: it has no rows" if skipped else "has now been delivered to everyone"
-    return f"{ALL_CLEAR} the {window.template} report of {window.label()} {end}."
+    report = f"{window.template} report" if name == DEFAULT_NAME else f"{window.template} report {name}"
+    return f"{ALL_CLEAR} the {report} of {window.label()} {end}."
 
 
 def recovery(settings: ReportSettings, *, owed: bool, settled: bool) -> str:

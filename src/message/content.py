@@ -145,7 +145,7 @@ def _compared(
     failed = (summary.failed_analyses, before.failed, usual.failed if usual else None)
     figures: tuple[tuple[str, tuple[float | None, ...], bool], ...] = (
         (phrases.ANALYSES, analyses, bool(kinds & {"empty", "few", "many"})),
-        (phrases.FAILED_ANALYSES, failed, bool(kinds & {"failed", "failed above"})),
+        (phrases.FAILED_ANALYSES, failed, bool(kinds & {"failed", "high_failures"})),
     )
     found = []
     for name, counts, unusual in figures:

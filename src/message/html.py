@@ -45,7 +45,7 @@ def render(content: Content, attachment: Attachment) -> str:
 
 def _columns(chart: Chart) -> list[Column]:
     """Return the bars; whatever is there, be it one analysis, can be seen."""
-    most = max(bucket.analyses for bucket in chart.buckets)
+    most = max(1, *(bucket.analyses for bucket in chart.buckets))
     columns = []
     for bucket in chart.buckets:
         height = max(2 if bucket.analyses else 0, round(bucket.analyses / most * _HEIGHT))

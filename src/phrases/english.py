@@ -133,11 +133,11 @@ def deviation(found: Deviation) -> str:
             return f"no analyses, {_usually(found)}"
         case "few" | "many":
             return f"{analyses(round(found.value))}, {_usually(found)}"
-        case "failed" | "failed above":
+        case "failed" | "high_failures":
             return f"{per_cent(found.value)} of analyses failed"
-        case "success below":
+        case "low_success":
             return f"{rate(found.value)} of records succeeded"
-        case "slower than":
+        case "slow":
             return f"95 % took at most {seconds(found.value)}"
 
 
@@ -149,7 +149,7 @@ def warning(found: Deviation) -> str:
             return f"{said[0].upper()}{said[1:]}"
         case "failed":
             return f"{said}, usually {f'about {per_cent(found.reference)}' if found.reference else 'none'}"
-        case "slower than":
+        case "slow":
             return f"{said}, the limit is {seconds(found.reference)}"
         case _:
             return f"{said}, the limit is {per_cent(found.reference)}"
@@ -200,7 +200,9 @@ def odd_data(anomalies: Sequence[str]) -> str:
 def anomaly(odd: Anomaly) -> str:
     """Say what is odd, and how often; of analyses that lack a figure, which statuses they have."""
     if odd.kind == "missing":
-        statuses = ", ".join(f"{one.analyses:,} {counted_status(one)}" for one in odd.statuses)
+        statuses = ", ".join(
+            f"{one.analyses:,} {'others' if one.others else status(one.status)}" for one in odd.statuses
+        )
         return f"{analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
     return f"{ANOMALIES[odd.kind]}: {analyses(odd.count)}"
 

@@ -10,6 +10,7 @@ from ..channels.interface import Channel, addresses
 from ..config.loader import LoadedSettings
 from ..config.rerun_command import rerun_command
 from ..config.schedule import Options
+from ..config.settings import DEFAULT_NAME
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
 from ..domain.window import Window
@@ -48,6 +49,8 @@ class Alerts:
         everyone = [f"{channel} to {recipient}" for channel, recipient in addresses(channels)]
         self._everyone = ["everyone"] if loaded.problems else everyone
         self._is_backfill = bool(options.count or (loaded.report and loaded.report.report_count))
+        self._name = loaded.report.report_name if loaded.report else DEFAULT_NAME
+        self._unusual_chat = loaded.telegram.unusual_chat if loaded.telegram else None
         self._told: set[str] = set()
         self.muted = options.dry_run
         self.stop_is_told = False
@@ -80,15 +83,28 @@ class Alerts:
         """Tell whoever was alerted of `window` that all is well, once."""
         if not claim.wants_all_clear:
             return
-        text = render_all_clear(window, skipped=claim.record.is_skipped)
+        text = render_all_clear(window, skipped=claim.record.is_skipped, name=self._name)
         if await self._send(text, _healthiest_first(self._channels)):
             await self._noted(claim.note_all_clear())
+
+    async def tell_of_unusual(self, text: str) -> None:
+        """Tell the alert chat of an unusual window, which is no failure, unless it is one of the report's own chats.
+
+        Neither a trial nor a backfill tells of one: the operator sees the reports.
+        """
+        if self.muted or self._until_now or self._is_backfill or not self._unusual_chat:
+            return
+        for channel in self._channels:
+            if channel.name == "telegram":
+                await self._is_taken(
+                    self._redaction(text), channel, what="The message on an unusual window", event="unusual"
+                )
 
     def _text(
         self, window: Window | None, failures: Sequence[Failure], claim: Claim | None, outcomes: Sequence[Outcome]
     ) -> str:
         if window is None or self._settings is None:
-            return render(window, failures, owed=self._everyone if window else ())
+            return render(window, failures, owed=self._everyone if window else (), name=self._name)
         lacking = [outcome for outcome in outcomes if not outcome.delivered]
         return render(
             window,
@@ -100,6 +116,7 @@ class Alerts:
                 settled=any(outcome.state != "failed" for outcome in lacking),
             ),
             command=rerun_command(window, self._settings, until_now=self._until_now),
+            name=self._name,
         )
 
     def _owed(self, claim: Claim | None, lacking: Sequence[Outcome]) -> list[str]:
@@ -123,20 +140,20 @@ class Alerts:
             logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
         return False
 
-    async def _is_taken(self, text: str, channel: Channel) -> bool:
+    async def _is_taken(self, text: str, channel: Channel, *, what: str = "The alert", event: str = "alerted") -> bool:
         extra = {"event": "alert_failed", "channel": channel.name}
         try:
             async with asyncio.timeout(self._timeouts.alert):
                 await channel.alert(text, self._clock())
         except DeliveryError as error:
-            logger.error("The alert could not be sent by %s: %s", channel.name, error, extra=extra)
+            logger.error("%s could not be sent by %s: %s", what, channel.name, error, extra=extra)
         except TimeoutError:
             limit = self._timeouts.alert
-            logger.error("The alert could not be sent by %s within %.0f s", channel.name, limit, extra=extra)
+            logger.error("%s could not be sent by %s within %.0f s", what, channel.name, limit, extra=extra)
         except Exception:  # what the alert is about matters more
-            logger.exception("The alert could not be sent by %s", channel.name, extra=extra)
+            logger.exception("%s could not be sent by %s", what, channel.name, extra=extra)
         else:
-            logger.info("Alert sent by %s", channel.name, extra={"event": "alerted", "channel": channel.name})
+            logger.info("%s was sent by %s", what, channel.name, extra={"event": event, "channel": channel.name})
             return True
         return False
 

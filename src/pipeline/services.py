@@ -17,6 +17,7 @@ from ..channels.preview import previews
 from ..channels.telegram import TelegramChannel
 from ..config.loader import LoadedSettings, Settings
 from ..config.schedule import Options
+from ..config.settings import DEFAULT_NAME
 from ..config.timeouts import Timeouts
 from ..ledger.directory import DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
@@ -50,7 +51,8 @@ class Run(Struct, frozen=True, kw_only=True):
         """Make the channels whose settings are whole."""
         found: list[Channel] = []
         if self.loaded.mail:
-            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts))
+            name = self.loaded.report.report_name if self.loaded.report else DEFAULT_NAME
+            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts, name))
         if self.loaded.telegram:
             found.append(TelegramChannel(self.loaded.telegram, self.tls, self.timeouts))
         return found

@@ -205,9 +205,9 @@ def test_limits_of_ones_own_hold_without_a_baseline() -> None:
 
     assert beyond() == []
     assert beyond(success_below=0.95, failed_above=0.49, slower_than=29.9) == [
-        "success below",
-        "failed above",
-        "slower than",
+        "low_success",
+        "high_failures",
+        "slow",
     ]
     assert beyond(success_below=0.94, failed_above=0.5, slower_than=30) == []
     assert kinds(0, 0, None, success_below=1, failed_above=0, slower_than=0.1) == []

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.domain.analysis import Analysis, is_failed_status
+from src.domain.analysis import Analysis, FailedStatuses
 from src.domain.quantiles import RELATIVE_ERROR
 from src.domain.summary import STATUS_LENGTH, STATUSES, Anomaly, StatusCount, Summary, TimeBucket
 from src.domain.window import HOUR, day_of, until
@@ -133,7 +133,7 @@ def test_every_figure_of_a_hundred_thousand_rows_is_that_of_a_full_recomputation
     assert [rows[worst.place] for worst in summary.worst] == ranked[:10]
     for step in summary.buckets(make_window()):
         within = [row for row in rows if step.start <= row.created_at < step.start + timedelta(minutes=5)]
-        assert (step.analyses, step.failed) == (len(within), sum(is_failed_status(row.status) for row in within))
+        assert (step.analyses, step.failed) == (len(within), sum(row.status in FailedStatuses() for row in within))
     figures = [(row.duration, row.records_processed, row.records_failed) for row in rows]
     assert {anomaly.kind: anomaly.count for anomaly in summary.anomalies()} == {
         "more failed than processed": sum(row.records_failed > row.records_processed for row in whole),  # type: ignore[operator]
