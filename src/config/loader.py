@@ -137,6 +137,7 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
 
 _REASONS = {
     "int_parsing": "is no whole number",
+    "float_parsing": "is no number",
     "literal_error": "is none of them",
     "bool_parsing": "is neither true nor false",
 }

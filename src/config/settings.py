@@ -161,9 +161,15 @@ class ReportSettings(Group):
     report_failed_statuses: validators.Statuses = Field(
         FAILED_STATUSES, description="statuses with commas between, like failed,error"
     )
-    report_warn_success_below: float | None = Field(None, ge=0, le=100, description="per cent from 0 to 100, like 95")
-    report_warn_failed_above: float | None = Field(None, ge=0, le=100, description="per cent from 0 to 100, like 10")
-    report_warn_slower_than: float | None = Field(None, ge=0, le=86_400, description="seconds from 0 to 86400, like 30")
+    report_warn_success_below: float | None = Field(
+        None, allow_inf_nan=False, ge=0, le=100, description="per cent from 0 to 100, like 95"
+    )
+    report_warn_failed_above: float | None = Field(
+        None, allow_inf_nan=False, ge=0, le=100, description="per cent from 0 to 100, like 10"
+    )
+    report_warn_slower_than: float | None = Field(
+        None, allow_inf_nan=False, ge=0, le=86_400, description="seconds from 0 to 86400, like 30"
+    )
     report_when_empty: Literal["send", "skip"] = Field("send", description="send or skip a window without rows")
     report_dir: DirectoryPath = Field(
         default_factory=lambda: Path(tempfile.gettempdir()), description="a folder that is there, like /tmp"

@@ -329,7 +329,7 @@ def chart_caption(most: TimeBucket, start: str, *, any_failed: bool) -> str:
 
 
 def _buckets(window: Window) -> str:
-    return "per hour" if window.template == "daily" else "in buckets of five minutes"
+    return "per hour" if window.template == "daily" else "per five minutes"
 
 
 def _span(window: Window) -> str:

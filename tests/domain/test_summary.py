@@ -150,7 +150,10 @@ def test_only_anomalies_that_occur_are_told() -> None:
     odd.add([make_analysis(records_failed=201), make_analysis(duration=None, records_failed=None)])
 
     assert ordinary.anomalies() == []
-    assert odd.anomalies() == [Anomaly(kind="more failed than processed", count=1), Anomaly(kind="missing", count=1)]
+    assert odd.anomalies() == [
+        Anomaly(kind="more failed than processed", count=1),
+        Anomaly(kind="missing", count=1, statuses=[StatusCount(status="completed", analyses=1)]),
+    ]
 
 
 def test_the_worst_are_those_with_most_records_failed_then_the_slowest_then_the_first() -> None:
@@ -218,3 +221,26 @@ def test_the_worst_of_several_pages_are_ten_while_there_are_no_worse() -> None:
             assert [one.analysis.id for one in summary.worst] == [5, 0]
 
     assert [one.analysis.id for one in summary.worst] == [*range(29, 19, -1)]
+
+
+def test_rows_that_lack_figures_are_counted_by_status_in_bounded_memory() -> None:
+    """The most frequent are named, the last for all the rest; none is a status too."""
+    summary = Summary()
+    summary.add([make_analysis(status=status, duration=None) for status in [None] * 3 + ["a"] * 2])
+    summary.add(make_analysis(status=f"{number}", records_failed=None) for number in range(STATUSES + 50))
+
+    (missing,) = summary.anomalies()
+    assert missing.count == STATUSES + 55
+    assert [(one.status, one.analyses) for one in missing.statuses[:3]] == [("", 3), ("a", 2), ("0", 1)]
+    assert missing.statuses[3].analyses == STATUSES + 49
+    assert sum(one.analyses for one in missing.statuses) == missing.count
+
+
+def test_which_statuses_count_as_failed_can_be_chosen() -> None:
+    """In whatever case, with blanks around or not."""
+    summary = Summary(failed_statuses=FailedStatuses(("Cancelled", "Ошибка ")))
+    summary.add(make_analysis(status=status) for status in ("cancelled", " CANCELLED\t", "ОШИБКА", "failed", None))
+
+    assert summary.failed_analyses == 3
+    assert [one.status for one in summary.statuses() if one.failed] == [" CANCELLED\t", "cancelled", "ОШИБКА"]
+    assert summary.buckets(make_window())[1].failed == 3

@@ -238,7 +238,7 @@ def test_the_page_has_a_bar_for_each_five_minutes_and_the_text_a_line() -> None:
     chart = re.search(r'<div role="img" aria-label="([^"]*)">(.*?)</div>', wording.html, re.DOTALL)
     assert chart
     assert chart[1] == (
-        "Column chart: analyses and failures in buckets of five minutes, 2026-11-22 13:00-14:00 UTC. "
+        "Column chart: analyses and failures per five minutes, 2026-11-22 13:00-14:00 UTC. "
         "1,101 analyses, 1 of them failed; most, 101, from 13:50."
     )
     assert [int(height) for height in re.findall(r'class="good-bar" height="(\d+)"', chart[2])] == [55] * 11
@@ -312,10 +312,10 @@ def test_a_good_hour_is_short() -> None:
 
     for text in write(good).shown:
         assert "Most records failed" not in text
-        assert make_analysis().id not in text
+        assert f"{make_analysis().id}" not in text
         assert "Odd data" not in text
     assert "bad one" in one.text
-    assert make_analysis().id not in one.text
+    assert f"{make_analysis().id}" not in one.text
 
 
 def test_the_caption_has_a_line_for_odd_data() -> None:

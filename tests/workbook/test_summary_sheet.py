@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from python_calamine import CalamineWorkbook
 
+from src.domain.baseline import Comparison, Counts, Deviation, Usual
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import day_of
@@ -130,7 +131,7 @@ def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_p
     lines = lines_of(build(tmp_path, *odd, findings=Findings(remarks=[REMARK])))
 
     assert ["more records failed than were processed: 1 analysis"] in lines
-    assert ["a figure is missing: unfinished when this report was made: 1 analysis"] in lines
+    assert ["1 analysis without figures (1 completed)"] in lines
     assert ["a negative duration, left out of the median and the like: 1 analysis"] in lines
     assert lines.index(["Odd data"]) < lines.index([REMARK]) < lines.index(["Statuses"])
     plain = lines_of(build(tmp_path, make_analysis()))
@@ -168,7 +169,7 @@ def test_the_chart_shows_analyses_and_failures_with_its_axes_named(tmp_path: Pat
     assert table[:3] == [["13:00", 0, 0], ["13:05", 3, 2], ["13:10", 0, 0]]
     chart = part(content, "xl/charts/chart1.xml")
     said = re.findall("<a:t>(.*?)</a:t>", chart)
-    assert said == ["Analyses and failures in buckets of five minutes", "From (UTC)", "Analyses"]
+    assert said == ["Analyses and failures per five minutes", "From (UTC)", "Analyses"]
     assert re.findall('<(?:c:)?delete val="(.)"', chart) == ["0", "0"]
     place = next(cell.row for (cell,) in opened(content)["Summary"].iter_rows(max_col=1) if cell.value == "From")
     reaches = re.findall(r"<(?:c:)?f>'Summary'!(.*?)</", chart)
@@ -182,7 +183,7 @@ def test_the_chart_has_a_text_for_who_cannot_see_it(tmp_path: Path) -> None:
     drawing = part(build(tmp_path, *rows), "xl/drawings/drawing1.xml")
 
     assert (
-        'descr="Column chart: analyses and failures in buckets of five minutes, 2026-11-22 13:00-14:00 UTC. '
+        'descr="Column chart: analyses and failures per five minutes, 2026-11-22 13:00-14:00 UTC. '
         '2 analyses, 1 of them failed; most, 2, from 13:05."'
     ) in drawing
 
@@ -258,3 +259,59 @@ def test_columns_are_narrow_and_print_upright(tmp_path: Path) -> None:
     assert min(widths) > len("1,234,567,890")
     assert sheet.page_setup.orientation == "portrait"
     assert sheet.sheet_view.showGridLines is False
+
+
+def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> None:
+    """Above the figures; what isn't known is a dash, and what is unusual is said in a sentence."""
+    comparison = Comparison(before=Counts(analyses=3), usual=Usual(analyses=2400.5, failed=12))
+    found = [Deviation(kind="few", value=2, reference=2400.5)]
+    rows = (make_analysis(), make_analysis(status="failed"))
+    content = build(tmp_path, *rows, findings=Findings(comparison=comparison, deviations=found))
+
+    assert table_below(content, ["Compared", "This hour", "The hour before", "Usual"]) == [
+        ["Analyses", 2, 3, 2400.5],
+        ["Failed analyses", 1, "-", 12],
+    ]
+    lines = lines_of(content)
+    assert lines.index(["⚠ 2 analyses, usually about 2,400"]) < lines.index(["Analyses", 2, 3, 2400.5])
+    assert lines.index(["Failed analyses", 1, "-", 12]) < lines.index(["Statuses"])
+    assert not [line for line in lines_of(build(tmp_path, *rows)) if line[:1] == ["Compared"]]
+
+
+def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
+    """There it matters most."""
+    comparison = Comparison(before=Counts(analyses=3, failed=0), usual=Usual(analyses=2400))
+    found = [Deviation(kind="empty", value=0, reference=2400)]
+    content = build(tmp_path, findings=Findings(comparison=comparison, deviations=found))
+
+    assert ["⚠ No analyses, usually about 2,400"] in lines_of(content)
+    assert ["Analyses", 0, 3, 2400] in lines_of(content)
+
+
+def test_the_shares_bars_are_as_long_as_the_shares(tmp_path: Path) -> None:
+    """Excel draws nothing shorter than a tenth unless it is told to; a share under 0.1 % says so."""
+    sheet = opened(build(tmp_path, *[make_analysis()] * 3, make_analysis(status="failed")))["Summary"]
+
+    ((reach, rule),) = [(reach, reach.rules[0]) for reach in sheet.conditional_formatting]
+    assert (rule.dataBar.minLength, rule.dataBar.maxLength) == (0, 100)
+    assert [(end.type, end.val) for end in rule.dataBar.cfvo] == [("num", 0), ("num", 1)]
+    assert {cell.number_format for (cell,) in sheet[str(reach.sqref)]} == {'[<0.001]"< 0.1%";0.0%'}
+
+
+def test_the_statuses_that_count_as_failed_are_named(tmp_path: Path) -> None:
+    """They can be chosen, so that a reader has to be told."""
+    lines = lines_of(build(tmp_path, make_analysis()))
+
+    assert [
+        "These statuses count as failed: failed, failure, error, errored, timeout, timed out, timed_out, timedout, "
+        "crashed, aborted."
+    ] in lines
+
+
+def test_another_name_stands_in_title_and_properties(tmp_path: Path) -> None:
+    """The default one moves nothing."""
+    content = build(tmp_path, make_analysis(), name="Staging")
+
+    assert lines_of(content)[0] == ["Hourly Report · Staging"]
+    assert opened(content).properties.subject == "Staging analyses"
+    assert opened(content).sheetnames == ["Hourly Report", "Summary"]
