@@ -57,7 +57,7 @@ def _minutes(rows: int, dice: random.Random) -> Iterator[float]:
 
 def _analysis(start: datetime, minute: float, spell: float, dice: random.Random) -> dict[str, Any]:
     in_spell = spell <= minute < spell + 10
-    status = dice.choice(_STATUSES if not in_spell or dice.random() < 0.8 else ("failed",))
+    status = dice.choice(_STATUSES if not in_spell or dice.random() < 0.5 else ("failed",))
     processed = int(dice.lognormvariate(6, 1))
     failed = 0 if dice.random() < 0.7 else min(processed, int(dice.expovariate(1 / 4)))
     if status == "failed":
