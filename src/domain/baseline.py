@@ -1,8 +1,8 @@
 """What a window usually looks like, and whether this one is unusual: pure arithmetic over counts.
 
 The usual count is the median over the same local hour of the last four weeks (for a day: the same weekday). On series
-with a day's shape and quiet weekends, the hour before or the same hour of the day before would call ten to thirty
-ordinary hours a week unusual; this calls one at most.
+with a day's shape and quiet weekends, a comparison with the hour before would call six or seven ordinary hours a week
+unusual; this calls one at most.
 """
 
 from collections.abc import Sequence
