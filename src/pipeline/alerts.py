@@ -97,7 +97,7 @@ class Alerts:
         for channel in self._channels:
             if channel.name == "telegram":
                 await self._is_taken(
-                    self._redaction(text), channel, what="The message on an unusual window", event="unusual"
+                    self._redaction(text), channel, what="The message on an unusual window", told={"event": "unusual"}
                 )
 
     def _text(
@@ -140,7 +140,9 @@ class Alerts:
             logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
         return False
 
-    async def _is_taken(self, text: str, channel: Channel, *, what: str = "The alert", event: str = "alerted") -> bool:
+    async def _is_taken(
+        self, text: str, channel: Channel, *, what: str = "The alert", told: dict[str, str] | None = None
+    ) -> bool:
         extra = {"event": "alert_failed", "channel": channel.name}
         try:
             async with asyncio.timeout(self._timeouts.alert):
@@ -153,7 +155,8 @@ class Alerts:
         except Exception:  # what the alert is about matters more
             logger.exception("%s could not be sent by %s", what, channel.name, extra=extra)
         else:
-            logger.info("%s was sent by %s", what, channel.name, extra={"event": event, "channel": channel.name})
+            told = told or {"event": "alerted"}
+            logger.info("%s was sent by %s", what, channel.name, extra=told | {"channel": channel.name})
             return True
         return False
 
