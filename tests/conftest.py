@@ -1,11 +1,13 @@
 """One sandbox for all tests, emptied before each."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from src.cli import main
 from src.config.settings import GROUPS
@@ -16,6 +18,8 @@ from .sandbox import Sandbox
 
 collect_ignore = ["real"]
 """`make real` runs these."""
+settings.register_profile("fuzz", max_examples=10_000)
+"""`make fuzz` chooses it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,17 @@ def sandbox(_servers: Sandbox, tmp_path: Path) -> Sandbox:
 
 
 @pytest.fixture
+def _root_logger() -> Iterator[None]:
+    """Put the root logger back when the test is over."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+@pytest.fixture
 def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
     """Run the tool in this process, in the sandbox, with waits of hardly any length.
 
@@ -56,7 +71,9 @@ def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         env_file: Path | None = None,
         **changes: str,
     ) -> Run:
-        for name in {name.upper() for group in GROUPS for name in group.model_fields}:
+        proxies = {f"{kind}_proxy" for kind in ("http", "https", "all", "no")}
+        for name in {name for group in GROUPS for name in group.model_fields} | proxies:
+            monkeypatch.delenv(name.upper(), raising=False)
             monkeypatch.delenv(name, raising=False)
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)

@@ -215,7 +215,7 @@ ROWS = [
     _row("Supabase", "no answer, until the time limit", for_ever(delay=FOREVER), **FAILS_AT_THE_LIMIT),
     _row("Supabase", "host unknown, until the time limit", lambda _: None,
          changes={"SUPABASE_URL": "https://no-such-project.invalid"}, **FAILS_AT_THE_LIMIT),
-    _row("Supabase", "wrong key", lambda _: None, changes={"SUPABASE_KEY": "sb_secret_wrong"}, **FAILS),
+    _row("Supabase", "wrong key", lambda _: None, changes={"SUPABASE_KEY": "sb_secret_of_elsewhere"}, **FAILS),
     _row("Supabase", "permission denied", once(403, UNSUPPORTED), **FAILS),
     _row("Supabase", "no such table", lambda _: None, changes={"SUPABASE_TABLE": "nowhere"}, **FAILS),
     _row("Supabase", "a column is missing", lambda _: None, changes={"SUPABASE_TABLE": "analyses_other"}, **FAILS),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from src import errors
 from src.channels.mail import MailChannel
@@ -20,9 +21,11 @@ from src.errors import (
     BadAnswerError,
     DeliveryError,
     HiddenRowsError,
+    IdTooLongError,
     InputError,
     LedgerError,
     OptionError,
+    PageTooLargeError,
     ReportError,
     RowsMissingError,
     SettingsError,
@@ -37,6 +40,7 @@ from src.errors import (
 from src.ledger.directory import held_by_another
 from src.ledger.record import read_record
 from src.runtime.connection import tls_context
+from src.supabase.credentials import Credentials
 from src.supabase.replies import refusal
 from src.supabase.storage import bad_answer
 from src.workbook.writer import WorkbookWriter
@@ -81,7 +85,7 @@ def raised_by(action: Callable[[], object]) -> ReportError:
 
 def answered(status: int, body: bytes = b"") -> ReportError:
     """Return the error that an answer of Supabase leads to."""
-    return refusal(httpx.Response(status, content=body), "analyses")
+    return refusal(httpx.Response(status, content=body), "analyses", Credentials(key=SecretStr("sb_publishable_")))
 
 
 def unsaved() -> None:
@@ -121,6 +125,8 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     ],
     SourceUnreachableError: [lambda: answered(503)],
     BadAnswerError: [lambda: BadAnswerError(table="analyses", came="nothing")],
+    PageTooLargeError: [lambda: PageTooLargeError(table="analyses")],
+    IdTooLongError: [lambda: IdTooLongError(table="Analyses", length=70_000)],
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
     StorageError: [lambda: bad_answer("a signed link")],

@@ -61,7 +61,8 @@ def expected_cell(value: Any) -> Any:
 def as_number(value: Any) -> Any:
     """Read a number that comes as text, where JSON would read one."""
     try:
-        return json.loads(value) if isinstance(value, str) and value[:1] in [*"-0123456789"] else value
+        is_number = isinstance(value, str) and value[:1] in [*"-0123456789"] and value == value.strip()
+        return json.loads(value) if is_number else value
     except ValueError:
         return value
 

@@ -106,7 +106,7 @@ def test_the_lines_of_json_on_the_page_are_those_of_a_run(sandbox: Sandbox, run:
 
 def test_the_termination_message_on_the_page_is_a_failed_runs(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
     """One line with the reason, whatever that is."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")  # sets the environment
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")  # sets the environment
     word = tmp_path / "termination-log"
     word.touch()
 
@@ -134,7 +134,7 @@ def test_the_pings_on_the_page_are_those_of_runs(sandbox: Sandbox, run: RunTool)
     """One that went well, one that didn't."""
     sandbox.supabase.insert(make_rows(3))
     run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url)
-    run(*OPTION, "--resend", HEARTBEAT_URL=sandbox.monitor.check_url, SUPABASE_KEY="sb_secret_wrong")
+    run(*OPTION, "--resend", HEARTBEAT_URL=sandbox.monitor.check_url, SUPABASE_KEY="sb_secret_of_elsewhere")
 
     shown_pings = re.findall(
         r"^POST https://hc-ping\.com/…(\S*) *(.*)$", section("monitoring", "Heartbeat"), re.MULTILINE

@@ -5,7 +5,7 @@ import html
 import json
 import logging
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -14,6 +14,7 @@ import pytest
 from src.config.settings import MailSettings, TelegramSettings
 from src.runtime.logs import set_up_logs
 from src.runtime.redaction import HIDDEN, Redaction
+from src.runtime.visible_text import in_quotes
 
 from .builders import NO_TIME, OPTION, QUICK, make_rows
 from .conftest import Run
@@ -30,16 +31,6 @@ SECRETS = {
     "password": 'p"a\\s%s w/ö+rd',
     "short": "hunter2",
 }
-
-
-@pytest.fixture
-def _root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], level = before
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
 
 
 def log_of(capsys: pytest.CaptureFixture[str], log: Callable[[], None]) -> str:
@@ -113,6 +104,18 @@ def test_a_secret_that_was_cut_off_is_hidden_as_far_as_it_goes(name: str) -> Non
     redaction.hide([SECRETS[name]])
     for kept in range(len(SECRETS[name]) // 3, len(SECRETS[name]) + 1):
         assert redaction(f"said: {SECRETS[name][:kept]}…") == f"said: {HIDDEN}…"
+
+
+@pytest.mark.parametrize("place", range(185, 200))
+def test_a_password_that_was_cut_off_with_a_servers_words_is_hidden_too(place: int) -> None:
+    """They are cut at a length, wherever the password stands in them."""
+    password = "Kp7w-ZtR4xQ9"
+    redaction = Redaction([password])
+
+    shown = redaction(f"The server says ({in_quotes('.' * place + password + '.' * 500)}).")
+
+    assert password[: len(password) // 2 + 1] not in shown
+    assert shown.endswith("…”).")
 
 
 def test_every_occurrence_is_hidden_and_the_rest_left_alone() -> None:

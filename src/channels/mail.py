@@ -1,6 +1,7 @@
 """Email: one message to all recipients over SMTP, with TLS and login."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager, suppress
@@ -15,10 +16,11 @@ from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
 from ..message.report import Report
 from ..phrases.formats import megabytes
+from ..runtime.visible_text import in_quotes
 from .interface import Limits
 from .mime import Mail, compose, compose_alert, domain, in_base64
 from .smtp_data import UnansweredError, data, envelope
-from .smtp_replies import judged, line, translated, unanswered
+from .smtp_replies import judged, translated, unanswered
 
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
@@ -177,7 +179,8 @@ class MailChannel:
 
     def _outcome(self, address: str, sent: Sent) -> Outcome:
         if address in sent.replies:
-            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=line(sent.replies[address]))
+            receipt = in_quotes(sent.replies[address])
+            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=receipt)
         (outcome,) = not_delivered(self.name, [address], sent.failed[address])
         return outcome
 
@@ -198,5 +201,9 @@ async def _hang_up(server: SMTP, transport: asyncio.BaseTransport | None) -> Non
 
 
 def _largest(server: SMTP) -> int:
-    named = server.esmtp_extensions.get("size", "").strip()
-    return int(named) if named.isascii() and named.isdecimal() and int(named) else LARGEST
+    return size_limit(server.esmtp_extensions.get("size", ""))
+
+
+def size_limit(named: str) -> int:
+    """Return how many bytes a message may have where a server names this as its SIZE (RFC 1870: up to 20 digits)."""
+    return (int(named) if re.fullmatch("[0-9]{1,20}", named.strip()) else 0) or LARGEST

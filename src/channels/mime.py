@@ -16,6 +16,7 @@ from ..domain.attachment import MEDIA_TYPE
 from ..message import html, subject, text
 from ..message.alert import ALERT
 from ..message.report import Report
+from ..message.unlinked import quotes_unlinked
 from ..phrases import english as phrases
 from .interface import unreadable
 
@@ -96,7 +97,7 @@ def compose_alert(words: str, at: datetime, sender: Sender, recipients: tuple[st
     message = _addressed(sender, recipients, f"{ALERT.rstrip(':')}{phrases.named(name)}")
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender.address))
-    message.set_content(words, cte="quoted-printable")
+    message.set_content(quotes_unlinked(words), cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
 
 

@@ -17,6 +17,7 @@ from aiosmtplib import (
 from ..config.settings import MailSettings
 from ..errors import DeliveryError, Fault, TooLargeError
 from ..runtime.connection import ConnectionFailure, diagnose
+from ..runtime.visible_text import in_quotes
 
 _ENHANCED = re.compile(r"(?<![0-9.])[45]\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])")
 _SENDER = ("5.1.7", "5.1.8")
@@ -37,7 +38,7 @@ def translated(settings: MailSettings) -> Iterator[None]:
         if isinstance(error, SMTPException) and not isinstance(error, OSError):
             raise DeliveryError(
                 "smtp.no_login",
-                f"The {server} offers no STARTTLS or no login ({line(error.message)}).",
+                f"The {server} offers no STARTTLS or no login ({in_quotes(error.message)}).",
                 "Try SMTP_SECURITY=tls with port 465.",
             ) from error
         raise _connection_failure(error, server, settings) from error
@@ -60,7 +61,7 @@ def judged(refused: Mapping[str, SMTPRecipientRefused], *, some_accepted: bool) 
 
 
 def _judged(address: str, reply: SMTPRecipientRefused, *, some_accepted: bool) -> DeliveryError:
-    said = f"({reply.code} {line(reply.message)})"
+    said = f"({in_quotes(f'{reply.code} {reply.message}')})"
     if is_too_large(reply):
         return TooLargeError(f"The message is too large for {address} {said}.")
     if is_transient_reply(reply) or _fault(reply, some_accepted=some_accepted) == "theirs":
@@ -190,9 +191,4 @@ def _quoted(error: SMTPResponseException) -> str:
     """Quote a reply; of one to a login only the codes, because its words may repeat the password."""
     if isinstance(error, SMTPAuthenticationError):
         return f"{error.code} {_enhanced(error)}".rstrip()
-    return f"{error.code} {line(error.message)}"
-
-
-def line(reply: str) -> str:
-    """Write a reply in one line."""
-    return " ".join(reply.split())
+    return in_quotes(f"{error.code} {error.message}")

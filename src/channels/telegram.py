@@ -1,6 +1,7 @@
 """Telegram: the workbook as a document to each chat, by the Bot API."""
 
 import asyncio
+import json
 import logging
 import os
 import ssl
@@ -8,10 +9,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import httpx
-from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message
+from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageEntity
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -25,27 +26,66 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
+from ..config.limits import LARGEST_ANSWER
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, Fault, Problem, TooLargeError
 from ..message import caption
 from ..message.report import Report
+from ..message.unlinked import quotes
 from ..phrases.formats import megabytes
+from ..runtime.bounded_answers import AnswerEncodingError, AnswerTooLargeError, bounded
 from ..runtime.connection import diagnose
-from ..runtime.visible_text import shortened
+from ..runtime.proxies import proxy_for
+from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Limits, unreadable
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 logger = logging.getLogger(__name__)
 LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
-_WORDS = 200
+_LONGEST_WAIT = 10**9
+"""Seconds of retry_after that are told from more: thirty years."""
 _CHATS = "TELEGRAM_CHAT_ID"
+# It would have Telegram download what a link opens.
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 class CutShortError(NetworkError):
     """The connection ended before the whole file had left, so that nothing can have been taken."""
+
+
+class OddAnswerError(TelegramError):
+    """An answer is JSON, but nothing that the library could read; the message may have been taken."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid server response")
+
+
+class _Request(HTTPXRequest):
+    """The library's request, for which an answer is an object whose error has the types of the Bot API."""
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """Read an answer; raise OddAnswerError if it is no object or nested too deeply, TelegramError if no JSON."""
+        try:
+            answer = json.loads(payload)
+        except ValueError:  # a gateway's page
+            raise TelegramError("Invalid server response") from None
+        except RecursionError:
+            raise OddAnswerError from None
+        if not isinstance(answer, dict):
+            raise OddAnswerError
+        if "description" in answer:
+            answer["description"] = str(answer["description"])
+        found = answer.pop("parameters", None)
+        if isinstance(found, dict):
+            parameters = {name: value for name, value in found.items() if type(value) is int}
+            if "retry_after" in parameters:
+                parameters["retry_after"] = min(max(0, parameters["retry_after"]), _LONGEST_WAIT)
+            answer["parameters"] = parameters
+        return answer
 
 
 class TelegramChannel:
@@ -74,7 +114,8 @@ class TelegramChannel:
         chat = self._settings.alert_chat
         async with self._bot() as bot:
             with _translated(chat, "TELEGRAM_ALERT_CHAT_ID" if self._settings.telegram_alert_chat_id else _CHATS):
-                await bot.send_message(chat, text)
+                # As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
+                await bot.send_message(chat, text, entities=_quotes_as_code(text), link_preview_options=_NO_PREVIEW)
 
     @property
     def chats(self) -> tuple[str, ...]:
@@ -85,7 +126,7 @@ class TelegramChannel:
         """Name the bot; raise DeliveryError if its token is not accepted."""
         async with self._bot() as bot:
             with _translated("of the bot"):
-                return f"@{(await bot.get_me()).username}"
+                return f"@{foreign((await bot.get_me()).username)}"
 
     async def check_chat(self, chat: str) -> str:
         """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
@@ -94,18 +135,20 @@ class TelegramChannel:
                 # The library's get_chat fails where a server older than itself leaves a field out. In small letters,
                 # which the Bot API takes too, for it warns of a name that it has a method for.
                 found: Chat = await bot.do_api_request("getchat", {"chat_id": chat}, return_type=Chat)
-                return f"a {found.type}, {found.title or found.username or found.full_name or 'without a name'}"
+                name = found.title or found.username or found.full_name
+                return f"a {foreign(found.type)}, {in_quotes(name) if name else 'without a name'}"
 
     @asynccontextmanager
     async def _bot(self) -> AsyncIterator[Bot]:
         # Owned here and shared with the bot's second slot, so that there is one pool, and it is closed.
-        request = HTTPXRequest(
+        request = _Request(
             connect_timeout=self._timeouts.connect,
             read_timeout=self._timeouts.telegram_read,
             write_timeout=self._timeouts.telegram_read,
             media_write_timeout=self._timeouts.telegram_upload,
             pool_timeout=self._timeouts.connect,
-            httpx_kwargs={"verify": self._tls},
+            proxy=proxy_for(self._settings.telegram_api_url, self._tls),
+            httpx_kwargs={"verify": self._tls, "trust_env": False, **bounded(LARGEST_ANSWER)},
         )
         token = self._settings.telegram_bot_token.get_secret_value()
         base_url = f"{self._settings.telegram_api_url}/bot"
@@ -128,24 +171,30 @@ class TelegramChannel:
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
-        except Exception as error:  # an answer that the library can't read; the next chat must still get its report
-            extra = {"event": "broke_down", "channel": self.name, "recipient": chat}
-            logger.exception("Telegram's answer for chat %s could not be understood", chat, extra=extra)
-            reason = f"Telegram's answer for chat {chat} could not be understood ({type(error).__name__})."
-            odd = DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
-            (outcome,) = not_delivered(self.name, [chat], odd)
-            return outcome
-        notice = _moved(chat, moved_to) if moved_to else None
-        receipt = f"message {sent.message_id}"
+        notice = _moved(chat, _new_chat(moved_to)) if moved_to else None
+        receipt = f"message {foreign(sent.message_id)}"
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
 
 
-def _moved(chat: str, new_chat: int) -> Problem:
+def _quotes_as_code(text: str) -> list[MessageEntity]:
+    """Mark what servers said in an alert as code, of which Telegram makes no link; places are in UTF-16 units."""
+    return [
+        MessageEntity(type=MessageEntity.CODE, offset=units(text[:begin]), length=units(text[begin:end]))
+        for begin, end in quotes(text)
+    ]
+
+
+def _moved(chat: str, new_chat: str) -> Problem:
     return Problem(
         key=f"telegram.moved.{chat}",
         reason=f"Chat {chat} has become {new_chat}.",
         remedy=f"Set {_CHATS} to the new one.",
     )
+
+
+def _new_chat(told: object) -> str:
+    """Write the id that Telegram names, which should be a number."""
+    return str(told) if isinstance(told, int) else in_quotes(told)
 
 
 def _check_size(report: Report) -> None:
@@ -159,14 +208,12 @@ async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limit
     Raise TelegramError if it was not taken, DeliveryError if the workbook can't be read.
     """
     if not report.attachment.is_attached:
-        # A preview would have Telegram download what the link opens.
-        no_preview = LinkPreviewOptions(is_disabled=True)
         async with _until(limits.deadline):
             return await bot.send_message(
                 chat,
                 words,
                 parse_mode=ParseMode.HTML,
-                link_preview_options=no_preview,
+                link_preview_options=_NO_PREVIEW,
                 disable_notification=silent,
                 read_timeout=limits.answer,
             )
@@ -214,9 +261,13 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
     """Turn whatever python-telegram-bot raises into DeliveryError."""
     try:
         yield
+    except OddAnswerError as error:
+        raise _odd_answer(chat, "JSON of another form") from error
     except TelegramError as error:
         if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
-            raise TooLargeError(f"The file is too large for Telegram in chat {chat} ({_line(error)}).") from error
+            raise TooLargeError(
+                f"The file is too large for Telegram in chat {chat} ({in_quotes(error.message)})."
+            ) from error
         key, reason, remedy = _problem(error, chat, variable)
         raise DeliveryError(
             f"telegram.{key}",
@@ -227,11 +278,22 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
             ambiguous=_is_ambiguous(error),
             retry_after=_seconds(error.retry_after) if isinstance(error, RetryAfter) else 0.0,
         ) from error
+    except DeliveryError:
+        raise
+    except Exception as error:  # an answer that the library can't read; the next chat must still get its report
+        extra = {"event": "broke_down", "channel": TelegramChannel.name, "recipient": chat}
+        logger.exception("Telegram's answer for chat %s could not be understood", chat, extra=extra)
+        raise _odd_answer(chat, type(error).__name__) from error
+
+
+def _odd_answer(chat: str, why: str) -> DeliveryError:
+    reason = f"Telegram's answer for chat {chat} could not be understood ({why})."
+    return DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
 
 
 def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, str]:
     """Return a key, what Telegram did, and what to do about it."""
-    said = f"({_line(error)})"
+    said = f"({in_quotes(error.message)})"
     match error:
         case InvalidToken():
             return "token", f"does not accept TELEGRAM_BOT_TOKEN {said}", "Copy the token again from @BotFather"
@@ -239,7 +301,7 @@ def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, 
             remedy = f"Have the bot unblocked in chat {chat}, or added there again"
             return "forbidden", f"does not let the bot write to chat {chat} {said}", remedy
         case ChatMigrated():
-            return "migrated", f"moved chat {chat} to {error.new_chat_id}", f"Set {variable} to the new one"
+            return "migrated", f"moved chat {chat} to {_new_chat(error.new_chat_id)}", f"Set {variable} to the new one"
         case RetryAfter():
             return "rate_limit", f"gets too many messages for chat {chat} {said}", "Wait for the time that it names"
         case BadRequest() if _is_unknown_chat(error):
@@ -272,13 +334,10 @@ def _is_unknown_chat(error: TelegramError) -> bool:
     return isinstance(error, BadRequest) and "chat not found" in error.message.lower()  # its code is 400 for all
 
 
-def _line(error: TelegramError) -> str:
-    return shortened(" ".join(error.message.split()), _WORDS)
-
-
 def _is_ambiguous(error: TelegramError) -> bool:
     """Tell whether the message may have been taken: all of it was sent, and its answer did not come."""
-    unanswered = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
+    unread = AnswerTooLargeError | AnswerEncodingError
+    unanswered = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError | unread)
     return unanswered and not isinstance(error, CutShortError)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from datetime import datetime
 from functools import cache, partial
 from tempfile import TemporaryFile
 from typing import Literal, TypeVar
@@ -22,8 +23,12 @@ from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, SourceRefusedError, WorkbookError, broken_down
 from ..pipeline.report_window import describe_failure
 from ..pipeline.services import Run, Services, open_services
+from ..runtime.proxies import proxies_are_set, proxy_of
+from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
+from ..runtime.visible_text import in_quotes, visible
 from ..supabase.analyses import AnalysesTable
+from ..supabase.credentials import ROLE_SQL, Credentials
 
 INDEX_SQL = "src/sql/analyses_index.sql"
 _MAKES_INDEX = f"{INDEX_SQL} makes it, and changes nothing where it is"
@@ -72,7 +77,7 @@ async def check(run: Run) -> Result:
         parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
         async for finding in run_checks(parts, run.timeouts.check):
-            print(run.redaction(_line(finding, width)), flush=True)  # noqa: T201 - the answer of this command
+            print(_line(finding, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
             found.append(finding)
     not_ok = {finding.part for finding in found if finding.status != "OK"}
     if wrong := [part for part, _ in parts if part in not_ok]:
@@ -81,12 +86,12 @@ async def check(run: Run) -> Result:
     return Result(code=0, words=f"all {len(found)} are OK")
 
 
-def _line(finding: Finding, width: int) -> str:
+def _line(finding: Finding, width: int, redaction: Redaction) -> str:
     """Write a finding in one line, in colour on a terminal."""
     status = f"{finding.status:<4}"
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         status = f"\x1b[{COLOURS[finding.status]}m{status}\x1b[0m"
-    return f"{status} {finding.part:<{width}}  {finding.words}"
+    return f"{status} {finding.part:<{width}}  {visible(redaction(finding.words))}"
 
 
 async def run_checks(parts: Sequence[tuple[str, Check]], limit: float) -> AsyncIterator[Finding]:
@@ -106,7 +111,7 @@ async def _finding(part: str, check: Check, limit: float) -> Finding:
     except TimeoutError:
         return Finding(part=part, status="FAIL", words=f"It took longer than {limit:.0f} s. Check its server.")
     except Exception as error:  # a check that breaks down is a finding too
-        return Finding(part=part, status="FAIL", words=str(broken_down("The check", error)))
+        return Finding(part=part, status="FAIL", words=str(broken_down("The check", error, in_quotes(error))))
 
 
 class NotTriedError(ReportError):
@@ -139,7 +144,7 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
     )
     client, ledger = services.client, services.ledger
     found = checks_of_settings(services.settings, hints)
-    found += checks_of_table(services.table, window, policy, key_kind=client.key_kind, sees_all=client.sees_all)
+    found += checks_of_table(services.table, window, policy, client.credentials, services.run.clock())
     for channel in services.channels:
         found += checks_of_channel(channel)
     if services.storage:
@@ -156,7 +161,7 @@ def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[s
         ways = [f"email to {len(mail.smtp_to)}"] if mail else []
         ways += [f"telegram to {len(telegram.telegram_chat_id)}"] if telegram else []
         complete = f"complete: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
-        return ". ".join([complete, *hints])
+        return ". ".join([complete, *_proxies(settings), *hints])
 
     async def folder() -> str:
         try:
@@ -173,8 +178,17 @@ def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[s
     return [("settings", what), ("folder", folder)]
 
 
+def _proxies(settings: Settings) -> list[str]:
+    """Say what goes by a proxy, and where one is set that mail goes directly."""
+    urls = {"Supabase": settings.supabase.supabase_url}
+    urls |= {"Telegram": settings.telegram.telegram_api_url} if settings.telegram else {}
+    said = [f"{name} is reached by the proxy {by}" for name, url in urls.items() if (by := proxy_of(url)[1])]
+    said += ["Email goes directly: a proxy is not used for it"] if settings.mail and proxies_are_set() else []
+    return said
+
+
 def checks_of_table(
-    table: AnalysesTable, window: Window, policy: RetryPolicy, *, key_kind: str, sees_all: bool
+    table: AnalysesTable, window: Window, policy: RetryPolicy, used: Credentials, now: datetime
 ) -> list[tuple[str, Check]]:
     """Check that the table can be read as a run reads it, the kind of key, and the index."""
     probe = _once(lambda: table.probe(window, policy))
@@ -186,12 +200,8 @@ def checks_of_table(
 
     async def key() -> str:
         await _behind("table", probe)
-        if sees_all:
-            return f"{key_kind}, sees every row"
-        return (
-            f"{key_kind}, row-level security may hide rows from it: the report has every row that the key may see; "
-            "a secret key sees all"
-        )
+        until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
+        return ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", used.expiry_note(now) or until]))
 
     async def index() -> str:
         await _behind("table", probe)
@@ -213,6 +223,17 @@ async def _takes_pattern(table: AnalysesTable, window: Window) -> bool:
         return await table.count_failed(window.start, window.end, FailedStatuses()) is not None
     except SourceError:
         return True
+
+
+def _sight(used: Credentials) -> str:
+    """Say which rows these credentials see."""
+    if used.sees_all:
+        return "sees every row"
+    if used.is_reports_role:
+        return f"sees every row by the policy of {ROLE_SQL}"
+    return (
+        "row-level security may hide rows from it: the report has every row that the key may see; a secret key sees all"
+    )
 
 
 def checks_of_channel(channel: Channel) -> list[tuple[str, Check]]:

@@ -60,6 +60,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts)
     resend = options.resend or settings.report.report_resend
     async with open_services(run, settings, channels, alerts) as services:
         _warn_of_hidden_rows(services)
+        _warn_of_expiry(services)
         if len(windows) > 1:
             return await report_each(services, windows, resend=resend)
         if options.is_trial or is_named(options, settings.report):
@@ -69,15 +70,22 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts)
 
 def _warn_of_hidden_rows(services: Services) -> None:
     """Say, once a run, that rows may be missing though every count agrees: the server counts what the key may see."""
-    if services.client.sees_all:
+    used = services.client.credentials
+    if used.sees_all or used.is_reports_role:
         return
     logger.warning(
         "Row-level security of the table %s may hide rows from this key (%s); the report has every row that the key "
         "may see. A secret key sees all.",
         services.settings.supabase.supabase_table,
-        services.client.key_kind,
+        used.kind,
         extra={"event": "key_is_limited"},
     )
+
+
+def _warn_of_expiry(services: Services) -> None:
+    """Say, once a run, that the token ends within days: from then on every hour fails."""
+    if note := services.client.credentials.expiry_note(services.run.clock()):
+        logger.warning("%s.", note, extra={"event": "key_expires"})
 
 
 def _settings(run: Run) -> Settings:
@@ -88,7 +96,7 @@ def _settings(run: Run) -> Settings:
 
 def _made(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"--output {folder} can't be made ({error.strerror}).", "Name another folder.") from error
     return folder

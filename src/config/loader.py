@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from ..errors import SettingsError
+from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
 from .settings import (
     GROUPS,
@@ -26,6 +29,9 @@ from .settings import (
 
 _NEAR = 0.85
 """How much of a name is to be right for a hint, as difflib counts."""
+_LONG_PASSWORD = 8
+_SHORTEST = 4
+"""Characters of a secret at least: what is shorter would be hidden in every other word."""
 ENV_FILE = Path(__file__).parents[2] / ".env"
 
 
@@ -46,6 +52,7 @@ class LoadedSettings(Struct, kw_only=True):
     """The groups of settings that are whole, and one line a variable for what is missing or wrong.
 
     `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
+    `unchecked` are the secrets of groups that aren't used: right or wrong, nobody is to see them.
     """
 
     report: ReportSettings | None = None
@@ -55,6 +62,7 @@ class LoadedSettings(Struct, kw_only=True):
     watch: WatchSettings = field(default_factory=WatchSettings.model_construct)
     problems: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+    unchecked: list[Group] = field(default_factory=list)
 
     def checked(self) -> Settings:
         """Return the settings; raise SettingsError if there is any problem."""
@@ -64,8 +72,8 @@ class LoadedSettings(Struct, kw_only=True):
 
     def secrets(self) -> list[str]:
         """List the values that must not be seen, as far as they are known."""
-        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch)
-        return [secret for group in groups if group for secret in group.secrets()]
+        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch, *self.unchecked)
+        return [*(secret for group in groups if group for secret in group.secrets()), *proxy_secrets()]
 
 
 _G = TypeVar("_G", bound=Group)
@@ -92,8 +100,16 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = _near_misses(env_file) + _wrong_port(loaded.mail)
+    loaded.hints = [
+        *_near_misses(env_file),
+        *_wrong_port(loaded.mail),
+        *_short_password(loaded.mail),
+        *_needless_secret(loaded.supabase),
+        *_open_to_others(env_file),
+    ]
+    loaded.unchecked = [_unchecked(group, env_file) for group in GROUPS]
     _refuse_plain_http(loaded)
+    _refuse_proxies(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
         loaded.problems.append("SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate")
@@ -120,6 +136,48 @@ def _wrong_port(mail: MailSettings | None) -> list[str]:
     return [f"SMTP_PORT={port} goes with SMTP_SECURITY={fits}, not with {chosen}."]
 
 
+def _needless_secret(supabase: SupabaseSettings | None) -> list[str]:
+    """Name a secret key beside a token: whoever reads the settings has the whole project all the same."""
+    if (
+        not supabase
+        or not supabase.supabase_jwt
+        or not supabase.supabase_key.get_secret_value().startswith("sb_secret_")
+    ):
+        return []
+    return ["SUPABASE_JWT makes a secret key needless: set SUPABASE_KEY to the publishable one."]
+
+
+def _open_to_others(env_file: Path | None) -> list[str]:
+    """Name a file of secrets that other users of the machine may read or change."""
+    with suppress(OSError):
+        if env_file and os.name == "posix" and env_file.stat().st_mode & 0o077:
+            return [f"Other users of this machine may read {env_file}. Run: chmod 600 {shlex.quote(str(env_file))}"]
+    return []
+
+
+def _short_password(mail: MailSettings | None) -> list[str]:
+    if not mail or len(mail.smtp_password.get_secret_value()) >= _LONG_PASSWORD:
+        return []
+    return [
+        f"SMTP_PASSWORD has fewer than {_LONG_PASSWORD} characters: if it is a common word, every [hidden] in a log or "
+        "an alert gives it away."
+    ]
+
+
+def _unchecked(group: type[Group], env_file: Path | None) -> Group:
+    """Return the secrets of a group as they were read; placeholders and what is too short for one are none."""
+    values: dict[str, object] = {}
+    with suppress(OSError, UnicodeError):  # said where it is read
+        values = {**DotEnvSettingsSource(group, env_file=env_file)(), **EnvSettingsSource(group)()}
+    kept: dict[str, object] = {}
+    for name, value in values.items():
+        known = group.model_fields.get(name)  # .env may have others too
+        if known and isinstance(value, str) and not validators.is_placeholder(text := value.strip()):
+            is_secret = "SecretStr" in str(known.annotation)
+            kept |= {name: SecretStr(text) if is_secret else text} if len(text) >= _SHORTEST or not is_secret else {}
+    return group.model_construct(None, **kept)
+
+
 def _refuse_plain_http(loaded: LoadedSettings) -> None:
     if loaded.report and loaded.report.report_allow_http:
         return
@@ -133,6 +191,14 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
     if loaded.telegram and validators.is_plain_http(loaded.telegram.telegram_api_url):
         loaded.problems.append(f"TELEGRAM_API_URL {wanted}")
         loaded.telegram = None  # an alert must not go that way either
+
+
+def _refuse_proxies(loaded: LoadedSettings) -> None:
+    """Name the proxies that can't be used; of that, no alert can go by Telegram, nor the monitor be told."""
+    if problems := proxy_problems():
+        loaded.problems += problems
+        loaded.telegram = None
+        loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})
 
 
 _REASONS = {

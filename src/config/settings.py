@@ -55,8 +55,8 @@ class Group(BaseSettings):
         return value
 
     def secrets(self) -> list[str]:
-        """List the values that must not be seen."""
-        values = (getattr(self, name) for name in type(self).model_fields)
+        """List the values that must not be seen, as far as they are set."""
+        values = (getattr(self, name, None) for name in type(self).model_fields)
         return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
 
 
@@ -66,11 +66,19 @@ class SupabaseSettings(Group):
     supabase_url: validators.Url = Field(description="the project's address, like https://abcdefghijklmnop.supabase.co")
     supabase_key: validators.Key = Field(description="a key that may read the table, best a secret one")
     supabase_table: validators.Table = Field("analyses", description="the table's name, like analyses")
+    supabase_jwt: validators.Jwt | None = Field(
+        None, description="a token of a role of your own, beside a publishable key; it begins with eyJ"
+    )
 
     @field_validator("supabase_url")
     @classmethod
     def _without_rest_path(cls, value: str) -> str:
         return value.removesuffix("/rest/v1").rstrip("/")
+
+    def secrets(self) -> list[str]:
+        """List key and token, and the token's signature: what stands before it can be guessed."""
+        signature = self.supabase_jwt.get_secret_value().rpartition(".")[2] if self.supabase_jwt else ""
+        return [*super().secrets(), *([signature] if signature else [])]
 
 
 class ChannelChoice(Group):
@@ -99,8 +107,7 @@ class MailSettings(Group):
 
     def secrets(self) -> list[str]:
         """List the password, and what AUTH PLAIN makes of name and password (RFC 4616)."""
-        password = self.smtp_password.get_secret_value()
-        return [password, f"\0{self.smtp_user}\0{password}"]
+        return [form for word in super().secrets() for form in (word, f"\0{getattr(self, 'smtp_user', '')}\0{word}")]
 
     @property
     def sender(self) -> Sender:
@@ -128,8 +135,7 @@ class TelegramSettings(Group):
 
     def secrets(self) -> list[str]:
         """List the token, and its part behind the colon: before it is the bot's public number."""
-        token = self.telegram_bot_token.get_secret_value()
-        return [token, token.partition(":")[2]]
+        return [part for token in super().secrets() for part in (token, token.partition(":")[2]) if part]
 
     def is_silent(self, *, is_normal: bool) -> bool:
         """Tell whether the report of a window makes no sound."""
@@ -188,9 +194,15 @@ class ReportSettings(Group):
     )
     report_resend: bool = Field(False, description="true or false")
     report_allow_http: bool = Field(False, description="true or false")
-    job_name: str | None = Field(None, description="the Job's name, set by the manifest")
-    pod_name: str | None = Field(None, description="the pod's name, set by the manifest")
-    pod_namespace: str | None = Field(None, description="the pod's namespace, set by the manifest")
+    job_name: validators.JobName | None = Field(
+        None, description="at most 63 small letters, digits, dashes and dots, set by the manifest"
+    )
+    pod_name: validators.PodName | None = Field(
+        None, description="at most 253 small letters, digits, dashes and dots, set by the manifest"
+    )
+    pod_namespace: validators.Namespace | None = Field(
+        None, description="at most 63 small letters, digits and dashes, set by the manifest"
+    )
     job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
 
     @property
@@ -216,6 +228,10 @@ class WatchSettings(Group):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(validators.in_capitals)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
+
+    def secrets(self) -> list[str]:
+        """List the monitor's address, and what of it gives it away alone."""
+        return [part for url in super().secrets() for part in (url, *validators.secret_parts(url))]
 
 
 GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings)

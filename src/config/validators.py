@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from ..runtime.proxies import is_loopback
+
 _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
 _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
@@ -23,8 +25,20 @@ _SENDER = re.compile(rf"{_ADDRESS.pattern}|[^\x00-\x1f\x7f<>\"\u2028\u2029]+<{_A
 _STATUS = re.compile(r"[^|\x00-\x1f\x7f]{1,60}")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
 _TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
+_SECRET_PART = 20
+"""Characters from which on a part of an address is taken for a secret; a UUID has 36."""
+_WORDS = re.compile("(?:[A-Za-z]{1,19}|[0-9]{1,10})(?:[-_.](?:[A-Za-z]{1,19}|[0-9]{1,10}))*")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+
+
+# RFC 1123 as Kubernetes has it (apimachinery's validation): small letters only.
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_DNS_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
+LONGEST_LABEL = 63
+"""Characters of a Job's name and of a namespace."""
+LONGEST_SUBDOMAIN = 253
+"""Characters of a pod's name."""
 
 
 def is_placeholder(value: str) -> bool:
@@ -35,7 +49,16 @@ def is_placeholder(value: str) -> bool:
 def is_plain_http(url: str) -> bool:
     """Tell whether `url` would carry secrets in the clear to another machine."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def secret_parts(url: str) -> list[str]:
+    """List what alone gives away an address that lets whoever knows it in: its long parts behind the host.
+
+    A part made of words is the name of a check, which may be that of a CronJob too.
+    """
+    parts = re.split("[/?&=#]", url.partition("://")[2])[1:]
+    return [part for part in parts if len(part) >= _SECRET_PART and not _WORDS.fullmatch(part)]
 
 
 def in_small_letters(value: object) -> object:
@@ -56,13 +79,6 @@ def entries(value: object) -> object:
     return tuple({part.casefold(): part for part in parts if part}.values())
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         if isinstance(value, str) and not re.fullmatch(pattern, value):
@@ -70,6 +86,10 @@ def _matches(pattern: str | re.Pattern[str], reason: str) -> Callable[[object], 
         return value
 
     return check
+
+
+def _named(pattern: str, longest: int, kind: str) -> Callable[[object], object]:
+    return _matches(rf"(?=.{{1,{longest}}}\Z){pattern}", f"is not {kind} in Kubernetes")
 
 
 def _each(pattern: re.Pattern[str], kind: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
@@ -103,11 +123,12 @@ def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
         whole = bool(parts.hostname and _is_host(parts.hostname)) and parts.port != 0
+        whole = whole and bool(re.fullmatch("[!-~]+", value))
     except ValueError:
         whole = False
     if not whole or parts.scheme not in ("http", "https"):
         raise ValueError("is not a whole https:// address")
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in value or "#" in value:
         raise ValueError("carries more than an address (a login, a query or a fragment)")
     return value.rstrip("/")
 
@@ -142,13 +163,24 @@ Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]
 # Of what Storage allows (isValidBucketName in its limits.ts), what needs no quoting in a URL.
 Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "is not a bucket's name"))]
-Key = Annotated[SecretStr, BeforeValidator(_matches(r"[!-~]+", "contains blanks or unusual characters"))]
+# RFC 7515: header, payload and signature, in base64url.
+Jwt = Annotated[
+    SecretStr,
+    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is no JWT (three parts, dots between)")),
+]
+Key = Annotated[
+    SecretStr,
+    BeforeValidator(_matches(r"[!-~]{20,}", "is shorter than 20 characters, or contains blanks or unusual ones")),
+]
 Token = Annotated[SecretStr, BeforeValidator(_matches(_TOKEN, "is not a bot token"))]
 # The login commands of SMTP (RFC 4954), as Python speaks them, carry ASCII.
 LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "contains characters beyond ASCII"))]
 LoginPassword = Annotated[
     SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 characters or contains some beyond ASCII"))
 ]
+JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
+PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
+Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
 Sender = Annotated[str, BeforeValidator(_matches(_SENDER, "is neither an e-mail address nor Name <address>"))]
 # It stands in subjects and headings.

@@ -12,6 +12,12 @@ COLUMNS = ("id", "created_at", "status", "duration", "records_processed", "recor
 NUMBER = (int, float)
 LARGEST_FIGURE = 10**100
 """Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
+LONGEST_TEXT = 32_768
+"""Characters of a text that are kept: one more than a cell holds, so that it is still seen to be too long for one."""
+LONGEST_ID = 2_000
+"""Characters of an id in the address that asks for the rows behind it: some servers take 8,000 bytes there."""
+TOO_LONG = "(too long to read)"
+"""What stands in place of a value that is larger than any answer may be."""
 FAILED_STATUSES = (
     "failed",
     "failure",
@@ -30,22 +36,22 @@ stopped it."""
 Figure = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     | Annotated[float, Meta(gt=-LARGEST_FIGURE, lt=LARGEST_FIGURE)]
-    | Annotated[str, Meta(pattern=r"\A(?![-+]?[0-9P])")]
+    | Annotated[str, Meta(pattern=r"\A(?![-+]?[0-9P])", max_length=LONGEST_TEXT)]
     | None
 )
 """A figure as the table holds it; text is something that is not a number and is shown as it stands.
 
 The bounds are what the native reader takes at once; numbers beyond them, and what may be a number or an interval in
-quotes, are read by hand.
+quotes, are read by hand; so are ids and texts that are longer than is kept.
 """
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row; `created_at` is aware UTC, `duration` in seconds, None where the table has no value."""
 
-    id: int | str
+    id: int | Annotated[str, Meta(max_length=LONGEST_TEXT)]
     created_at: Annotated[datetime, Meta(tz=True)]
-    status: str | None
+    status: Annotated[str, Meta(max_length=LONGEST_TEXT)] | None
     duration: Figure
     records_processed: Figure
     records_failed: Figure

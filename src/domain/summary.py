@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct, field
 
-from .analysis import NUMBER, Analysis, FailedStatuses, Figure, success_rates
+from .analysis import NUMBER, TOO_LONG, Analysis, FailedStatuses, Figure, success_rates
 from .quantiles import Durations
 from .window import HOUR, Window
 
@@ -23,8 +23,10 @@ LACKING = 4
 """Statuses that are named where figures are missing, the last of them for all the rest."""
 WORST = 10
 BUCKET = timedelta(minutes=5)
-AnomalyKind = Literal["more failed than processed", "missing", "no number", "negative duration"]
-"""What may be odd about a row: its records, or a figure that is not there, not a number, or a duration below zero."""
+AnomalyKind = Literal["more failed than processed", "missing", "no number", "negative duration", "too long"]
+"""What may be odd about a row: its records, a figure that is not there or not a number, a duration below zero, a value
+too long to read.
+"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = attrgetter("created_at")
 
@@ -100,6 +102,7 @@ class Summary(Struct, kw_only=True):
         self._count_anomalies(page, durations, processed, failed)
         self._sum_records(processed, failed)
         self._take_durations(_numbers(durations))
+        self._count_unread(page)
         self._rank(page, [one if isinstance(one, NUMBER) else 0 for one in failed])
         self.rows += len(page)
 
@@ -126,6 +129,12 @@ class Summary(Struct, kw_only=True):
             _count_into(self._without_figures, statuses)
         if str in kinds:
             self._odd["no number"] += sum(str in map(type, figures) for figures in zip(*columns, strict=True))
+
+    def _count_unread(self, rows: Sequence[Analysis]) -> None:
+        """Count a row with a value too long to read; such a row is a page by itself."""
+        if len(rows) == 1:
+            values = (rows[0].status, rows[0].duration, rows[0].records_processed, rows[0].records_failed)
+            self._odd["too long"] += TOO_LONG in values
 
     def _sum_records(self, processed: Sequence[Figure], failed: Sequence[Figure]) -> None:
         self.processed += sum(_numbers(processed))

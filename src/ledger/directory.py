@@ -14,7 +14,7 @@ from pathlib import Path
 from ..config.timeouts import Timeouts
 from ..domain.window import Template, Window
 from ..errors import LedgerError
-from ..runtime.atomic_write import atomic_write
+from ..runtime.atomic_write import atomic_write, remove_left_overs
 from ..runtime.retry import RetryPolicy
 from .claim import Claim
 from .interface import WithoutHistory
@@ -65,6 +65,7 @@ class DirectoryLedger(WithoutHistory):
     def _enter(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._refuse_others()
+        remove_left_overs(self._folder, self._clock())
 
     def _refuse_others(self) -> None:
         found = self._folder.lstat()
@@ -99,7 +100,7 @@ def held_by_another(window: Window, holder: str) -> LedgerError:
 def _read(path: Path, window: Window) -> Record:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     return read_record(content, window.start, f"rm {shlex.quote(str(path))}")
 

@@ -13,6 +13,9 @@ from ..runtime.retry import RetryPolicy
 from .interface import Ledger
 from .record import Record
 
+FARTHEST = 20_000
+"""Windows looked back at: two years of hours. A record may bear any moment."""
+
 
 def windows_before(window: Window, count: int) -> list[Window]:
     """Return the `count` windows that come before `window`, oldest first."""
@@ -24,9 +27,12 @@ def windows_before(window: Window, count: int) -> list[Window]:
 
 
 def windows_between(start: datetime, window: Window) -> list[Window]:
-    """Return the windows that start at `start` (aware) or later and come before `window`, oldest first."""
+    """Return the windows that start at `start` (aware) or later and come before `window`, oldest first.
+
+    They are FARTHEST at most, the nearest ones.
+    """
     found: list[Window] = []
-    while (window := before(window)).start >= start:
+    while len(found) < FARTHEST and (window := before(window)).start >= start:
         found.append(window)
     return found[::-1]
 

@@ -112,14 +112,16 @@ def read_record(content: object, start: datetime, removal: str) -> Record:
     Raise LedgerError if it is something else.
     """
     try:
-        return msgspec.convert(content, Record)
-    except msgspec.ValidationError:
+        record = msgspec.convert(content, Record)
+        msgspec.json.encode(record)  # half a surrogate could not be saved again
+    except (msgspec.ValidationError, UnicodeError):
         raise LedgerError(
             f"ledger.unreadable_record.{start:%Y%m%dT%H%MZ}",
             f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z is not one that this program wrote.",
             f"Find out who changed it, then remove it: {removal} - the window then counts as never delivered, "
             "and the next run that includes it sends it to everyone.",
         ) from None
+    return record
 
 
 def new_record(window: Window) -> Record:

@@ -14,7 +14,7 @@ from ..config.timeouts import Timeouts
 from ..domain.window import Template, Window
 from ..errors import LedgerError, SourceError
 from ..runtime.retry import RetryPolicy, retry
-from ..supabase.client import PostgrestClient
+from ..supabase.client import PostgrestClient, quoted_value
 from ..supabase.decode import read_json
 from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
 from .claim import Claim
@@ -106,7 +106,7 @@ class TableLedger:
     def _read(self, row: dict[str, Any], template: Template, start: datetime) -> Record:
         where = f"template = '{self._key(template)}' and window_start = '{start.isoformat()}'"
         removal = f"delete from {TABLE} where {where};"  # noqa: S608 - shown to the operator, never run
-        return read_record(row["record"], start, removal)
+        return read_record(row.get("record"), start, removal)
 
     async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
@@ -163,7 +163,7 @@ class TableLedger:
         if free:
             # Before 14.4 PostgREST gives back only rows to which the `or` still applies afterwards: a holder does.
             # "now" is read by the database, so that its clock decides.
-            query = query.or_(f'holder.is.null,holder.eq."{self._holder}",lease_until.lt.now')
+            query = query.or_(f"holder.is.null,holder.eq.{quoted_value(self._holder)},lease_until.lt.now")
         else:
             query = query.eq("holder", self._holder)
         return await self._ask(query, policy)
@@ -195,12 +195,19 @@ class TableLedger:
     async def _refusal(self, response: httpx.Response, policy: RetryPolicy) -> LedgerError:
         """Say what a refusal means; of a right that is lacking, which one."""
         if error_of(response).get("code") != INSUFFICIENT_PRIVILEGE:
-            return refused(response, TABLE)
+            return refused(response, TABLE, self._client.credentials)
         answers = await self._probe(policy)
         missing = [right for right, answer in answers.items() if error_of(answer).get("code") == INSUFFICIENT_PRIVILEGE]
-        return lacks_rights(response, TABLE, missing or [*answers], is_secret_key=self._client.sees_all)
+        return lacks_rights(response, TABLE, missing or [*answers], self._client.credentials)
 
 
 def _window_start(row: dict[str, Any]) -> datetime:
-    """Read the column that tells which window a row is about."""
-    return datetime.fromisoformat(row["window_start"]).astimezone(UTC)
+    """Read the column that tells which window a row is about; raise LedgerError if it is no moment."""
+    try:
+        return datetime.fromisoformat(row["window_start"]).astimezone(UTC)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        raise LedgerError(
+            "ledger.odd_row",
+            f"The table {TABLE} has a row whose window_start is not a time.",
+            "Look for it in the SQL editor, and remove it: no run wrote it.",
+        ) from None

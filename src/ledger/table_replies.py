@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import httpx
 
 from ..errors import LedgerError, SourceError
+from ..supabase.credentials import ROLE_SQL, Credentials
 from ..supabase.replies import STOPPED, error_of, grant, quoted, refusal
 
 SQL = "src/sql/report_deliveries.sql"
@@ -15,7 +16,7 @@ _UNDEFINED_TABLE = ("42P01", "PGRST205")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:")
 
 
-def refused(response: httpx.Response, table: str) -> LedgerError:
+def refused(response: httpx.Response, table: str, used: Credentials) -> LedgerError:
     """Say what a refusal means, by PostgreSQL's and PostgREST's error codes."""
     code = error_of(response).get("code")
     if code in _UNDEFINED_COLUMN:
@@ -38,17 +39,22 @@ def refused(response: httpx.Response, table: str) -> LedgerError:
             "Look for a transaction that holds a lock on the table.",
             transient=True,
         )
-    return unusable(refusal(response, table))
+    return unusable(refusal(response, table, used))
 
 
-def lacks_rights(response: httpx.Response, table: str, rights: Sequence[str], *, is_secret_key: bool) -> LedgerError:
+def lacks_rights(response: httpx.Response, table: str, rights: Sequence[str], used: Credentials) -> LedgerError:
     """Say which `rights` are missing; PostgreSQL wants select for an update's filter too."""
     named = ", ".join(rights)
-    reason = f"The role of SUPABASE_KEY lacks {named} on the table {table} {quoted(response)}."
-    if is_secret_key:
+    reason = f"The role of {used.setting} lacks {named} on the table {table} {quoted(response)}."
+    if used.sees_all:
         remedy = grant(named, table)
+    elif used.is_reports_role:
+        remedy = f"Run {ROLE_SQL} in the SQL editor: it grants them where the table is there."
     else:
-        remedy = "The ledger needs a secret key (sb_secret_…): set SUPABASE_KEY to one."
+        remedy = (
+            "The ledger needs a secret key (sb_secret_…): set SUPABASE_KEY to one, or SUPABASE_JWT to a token of the "
+            f"role that {ROLE_SQL} makes."
+        )
     return LedgerError("ledger.permission", reason, remedy)
 
 

@@ -1,5 +1,6 @@
 """A report as the text under a document in a chat, in Telegram's HTML."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlsplit
@@ -15,8 +16,11 @@ sendDocument, its own count being wider)."""
 TEXT_LIMIT = 4096
 """The same of a message without a document (sendMessage); there, a link of any length has its room."""
 _REPEAT = f"\n\n{phrases.REPEAT}"
-Line = tuple[str, str]
-"""A line of a caption: plain text, and what stands in the tag around it, if there is one (`b`, `a href="…"`)."""
+Part = tuple[str, str]
+"""Plain text, and what stands in the tag around it, if there is one (`b`, `code`, `a href="…"`)."""
+Line = tuple[Part, ...]
+# Anything else may make a link: @name, /start@bot, #tag, $TAG, an address, a number to call or of a bank card.
+_NO_LINK = re.compile(r"(?!.*\d{7})[\w ,()-]*")
 
 
 def render(content: Content, attachment: Attachment, *, is_repeat: bool = False) -> str:
@@ -25,43 +29,70 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
     What matters most stands first, because the end may be cut off; a repeat's note has room in every caption.
     """
     paragraphs: list[list[Line]] = [
-        [(f"{content.title} - {content.label}{phrases.named(content.name)}{content.marks}", "")],
-        [(phrases.warned(warning), "b") for warning in content.warnings],
-        [(content.headline, "b"), (content.records, ""), (content.cluster, "")],
-        [(one.line, "") for one in content.compared] if content.is_compared else [],
-        [(phrases.odd_data(content.anomalies), "")],
+        [_line(f"{content.title} - {content.label}{phrases.named(content.name)}{content.marks}")],
+        [_line(phrases.warned(warning), "b") for warning in content.warnings],
+        [_line(content.headline, "b"), _line(content.records), _line(content.cluster)],
+        [_line(one.line) for one in content.compared] if content.is_compared else [],
+        [_odd_data(content.anomalies)],
         _workbook(content, attachment),
-        [(remark, "") for remark in content.remarks],
-        [(f"{name}: {value}", "") for name, value in content.details],
-        [(f"{bar.name}: {bar.count:,}", "") for bar in content.bars],
+        [*map(_line, content.remarks)],
+        [_line(f"{name}: {value}") for name, value in content.details],
+        [(_of_the_table(bar.name), (f": {bar.count:,}", "")) for bar in content.bars],
     ]
-    lines = [
-        line for paragraph in paragraphs if any(map(any, paragraph)) for line in (*filter(any, paragraph), ("", ""))
-    ]
+    whole = [[*filter(_text, paragraph)] for paragraph in paragraphs]
+    lines = [line for paragraph in whole if paragraph for line in (*paragraph, _line(""))]
     limit = CAPTION_LIMIT if attachment.is_attached else TEXT_LIMIT
     return _marked_up(lines[:-1], limit - len(_REPEAT)) + (_REPEAT if is_repeat else "")
+
+
+def _line(text: str, tag: str = "") -> Line:
+    return ((text, tag),)
+
+
+def _text(line: Line) -> str:
+    return "".join(text for text, _ in line)
+
+
+def _of_the_table(text: str) -> Part:
+    """Keep Telegram from making a link of text of the table: of code it makes none."""
+    return text, "" if _NO_LINK.fullmatch(text.replace(": ", " ")) else "code"
+
+
+def _odd_data(anomalies: Sequence[str]) -> Line:
+    """Say in one line what is odd; statuses of the table are named in it."""
+    if not anomalies:
+        return _line("")
+    parts = [part for anomaly in anomalies for part in (("; ", ""), _of_the_table(anomaly))]
+    return ((f"{phrases.ODD_DATA}: ", ""), *parts[1:])
 
 
 def _workbook(content: Content, attachment: Attachment) -> list[Line]:
     """Say where the workbook is, unless it stands above the caption."""
     if attachment.is_attached:
         return []
-    lines: list[Line] = [(phrases.whereabouts(attachment, content.window, content.rows, "telegram"), "")]
+    lines = [_line(phrases.whereabouts(attachment, content.window, content.rows, "telegram"))]
     if not attachment.link:
         return lines
     host = urlsplit(attachment.link).hostname or ""
     if "." not in host and ":" not in host:  # Telegram drops such a link without a word; as text it can be copied
-        return [*lines, (attachment.link, "")]
-    return [*lines, (phrases.DOWNLOAD, f'a href="{escape(attachment.link)}"')]
+        return [*lines, _line(attachment.link)]
+    return [*lines, _line(phrases.DOWNLOAD, f'a href="{escape(attachment.link)}"')]
 
 
 def _marked_up(lines: Sequence[Line], limit: int) -> str:
     """Write `lines` in Telegram's HTML, cut to `limit` UTF-16 units of what is shown, never within a tag or entity."""
     written = []
-    for text, tag in lines:
+    for line in lines:
         if limit <= 1:
             break
-        kept = escape(shortened(text, limit - 1))
-        written.append(f"<{tag}>{kept}</{tag.split()[0]}>" if tag else kept)
-        limit -= units(text) + 1
+        kept, parts = shortened(_text(line), limit - 1), []
+        for text, tag in line:
+            parts.append(_tagged(kept[: len(text)], tag))
+            kept = kept[len(text) :]
+        written.append("".join([*parts, escape(kept)]))
+        limit -= units(_text(line)) + 1
     return "\n".join(written).rstrip()
+
+
+def _tagged(text: str, tag: str) -> str:
+    return f"<{tag}>{escape(text)}</{tag.split()[0]}>" if tag and text else escape(text)

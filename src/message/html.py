@@ -10,6 +10,7 @@ from ..domain.attachment import Attachment
 from ..phrases import english as phrases
 from ..phrases.formats import rate
 from .content import Chart, Content
+from .unlinked import unlinked
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -76,5 +77,5 @@ def _template() -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"rate": rate, "warned": phrases.warned}
+    environment.filters |= {"rate": rate, "unlinked": unlinked, "warned": phrases.warned}
     return environment.get_template("report.html")

@@ -3,13 +3,14 @@
 from ..domain.attachment import Attachment
 from ..phrases import english as phrases
 from .content import Content
+from .unlinked import unlinked
 
 
 def render(content: Content, attachment: Attachment) -> str:
     """Write the mail's plain text, in which the workbook is as `attachment` says."""
     whereabouts = phrases.whereabouts(attachment, content.window, content.rows, "email")
-    statuses = [f"  {bar.name}: {bar.count:,}" for bar in content.bars]
-    worst = [f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}" for case in content.worst]
+    statuses = [f"  {unlinked(bar.name)}: {bar.count:,}" for bar in content.bars]
+    worst = [unlinked(f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}") for case in content.worst]
     chart = content.chart
     buckets = zip(chart.starts, chart.buckets, strict=True) if chart else ()
     paragraphs = (
@@ -19,7 +20,9 @@ def render(content: Content, attachment: Attachment) -> str:
         [one.line for one in content.compared] if content.rows or content.is_compared else [],
         [whereabouts, attachment.link] if not attachment.is_attached else [],
         [*content.remarks],
-        [f"{phrases.ODD_DATA}:", *(f"  {anomaly}" for anomaly in content.anomalies)] if content.anomalies else [],
+        [f"{phrases.ODD_DATA}:", *(f"  {unlinked(anomaly)}" for anomaly in content.anomalies)]
+        if content.anomalies
+        else [],
         [f"{name}: {value}" for name, value in content.details],
         [f"{phrases.STATUSES}:", *statuses] if statuses else [],
         [f"{chart.title}:", *(f"  {start}: {phrases.bucket(one)}" for start, one in buckets)] if chart else [],

@@ -41,6 +41,7 @@ ANOMALIES: dict[AnomalyKind, str] = {
     "missing": "without figures",
     "no number": "a figure that is not a number",
     "negative duration": "a negative duration, left out of the median and the like",
+    "too long": "a value too long to read, left out of the report",
 }
 
 # In messages alone.
@@ -190,11 +191,6 @@ def compared(window: Window, now: str, before: str, usual: str) -> str:
     parts = [f"the {_span(window)} before {before}" if before else "", f"usually {usual}" if usual else ""]
     known = ", ".join(filter(None, parts))
     return f"{now} ({known})" if known else now
-
-
-def odd_data(anomalies: Sequence[str]) -> str:
-    """Say in one line what is odd."""
-    return f"{ODD_DATA}: {'; '.join(anomalies)}" if anomalies else ""
 
 
 def anomaly(odd: Anomaly) -> str:

@@ -1,25 +1,21 @@
 """A value → a few plain characters for people: numbers, shares, durations, sizes, moments, text of the table."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ..domain.window import offset_name
-from ..runtime.visible_text import shortened, visible
+from ..runtime.visible_text import foreign
 
 NAME_LENGTH = 40
 """UTF-16 units of an id or a status in a message; the workbook has it whole."""
 _LARGEST = 10**21
 """Numbers from here on are written with an exponent, so that any number fits into a line."""
-# They turn the direction of what follows, and nobody sees them.
-_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def shown(text: str, limit: int = NAME_LENGTH) -> str:
     """Write text of the table in one line of at most `limit` UTF-16 units, with what nobody sees made visible."""
-    line = visible(" ".join(text[: limit * 4].split()))
-    return shortened(_TURNS.sub(lambda match: f"\\u{ord(match[0]):04x}", line), limit)
+    return foreign(text, limit)
 
 
 def number(value: int | float) -> str:

@@ -18,6 +18,7 @@ from ..errors import DeliveryError, LedgerError
 from ..ledger.claim import Claim
 from ..message.alert import Failure, recovery, render, render_all_clear
 from ..runtime.redaction import Redaction
+from ..runtime.visible_text import visible
 
 logger = logging.getLogger(__name__)
 AlertResult = Literal["now", "before", "nobody"]
@@ -129,7 +130,7 @@ class Alerts:
 
     async def _send(self, text: str, channels: Sequence[Channel]) -> bool:
         """Send `text` through the first channel that takes it; tell whether one did, and never raise."""
-        text = self._redaction(text)
+        text = visible(self._redaction(text))
         for channel in channels:
             if await self._is_taken(text, channel):
                 return True

@@ -13,6 +13,7 @@ from ..errors import DeliveryError, Problem, broken_down
 from ..ledger.claim import Claim
 from ..message.report import Report
 from ..runtime.retry import RetryPolicy
+from ..runtime.visible_text import in_quotes
 from ..supabase.storage import Storage
 from .oversize import OversizeFallback, StoredAttachment
 
@@ -123,7 +124,7 @@ class ChannelDelivery:
         except Exception as error:  # the other channels' recipients must still get theirs
             extra = {"event": "broke_down", "channel": self._channel.name}
             logger.exception("%s broke down", self._channel.name, extra=extra)
-            problem = broken_down(self._channel.name, error)
+            problem = broken_down(self._channel.name, error, in_quotes(error))
             unknown = DeliveryError(problem.key, problem.reason, problem.remedy, ambiguous=True)
             answers = not_delivered(self._channel.name, recipients, unknown)
         seconds = time.monotonic() - began

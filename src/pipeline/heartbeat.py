@@ -8,6 +8,7 @@ import httpx
 from pydantic import SecretStr
 
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.proxies import proxy_for
 from ..runtime.redaction import Redaction
 
 logger = logging.getLogger(__name__)
@@ -38,9 +39,18 @@ class Heartbeat:
         try:
             async with (
                 asyncio.timeout(self._limit),
-                httpx.AsyncClient(verify=self._tls, timeout=self._limit) as session,
+                httpx.AsyncClient(
+                    verify=self._tls,
+                    timeout=self._limit,
+                    proxy=proxy_for(self._url, self._tls),
+                    trust_env=False,
+                ) as session,
+                # Its status is all that is wanted: the body, which may never end, stays unread.
+                session.stream("POST", f"{self._url}{path}", content=reason.encode("utf-8", "replace")) as answer,
             ):
-                answer = await session.post(f"{self._url}{path}", content=reason.encode())
+                pass
+        except httpx.InvalidURL:
+            why = "that is not an address"
         except (*CONNECTION_ERRORS, TimeoutError) as error:
             why = diagnose(error).reason
         else:

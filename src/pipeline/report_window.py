@@ -18,6 +18,7 @@ from ..message.alert import STOPPED, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
+from ..runtime.visible_text import foreign, in_quotes
 from .build import built_report
 from .deliver import deliver
 from .services import Services
@@ -69,8 +70,9 @@ def _delivered_before(services: Services, window: Window, claim: Claim) -> Resul
     extra = {"event": "delivered_before"}
     logger.info("%s was %s. To send it again: %s", window.label(), end, command, extra=extra)
     for entry in claim.record.entries:
-        extra |= {"channel": entry.channel, "recipient": entry.recipient}
-        logger.info("%s to %s: %s at %s", entry.channel, entry.recipient, entry.state, entry.at, extra=extra)
+        channel, recipient, at = foreign(entry.channel), foreign(entry.recipient), foreign(entry.at)
+        extra |= {"channel": channel, "recipient": recipient}
+        logger.info("%s to %s: %s at %s", channel, recipient, entry.state, at, extra=extra)
     words = "skipped before" if claim.record.is_skipped else "delivered before"
     return Result(code=0, words=words, rows=claim.record.rows)
 
@@ -121,7 +123,7 @@ def describe_failure(error: Exception) -> Failure:
         logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
         return Failure(what=error.stage, problem=error.problem)
     logger.error("The run broke down", exc_info=error, extra={"event": "broke_down"})
-    return Failure(what="the run", problem=broken_down("The run", error))
+    return Failure(what="the run", problem=broken_down("The run", error, in_quotes(error)))
 
 
 async def _stopped(services: Services, window: Window, claim: Claim) -> None:

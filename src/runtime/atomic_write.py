@@ -1,19 +1,26 @@
 """Files that are for their owner only, and whole or not there at all."""
 
+import errno
 import filecmp
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import BinaryIO
 
 _PRIVATE = ".report_build_"
 _LEFT_OVER = timedelta(days=1)
 """No run takes as long as that."""
+_PART = f".*.{'[0-9a-f]' * 16}.part"
+_HALF_FILE = timedelta(hours=1)
+"""Without a byte written to it: a file is written within minutes."""
+_NAMES = 9
+"""Names that a workbook may be kept under."""
 
 
 @contextmanager
@@ -43,23 +50,59 @@ def atomic_write(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
 def private_folder(parent: Path, now: datetime) -> Iterator[Path]:
     """Make a folder in `parent` that only its owner may enter, and remove it when the block is done.
 
-    Those that killed runs have left there are removed too, if they are a day old at `now` (aware).
+    Where `parent` is others' too, they can put something else in its place: the path that is returned leads to the
+    folder itself, whatever its name has become. What killed runs have left in `parent` before `now` is removed.
     """
-    for path in parent.glob(f"{_PRIVATE}*"):
+    remove_left_overs(parent, now)
+    path = Path(mkdtemp(dir=parent, prefix=_PRIVATE))
+    try:
+        with _held(path) as folder:
+            try:
+                yield folder
+            finally:
+                _empty(folder)
+    finally:
         with suppress(OSError):
-            found = path.lstat()
-            if found.st_uid == os.geteuid() and now.timestamp() - found.st_mtime > _LEFT_OVER.total_seconds():
-                shutil.rmtree(path)  # which refuses what is no folder
-    with TemporaryDirectory(dir=parent, prefix=_PRIVATE, ignore_cleanup_errors=True) as name:
-        yield Path(name)
+            path.rmdir()
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[Path]:
+    """Keep the folder at `path` open, and return a path that leads to it by that descriptor, where there is one."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise PermissionError(errno.EPERM, "its own folder there was replaced", str(path))
+        held = Path(f"/proc/self/fd/{descriptor}")  # Linux; elsewhere the name has to do
+        yield held if held.exists() else path
+    finally:
+        os.close(descriptor)
+
+
+def _empty(folder: Path) -> None:
+    with suppress(OSError):
+        for file in [*folder.iterdir()]:
+            file.unlink(missing_ok=True)
+
+
+def remove_left_overs(folder: Path, now: datetime) -> None:
+    """Remove what killed runs of this user have left in `folder`: half files an hour before `now`, folders a day."""
+    for pattern, age, remove in ((_PART, _HALF_FILE, os.unlink), (f"{_PRIVATE}*", _LEFT_OVER, shutil.rmtree)):
+        for path in folder.glob(pattern):
+            with suppress(OSError):
+                found = path.lstat()
+                if found.st_uid == os.geteuid() and now.timestamp() - found.st_mtime > age.total_seconds():
+                    remove(path)  # each refuses what is of the other kind
 
 
 def put_in_place(file: Path, folder: Path) -> Path:
-    """Copy `file` into `folder`, in place of what bears its name there; return the path.
+    """Copy `file` into `folder`, in place of an earlier one of this user's; return the path.
 
-    Not as a hard link: what somebody did to the one would be done to the other.
+    Under another name where that one is taken by somebody else's file. Not as a hard link: what somebody did to the
+    one would be done to the other.
     """
-    path = folder / file.name
+    path = _place(folder / file.name)
     with atomic_write(path) as copy, file.open("rb") as content:
         shutil.copyfileobj(content, copy, 1 << 20)
     return path
@@ -67,10 +110,23 @@ def put_in_place(file: Path, folder: Path) -> Path:
 
 def take_away(file: Path, folder: Path) -> None:
     """Remove what was put in place, unless something else has taken its place since."""
-    path = folder / file.name
     with suppress(OSError):
+        path = _place(folder / file.name)
         if filecmp.cmp(file, path, shallow=False):
             path.unlink()
+
+
+def _place(path: Path) -> Path:
+    """Return `path`, or the first of its numbered names that is free or this user's file."""
+    names = [path, *(path.with_stem(f"{path.stem}_{number}") for number in range(2, _NAMES + 1))]
+    for name in names:
+        try:
+            found = name.lstat()
+        except FileNotFoundError:
+            return name
+        if found.st_uid == os.geteuid() and not stat.S_ISDIR(found.st_mode):
+            return name
+    raise FileExistsError(errno.EEXIST, "all its names are taken", str(path))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What a connection failed of; and the one TLS context that all connections share."""
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ReportError
+from .bounded_answers import AnswerEncodingError, AnswerTooLargeError
+from .proxies import proxy_of
+from .visible_text import foreign
 
-Kind = Literal["timed_out", "unknown_host", "not_tls", "untrusted", "refused", "broken"]
+Kind = Literal[
+    "timed_out",
+    "unknown_host",
+    "not_tls",
+    "untrusted",
+    "refused",
+    "broken",
+    "proxy",
+    "answer_too_large",
+    "answer_encoding",
+]
 
 
 class ConnectionFailure(Struct, frozen=True, kw_only=True):
@@ -61,6 +75,24 @@ _FAILURES: tuple[tuple[tuple[type[BaseException], ...], ConnectionFailure], ...]
             remedy="Check host and port, and that the server is up",
         ),
     ),
+    (
+        (AnswerTooLargeError,),
+        ConnectionFailure(
+            kind="answer_too_large",
+            reason="its answer is too large to be read",
+            remedy="Check what answers there, and any proxy on the way",
+            transient=False,
+        ),
+    ),
+    (
+        (AnswerEncodingError,),
+        ConnectionFailure(
+            kind="answer_encoding",
+            reason="its answer comes in an encoding that was not asked for",
+            remedy="Check what answers there, and any proxy on the way",
+            transient=False,
+        ),
+    ),
 )
 _BROKEN = ConnectionFailure(
     kind="broken",
@@ -87,15 +119,40 @@ def diagnose(error: BaseException) -> ConnectionFailure:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ConnectionFailure(
                 kind="untrusted",
-                reason=f"its certificate is not trusted ({cause.verify_message.rstrip('.')})",
+                reason=f"its certificate is not trusted ({foreign(cause.verify_message).rstrip('.')})",
                 remedy="Correct the host name, or set SSL_CERT_FILE to the authority that signed it",
                 transient=False,
             )
+    if by_proxy := _failed_proxy(causes):
+        return by_proxy
     for types, found in _FAILURES:
         if any(isinstance(cause, types) for cause in causes):
             host = _host(causes) if found.kind == "unknown_host" else ""
             return replace(found, reason=f"{found.reason} ({host})") if host else found
     return _BROKEN
+
+
+def _failed_proxy(causes: Sequence[BaseException]) -> ConnectionFailure | None:
+    """Say what a proxy refused, or that it can't be reached itself; None if neither is why."""
+    variable, proxy = next((found for cause in causes if (found := proxy_of(_url(cause)))[0]), ("", ""))
+    refused = next((cause for cause in causes if isinstance(cause, httpx.ProxyError)), None)
+    remedy = f"Check {variable}, and NO_PROXY if it is to be reached without"
+    if refused:
+        status = re.match("[1-5][0-9]{2}(?![0-9])", str(refused))
+        reason = f"the proxy {proxy} does not lead there{f' (HTTP {status[0]})' if status else ''}"
+        is_final = bool(status and status[0].startswith("4"))
+        return ConnectionFailure(kind="proxy", reason=reason, remedy=remedy, transient=not is_final)
+    # A client that goes by a proxy connects to nothing else.
+    if variable and any(isinstance(cause, ConnectionRefusedError | socket.gaierror) for cause in causes):
+        return ConnectionFailure(kind="proxy", reason=f"the proxy {proxy} can't be reached", remedy=remedy)
+    return None
+
+
+def _url(error: BaseException) -> str:
+    """Return the address that httpx was asked for, nothing where it isn't known."""
+    with suppress(RuntimeError):  # raised where it holds no request
+        return str(error.request.url) if isinstance(error, httpx.RequestError) else ""
+    return ""
 
 
 def _host(causes: Sequence[BaseException]) -> str:

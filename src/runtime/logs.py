@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 import time
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from .redaction import Redaction
+from .visible_text import visible
 
 QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "telegram": "CRITICAL"}
 """From which level on third parties are heard; below they say too much, the bot's token included.
@@ -19,6 +21,12 @@ What telegram logs as an error it raises too, and there it is put into words.
 LogForm = Literal["auto", "text", "json"]
 FIELDS = ("event", "window", "stage", "channel", "recipient", "rows", "seconds", "bytes", "attempt", "code", "why")
 """What a line of JSON may bear beside time, level and message; loggers give it as `extra`."""
+LONGEST = 8_000
+"""Characters of a message or a traceback; whoever keeps logs cuts lines of 16 kB in two."""
+LEFT_OUT = "… [left out] …"
+"""What stands in place of the middle of a long one."""
+FIELD = 1_000
+"""Characters of another field of JSON."""
 EVENT = "note"
 """The event of a line that names none."""
 COLOURS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31"}
@@ -38,7 +46,9 @@ class _Text(logging.Formatter):
         self._colours = COLOURS if terminal and not os.environ.get("NO_COLOR") else {}
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self._redaction(super().format(record))
+        text = _clean(super().format(record), self._redaction)
+        # Lines that belong to the one above are set in: none of them passes for one of the log's own.
+        line = re.sub(r"\n(?=[^\n])", "\n  ", text.rstrip("\n"))
         colour = self._colours.get(record.levelno)
         return f"\x1b[{colour}m{line}\x1b[0m" if colour else line
 
@@ -56,14 +66,32 @@ class _Json(logging.Formatter):
             "time": at,
             "level": record.levelname,
             "event": EVENT,
-            "message": record.getMessage(),
+            "message": _clean(record.getMessage(), self._redaction),
         }
         if window := window_in_hand.get():
             line["window"] = window
-        line |= {name: record.__dict__[name] for name in FIELDS if name in record.__dict__}
+        line |= {name: self._field(record.__dict__[name]) for name in FIELDS if name in record.__dict__}
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return self._redaction(json.dumps(line, ensure_ascii=False, default=str))
+            line["traceback"] = _clean(self.formatException(record.exc_info), self._redaction)
+        return json.dumps(line, ensure_ascii=False)
+
+    def _field(self, value: object) -> object:
+        """Return a field's value as JSON has it."""
+        return value if value is None or isinstance(value, int | float) else _clean(str(value), self._redaction, FIELD)
+
+
+def _clean(text: str, redaction: Redaction, limit: int = LONGEST) -> str:
+    """Return `text` without secrets, with what nobody sees made visible; of a long one, both ends."""
+    if len(text) > limit:  # cut first, for it may be megabytes
+        # A secret that is cut in two would not be found: so much is read beyond each cut, and left out afterwards.
+        spare, end = redaction.longest, limit // 4
+        head, tail = redaction(text[: limit - end + spare]), redaction(text[-end - spare :])
+        text = head[: max(0, len(head) - spare)][: limit - end] + LEFT_OUT + tail[spare:][-end:]
+    else:
+        text = redaction(text)
+    text = visible(text)
+    most = limit + len(LEFT_OUT)
+    return text if len(text) <= most else text[: limit * 3 // 4] + LEFT_OUT + text[-limit // 4 :]
 
 
 def set_up_logs(redaction: Redaction, form: LogForm = "auto", level: str = "INFO") -> None:

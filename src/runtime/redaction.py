@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[hidden]"
+CUT = "…"
+"""Stands where somebody else's words were cut off."""
 MACHINE_MADE = 24
 """Signs from which on a secret is a key or a token: no other text begins like it by chance."""
 
@@ -17,29 +19,46 @@ class Redaction:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: dict[str, str] = {}
+        self._cut_off = re.compile("(?!)")  # nothing
         self.hide(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Add `secrets` to what is replaced."""
         for secret in secrets:
-            for form in _forms(secret):
+            for form in filter(None, _forms(secret)):
                 self._known[form] = form[: len(form) // 3] if len(secret) >= MACHINE_MADE else form
         # Longer ones first: one secret may be the beginning of another.
         self._known = {form: self._known[form] for form in sorted(self._known, key=len, reverse=True)}
+        short = [_more_than_half(form) for form, known in self._known.items() if form == known]
+        self._cut_off = re.compile("|".join(short) or "(?!)", re.IGNORECASE)
+
+    @property
+    def longest(self) -> int:
+        """The characters of the longest form of a secret."""
+        return max(map(len, self._known), default=0)
 
     def __call__(self, text: str) -> str:
         """Return `text` without secrets."""
         for secret, known in self._known.items():
             text = _without(secret, known, text)
-        return text
+        return self._cut_off.sub(HIDDEN, text)
 
 
 def _forms(secret: str) -> Iterator[str]:
     """Yield how a secret may be written: as it is, escaped for a URL, JSON, Python or HTML, and in base64."""
     yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1])
     yield html.escape(secret)
+    yield " ".join(secret.split())  # in one line of somebody else's words
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(secret.encode()).decode().rstrip("=")
+
+
+def _more_than_half(secret: str) -> str:
+    """Return the pattern of a secret that somebody else's words break off in."""
+    half = len(secret) // 2 + 1
+    return f"{re.escape(secret[:half])}{''.join(f'(?:{re.escape(sign)}' for sign in secret[half:])}" + (
+        ")?" * len(secret[half:]) + f"(?={CUT})"
+    )
 
 
 def _without(secret: str, known: str, text: str) -> str:

@@ -70,9 +70,9 @@ def retry_after(headers: httpx.Headers) -> float:
     """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
     value = headers.get("retry-after", "").strip()
     if value.isdecimal() and value.isascii():
-        return float(value)
+        return float(value)  # more digits than a number holds are infinity, which no deadline allows
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
         return max(0.0, wait.total_seconds())
-    except (TypeError, ValueError):  # neither, or one date with a zone and the other without
+    except (TypeError, ValueError, LookupError, OverflowError):  # no date, or only one of them has a zone
         return 0.0

@@ -5,34 +5,51 @@ so it is the same whatever cap the server puts on a page, and a row is never rep
 It also asks from that row's moment on, where the index begins to be read: the `or` of the cursor is but a filter,
 and with the window's start every page would pass by all rows before it.
 Reading ends at the first empty page; a page that is merely shorter than asked for says nothing.
+A page that is too large to be read is asked for again with a tenth of the rows, down to a row alone, and that one
+column by column.
 The next page is on its way while this one is worked on.
 """
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from itertools import takewhile
+from typing import Any
 
 import httpx
 from msgspec import Struct
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
-from ..domain.analysis import COLUMNS, Analysis, FailedStatuses
+from ..domain.analysis import COLUMNS, LONGEST_ID, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import Window
-from ..errors import BadAnswerError, HiddenRowsError, RowsMissingError, SourceRefusedError
+from ..errors import (
+    BadAnswerError,
+    HiddenRowsError,
+    IdTooLongError,
+    PageTooLargeError,
+    RowsMissingError,
+    SourceRefusedError,
+)
 from ..runtime.retry import RetryPolicy, retry
-from .client import PostgrestClient
-from .decode import read_moments, read_page
+from .client import PostgrestClient, quoted_value
+from .decode import read_analysis, read_json, read_moments, read_page
 from .query_plan import MEDIA_TYPE, sort_cost
 from .replies import error_of
 
+logger = logging.getLogger(__name__)
 PAGE_ROWS = 5000
 """Rows asked for at once; Supabase caps this at 1,000 unless told otherwise (max-rows of PostgREST)."""
 NOT_TEXT = ("42883", "22P02")
 """undefined_function, "operator does not exist"; invalid_text_representation: the column is no text."""
 _BLANKS = r"[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """What str.strip() takes away; PostgreSQL's own class depends on the locale."""
+FEWER = 10
+"""How many times fewer rows are asked for where a page is too large, and more again where there is room for them."""
+ROOMY = 1 << 20
+"""Bytes that a page may have with FEWER times as many rows; ordinary ones have 1.1 MiB with all."""
+_TOTAL = re.compile("[0-9]{1,18}")
 LEAVE = 0.002
 """Seconds that a question gets to leave this process."""
 
@@ -42,6 +59,26 @@ class Page(Struct, frozen=True, kw_only=True):
 
     rows: list[Analysis]
     counted: int
+
+
+class PageSize(Struct):
+    """How many rows are asked for at once: `rows`, of `most`."""
+
+    rows: int
+    most: int
+
+    def shrink(self) -> None:
+        """Take in that so many don't fit."""
+        self.rows = max(1, self.rows // FEWER)
+
+    def fitted(self, size: int) -> None:
+        """Take in that so many have `size` bytes."""
+        if size * FEWER < ROOMY:
+            self.rows = min(self.most, self.rows * FEWER)
+
+
+Query = Callable[[Sequence[str], int], AsyncSelectRequestBuilder]
+"""Makes a question for columns of at most so many rows."""
 
 
 class AnalysesTable:
@@ -58,11 +95,12 @@ class AnalysesTable:
         HiddenRowsError if an empty window may hide rows, another SourceError if the server can't be reached,
         refuses, or answers with something else than the window's rows.
         """
-        rows, counted = await self._first(window, policy, page_rows)
+        size = PageSize(rows=page_rows, most=page_rows)
+        rows, counted = await self._first(window, policy, size)
         arrived = len(rows)
         # The first answer's rows and count are of one moment: when they agree there is nothing behind.
         while rows and not arrived == len(rows) == counted:
-            ahead = asyncio.create_task(self._behind(rows, window, policy, page_rows))
+            ahead = asyncio.create_task(self._behind(rows, window, policy, size))
             try:
                 # The question leaves before the rows at hand keep this thread busy.
                 await asyncio.wait([ahead], timeout=LEAVE)
@@ -79,31 +117,38 @@ class AnalysesTable:
         if arrived == 0 and not self._client.sees_all:
             await self._look_for_any_row(policy)
 
-    async def _first(self, window: Window, policy: RetryPolicy, page_rows: int) -> tuple[list[Analysis], int]:
-        query = self._query(window.start, window.end, page_rows, CountMethod.exact)
-        response, rows = await self._ask(query, policy)
+    async def _first(self, window: Window, policy: RetryPolicy, size: PageSize) -> tuple[list[Analysis], int]:
+        def query(columns: Sequence[str], most: int) -> AsyncSelectRequestBuilder:
+            return self._query(window.start, window.end, most, columns, CountMethod.exact)
+
+        response, rows = await self._ask(query, policy, size)
         return _within(window, window.start, rows, self._name), self._total(response)
 
     async def _behind(
-        self, before: Sequence[Analysis], window: Window, policy: RetryPolicy, page_rows: int
+        self, before: Sequence[Analysis], window: Window, policy: RetryPolicy, size: PageSize
     ) -> list[Analysis]:
         """Ask for the page behind the rows `before`; raise BadAnswerError if some of them come again."""
         last = before[-1]
-        at, row_id = _quoted(last.created_at.isoformat()), _quoted(last.id)
-        if re.search("[\ud800-\udfff]", row_id):
-            raise BadAnswerError(table=self._name, came="a row whose id is not valid text (a lone surrogate)")
-        query = self._query(last.created_at, window.end, page_rows)
-        query = query.or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
-        _, rows = await self._ask(query, policy)
+        at, row_id = quoted_value(last.created_at.isoformat()), quoted_value(self._as_text(last.id))
+
+        def query(columns: Sequence[str], most: int) -> AsyncSelectRequestBuilder:
+            found = self._query(last.created_at, window.end, most, columns)
+            return found.or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
+
+        _, rows = await self._ask(query, policy, size)
         if _come_again(before, rows):
             raise BadAnswerError(table=self._name, came="the same rows twice")
         return _within(window, last.created_at, rows, self._name)
 
     async def _look_for_any_row(self, policy: RetryPolicy) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
-        _, rows = await self._ask(self._client.table(self._name).select(*COLUMNS).limit(1), policy)
+        query = self._client.table(self._name).select(*COLUMNS).limit(1)
+        try:
+            _, rows = await retry(lambda: self._page(query), policy)
+        except (PageTooLargeError, IdTooLongError):  # so there is a row
+            return
         if not rows:
-            raise HiddenRowsError(table=self._name)
+            raise HiddenRowsError(table=self._name, setting=self._client.credentials.setting)
 
     async def count(self, start: datetime, end: datetime) -> int:
         """Count the rows of [start, end), both aware, without fetching them; asked once, for nothing hangs on it."""
@@ -132,7 +177,7 @@ class AnalysesTable:
 
     async def probe(self, window: Window, policy: RetryPolicy) -> int:
         """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
-        rows, counted = await self._first(window, policy, 1)
+        rows, counted = await self._first(window, policy, PageSize(rows=1, most=1))
         if not rows and not self._client.sees_all:
             await self._look_for_any_row(policy)
         return counted
@@ -143,7 +188,7 @@ class AnalysesTable:
         None where PostgREST doesn't tell (the default). It is asked about the window's first row only: for a whole page
         PostgreSQL often prefers to sort, if rows are few or lie far apart, though the index is there.
         """
-        query = self._query(window.start, window.end, 1)
+        query = self._query(window.start, window.end, 1, COLUMNS)
         query.request.headers["Accept"] = MEDIA_TYPE
         try:
             response = await self._client.answer(query, self._name)
@@ -151,34 +196,77 @@ class AnalysesTable:
             return None
         return sort_cost(response.content)
 
-    async def _ask(
-        self, query: AsyncSelectRequestBuilder, policy: RetryPolicy
-    ) -> tuple[httpx.Response, list[Analysis]]:
+    async def _ask(self, query: Query, policy: RetryPolicy, size: PageSize) -> tuple[httpx.Response, list[Analysis]]:
         """Ask until rows come, or the deadline has passed: a page that fails is asked for again from its cursor."""
+        while True:
+            question = query(COLUMNS, size.rows)
+            try:
+                response, rows = await retry(lambda: self._page(question), policy)  # noqa: B023 - awaited here
+            except PageTooLargeError:
+                if size.rows == 1:
+                    return await self._column_by_column(query, policy)
+                size.shrink()
+                logger.info("A page of %s is too large; %d rows are asked for instead", self._name, size.rows)
+            else:
+                size.fitted(len(response.content))
+                return response, rows
 
-        async def once() -> tuple[httpx.Response, list[Analysis]]:
-            response = await self._client.answer(query, self._name)
-            return response, read_page(response.content, self._name)
+    async def _page(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[Analysis]]:
+        response = await self._client.answer(query, self._name)
+        return response, read_page(response.content, self._name)
 
-        return await retry(once, policy)
+    async def _column_by_column(self, query: Query, policy: RetryPolicy) -> tuple[httpx.Response, list[Analysis]]:
+        """Ask for the place of a single row that is too large, then for each of its other columns."""
+        place, others = COLUMNS[:2], COLUMNS[2:]
+        response, found = await retry(lambda: self._values(query(place, 1)), policy)
+        rows = []
+        for row in found[:1]:
+            at = read_analysis(row | dict.fromkeys(others), self._name)
+            values = [await self._value(at, column, policy) for column in others]
+            rows.append(read_analysis(row | dict(zip(others, values, strict=True)), self._name))
+        return response, rows
+
+    async def _value(self, row: Analysis, column: str, policy: RetryPolicy) -> Any:
+        """Ask for one column of a row; return TOO_LONG for what can't be read."""
+        query = self._client.table(self._name).select(column).limit(1)
+        query = query.eq("created_at", row.created_at.isoformat()).eq("id", self._as_text(row.id))
+        try:
+            _, found = await retry(lambda: self._values(query), policy)
+        except PageTooLargeError:
+            logger.warning("The %s of the row %s is too long to read", column, row.id)
+            return TOO_LONG
+        return found[0].get(column) if found else None  # none: it was deleted meanwhile
+
+    async def _values(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[dict[str, Any]]]:
+        response = await self._client.answer(query, self._name)
+        return response, read_json(response.content, self._name)
+
+    def _as_text(self, row_id: int | str) -> str:
+        """Return an id as it stands in a question; raise SourceError if that can't be sent."""
+        text = str(row_id)
+        if len(text) > LONGEST_ID:
+            raise IdTooLongError(table=self._name, length=len(text))
+        if re.search("[\ud800-\udfff]", text):
+            raise BadAnswerError(table=self._name, came="a row whose id is not valid text (a lone surrogate)")
+        return text
 
     def _total(self, response: httpx.Response) -> int:
         total = response.headers.get("content-range", "").rpartition("/")[2]
-        if not total.isdecimal():
+        if not _TOTAL.fullmatch(total):
             raise BadAnswerError(table=self._name, came="rows without their count (no total in Content-Range)")
         return int(total)
 
     def _query(
-        self, start: datetime, end: datetime, page_rows: int, count: CountMethod | None = None
+        self, start: datetime, end: datetime, most: int, columns: Sequence[str], count: CountMethod | None = None
     ) -> AsyncSelectRequestBuilder:
         return (
             self._client.table(self._name)
-            .select(*COLUMNS, count=count)
+            .select(*columns, count=count)
             .gte("created_at", start.isoformat())
             .lt("created_at", end.isoformat())
             .order("created_at")
             .order("id")
-            .limit(page_rows)
+            .limit(most)
         )
 
 
@@ -216,9 +304,3 @@ def _come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
     at = before[-1].created_at
     known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
     return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))
-
-
-def _quoted(value: object) -> str:
-    """Quote a value for a PostgREST filter, where commas and brackets have a meaning of their own."""
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'

@@ -22,9 +22,9 @@ def sort_cost(explained: bytes) -> float | None:
     """Return what sorting costs in a plan, in the planner's units; 0 if nothing is sorted, None if it is no plan."""
     try:
         (found,) = msgspec.json.decode(explained, type=list[_Explained])
+        return max((node.cost for node in _nodes(found.plan) if node.kind == "Sort"), default=0.0)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return max((node.cost for node in _nodes(found.plan) if node.kind == "Sort"), default=0.0)
 
 
 def _nodes(node: _Node) -> Iterator[_Node]:

@@ -7,6 +7,8 @@ import httpx
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError, SourceRefusedError, SourceUnreachableError
 from ..runtime.retry import is_transient_status, retry_after
+from ..runtime.visible_text import in_quotes
+from .credentials import ROLE_SQL, Credentials
 from .decode import excerpt
 
 INSUFFICIENT_PRIVILEGE = "42501"
@@ -18,61 +20,85 @@ _SHUT_DOWN = ("57P01", "57P02", "57P03")
 """admin_shutdown, crash_shutdown, cannot_connect_now."""
 _READ_ONLY = ("0A000", "25006")
 """What a standby (feature_not_supported) and a read-only server (read_only_sql_transaction) answer to a write."""
+_LARGEST_ERROR = 1 << 16
+"""Bytes of an error of PostgREST; real ones have some hundred."""
 _INVALID_PARAMETER = "22023"
 """Of the role, which PostgREST sets to that of the key; or of a function in a view."""
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
     """Return the error of PostgREST in an answer, an empty one if there is none."""
+    if len(response.content) > _LARGEST_ERROR:
+        return {}
     try:
         content = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def quoted(response: httpx.Response) -> str:
-    """Quote an answer in brackets: its status, its words, and PostgREST's hint if it gives one."""
+    """Quote an answer in brackets: its status, its words, and PostgREST's hint if it gives one.
+
+    In quotation marks, so that no sentence in them passes for one of ours.
+    """
     error = error_of(response)
     words = [f"HTTP {response.status_code}"]
     if message := error.get("message"):
-        words.append(f"{message}")
+        words.append(in_quotes(message))
     elif response.content.strip() not in (b"", b"{}"):
         words.append(excerpt(response.content))
     if (hint := error.get("hint")) and error.get("code"):  # a gateway, which gives no code, hints at what we say too
-        words.append(f"hint: {str(hint).rstrip('.;')}")
+        words.append(f"hint: {in_quotes(hint)}")
     return f"({', '.join(words)})"
 
 
 def grant(rights: str, table: str) -> str:
     """Return the statement that gives a secret key's role `rights` on a table."""
-    name = table if table.islower() else f'"{table}"'  # PostgreSQL reads a bare name in lower case
-    return f"Run this in the SQL editor: grant {rights} on {name} to service_role;"
+    # Quoted always: PostgreSQL reads a bare name in small letters, and one like "order" not at all.
+    name = table.replace('"', '""')
+    return f'Run this in the SQL editor: grant {rights} on "{name}" to service_role;'
 
 
-def refusal(response: httpx.Response, table: str, *, sees_all: bool = False) -> SourceError:
-    """Say what a status beyond 2xx means; `sees_all` is whether the key is one that sees every row."""
-    return _refused(response, table, sees_all=sees_all) or _failed(response, table)
+def refusal(response: httpx.Response, table: str, used: Credentials) -> SourceError:
+    """Say what a status beyond 2xx means to a request with the credentials `used`."""
+    return _refused_role(response, table, used) or _refused(response, table, used) or _failed(response, table)
 
 
-def _refused(response: httpx.Response, table: str, *, sees_all: bool) -> SourceRefusedError | None:
-    """Say which setting is wrong, None if it isn't known to be one."""
+def _refused_role(response: httpx.Response, table: str, used: Credentials) -> SourceRefusedError | None:
+    """Say what the role lacks whose request it was, None if it isn't that."""
     code, said = str(error_of(response).get("code")), quoted(response)
     if code == INSUFFICIENT_PRIVILEGE:  # before 401, which PostgREST answers for it too
-        key, reason = "source.permission", f"SUPABASE_KEY may not read the table {table} {said}."
         remedy = "Use a secret key, or grant its role select on the table and give it a row-level security policy."
-        return SourceRefusedError(key, reason, grant("select", table) if sees_all else remedy)
+        if used.sees_all:
+            remedy = grant("select", table)
+        if used.is_reports_role:
+            remedy = f"Run {ROLE_SQL} in the SQL editor, with this table's name in it."
+        reason = f"{used.setting} may not read the table {table} {said}."
+        return SourceRefusedError("source.permission", reason, remedy)
+    if code == _INVALID_PARAMETER and "role" in said:
+        remedy = "Use a secret key of this project, or create the role and grant it to authenticator."
+        if used.is_reports_role:
+            remedy = f"Run {ROLE_SQL} in the SQL editor: it makes the role."
+        reason = f"{used.setting} names a role that the database does not have {said}."
+        return SourceRefusedError("source.role", reason, remedy)
+    return None
+
+
+def _refused(response: httpx.Response, table: str, used: Credentials) -> SourceRefusedError | None:
+    """Say which setting is wrong, None if it isn't known to be one."""
+    code, said = str(error_of(response).get("code")), quoted(response)
+    if used.token and code.startswith("PGRST30"):  # of PostgREST; the gateway, which looks at the key, gives no code
+        return SourceRefusedError(
+            "source.jwt",
+            f"Supabase does not accept SUPABASE_JWT {said}.",
+            "Make a new token, as docs/security.md says, and replace it.",
+        )
     if response.status_code == 401 or code.startswith("PGRST30"):
         return SourceRefusedError(
             "source.key",
             f"Supabase does not accept SUPABASE_KEY {said}.",
-            "Copy a secret key from the project's API settings.",
-        )
-    if code == _INVALID_PARAMETER and "role" in said:
-        return SourceRefusedError(
-            "source.role",
-            f"SUPABASE_KEY names a role that the database does not have {said}.",
-            "Use a secret key of this project, or create the role and grant it to authenticator.",
+            f"Copy {'the publishable' if used.token else 'a secret'} key from the project's API settings.",
         )
     if code == _UNDEFINED_COLUMN:
         return SourceRefusedError(

@@ -16,19 +16,24 @@ from typing import Any
 import httpx
 from msgspec.structs import replace
 
+from ..config.limits import LARGEST_ANSWER
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
+from ..runtime.bounded_answers import bounded
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.proxies import proxy_for
 from ..runtime.retry import RetryPolicy, is_transient_status, retry, retry_after
+from ..runtime.visible_text import in_quotes
+from .credentials import ROLE_SQL, credentials
 from .decode import excerpt
 
-LARGEST_ANSWER = 1 << 16
-"""Bytes of an answer that are read; real ones have some hundred."""
 _CHUNK = 1 << 16
-_LINK = re.compile(r"(?:/storage/v1)?(/object/sign/[!-~]+[?&]token=([!-~]+))")
-"""Hosted Supabase leaves the prefix out; others write it."""
+_PREFIX = "/storage/v1"
+"""Of the path in a signed link; hosted Supabase leaves it out, others write it."""
+_TOKEN = re.compile(r"[A-Za-z0-9._-]{20,4096}")
+"""A JWT (RFC 7515): three parts in base64url, with dots between."""
 
 
 class Storage:
@@ -46,7 +51,7 @@ class Storage:
         timeouts: Timeouts,
     ) -> None:
         self._address = f"{settings.supabase_url}/storage/v1"
-        self._key = settings.supabase_key.get_secret_value()
+        self._credentials = credentials(settings)
         self._bucket = bucket
         self._lifetime = lifetime
         self._tls = tls
@@ -91,10 +96,16 @@ class Storage:
         return f"{self._bucket} is there and private"
 
     def _client(self) -> httpx.AsyncClient:
-        headers = {"apikey": self._key, "Authorization": f"Bearer {self._key}"}
         # A redirect is not followed: it would carry the key to another host.
         return httpx.AsyncClient(
-            base_url=self._address, headers=headers, verify=self._tls, timeout=self._timeout, follow_redirects=False
+            base_url=self._address,
+            headers=self._credentials.headers,
+            verify=self._tls,
+            timeout=self._timeout,
+            follow_redirects=False,
+            proxy=proxy_for(self._address, self._tls),
+            trust_env=False,
+            **bounded(LARGEST_ANSWER),
         )
 
     async def _check_private(self, client: httpx.AsyncClient) -> None:
@@ -117,17 +128,17 @@ class Storage:
     async def _sign(self, client: httpx.AsyncClient, path: str) -> str:
         body = {"expiresIn": int(self._lifetime.total_seconds())}
         answer = await self._ask(client, "POST", f"/object/sign/{path}", json=body)
-        signed = _LINK.fullmatch(str(answer.get("signedURL") or answer.get("signedUrl")))
-        if signed is None:
-            raise bad_answer("a signed link")
-        self._hide([signed[2]])
-        return f"{self._address}{signed[1]}"
+        signed = str(answer.get("signedURL") or answer.get("signedUrl")).removeprefix(_PREFIX)
+        found, _, token = signed.partition("?token=")
+        if found != f"/object/sign/{path}" or not _TOKEN.fullmatch(token):
+            raise bad_answer("a signed link to the workbook")
+        self._hide([token])
+        return f"{self._address}{signed}"
 
     async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
         try:
-            async with client.stream(method, path, **options) as response:
-                content = await _beginning(response)
+            response = await client.request(method, path, **options)
         except CONNECTION_ERRORS as error:
             found = diagnose(error)
             raise StorageError(
@@ -137,26 +148,26 @@ class Storage:
                 transient=found.transient,
             ) from error
         if not response.is_success:
-            raise self._refusal(response, content)
-        return _object(content)
+            raise self._refusal(response)
+        return _object(response.content)
 
-    def _refusal(self, response: httpx.Response, content: bytes) -> StorageError:
-        answer = _object(content)
+    def _refusal(self, response: httpx.Response) -> StorageError:
+        answer = _object(response.content)
         told = str(answer.get("statusCode"))
         status = int(told) if re.fullmatch(r"[1-5][0-9]{2}", told) else response.status_code
-        words = str(answer["message"]).encode() if "message" in answer else content
-        said = f"(HTTP {status}, {excerpt(words)})"
+        words = in_quotes(answer["message"]) if "message" in answer else excerpt(response.content)
+        said = f"(HTTP {status}, {words})"
         if status in (401, 403) or "jwt" in str(answer.get("error")).lower():
             return StorageError(
                 "storage.permission",
-                f"SUPABASE_KEY may not store in the bucket {self._bucket} {said}.",
+                f"{self._credentials.setting} may not store in the bucket {self._bucket} {said}.",
                 "Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
-                "(select, insert, update).",
+                f"(select, insert, update): {ROLE_SQL} has them.",
             )
         refusals = {
             404: (
                 "storage.no_such_bucket",
-                f"SUPABASE_KEY sees no bucket {self._bucket} in Supabase Storage {said}.",
+                f"{self._credentials.setting} sees no bucket {self._bucket} in Supabase Storage {said}.",
                 "Create it there, private, or correct REPORT_BUCKET.",
             ),
             413: (
@@ -189,16 +200,6 @@ def bad_answer(wanted: str) -> StorageError:
         "Check SUPABASE_URL and any proxy on the way.",
         transient=True,
     )
-
-
-async def _beginning(response: httpx.Response) -> bytes:
-    """Read an answer, but no more than LARGEST_ANSWER of it: what is cut off is no object of JSON."""
-    content = b""
-    async for piece in response.aiter_bytes(_CHUNK):
-        content += piece
-        if len(content) > LARGEST_ANSWER:
-            break
-    return content[:LARGEST_ANSWER]
 
 
 def _object(content: bytes) -> dict[str, Any]:

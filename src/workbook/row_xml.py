@@ -29,7 +29,8 @@ from .data_sheet import Styles
 from .shared_strings import SharedStrings, is_shared, text_xml
 
 _KEPT = 1000
-"""Names whose cells are kept ready."""
+"""Names whose cells are kept ready, if they have no more than _SHORT characters."""
+_SHORT = 200
 _MINUTES = 25 * 60
 """Minutes over which the offset is looked at: a day in which the clocks are put back."""
 _DAY = 86_400
@@ -142,7 +143,7 @@ class _Names(dict[str | None, str]):
 
     def __missing__(self, name: str | None) -> str:
         made = self._form.empty if name is None else self._form.text(name)
-        if len(self) < _KEPT:
+        if len(self) < _KEPT and len(name or "") <= _SHORT:
             self[name] = made
         return made
 

@@ -193,7 +193,7 @@ def test_a_refused_recipient_is_told_apart_from_the_others(sandbox: Sandbox) -> 
 
     assert outcomes[served].delivered
     assert sandbox.mailbox.deliveries[0].recipients == (served,)
-    assert f"refused {refused} (550 5.1.1 No such user here)" in str(outcomes[refused].problem)
+    assert f"refused {refused} (“550 5.1.1 No such user here”)" in str(outcomes[refused].problem)
 
 
 def test_all_refused_is_an_outcome_for_each(sandbox: Sandbox) -> None:
@@ -281,7 +281,7 @@ def test_more_recipients_than_a_message_may_have_get_it_in_further_ones_at_once(
     assert [len(delivery.recipients) for delivery in deliveries] == [8, 8, 8, 6]
     assert [address for delivery in deliveries for address in delivery.recipients] == MANY
     assert len({delivery.raw for delivery in deliveries}) == 1
-    assert outcomes[-1].receipt.endswith("queued as 4")
+    assert outcomes[-1].receipt.endswith("queued as 4”")
     assert len(sandbox.mailbox.logins) == 1
 
 
@@ -294,7 +294,7 @@ def test_a_full_mailbox_among_others_is_one_recipients_own(sandbox: Sandbox, rep
     outcomes = send(sandbox, smtp_to=",".join(MANY[:3]))
 
     assert [(one.state, one.retry) for one in outcomes] == [("delivered", False), NOT_NOW, ("delivered", False)]
-    assert f"refused {full} ({reply})" in str(outcomes[1].problem)
+    assert f"refused {full} (“{reply}”)" in str(outcomes[1].problem)
 
 
 def test_a_server_that_takes_nobody_more_for_now_is_not_asked_for_ever(sandbox: Sandbox) -> None:
@@ -364,15 +364,15 @@ def test_a_limit_of_how_much_may_be_sent_is_no_fault_of_the_senders_address(sand
 
     why = str(outcomes[0].problem)
     assert [(one.state, one.retry, one.ambiguous) for one in outcomes] == [(*NOT_NOW, False)] * 2
-    assert re.search(r"localhost:\d+ limits how much may be sent, .*\(450 4\.7\.1 Error: too much mail", why)
+    assert re.search(r"localhost:\d+ limits how much may be sent, .*\(“450 4\.7\.1 Error: too much mail", why)
     assert "SMTP_FROM" not in why
 
 
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [
-        ("450 4.1.8 Sender's domain not found", "refused the sender (450 4.1.8"),
-        ("452 4.3.1 Insufficient system storage", "refused the message (452 4.3.1"),
+        ("450 4.1.8 Sender's domain not found", "refused the sender (“450 4.1.8"),
+        ("452 4.3.1 Insufficient system storage", "refused the message (“452 4.3.1"),
     ],
 )
 def test_what_a_server_says_at_mail_for_now_is_told_by_its_code(sandbox: Sandbox, reply: str, sentence: str) -> None:
@@ -392,7 +392,7 @@ def test_a_sender_refused_at_every_recipient_is_said_to_be_the_sender(sandbox: S
 
     why = failure(sandbox)
 
-    assert f"refused the sender ({reply}). Set SMTP_FROM to an address that SMTP_USER may send from" in why
+    assert f"refused the sender (“{reply}”). Set SMTP_FROM to an address that SMTP_USER may send from" in why
 
 
 @pytest.mark.parametrize(
@@ -508,12 +508,12 @@ def test_an_unknown_mail_server_is_said(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("hook", "reply", "sentence"),
     [
-        ("sender_reply", "553 5.7.1 Not your address", r"refused the sender \(553 5.7.1 Not your .*Set SMTP_FROM"),
-        ("data_reply", "554 5.7.1 Looks odd", r"refused the message \(554 5.7.1 Looks odd\)"),
-        ("data_reply", "552 5.2.2 Mailbox full", r"refused the message \(552 5.2.2 Mailbox full\)"),
-        ("data_reply", "552 5.3.4 Too big", r"too large for the mail server \S+ \(552 5.3.4 Too big\)"),
-        ("data_reply", "552 Exceeded", r"too large for the mail server \S+ \(552 Exceeded\)"),
-        ("helo_reply", "554 5.7.1 Blocked", r"turned the connection away \(554 5.7.1 Blocked\)"),
+        ("sender_reply", "553 5.7.1 Not your address", r"refused the sender \(“553 5.7.1 Not your .*Set SMTP_FROM"),
+        ("data_reply", "554 5.7.1 Looks odd", r"refused the message \(“554 5.7.1 Looks odd”\)"),
+        ("data_reply", "552 5.2.2 Mailbox full", r"refused the message \(“552 5.2.2 Mailbox full”\)"),
+        ("data_reply", "552 5.3.4 Too big", r"too large for the mail server \S+ \(“552 5.3.4 Too big”\)"),
+        ("data_reply", "552 Exceeded", r"too large for the mail server \S+ \(“552 Exceeded”\)"),
+        ("helo_reply", "554 5.7.1 Blocked", r"turned the connection away \(“554 5.7.1 Blocked”\)"),
     ],
 )
 def test_a_refusal_on_the_way_says_what_was_refused(sandbox: Sandbox, hook: str, reply: str, sentence: str) -> None:

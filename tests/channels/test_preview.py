@@ -41,7 +41,7 @@ def test_nobody_is_sent_anything_and_nothing_is_remembered(sandbox: Sandbox, run
 
 def test_a_dry_run_that_fails_alerts_nobody(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
     """Somebody is sitting there, and reads it; and no line says that somebody was told."""
-    result = run(*OPTION, "--dry-run", "--output", str(tmp_path), SUPABASE_KEY="sb_secret_wrong")
+    result = run(*OPTION, "--dry-run", "--output", str(tmp_path), SUPABASE_KEY="sb_secret_of_elsewhere")
 
     assert result.code == 1
     assert "does not accept SUPABASE_KEY" in result.log

@@ -172,15 +172,15 @@ def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) ->
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (refusal(401, "Unauthorized"), "does not accept TELEGRAM_BOT_TOKEN (Unauthorized). Copy the token again"),
-        (refusal(404, "Not Found"), "does not accept TELEGRAM_BOT_TOKEN (Not Found). Copy the token again"),
+        (refusal(401, "Unauthorized"), "does not accept TELEGRAM_BOT_TOKEN (“Unauthorized”). Copy the token again"),
+        (refusal(404, "Not Found"), "does not accept TELEGRAM_BOT_TOKEN (“Not Found”). Copy the token again"),
         (refusal(403, "Forbidden: bot was blocked by the user"), "does not let the bot write to chat 42"),
         (
             refusal(400, "Bad Request: chat not found"),
-            "does not know chat 42 (Chat not found). Correct",
+            "does not know chat 42 (“Chat not found”). Correct",
         ),
         (refusal(429, "Too Many Requests: retry after 7", retry_after=7), "gets too many messages for chat 42"),
-        (refusal(400, "Bad Request: something new"), "did not take the report for chat 42 (Something new)"),
+        (refusal(400, "Bad Request: something new"), "did not take the report for chat 42 (“Something new”)"),
         (Answer(status=502, body=b"<html>Bad Gateway</html>"), "Bad Gateway (502)"),
         (Answer(status=200, body=b"<html>Hello</html>"), "Invalid server response"),
     ],

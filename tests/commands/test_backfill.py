@@ -131,11 +131,11 @@ def test_windows_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox, run: Run
     """A wrong key in a month of hours would be 720; the table names them all."""
     fill(sandbox, 3)
 
-    result = run("--start", as_option(make_window(FIRST)), "--count", "3", SUPABASE_KEY="sb_secret_wrong")
+    result = run("--start", as_option(make_window(FIRST)), "--count", "3", SUPABASE_KEY="sb_secret_of_elsewhere")
 
     assert result.code == 1
     assert len(sandbox.alerts) == 1
-    assert result.log.count("\nFAIL 2026-11-20 ") == 3
+    assert result.log.count("\n  FAIL 2026-11-20 ") == 3
 
 
 @pytest.mark.parametrize(("sent", "code", "alerts"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 0)])

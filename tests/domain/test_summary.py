@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.domain.analysis import Analysis, FailedStatuses
+from src.domain.analysis import TOO_LONG, Analysis, FailedStatuses
 from src.domain.quantiles import RELATIVE_ERROR
 from src.domain.summary import STATUS_LENGTH, STATUSES, Anomaly, StatusCount, Summary, TimeBucket
 from src.domain.window import HOUR, day_of, until
@@ -154,6 +154,16 @@ def test_only_anomalies_that_occur_are_told() -> None:
         Anomaly(kind="more failed than processed", count=1),
         Anomaly(kind="missing", count=1, statuses=[StatusCount(status="completed", analyses=1)]),
     ]
+
+
+@pytest.mark.parametrize("column", ["status", "duration", "records_processed", "records_failed"])
+def test_a_value_too_long_to_read_is_odd(column: str) -> None:
+    """Its row is a page by itself, whichever column it is in."""
+    summary = Summary()
+    summary.add([make_analysis(**{column: TOO_LONG})])
+    summary.add([make_analysis()])
+
+    assert Anomaly(kind="too long", count=1) in summary.anomalies()
 
 
 def test_the_worst_are_those_with_most_records_failed_then_the_slowest_then_the_first() -> None:

@@ -376,7 +376,7 @@ def test_a_recipient_removed_meanwhile_is_owed_nothing_more(sandbox: Sandbox, ru
 
 def test_a_failure_that_lasts_is_alerted_once_and_cleared_once(sandbox: Sandbox, run: RunTool) -> None:
     """One for a window and a cause, then one all-clear."""
-    codes = [run(*OPTION, SUPABASE_KEY="sb_secret_wrong").code for _ in range(3)]
+    codes = [run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere").code for _ in range(3)]
     codes += [run(*OPTION).code, run(*OPTION).code]
 
     assert codes == [1, 1, 1, 0, 0]
@@ -790,12 +790,12 @@ def test_an_alert_that_nobody_took_is_raised_again(sandbox: Sandbox, run: RunToo
     """Only what somebody was told counts as told."""
     sandbox.bot.blocked = {*CHATS}
     sandbox.mailbox.refused = dict.fromkeys(RECIPIENTS, "550 5.1.1 No such user")
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")
     assert sandbox.alerts == []
     sandbox.bot.blocked = set()
 
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")
 
     assert len(sandbox.alerts) == 1
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,7 +23,7 @@ from src.message.content import REMARKS_SHOWN, describe
 from src.phrases import english as phrases
 from src.phrases.formats import about, megabytes, moment, number, per_cent, rate, seconds, shown
 
-from ..builders import START, make_analysis, make_window
+from ..builders import START, build, make_analysis, make_window, opened
 from ..sandbox.markup import links, plain
 from .forms import Forms, Page, all_forms
 
@@ -336,6 +337,15 @@ def test_missing_figures_are_named_by_the_statuses_that_lack_them() -> None:
     assert "9 analyses without figures (1 0, 1 1, 1 2, 6 others)" in write(folded(many)).text
 
 
+def test_a_status_named_where_figures_are_missing_is_no_link_either() -> None:
+    """Code in a chat, a word joiner elsewhere."""
+    wording = write(folded([make_analysis(status="evil.example", duration=None)]))
+
+    assert "\nOdd data: <code>1 analysis without figures (1 evil.example)</code>\n" in wording.caption
+    for text in (wording.text, Page(wording.html).text):
+        assert "(1 evil\u2060.example)" in text
+
+
 def test_anomalies_and_late_rows_are_told_in_every_form() -> None:
     """What the subject's mark means."""
     odd = folded([make_analysis(records_processed=1, records_failed=2)])
@@ -485,6 +495,73 @@ def test_what_nobody_could_see_is_shown() -> None:
         assert "\\u202eevil" in text
 
 
+LOOK_ALIKES = [
+    "https://evil.example/login",
+    "evil.example",
+    "www.evil.example",
+    "main.py",
+    "me@evil.example",
+    "@name",
+    "/start@bot",
+    "#tag",
+    "$TAG",
+    "+49 30 12345678",
+    "4111 1111 1111 1111 4111111111111111",
+    "evil。example",
+]
+NO_LINK = re.compile(r"\w://|\w@\w|\w[.。][a-z]")
+"""What mail programs want of a link is not there."""
+
+
+@pytest.mark.parametrize("text", LOOK_ALIKES)
+def test_text_of_the_table_that_looks_like_a_link_is_none(text: str) -> None:
+    """In a chat it is code; in page and text a word joiner, which nobody sees, keeps mail programs from linking it."""
+    rows = [make_analysis(id=text, status=text, duration=text, records_processed=text, records_failed=1)]
+    wording = write(folded(rows))
+
+    assert f"\n<code>{text}</code>: 1" in wording.caption
+    for form in (wording.text.partition("report.xlsx")[0], Page(wording.html).text.partition("report.xlsx")[0]):
+        assert form.replace("\u2060", "").count(text) >= 4
+        table = form.partition("Statuses")[2] or form.partition("Analyses: 1")[2]
+        assert not NO_LINK.search(table)
+
+
+def test_an_ordinary_status_is_written_as_ever() -> None:
+    """No code, no joiner; nor in figures with fractions."""
+    rows = [make_analysis(status=status) for status in ("completed", "timed out", "step-2_b (late)", "fertig geprüft")]
+    wording = write(folded([*rows, make_analysis(records_failed=1.5, id="9.75-a")]))
+
+    assert "<code>" not in wording.caption
+    assert not any("\u2060" in text for text in (wording.text, wording.html, wording.caption))
+
+
+@pytest.mark.parametrize("tail", ["", "x" * 2000, "🙂" * 900])
+def test_code_in_a_caption_counts_as_what_is_shown_and_is_never_cut_within_its_tag(tail: str) -> None:
+    """Telegram counts the characters after its markup is read."""
+    summary = make_summary(*[f"@{number}<&>{tail}" for number in range(20)])
+    captions = [write(summary, remarks=["y" * 400, "z" * length]).caption for length in range(1, 400)]
+
+    assert {units(plain(caption)) <= CAPTION_LIMIT for caption in captions} == {True}
+    assert {caption.count("<code>") - caption.count("</code>") for caption in captions} == {0}
+    assert {caption.count("<code>") > 3 for caption in captions} == {True, False}
+    assert any(caption.endswith("…</code>") for caption in captions)
+
+
+def test_a_hidden_character_in_a_status_is_shown_in_every_form(tmp_path: Path) -> None:
+    """It would pass for another status; in the sheets too."""
+    status = "fail\u200bed"
+    rows = [make_analysis(id=status, status=status)]
+    workbook = opened(build(tmp_path, *rows))
+
+    for text in write(folded(rows)).shown:
+        assert "fail\\u200bed" in text
+        assert status not in text
+    for sheet in workbook:
+        cells = {f"{cell}" for row in sheet.iter_rows(values_only=True) for cell in row}
+        assert "fail\\u200bed" in cells
+        assert status not in cells
+
+
 @pytest.mark.parametrize("status", ["x" * 5000, "🙂" * 5000, "a\nb\r\nc" * 2000, "<&>" * 2000])
 def test_a_caption_keeps_telegrams_limit_and_its_figures_whatever_the_statuses(status: str) -> None:
     """Counted as Telegram counts, after its markup is read."""
@@ -545,7 +622,8 @@ def test_shares_and_usual_counts_are_written_briefly() -> None:
 
 def test_text_of_the_table_comes_in_one_line_of_bounded_length() -> None:
     """Counted in UTF-16 units, cut between characters."""
-    assert shown("a\nb\r\n  c\u2028d") == "a b c d"
+    assert shown("a\nb\r\n  c\td") == "a b c d"
+    assert shown("a\u2028b\x85c") == "a\\u2028b\\x85c"
     assert shown("🙂" * 50) == "🙂" * 19 + "…"
     assert shown("x" * 40) == "x" * 40
 

@@ -27,7 +27,7 @@ def only_alert(sandbox: Sandbox) -> str:
 
 def test_a_source_that_fails_is_alerted_with_all_an_operator_needs(sandbox: Sandbox, run: RunTool) -> None:
     """At three in the morning, on a phone."""
-    result = run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+    result = run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")
 
     text = only_alert(sandbox)
     assert result.code == 1
@@ -43,7 +43,7 @@ def test_a_source_that_fails_is_alerted_with_all_an_operator_needs(sandbox: Sand
 def test_the_command_of_an_alert_makes_it_good(sandbox: Sandbox, run: RunTool) -> None:
     """Copied from the alert as it stands."""
     sandbox.supabase.insert(make_rows(5))
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")
     arguments = only_alert(sandbox).splitlines()[-1].removeprefix("python reports_generator.py ").split()
 
     assert run(*arguments).code == 0
@@ -52,7 +52,7 @@ def test_the_command_of_an_alert_makes_it_good(sandbox: Sandbox, run: RunTool) -
 
 def test_in_a_cluster_the_command_is_for_kubectl(sandbox: Sandbox, run: RunTool) -> None:
     """A Job made from the CronJob takes no options, so REPORT_START carries the window."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME="reports-generator-29924384")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", JOB_NAME="reports-generator-29924384")
 
     assert only_alert(sandbox).splitlines()[-1] == (
         "kubectl create job reports-generator-again-$(date +%s) --from=cronjob/reports-generator -n production "
@@ -64,14 +64,14 @@ def test_in_a_cluster_the_command_is_for_kubectl(sandbox: Sandbox, run: RunTool)
 @pytest.mark.parametrize("name", ["reports-generator-again-1795435200", "test-report", "reports-generator-29924384"])
 def test_the_command_names_the_cronjob_whatever_the_job_is_called(sandbox: Sandbox, run: RunTool, name: str) -> None:
     """Also in a Job that such a command made, and in one made by hand."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME=name)
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", JOB_NAME=name)
 
     assert "--from=cronjob/reports-generator -n production " in only_alert(sandbox)
 
 
 def test_the_command_names_the_namespace_that_the_job_is_in(sandbox: Sandbox, run: RunTool) -> None:
     """An overlay may have put it elsewhere."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME="reports-generator-29924384", POD_NAMESPACE="staging")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", JOB_NAME="reports-generator-29924384", POD_NAMESPACE="staging")
 
     assert "--from=cronjob/reports-generator -n staging " in only_alert(sandbox)
 
@@ -96,9 +96,9 @@ def test_a_wrong_report_start_is_alerted(sandbox: Sandbox, run: RunTool) -> None
 
 def test_an_alert_chat_that_is_wrong_is_named_by_its_own_variable(sandbox: Sandbox, run: RunTool) -> None:
     """Not by that of the report's chats."""
-    result = run(*OPTION, SUPABASE_KEY="sb_secret_wrong", TELEGRAM_ALERT_CHAT_ID="777")
+    result = run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", TELEGRAM_ALERT_CHAT_ID="777")
 
-    assert "does not know chat 777 (Chat not found). Correct TELEGRAM_ALERT_CHAT_ID" in result.log
+    assert "does not know chat 777 (“Chat not found”). Correct TELEGRAM_ALERT_CHAT_ID" in result.log
 
 
 def test_an_env_file_that_cannot_be_read_is_a_settings_error(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
@@ -158,14 +158,14 @@ def test_an_alert_goes_to_the_chat_that_is_set_for_it(sandbox: Sandbox, run: Run
     """Operators, not managers."""
     sandbox.bot.chats.add("77")
 
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", TELEGRAM_ALERT_CHAT_ID="77")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", TELEGRAM_ALERT_CHAT_ID="77")
 
     assert [sent.chat for sent in sandbox.bot.sent] == ["77"]
 
 
 def test_without_telegram_an_alert_goes_by_mail(sandbox: Sandbox, run: RunTool) -> None:
     """To all its recipients, with a subject that nobody takes for a report's."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", REPORT_CHANNELS="email")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", REPORT_CHANNELS="email")
 
     (delivery,) = sandbox.mailbox.deliveries
     assert delivery.recipients == RECIPIENTS
@@ -179,7 +179,7 @@ def test_an_alert_that_telegram_does_not_take_goes_by_mail(sandbox: Sandbox, run
     """One alert, not none."""
     sandbox.bot.blocked = {*CHATS}
 
-    result = run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+    result = run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")
 
     assert result.code == 1
     assert only_alert(sandbox).startswith(BEGINNING)
@@ -191,7 +191,7 @@ def test_an_alert_nobody_takes_is_logged_and_does_not_hide_the_first_error(sandb
     sandbox.bot.blocked = {*CHATS}
     sandbox.mailbox.refused = dict.fromkeys(RECIPIENTS, "550 5.1.1 No such user here")
 
-    result = run(*OPTION, SUPABASE_KEY="sb_secret_wrong")
+    result = run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere")
 
     assert result.code == 1
     assert sandbox.alerts == []
@@ -246,7 +246,7 @@ def test_an_exception_nobody_foresaw_is_exit_1_with_its_traceback_in_the_log_and
 
     assert result.code == 1
     assert "Traceback (most recent call last)" in result.log
-    assert "Failed: the run\nThe run broke down (ZeroDivisionError: at [hidden])" in only_alert(sandbox)
+    assert "Failed: the run\nThe run broke down (ZeroDivisionError: “at [hidden]”)" in only_alert(sandbox)
     assert sandbox.supabase.secret_key not in result.log
 
 
@@ -263,7 +263,7 @@ def test_a_long_alert_is_shortened_to_what_telegram_takes(sandbox: Sandbox, run:
 
 def test_in_a_job_the_alert_says_that_the_command_sends_to_everyone(sandbox: Sandbox, run: RunTool) -> None:
     """The ledger in the pod's folder ends with the pod."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong", JOB_NAME="again")
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", JOB_NAME="again")
 
     alert = only_alert(sandbox)
     assert "Kubernetes may retry this Job; after that you must send it yourself" in alert

@@ -157,6 +157,84 @@ def test_a_workbook_that_vanishes_while_it_is_sent_costs_only_those_still_to_com
         assert f"Failed: telegram to {chats[1]}\n{NAME} can't be read" in alert
 
 
+def test_a_link_put_in_the_place_of_what_is_sent_sends_nobody_anything_else(sandbox: Sandbox) -> None:
+    """In a REPORT_DIR that others may write to: the second chat too gets the run's own."""
+    sandbox.supabase.insert(rows := make_rows(3))
+    private = sandbox.folder / "private"
+    private.mkdir()
+    (private / NAME).write_bytes(b"PK a private file")
+    swapped = threading.Event()
+    sandbox.bot.faults.append(Fault(until=swapped))
+
+    with started(sandbox, *OPTION, REPORT_CHANNELS="telegram") as process:
+        wait_for_the_bot(sandbox, process)
+        (folder,) = sandbox.folder.glob(".report_build_*")
+        folder.rename(sandbox.folder / "away")
+        folder.symlink_to(private)
+        swapped.set()
+        code = process.wait(LONGEST)
+
+    assert code == 0
+    assert [(chat, [row[0] for row in data_rows(content)]) for chat, content in sandbox.workbooks()] == [
+        (chat, ids(rows)) for chat in CHATS
+    ]
+
+
+def test_a_name_that_is_taken_in_the_folder_costs_no_hour(sandbox: Sandbox, run: RunTool) -> None:
+    """The workbook is kept under another one, which the log names; everybody has the report."""
+    sandbox.supabase.insert(make_rows(3))
+    (sandbox.folder / NAME).mkdir()
+
+    result = run(*OPTION)
+
+    assert result.code == 0
+    assert f"{NAME} in {sandbox.folder} is not this user's file" in result.log
+    assert "kept as report_20261122_130000_2.xlsx" in result.log
+    assert names(sandbox.folder) == {NAME, "report_20261122_130000_2.xlsx", "report_ledger"}
+
+
+def test_a_run_that_crashes_leaves_no_picture_of_its_memory(sandbox: Sandbox) -> None:
+    """In a core dump there would be keys and rows."""
+    crashed = threading.Event()
+    sandbox.bot.faults.append(Fault(until=crashed))
+
+    with started(sandbox, *OPTION) as process:
+        wait_for_the_bot(sandbox, process)
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        crashed.set()
+        assert process.wait(LONGEST) == 0
+
+    assert [line.split()[-3:] for line in limits.splitlines() if "core file" in line] == [["0", "0", "bytes"]]
+
+
+def test_half_files_of_killed_runs_go_from_folder_and_ledger(sandbox: Sandbox, run: RunTool) -> None:
+    """With the next run, once they are an hour old."""
+    (sandbox.folder / "report_ledger").mkdir(mode=0o700)
+    left = [
+        sandbox.folder / f".{NAME}.0123456789abcdef.part",
+        sandbox.folder / "report_ledger" / ".hourly-1234-20261122T130000Z.json.0123456789abcdef.part",
+    ]
+    for path in left:
+        path.touch()
+        os.utime(path, (0, 0))
+
+    assert run(*OPTION).code == 0
+    assert [path.exists() for path in left] == [False, False]
+
+
+def test_a_folder_that_a_dry_run_makes_is_its_owners_only(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
+    """Whatever the umask: there are rows and addresses in it. One that is there stays as it is."""
+    (tmp_path / "there").mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        codes = [run(*OPTION, "--dry-run", "--output", str(tmp_path / name)).code for name in ("made", "there")]
+    finally:
+        os.umask(before)
+
+    assert codes == [0, 0]
+    assert [f"{(tmp_path / name).stat().st_mode & 0o777:o}" for name in ("made", "there")] == ["700", "755"]
+
+
 @pytest.mark.parametrize(
     ("page", "how_far"),
     [(1, "before the first page of rows arrived"), (3, "with 2 of 4 pages of rows read")],

@@ -91,7 +91,7 @@ def test_channels_run_side_by_side(tmp_path: Path) -> None:
     ("error", "sentence"),
     [
         (DeliveryError("out", "The server is out.", "Wait."), "The server is out. Wait."),
-        (ZeroDivisionError("boom"), "email broke down (ZeroDivisionError: boom)"),
+        (ZeroDivisionError("boom"), "email broke down (ZeroDivisionError: “boom”)"),
     ],
     ids=["foreseen", "unforeseen"],
 )

@@ -1,5 +1,7 @@
 """A monitor outside learns of every run, and never harms one."""
 
+import math
+
 import pytest
 
 from ..builders import OPTION, make_rows
@@ -24,7 +26,7 @@ def test_a_run_that_failed_says_why_in_short(sandbox: Sandbox, run: RunTool) -> 
     (start, _), (end, reason) = sandbox.monitor.pings
     assert (start, end) == ("/start", "/fail")
     assert "does not accept SUPABASE_KEY" in reason
-    assert "sb_secret_wrong" not in reason
+    assert "sb_secret_of_elsewhere" not in reason
     assert len(reason) <= 500
 
 
@@ -69,6 +71,18 @@ def test_a_broken_monitor_is_logged_and_fails_nothing(sandbox: Sandbox, run: Run
     assert result.log.count("The monitor at HEARTBEAT_URL could not be told") == 2
     assert CHECK not in result.log
     assert sandbox.alerts == []
+
+
+def test_a_monitor_that_answers_without_an_end_is_told_all_the_same(sandbox: Sandbox, run: RunTool) -> None:
+    """Its status comes first; what follows is not waited for."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.monitor.always = Fault(answer=Answer(more=b"x" * 1000, times=math.inf))
+
+    result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url)
+
+    assert result.code == 0
+    assert [path for path, _ in sandbox.monitor.pings] == ["/start", ""]
+    assert "could not be told" not in result.log
 
 
 @pytest.mark.parametrize("option", [("--until-now",), (*OPTION, "--dry-run")], ids=["until now", "dry run"])

@@ -1,10 +1,6 @@
 """A Supabase project of PostgreSQL and PostgREST: their gateway, and what can be done to it."""
 
-import base64
-import hashlib
-import hmac
 import json
-import secrets
 import ssl
 import threading
 from collections.abc import Iterator
@@ -20,12 +16,15 @@ from .postgres import Postgres
 from .postgrest import Postgrest
 
 HERE = Path(__file__).parent
-SCHEMA = (HERE / "schema.sql", HERE.parent.parent / "src/sql/report_deliveries.sql")
+SQL = HERE.parent.parent / "src/sql"
+SCHEMA = (HERE / "schema.sql", SQL / "report_deliveries.sql", SQL / "reports_role.sql")
 REST = "/rest/v1"
 PAGE = "order=created_at"
 """What only a question for a page of rows has."""
 HOLD_LIMIT = 60.0
 _PLAN = "application/vnd.pgrst.plan+json; options=analyze|buffers"
+# Of hosted Supabase's gateway, word for word.
+_NO_KEY = b'{"message":"No API key found in request","hint":"No `apikey` request header or url param was found."}'
 _INVALID_KEY = b'{"message":"Invalid API key","hint":"Double check your Supabase `anon` or `service_role` API key."}'
 
 
@@ -59,8 +58,8 @@ class RealSupabase(Supabase):
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         super().__init__(tls)
-        self._jwt_secret = secrets.token_urlsafe(32)
-        self._roles = {self.secret_key: "service_role", self.publishable_key: "anon"}
+        legacy = {self.jwt(role): role for role in ("service_role", "anon")}
+        self._roles = {self.secret_key: "service_role", self.publishable_key: "anon"} | legacy
         self.hold: Hold | None = None
 
     @contextmanager
@@ -69,7 +68,7 @@ class RealSupabase(Supabase):
         # Not a folder of pytest's: only its owner may enter that, and a socket's path must be short.
         with TemporaryDirectory(prefix="real-") as name:
             self.postgres = Postgres(Path(name))
-            self.postgrest = Postgrest(Path(name), self._jwt_secret)
+            self.postgrest = Postgrest(Path(name), self.jwt_secret)
             with self.postgres.serving():
                 for file in SCHEMA:
                     self.sql(file.read_text())
@@ -123,25 +122,19 @@ class RealSupabase(Supabase):
         return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
     def answer(self, request: Request) -> Answer:
-        """Pass the request on as Supabase's gateway does, which knows the keys and gives PostgREST a JWT for them."""
+        """Pass the request on as Supabase's gateway does.
+
+        It takes the project's keys as `apikey` and nothing else, and gives PostgREST a JWT for them where Authorization
+        has none of its own.
+        """
         if self.hold:
             self.hold.take(request)
         key = request.headers.get("apikey", "")
-        token = self.jwt(self._roles[key]) if key in self._roles else key
-        if "." not in token:
-            return Answer(status=401, body=_INVALID_KEY)
+        if key not in self._roles:
+            return Answer(status=401, body=_INVALID_KEY if key else _NO_KEY)
         headers = {name: value for name, value in request.headers.items() if name not in HOP}
-        headers["authorization"] = f"Bearer {token}"
+        if headers.get("authorization", f"Bearer {key}") == f"Bearer {key}":
+            headers["authorization"] = f"Bearer {self.jwt(self._roles[key])}"
         answer = self.postgrest.ask(request.method, request.target.removeprefix(REST), headers, request.body)
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP}
         return Answer(status=answer.status, headers=kept, body=answer.body)
-
-    def jwt(self, role: str) -> str:
-        """Sign a token of `role`, which is a key too."""
-        parts = ({"alg": "HS256", "typ": "JWT"}, {"iss": "supabase", "role": role})
-        signed = ".".join(_base64(json.dumps(part).encode()) for part in parts)
-        return f"{signed}.{_base64(hmac.digest(self._jwt_secret.encode(), signed.encode(), hashlib.sha256))}"
-
-
-def _base64(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")

@@ -22,9 +22,9 @@ def assert_refused(real: RealSandbox, sentence: str, **changes: str) -> None:
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ("analyses_not_granted", "SUPABASE_KEY may not read the table analyses_not_granted (HTTP 403, permission "),
+        ("analyses_not_granted", "SUPABASE_KEY may not read the table analyses_not_granted (HTTP 403, “permission "),
         ("analyses_missing", "There is no table analyses_missing (HTTP 404, "),
-        ("analyses_without_duration", "The table analyses_without_duration lacks a column (HTTP 400, column "),
+        ("analyses_without_duration", "The table analyses_without_duration lacks a column (HTTP 400, “column "),
     ],
     ids=["no grant", "no table", "no column"],
 )
@@ -42,7 +42,7 @@ def test_the_statement_that_an_alert_names_makes_the_table_readable(real: RealSa
     (statement,) = set(re.findall(r"Run this in the SQL editor: (grant [^;]+);", log))
 
     with real.supabase.changed(statement, "revoke all on analyses_not_granted from service_role"):
-        assert statement == "grant select on analyses_not_granted to service_role"
+        assert statement == 'grant select on "analyses_not_granted" to service_role'
         assert real.run(*HOUR, **table).code == 0
 
 
@@ -54,13 +54,13 @@ def test_a_hint_of_the_server_is_shown(real: RealSandbox) -> None:
     with real.supabase.changed(change, back):
         log = real.run("--check").output
 
-    assert 'does not exist, hint: Perhaps you meant to reference the column "analyses.durations")' in log
+    assert 'does not exist”, hint: “Perhaps you meant to reference the column "analyses.durations".”)' in log
 
 
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ("analyses", "SUPABASE_KEY may not read the table analyses (HTTP 401, permission denied for table analyses)"),
+        ("analyses", "SUPABASE_KEY may not read the table analyses (HTTP 401, “permission denied for table analyses”)"),
         ("analyses_guarded", "SUPABASE_KEY sees no row at all in the table analyses_guarded, "),
     ],
     ids=["no grant", "row-level security without a policy"],
@@ -103,10 +103,20 @@ def test_a_key_that_the_gateway_doesnt_know_fails_the_run_with_its_reason(real: 
     )
 
 
-def test_a_key_of_a_role_that_isnt_there_fails_the_run_with_its_reason(real: RealSandbox) -> None:
+def test_a_token_is_no_key(real: RealSandbox) -> None:
+    """The gateway takes a token only beside a key of the project."""
+    assert_refused(
+        real,
+        "Supabase does not accept SUPABASE_KEY (HTTP 401, Invalid API key)",
+        SUPABASE_KEY=real.supabase.jwt("reports_generator"),
+    )
+
+
+def test_a_token_of_a_role_that_isnt_there_fails_the_run_with_its_reason(real: RealSandbox) -> None:
     """Say, a token that was signed for another project's role."""
     assert_refused(
         real,
-        'SUPABASE_KEY names a role that the database does not have (HTTP 400, role "reporter" does not exist). Use ',
-        SUPABASE_KEY=real.supabase.jwt("reporter"),
+        'SUPABASE_JWT names a role that the database does not have (HTTP 400, “role "reporter" does not exist”). Use ',
+        SUPABASE_KEY=real.supabase.publishable_key,
+        SUPABASE_JWT=real.supabase.jwt("reporter"),
     )

@@ -200,10 +200,10 @@ def test_rights_that_the_ledger_lacks_are_named_with_the_statement_that_grants_t
     with real.supabase.changed(f"revoke {revoked} on report_deliveries from service_role", back):
         run, check = real.run(*HOUR, **TABLE), real.run("--check", **TABLE)
 
-    said = f"lacks {lacking} on the table report_deliveries (HTTP 403, permission denied for table report_deliveries)"
+    said = f"lacks {lacking} on the table report_deliveries (HTTP 403, “permission denied for table report_deliveries”)"
     assert said in run.log
     assert said in check.output
-    assert f": grant {lacking} on report_deliveries to service_role;" in run.log
+    assert f': grant {lacking} on "report_deliveries" to service_role;' in run.log
 
 
 def test_a_ledger_that_is_not_there_is_named_with_its_sql(real: RealSandbox) -> None:

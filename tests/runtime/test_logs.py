@@ -10,7 +10,7 @@ import pytest
 
 from src.cli import TERMINATION_BYTES, main
 from src.config.timeouts import Timeouts
-from src.runtime.logs import FIELDS, set_up_logs
+from src.runtime.logs import FIELDS, LEFT_OUT, LONGEST, LogForm, set_up_logs
 from src.runtime.redaction import Redaction
 
 from ..builders import OPTION, make_rows
@@ -41,7 +41,7 @@ def test_the_last_line_sums_the_run_up(sandbox: Sandbox, run: RunTool) -> None:
     """Well or not."""
     sandbox.supabase.insert(make_rows(3))
     good = lines_of(run(*OPTION, LOG_FORMAT="json").log)[-1]
-    bad = lines_of(run(*OPTION, LOG_FORMAT="json", SUPABASE_KEY="sb_secret_wrong").log)[-1]
+    bad = lines_of(run(*OPTION, LOG_FORMAT="json", SUPABASE_KEY="sb_secret_of_elsewhere").log)[-1]
 
     assert (good["event"], good["code"], good["rows"], good["level"]) == ("run", 0, 3, "INFO")
     assert good["seconds"] > 0
@@ -86,3 +86,68 @@ def test_kubernetes_gets_the_runs_last_word(sandbox: Sandbox, run: RunTool, tmp_
     assert code == 0
     assert re.fullmatch(r"exit 0 after [\d.]+ s: delivered to 4 of 4", word.read_text())
     assert len(word.read_bytes()) <= TERMINATION_BYTES
+
+
+HOSTILE = "a\x1b[2J\x07\x9b\u2028\u202e\u200b\ud800\rz\n2026-11-22T13:00:00Z INFO all is well"
+SHOWN = "a␛[2J␇\\x9b\\u2028\\u202e\\u200b\\ud800␍z\n2026-11-22T13:00:00Z INFO all is well"
+
+
+def logged(capsys: pytest.CaptureFixture[str], form: LogForm, *secrets: str, **extra: object) -> str:
+    """Return what is written of a message, of a field and of a traceback that are all HOSTILE."""
+    set_up_logs(Redaction(secrets), form)
+    logging.getLogger("anyone").error("%s", HOSTILE, extra={"recipient": HOSTILE}, exc_info=ValueError(HOSTILE))
+    return capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_root_logger")
+def test_no_message_draws_on_the_terminal_or_passes_for_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """As text: controls are shown, and lines that belong to the one above are set in."""
+    first, *others = logged(capsys, "text").splitlines()
+
+    assert first.endswith("ERROR " + SHOWN.splitlines()[0])
+    assert others[0] == "  2026-11-22T13:00:00Z INFO all is well"
+    assert others[1] == "  ValueError: " + SHOWN.splitlines()[0]
+    assert all(line.startswith("  ") for line in others)
+
+
+@pytest.mark.usefixtures("_root_logger")
+def test_a_line_of_json_is_one_line_of_whole_text_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Valid UTF-8, and the same for message, field and traceback."""
+    written = logged(capsys, "json")
+
+    assert re.fullmatch(r"[ -~…␀-␡]+\n", written)
+    line = json.loads(written.encode())
+    assert (line["message"], line["recipient"], line["traceback"]) == (SHOWN, SHOWN, f"ValueError: {SHOWN}")
+
+
+@pytest.mark.usefixtures("_root_logger")
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("sign", ["x", "\x00", "\u200b", '"', "\n"])
+def test_a_message_of_megabytes_is_a_line_of_a_few_thousand_characters(
+    capsys: pytest.CaptureFixture[str], form: LogForm, sign: str
+) -> None:
+    """Its beginning and its end."""
+    set_up_logs(Redaction(["a secret"]), form)
+
+    logging.getLogger("anyone").error("begin %s end", sign * 10_485_760, extra={"channel": sign * 1_000_000})
+
+    written = capsys.readouterr().err
+    assert len(written) < 20_000
+    assert "begin" in written
+    assert LEFT_OUT in written
+    assert " end" in written
+
+
+@pytest.mark.usefixtures("_root_logger")
+def test_a_secret_is_hidden_wherever_a_long_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """No part of it is left at either side of the cut."""
+    secret = "Kp7w-ZtR4xQ9"
+    set_up_logs(Redaction([secret]), "text")
+
+    for cut in (LONGEST * 3 // 4, LONGEST // 4):
+        for place in range(cut - 60, cut + 60):
+            begin, end = "x" * place + secret + "x" * 20_000, "x" * 20_000 + secret + "x" * place
+            logging.getLogger("anyone").error("%s", begin)
+            logging.getLogger("anyone").error("%s", end)
+
+    assert not re.search("Kp|7w|ZtR|R4x|xQ9", capsys.readouterr().err.replace("x", ""))

@@ -12,6 +12,7 @@ import trustme
 
 from . import smtp, telegram
 from .monitor import Monitor
+from .proxy import DOMAIN
 from .smtp import Delivery, Mailbox
 from .supabase import Supabase
 from .telegram import BotApi, Sent
@@ -34,17 +35,17 @@ class Sandbox:
         self.authority.cert_pem.write_to_path(str(self._certificate))
         # By its name, so that there is a wrong one too: its address.
         self.mailbox = Mailbox(self._tls("localhost"))
-        tls = self._tls("127.0.0.1")
+        tls = self._tls("127.0.0.1", f"*.{DOMAIN}")
         self.supabase = project(tls)
         self.bot = BotApi(tls)
         self.monitor = Monitor(tls)
         self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor)
         self._servers: tuple[Mailbox | Web, ...] = (self.mailbox, *self._webs)
 
-    def _tls(self, host: str) -> ssl.SSLContext:
-        """Make a server's side of TLS for `host`."""
+    def _tls(self, *hosts: str) -> ssl.SSLContext:
+        """Make a server's side of TLS for `hosts`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.authority.issue_cert(host).configure_cert(context)
+        self.authority.issue_cert(*hosts).configure_cert(context)
         return context
 
     @contextmanager
@@ -143,6 +144,7 @@ class Sandbox:
             "REPORT_SETTLE": "0",
             # Not set, whatever a .env says.
             **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_BUCKET", "JOB_COMPLETION_INDEX"), ""),
+            "SUPABASE_JWT": "",
             **dict.fromkeys(("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "HEARTBEAT_URL"), ""),
             "LOG_FORMAT": "text",
             "LOG_LEVEL": "INFO",

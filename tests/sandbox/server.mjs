@@ -6,7 +6,7 @@ import { serve } from "@hono/node-server";
 import { App, setExperimental } from "@supabase/lite";
 import { createPgliteConnection } from "@supabase/lite/pglite";
 
-const { publishableKey, secretKey } = JSON.parse(process.argv[2]);
+const { publishableKey, secretKey, jwtSecret } = JSON.parse(process.argv[2]);
 
 // Values as PostgREST renders them: every digit of a number, ISO 8601 times, NaN as text.
 function number(text) {
@@ -18,7 +18,7 @@ const moment = (text) => text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
 const parsers = { 20: number, 700: number, 701: number, 1700: number, 1114: moment, 1184: moment };
 
 const connection = await createPgliteConnection({ pgliteOptions: { parsers } });
-for (const file of ["schema.sql", "../../src/sql/report_deliveries.sql"]) {
+for (const file of ["schema.sql", "../../src/sql/report_deliveries.sql", "../../src/sql/reports_role.sql"]) {
   await connection.driver.exec(readFileSync(new URL(file, import.meta.url), "utf8"));
 }
 
@@ -45,7 +45,7 @@ const app = new App({
   api: { max_rows: 1000 },
   auth: {
     enabled: true,
-    jwt_secret: crypto.randomUUID() + crypto.randomUUID(),
+    jwt_secret: jwtSecret,
     publishable_key: publishableKey,
     secret_key: secretKey,
   },

@@ -1,5 +1,8 @@
 """Supabase Lite over PGlite behind a proxy that can be told to fail and to cap pages differently."""
 
+import base64
+import hashlib
+import hmac
 import json
 import secrets
 import ssl
@@ -47,6 +50,7 @@ class Supabase(Web):
         super().__init__(tls)
         self.secret_key = f"sb_secret_{secrets.token_urlsafe(24)}"
         self.publishable_key = f"sb_publishable_{secrets.token_urlsafe(24)}"
+        self.jwt_secret = secrets.token_urlsafe(32)
         self.page_cap: int | None = None
         self.lost = ""
         self.filters_again = True
@@ -55,7 +59,7 @@ class Supabase(Web):
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Start Supabase Lite and serve while the block runs."""
-        keys = {"publishableKey": self.publishable_key, "secretKey": self.secret_key}
+        keys = {"publishableKey": self.publishable_key, "secretKey": self.secret_key, "jwtSecret": self.jwt_secret}
         command = [str(NODE), "server.mjs", json.dumps(keys)]
         with subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
             try:
@@ -88,6 +92,12 @@ class Supabase(Web):
     def insert(self, rows: Sequence[dict[str, Any]], table: str = "analyses") -> None:
         """Insert `rows`; a column that a row leaves out is null."""
         self.sql(f"insert into {table} select * from json_populate_recordset(null::{table}, $1)", json.dumps(rows))
+
+    def jwt(self, role: str, **claims: int) -> str:
+        """Sign a token of `role`."""
+        parts = ({"alg": "HS256", "typ": "JWT"}, {"iss": "supabase", "role": role} | claims)
+        signed = ".".join(_base64(json.dumps(part).encode()) for part in parts)
+        return f"{signed}.{_base64(hmac.digest(self.jwt_secret.encode(), signed.encode(), hashlib.sha256))}"
 
     def make_bucket(self, name: str, *, public: bool = False) -> None:
         """Make a bucket of Storage."""
@@ -137,6 +147,10 @@ class Supabase(Web):
             query = [(name, value) for name, value in query if name != "limit"]
             query.append(("limit", str(min([*limits, self.page_cap]))))
         return f"{parts.path}?{urlencode(query)}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def _unknown_table(request: Request) -> bytes:

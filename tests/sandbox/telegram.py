@@ -40,7 +40,7 @@ class _Upload:
 class BotApi(Web):
     """One bot that is a member of `chats`; `blocked` chats refuse it. `largest` is what a file may have in bytes.
 
-    `is_old` tells whether it leaves out what later versions of the Bot API say of a chat.
+    `is_old` tells whether it leaves out what later versions of the Bot API say of a chat; `title` is that of each.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -49,6 +49,7 @@ class BotApi(Web):
         self.blocked: set[str] = set()
         self.largest = DOCUMENT_LIMIT
         self.is_old = False
+        self.title = "Reports"
         self.sent: list[Sent] = []
         self._files: dict[str, _Upload] = {}
 
@@ -60,6 +61,7 @@ class BotApi(Web):
         self.blocked = set()
         self.largest = DOCUMENT_LIMIT
         self.is_old = False
+        self.title = "Reports"
 
     def answer(self, request: Request) -> Answer:
         """Answer /bot<TOKEN>/<Method> as the real server does."""
@@ -77,7 +79,7 @@ class BotApi(Web):
         if chat not in self.chats:
             return _error(400, "Bad Request: chat not found")
         if method == "getchat":
-            about = {"id": int(chat), "type": "group", "title": "Reports"}
+            about = {"id": int(chat), "type": "group", "title": self.title}
             return _json(200, {"ok": True, "result": about | ({} if self.is_old else _LATER_FIELDS)})
         return self._send(method, chat, fields, uploads)
 

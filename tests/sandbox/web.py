@@ -1,5 +1,6 @@
 """A small HTTP and HTTPS server in threads whose next answers can be told to fail."""
 
+import math
 import socket
 import ssl
 import threading
@@ -26,11 +27,13 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What goes out."""
+    """What goes out: `body`, then `more` of it as often as `times` says, which may be math.inf."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    more: bytes = b""
+    times: float = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,12 +218,19 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(answer.body)))
+            if math.isfinite(answer.times):
+                self.send_header("content-length", str(len(answer.body) + len(answer.more) * int(answer.times)))
+            else:
+                self.send_header("connection", "close")  # with which it would end
             self.end_headers()
             self.close_connection = self.close_connection or bool(fault.cut)
             body = b"" if self.command == "HEAD" else answer.body[: len(answer.body) // 2 if fault.cut else None]
             if not fault.drip:
                 self.wfile.write(body)
+                sent = 0
+                while sent < answer.times and not over.is_set():
+                    self.wfile.write(answer.more)
+                    sent += 1
                 return
             for place in range(len(body)):
                 self.wfile.write(body[place : place + 1])

@@ -13,11 +13,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from src.config.limits import LARGEST_PAGE
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
-from src.domain.analysis import COLUMNS, FAILED_STATUSES, Analysis, FailedStatuses
+from src.domain.analysis import (
+    COLUMNS,
+    FAILED_STATUSES,
+    LONGEST_ID,
+    LONGEST_TEXT,
+    TOO_LONG,
+    Analysis,
+    FailedStatuses,
+)
 from src.domain.window import HOUR, Window
-from src.errors import BadAnswerError, RowsMissingError, SourceRefusedError
+from src.errors import BadAnswerError, IdTooLongError, PageTooLargeError, RowsMissingError, SourceRefusedError
 from src.runtime.connection import tls_context
 from src.supabase.analyses import PAGE_ROWS, AnalysesTable, Page
 from src.supabase.client import open_client
@@ -27,6 +36,9 @@ from ..sandbox import Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
 
 ONE_INSTANT = timedelta(0)
+TOO_LARGE = Answer(body=b"x" * (LARGEST_PAGE + 1))
+DEEP = Answer(body=b'[{"records_failed": ' + b"[" * 5000 + b"]" * 5000 + b"}]")
+EMPTY = Answer(headers={"content-range": "*/0"}, body=b"[]")
 
 
 def read(sandbox: Sandbox, table: str = "analyses", **changes: Any) -> list[Analysis]:
@@ -66,6 +78,12 @@ async def opened_table(
 def rows_in(thing: object) -> int:
     """Count the rows that a list holds; rows themselves are unknown to the garbage collector."""
     return len(thing) if isinstance(thing, list) and thing and type(thing[0]) is Analysis else 0
+
+
+def limits(sandbox: Sandbox) -> list[int]:
+    """List how many rows each question asked for."""
+    queries = [parse_qs(urlsplit(request.target).query) for request in sandbox.supabase.requests]
+    return [int(query["limit"][0]) for query in queries]
 
 
 def answer(rows: Sequence[dict[str, Any]], counted: int) -> Fault:
@@ -187,6 +205,89 @@ def test_a_server_that_does_not_count_is_an_error(sandbox: Sandbox) -> None:
 
     with pytest.raises(BadAnswerError, match="rows without their count"):
         read(sandbox)
+
+
+@pytest.mark.parametrize("total", ["²", "١٢", "9" * 5000, "-1", "1.5", "*", ""], ids=lambda total: total[:4])
+def test_a_count_that_is_no_number_is_an_error(sandbox: Sandbox, total: str) -> None:
+    """Digits of other scripts, or more of them than a number holds, are none."""
+    headers = {"content-range": f"0-1/{total}".encode().decode("latin-1")}
+    sandbox.supabase.faults.append(Fault(answer=Answer(headers=headers, body=json.dumps(make_rows(2)).encode())))
+
+    with pytest.raises(BadAnswerError, match="rows without their count"):
+        read(sandbox)
+
+
+@pytest.mark.parametrize("row_id", ["\ud800", "a\udfff"])
+def test_an_id_that_no_address_can_hold_is_an_error(sandbox: Sandbox, row_id: str) -> None:
+    """Half a surrogate is no text, and can't be asked for."""
+    sandbox.supabase.faults.append(answer(make_rows(1, id=row_id), counted=2))
+
+    with pytest.raises(BadAnswerError, match=r"whose id is not valid text \(a lone surrogate\)"):
+        read(sandbox)
+
+    assert len(sandbox.supabase.requests) == 1
+
+
+@pytest.mark.parametrize(("length", "asked"), [(LONGEST_ID, 2), (LONGEST_ID + 1, 1)])
+def test_an_id_too_long_for_an_address_is_an_error(sandbox: Sandbox, length: int, asked: int) -> None:
+    """Where the rows behind it are to be asked for; the longest that fits is."""
+    sandbox.supabase.faults += [answer(make_rows(1, id="🙂" * length), counted=2), answer([], counted=2)]
+
+    with pytest.raises(IdTooLongError if asked == 1 else RowsMissingError):
+        read(sandbox)
+
+    assert len(sandbox.supabase.requests) == asked
+
+
+def test_an_id_longer_than_any_text_is_an_error_wherever_it_stands(sandbox: Sandbox) -> None:
+    """Many of them would fill the memory."""
+    sandbox.supabase.faults.append(answer(make_rows(1, id="x" * (LONGEST_TEXT + 1)), counted=1))
+
+    with pytest.raises(IdTooLongError, match="32,769 characters"):
+        read(sandbox)
+
+
+def test_a_page_too_large_is_asked_for_with_a_tenth_of_the_rows(sandbox: Sandbox) -> None:
+    """Down to a row alone, and with more again as soon as there is room."""
+    rows = make_rows(700)
+    sandbox.supabase.insert(rows)
+    sandbox.supabase.faults += [Fault(answer=TOO_LARGE)] * 2
+
+    assert ids(rows) == [row.id for row in read(sandbox)]
+    assert limits(sandbox) == [5000, 500, 50, 500, 5000, 5000]
+
+
+def test_a_row_that_is_too_large_is_read_column_by_column(sandbox: Sandbox) -> None:
+    """What is too long has a mark in its place; the rest is what it is, and so are the rows behind it."""
+    rows = make_rows(3)
+    sandbox.supabase.insert(rows)
+    too_large, fine = Fault(answer=TOO_LARGE), Fault()
+    sandbox.supabase.faults += [*[too_large] * 5, fine, Fault(answer=TOO_LARGE), fine, fine, Fault(answer=DEEP)]
+
+    first, *others = read(sandbox)
+
+    assert (first.id, first.status, first.duration, first.records_processed) == (rows[0]["id"], TOO_LONG, 1.5, 10)
+    assert first.records_failed == TOO_LONG
+    assert [row.id for row in others] == ids(rows[1:])
+    assert limits(sandbox)[:5] == [5000, 500, 50, 5, 1]
+
+
+def test_a_row_whose_place_is_too_large_is_an_error(sandbox: Sandbox) -> None:
+    """Nothing can be asked for behind it."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.supabase.always = Fault(answer=TOO_LARGE)
+
+    with pytest.raises(PageTooLargeError):
+        read(sandbox)
+
+    assert len(sandbox.supabase.requests) == 6
+
+
+def test_a_key_that_sees_a_giant_row_sees_a_row(sandbox: Sandbox) -> None:
+    """So an empty window is empty."""
+    sandbox.supabase.faults += [Fault(answer=EMPTY), Fault(answer=TOO_LARGE)]
+
+    assert read(sandbox, supabase_key=sandbox.supabase.publishable_key) == []
 
 
 def test_a_server_that_gives_the_same_page_again_is_an_error(sandbox: Sandbox) -> None:

@@ -4,12 +4,13 @@ import base64
 import json
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
-from postgrest import AsyncPostgrestClient
+from pydantic import SecretStr
 
 from src.errors import BadAnswerError, HiddenRowsError, SourceError, SourceRefusedError, SourceUnreachableError
-from src.supabase.client import PostgrestClient, key_kind
+from src.supabase.credentials import Credentials
 
 from ..builders import START, make_rows
 from ..sandbox import Sandbox
@@ -57,7 +58,7 @@ def test_rows_of_another_hour_are_refused(sandbox: Sandbox) -> None:
 def test_a_wrong_key_is_said(sandbox: Sandbox) -> None:
     """The server's own answer."""
     with pytest.raises(SourceRefusedError, match=r"does not accept SUPABASE_KEY \(HTTP 401.*Copy a secret key"):
-        read(sandbox, supabase_key="sb_secret_wrong")
+        read(sandbox, supabase_key="sb_secret_of_elsewhere")
 
 
 def test_a_missing_table_is_said(sandbox: Sandbox) -> None:
@@ -127,9 +128,13 @@ GIVEN = b'{"code": "42501", "message": "permission denied", "hint": "Grant the r
 @pytest.mark.parametrize(
     ("table", "key", "sentence"),
     [
-        ("analyses", "", "Run this in the SQL editor: grant select on analyses to service_role;"),
+        ("analyses", "", 'Run this in the SQL editor: grant select on "analyses" to service_role;'),
         ("Analyses", "", 'Run this in the SQL editor: grant select on "Analyses" to service_role;'),
-        ("analyses", "sb_publishable_abc", "Use a secret key, or grant its role select on the table and give it a row"),
+        (
+            "analyses",
+            "sb_publishable_0123456789",
+            "Use a secret key, or grant its role select on the table and give it a row",
+        ),
     ],
     ids=["a secret key", "a name that needs quoting", "another key"],
 )
@@ -143,7 +148,7 @@ def test_a_missing_permission_is_told_with_what_gives_it_to_this_key(
         read(sandbox, table, **({"supabase_key": key} if key else {}))
 
     assert sentence in caught.value.problem.remedy
-    assert "(HTTP 403, permission denied, hint: Grant the required privileges to the role)." in str(caught.value)
+    assert "(HTTP 403, “permission denied”, hint: “Grant the required privileges to the role.”)." in str(caught.value)
 
 
 @pytest.mark.parametrize("code", ["57P01", "57P02", "57P03"])
@@ -273,9 +278,53 @@ def jwt(claims: object) -> str:
 )
 def test_only_a_secret_key_or_the_service_role_is_known_to_see_every_row(key: str, sees_all: bool) -> None:
     """Any other may be subject to row-level security."""
-    rest = PostgrestClient(AsyncPostgrestClient("http://localhost"), key_kind=key_kind(key), answer_limit=1)
+    assert Credentials(key=SecretStr(key)).sees_all == sees_all
 
-    assert rest.sees_all == sees_all
+
+@pytest.mark.parametrize(
+    ("key", "token", "kind", "role"),
+    [
+        ("sb_secret_abc", None, "a secret key", "service_role"),
+        ("sb_publishable_abc", None, "a publishable key", "anon"),
+        (jwt({"role": "anon"}), None, "a JWT of anon", "anon"),
+        ("sb_publishable_abc", jwt({"role": "clerk"}), "a publishable key with a JWT of clerk", "clerk"),
+        ("sb_secret_abc", jwt({"role": "clerk"}), "a secret key with a JWT of clerk", "clerk"),
+        (jwt({"role": "anon"}), jwt({"role": "clerk"}), "a JWT of anon with a JWT of clerk", "clerk"),
+        ("sb_publishable_abc", jwt({"role": "a\nb"}), "a publishable key with a JWT of an odd role", "a\nb"),
+        ("sb_publishable_abc", jwt([1]), "a publishable key with a key of an unknown kind", ""),
+    ],
+)
+def test_whose_role_a_request_has_is_told_by_the_token_before_the_key(
+    key: str, token: str | None, kind: str, role: str
+) -> None:
+    """And neither is shown, in a repr neither."""
+    used = Credentials(key=SecretStr(key), token=SecretStr(token) if token else None)
+
+    assert (used.kind, used.role) == (kind, role)
+    assert key not in repr(used)
+    assert not token or token not in repr(used)
+
+
+NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("claims", "note"),
+    [
+        ({"exp": NOW.timestamp() + 15 * 86_400}, ""),
+        ({"exp": NOW.timestamp() + 14 * 86_400}, "SUPABASE_JWT expires at 2026-12-07 14:00 UTC: make a new one"),
+        ({"exp": NOW.timestamp()}, "SUPABASE_JWT expired at 2026-11-23 14:00 UTC: make a new one"),
+        ({}, ""),
+        ({"exp": "soon"}, ""),
+        ({"exp": 10**30}, ""),
+        ({"exp": None}, ""),
+    ],
+)
+def test_the_end_of_a_token_is_warned_of_two_weeks_before(claims: dict[str, object], note: str) -> None:
+    """Whatever stands in it."""
+    used = Credentials(key=SecretStr("sb_publishable_abc"), token=SecretStr(jwt({"role": "clerk"} | claims)))
+
+    assert used.expiry_note(NOW).removesuffix(" (docs/security.md says how)") == note
 
 
 def test_the_hour_is_asked_for_by_its_very_limits(sandbox: Sandbox) -> None:

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.domain.analysis import COLUMNS, Analysis, FailedStatuses, success_rates
-from src.errors import BadAnswerError
+from src.domain.analysis import COLUMNS, LONGEST_TEXT, Analysis, FailedStatuses, success_rates
+from src.errors import BadAnswerError, PageTooLargeError
 from src.supabase.decode import read_page
 
 from ..builders import make_rows
+
+(ROW,) = make_rows(1)
 
 
 def read_one(**changes: Any) -> Analysis:
@@ -177,7 +179,6 @@ def test_the_rate_is_whole_when_nothing_was_processed_and_blank_without_a_figure
         (b"null", "a single NoneType"),
         (b'[{"id": 1, "created_at"', "text that is not complete JSON, “[{"),
         (b"\xff\xfe\x00", "text that is not complete JSON"),
-        (b"[" * 100_000, "text that is not complete JSON"),
         (b"[1, 2]", "a list that holds a int"),
         (b'[{"id": 1, "status": null}]', "a row without created_at, duration, records_processed, records_failed"),
     ],
@@ -193,6 +194,44 @@ def test_anything_but_rows_is_refused_with_what_came(body: bytes, came: str) -> 
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" * 100_000 + b"]" * 100_000, id="nested too deeply"),
+        pytest.param(b"[" + b"[]," * 1_000_000 + b"[]]", id="more values than memory"),
+        pytest.param(b'["' + b"x" * (3 << 20), id="cut off, and large"),
+        pytest.param(b'{"a":"' + b"x" * (3 << 20) + b'"}', id="no list, and large"),
+    ],
+)
+def test_what_would_fill_the_memory_is_too_large(body: bytes) -> None:
+    """Whoever asked asks for less."""
+    with pytest.raises(PageTooLargeError):
+        read_page(body, "analyses")
+
+
+def test_a_long_text_is_cut_where_a_cell_is_full() -> None:
+    """One character later, so that the sheet says it; also in a large page, which is read row by row."""
+    long = {"status": "y" * 100_000, "duration": "z" * 100_000, "records_failed": ["w" * 100_000]}
+    wire = json.dumps([ROW | long] * 20).encode()
+
+    row, *others = read_page(wire, "analyses")
+
+    assert len(wire) > 4 << 20
+    assert (row.status, row.duration) == ("y" * LONGEST_TEXT, "z" * LONGEST_TEXT)
+    assert row.records_failed == '["' + "w" * (LONGEST_TEXT - 2)
+    assert others == [row] * 19
+
+
+def test_texts_count_with_the_memory_that_they_take() -> None:
+    """One wide character makes each of its text take four bytes."""
+    rows = [ROW | {"status": "🙂" + "x" * 32_000}] * 400
+    wire = json.dumps(rows, ensure_ascii=False).encode()
+
+    with pytest.raises(PageTooLargeError):
+        read_page(wire, "analyses")
+    assert len(read_page(wire.replace("🙂".encode(), b""), "analyses")) == 400
+
+
+@pytest.mark.parametrize(
     ("changes", "came"),
     [
         ({"id": None}, "a row whose id is a NoneType"),
@@ -202,7 +241,7 @@ def test_anything_but_rows_is_refused_with_what_came(body: bytes, came: str) -> 
         ({"created_at": "9999-12-31T23:00:00-12:00"}, "a row whose created_at is not a time, “9999-12-31T23"),
         ({"created_at": "infinity"}, "a row whose created_at is not a time, “infinity”"),
         ({"created_at": 1763906400}, "a row whose created_at is not a time, “1763906400”"),
-        ({"created_at": "\ud800" + "x" * 500}, "a row whose created_at is not a time, “?xxx"),
+        ({"created_at": "\ud800" + "x" * 500}, "a row whose created_at is not a time, “\\ud800xxx"),
     ],
 )
 def test_a_row_that_cannot_be_placed_is_refused(changes: dict[str, Any], came: str) -> None:

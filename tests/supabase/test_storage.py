@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from src.config.limits import LARGEST_ANSWER
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.errors import StorageError
 from src.runtime.retry import RetryPolicy
-from src.supabase.storage import LARGEST_ANSWER, Storage
+from src.supabase.storage import Storage
 
 from ..builders import START
 from ..faults import storage_says
@@ -20,6 +21,8 @@ from ..sandbox import Sandbox
 from ..sandbox.web import Answer, Fault
 
 NAME = "report_20261122_130000.xlsx"
+PATH = f"/object/sign/reports/report.hourly.x/{NAME}"
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJ1cmwiOiJyIn0.c2lnbmF0dXJl_-"
 CONTENT = b"PK\x03\x04" + bytes(range(256)) * 2000
 """More than one chunk of an upload."""
 
@@ -103,18 +106,47 @@ def test_the_token_of_a_link_is_told_as_a_secret(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "signed",
     [
-        pytest.param('{"signedURL": "/object/sign/reports/a.xlsx?token=abc"}', id="hosted"),
-        pytest.param('{"signedUrl": "/storage/v1/object/sign/reports/a.xlsx?token=abc"}', id="others"),
+        pytest.param({"signedURL": f"{PATH}?token={TOKEN}"}, id="hosted"),
+        pytest.param({"signedUrl": f"/storage/v1{PATH}?token={TOKEN}"}, id="others"),
     ],
 )
-def test_either_form_of_a_signed_link_becomes_a_whole_address(sandbox: Sandbox, signed: str) -> None:
+def test_either_form_of_a_signed_link_becomes_a_whole_address(sandbox: Sandbox, signed: dict[str, str]) -> None:
     """With the prefix of Storage once."""
     sandbox.supabase.make_bucket("reports")
-    sandbox.supabase.faults.append(Fault(answer=Answer(body=signed.encode()), match="/object/sign/"))
+    sandbox.supabase.faults.append(Fault(answer=Answer(body=json.dumps(signed).encode()), match="/object/sign/"))
 
     file = put(sandbox)
 
-    assert file.link == f"{sandbox.supabase.url}/storage/v1/object/sign/reports/a.xlsx?token=abc"
+    assert file.link == f"{sandbox.supabase.url}/storage/v1{PATH}?token={TOKEN}"
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [
+        pytest.param(f"/object/sign/reports/other.xlsx?token={TOKEN}", id="another file"),
+        pytest.param(f"{PATH}/../../private.xlsx?token={TOKEN}", id="a path that goes on"),
+        pytest.param(f"https://evil.example{PATH}?token={TOKEN}", id="another host"),
+        pytest.param(f"/storage/v1/storage/v1{PATH}?token={TOKEN}", id="the prefix twice"),
+        pytest.param(f"{PATH}?token={TOKEN[:19]}", id="a token of 19 characters"),
+        pytest.param(f"{PATH}?token={'x' * 4097}", id="a token of 4,097 characters"),
+        pytest.param(f"{PATH}?token={TOKEN}&download=evil.exe", id="more behind the token"),
+        pytest.param(f"{PATH}?token={TOKEN}\n", id="a line break"),
+        pytest.param(f"{PATH}?token={'²' * 40}", id="other characters"),
+        pytest.param("/object/sign/" + "?token=" * 140_000, id="a megabyte of beginnings"),
+    ],
+)
+def test_a_link_to_anything_but_the_workbook_is_refused_at_once(sandbox: Sandbox, signed: str) -> None:
+    """It would stand in every message; and a pattern that goes back and forth would not heed the time limit."""
+    sandbox.supabase.make_bucket("reports")
+    body = json.dumps({"signedURL": signed}).encode()
+    sandbox.supabase.faults.append(Fault(answer=Answer(body=body), match="/object/sign/"))
+    hidden: list[str] = []
+
+    file = put(sandbox, hidden=hidden)
+
+    assert len(hidden) == 1  # of the second attempt
+    assert sandbox.downloads(file.link) == [CONTENT]
+    assert "evil" not in file.link
 
 
 @pytest.mark.parametrize(
@@ -181,14 +213,13 @@ def test_what_may_be_gone_at_the_next_attempt_is_tried_again(sandbox: Sandbox, m
 
 
 def test_no_answer_is_read_beyond_a_bound(sandbox: Sandbox) -> None:
-    """Whatever is out of order between may send for ever; a cut answer is asked for once more."""
+    """Whatever is out of order between may send for ever."""
     sandbox.supabase.make_bucket("reports")
     endless = b'{"public": false, "more": "' + b"x" * LARGEST_ANSWER + b'"}'
     sandbox.supabase.faults.append(Fault(answer=Answer(body=endless), match="/bucket/"))
 
-    put(sandbox)
-
-    assert len([request for request in sandbox.supabase.requests if "/bucket/" in request.target]) == 2
+    assert "Supabase Storage could not be asked: its answer is too large to be read. Check what" in failure(sandbox)
+    assert len(sandbox.supabase.requests) == 1
 
 
 def test_a_public_bucket_gets_nothing(sandbox: Sandbox) -> None:

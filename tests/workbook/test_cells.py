@@ -27,7 +27,9 @@ def unescaped(text: str) -> str:
         ("\x7f\x85", "␡\\x85"),
         ("\ud83d", "\\ud83d"),
         ("\ufffe\uffff", "\\ufffe\\uffff"),
-        ("ordinary é 🙂 \u202e", "ordinary é 🙂 \u202e"),
+        ("fail\u200bed \u202e\u2028", "fail\\u200bed \\u202e\\u2028"),
+        ("fail\ufe0fed \U000e0041\u00ad\u3164", "fail\\ufe0fed \\U000e0041\\xad\\u3164"),
+        ("ordinary é 🙂 ⚠️ ❤️ فارسی 日本", "ordinary é 🙂 ⚠️ ❤️ فارسی 日本"),
     ],
 )
 def test_what_nobody_could_see_is_shown(tmp_path: Path, text: str, shown: str) -> None:

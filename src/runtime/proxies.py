@@ -1,0 +1,127 @@
+"""The proxy that the environment names for an address: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, and NO_PROXY.
+
+httpx reads them too, but would go by a proxy even to this very machine, and fail with a traceback where one is wrong.
+"""
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from ipaddress import IPv6Address, ip_address, ip_network
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import httpx
+
+_KINDS = ("https", "http", "all")
+_PORTS = {"http": 80, "https": 443}
+_SOCKS = ("socks5", "socks5h")
+_SHORTEST_SECRET = 4
+"""Characters from which on a password is hidden by itself; a shorter one is part of half the words of a log."""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` is this machine whatever DNS says: localhost, 127.0.0.0/8 or ::1, in no other spelling."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost"
+    return address == IPv6Address("::1") if isinstance(address, IPv6Address) else address.is_loopback
+
+
+def proxy_for(url: str, tls: ssl.SSLContext) -> httpx.Proxy | None:
+    """Return the proxy by which `url` is reached, None if it is reached directly, as this machine always is."""
+    _, address = _chosen(url)
+    if not address:
+        return None
+    # httpx refuses a context for a proxy that is spoken to in the clear.
+    return httpx.Proxy(address, ssl_context=tls if urlsplit(address).scheme == "https" else None)
+
+
+def proxy_of(url: str) -> tuple[str, str]:
+    """Return the variable that names the proxy for `url`, and its host and port; nothing if there is none."""
+    name, address = _chosen(url)
+    parts = urlsplit(address)
+    return name, f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
+
+
+def proxies_are_set() -> bool:
+    """Tell whether the environment names any proxy."""
+    return any(address for _, address in _named())
+
+
+def proxy_problems() -> list[str]:
+    """Say of each proxy of the environment that can't be used what is wrong and what is wanted, never its value."""
+    found = []
+    for name, address in _named():
+        parts = _parsed(address)
+        if parts is None or parts.scheme not in (*_PORTS, *_SOCKS):
+            found.append(f"{name} is not a proxy's address; wanted: one like http://proxy.example.com:3128")
+        elif parts.scheme in _SOCKS and find_spec("socksio") is None:
+            found.append(f"{name} is a SOCKS proxy; wanted: an http:// one, or the package socksio beside the others")
+    return found
+
+
+def proxy_secrets() -> list[str]:
+    """List the passwords of the proxies, as they are written and as they are sent (RFC 7617)."""
+    secrets = []
+    for _, address in _named():
+        parts = _parsed(address)
+        if parts and parts.password:
+            user, password = unquote(parts.username or ""), unquote(parts.password)
+            secrets += [f"{parts.username}:{parts.password}@", f"{user}:{password}"]
+            secrets += [text for text in (parts.password, password) if len(text) >= _SHORTEST_SECRET]
+    return secrets
+
+
+def _chosen(url: str) -> tuple[str, str]:
+    """Return the name and the address of the proxy for `url`, both empty if there is none."""
+    parts = urlsplit(url)
+    host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
+    if host and not is_loopback(host) and not _is_excepted(host, port):
+        for kind in (parts.scheme, "all"):
+            name, address = _variable(kind)
+            if address:
+                return name, address
+    return "", ""
+
+
+def _named() -> Iterator[tuple[str, str]]:
+    """Yield the variables that name a proxy, with its address."""
+    for kind in _KINDS:
+        name, address = _variable(kind)
+        if address:
+            yield name, address
+
+
+def _variable(kind: str) -> tuple[str, str]:
+    """Return the name and the address of the proxy of one kind; without a scheme, one is spoken to by http://."""
+    for name in (f"{kind}_proxy", f"{kind}_proxy".upper()):
+        if value := os.environ.get(name, "").strip():
+            return name, value if "://" in value else f"http://{value}"
+    return "", ""
+
+
+def _parsed(address: str) -> SplitResult | None:
+    """Take an address apart; None if it is none."""
+    with suppress(ValueError):
+        parts = urlsplit(address)
+        if parts.hostname and parts.port != 0 and address.isascii() and address.isprintable() and " " not in address:
+            return parts
+    return None
+
+
+def _is_excepted(host: str, port: int) -> bool:
+    """Tell whether NO_PROXY names `host`: itself, a domain that it is in, or a network."""
+    entries = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").lower().split(",")
+    return any(_covers(entry.strip(), host, port) for entry in entries)
+
+
+def _covers(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    with suppress(ValueError):
+        return ip_address(host) in ip_network(entry, strict=False)
+    name, _, its_port = entry.partition(":")
+    name = name.removeprefix("*").strip(".")
+    return bool(name) and its_port in ("", str(port)) and f".{host}".endswith(f".{name}")

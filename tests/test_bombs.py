@@ -1,0 +1,300 @@
+"""Answers made to fill the memory: each run ends in time, with its alert or its report, in less than 200 MiB."""
+
+import json
+import math
+import resource
+import ssl
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from src.config.limits import LARGEST_ANSWER, LARGEST_PAGE
+from src.domain.analysis import TOO_LONG
+
+from .bench import launcher
+from .builders import OPTION, Rows, data_rows, ids, make_rows
+from .faults import large
+from .processes import ENTRY, LONGEST
+from .sandbox import Sandbox
+from .sandbox.web import Answer, Fault, Request, Web
+
+MIB = 1 << 20
+MEMORY = 512 * MIB
+"""What a run may have at all (RLIMIT_DATA), half of what its pod has."""
+PEAK = 200
+"""MiB that it may really use."""
+ENDLESS = Answer(body=b'{"public": false, "x": "', more=b"x" * MIB, times=math.inf)
+
+
+def gzip_bomb(gibibytes: int = 4) -> Answer:
+    """Make an answer of some MiB that unpacks to `gibibytes`: every MiB of blanks is the same block of 1 KiB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    first, block = (packer.compress(b" " * MIB) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return Answer(headers={"content-encoding": "gzip"}, body=first + block * 1024 * gibibytes)
+
+
+def filled(part: bytes, around: tuple[bytes, bytes] = (b"[", b"]"), size: int = LARGEST_PAGE) -> Answer:
+    """Make a JSON list of as many `part` as fit into `size` bytes."""
+    first, last = around
+    count = (size - len(first) - len(last)) // (len(part) + 1)
+    return Answer(headers={"content-range": "0-0/1"}, body=first + b",".join([part] * count) + last)
+
+
+def deep(size: int = LARGEST_ANSWER) -> Answer:
+    """Make JSON that is nested as deeply as fits into `size` bytes."""
+    return Answer(headers={"content-range": "0-0/1"}, body=b"[" * (size // 2) + b"]" * (size // 2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """How a run ended: its exit code, its peak in MiB, and its log."""
+
+    code: int
+    peak: float
+    log: str
+
+
+def ended(sandbox: Sandbox, **changes: str) -> Cost:
+    """Run the tool under the limit of memory, to its end."""
+    told = sandbox.folder / "cost.json"
+    command = [sys.executable, launcher.__file__, str(told), sys.executable, str(ENTRY), *OPTION]
+    done = subprocess.run(
+        command,
+        env=sandbox.environment | changes,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=LONGEST * 2,
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY)),
+    )
+    print(done.stderr[:5000], file=sys.__stderr__)
+    cost = json.loads(told.read_text())
+    return Cost(code=cost["code"], peak=cost["peak"], log=done.stderr)
+
+
+def assert_light(cost: Cost) -> None:
+    """Assert that it stayed small and said what it had to say in sentences."""
+    assert cost.peak <= PEAK
+    assert "Traceback" not in cost.log
+    assert "MemoryError" not in cost.log
+    assert len(cost.log) < 20_000
+
+
+PAGES = {
+    "gzip": gzip_bomb(),
+    "endless": ENDLESS,
+    "deep": deep(LARGEST_PAGE),
+    "empty lists": filled(b"[]"),
+    "empty objects": filled(b"{}"),
+    "small objects": filled(b'{"a":1}'),
+    "objects within": filled(b'{"a":{"a":{"a":{"a":{}}}}}'),
+    "numbers": filled(b"1e9"),
+    "short texts": filled(b'"ab"'),
+    "one long text": filled(b"x" * (LARGEST_PAGE - 9), (b'["', b'"]')),
+    "one long text, wide": filled("🙂".encode() + b"x" * (LARGEST_PAGE - 13), (b'["', b'"]')),
+    "another encoding": Answer(headers={"content-encoding": "br"}, body=b"[]"),
+}
+
+
+@pytest.mark.parametrize("answer", PAGES.values(), ids=PAGES.keys())
+def test_no_page_of_supabase_fills_the_memory(sandbox: Sandbox, answer: Answer) -> None:
+    """The hour fails with a sentence and one alert, and the next one is tried again."""
+    sandbox.supabase.always = Fault(answer=answer)
+
+    cost = ended(sandbox, REPORT_TIME_LIMIT="30")
+
+    assert_light(cost)
+    assert cost.code == 1
+    (alert,) = sandbox.alerts
+    assert "reading the rows" in alert
+
+
+@pytest.mark.parametrize("name", ["gzip", "endless", "deep", "small objects", "one long text, wide"])
+def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, name: str) -> None:
+    """As with the rows."""
+    sandbox.supabase.always = Fault(answer=PAGES[name], match="/report_deliveries")
+
+    cost = ended(sandbox, REPORT_LEDGER="supabase", REPORT_TIME_LIMIT="30")
+
+    assert_light(cost)
+    assert cost.code == 1
+    assert all("the ledger" in alert for alert in sandbox.alerts)
+    assert sandbox.alerts
+
+
+ANSWERS = {"gzip": gzip_bomb(), "endless": ENDLESS, "deep": deep(), "small objects": filled(b'{"a":1}', size=1 << 20)}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_no_answer_of_telegram_fills_the_memory(sandbox: Sandbox, answer: Answer) -> None:
+    """The mails go out, and one of them is the alert."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.bot.always = Fault(answer=answer)
+
+    cost = ended(sandbox, REPORT_TIME_LIMIT="30")
+
+    assert_light(cost)
+    assert cost.code == 1
+    assert len(sandbox.mails) == 1
+    assert len(sandbox.alerts) == 1
+
+
+@pytest.mark.parametrize("answer", [gzip_bomb(), ENDLESS], ids=["gzip", "endless"])
+@pytest.mark.parametrize("match", ["/bucket/", "/object/sign"])
+def test_no_answer_of_storage_fills_the_memory(sandbox: Sandbox, answer: Answer, match: str) -> None:
+    """Everyone gets the message, without the workbook, and somebody is told."""
+    sandbox.supabase.insert(make_rows(7))
+    sandbox.supabase.make_bucket("reports")
+    large(sandbox)
+    sandbox.supabase.always = Fault(answer=answer, match=match)
+
+    cost = ended(sandbox, REPORT_BUCKET="reports", REPORT_TIME_LIMIT="30")
+
+    assert_light(cost)
+    assert cost.code == 1
+    assert len(sandbox.mails) == 1
+    assert len(sandbox.alerts) == 1
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_no_answer_of_the_monitor_fills_the_memory_or_takes_long(sandbox: Sandbox, answer: Answer) -> None:
+    """Its status is all that is wanted of it."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.monitor.always = Fault(answer=answer)
+
+    cost = ended(sandbox, HEARTBEAT_URL=sandbox.monitor.check_url)
+
+    assert_light(cost)
+    assert cost.code == 0
+    assert len(sandbox.mails) == 1
+    assert len(sandbox.monitor.pings) == 2
+    assert "could not be told" not in cost.log
+
+
+@dataclass(frozen=True, kw_only=True)
+class Long:
+    """A value that is `times` times `more`, as JSON writes it in a text."""
+
+    more: bytes
+    times: int
+
+
+class GiantTable(Web):
+    """PostgREST before a table that no database could keep in memory; a Long value is written as it goes out."""
+
+    def __init__(self, tls: ssl.SSLContext, rows: Rows) -> None:
+        super().__init__(tls)
+        self.rows = rows
+
+    def answer(self, request: Request) -> Answer:
+        """Answer the questions that the program asks: its columns, its limit, its cursor, and a row by its id."""
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.target).query).items()}
+        known = [row["id"] for row in self.rows]
+        first = 0
+        if cursor := query.get("or"):
+            first = 1 + next(place for place, one in enumerate(known) if f'id.gt."{one}"' in cursor)
+        elif wanted := query.get("id"):
+            first = known.index(wanted.removeprefix("eq."))
+        rows = self.rows[first : first + int(query["limit"])]
+        columns = query["select"].split(",")
+        headers = {"content-range": f"0-{len(rows)}/{len(self.rows)}"}
+        parts: list[bytes] = []
+        for row in rows:
+            parts.append(b",{" if parts else b"[{")
+            for place, name in enumerate(columns):
+                parts.append(b"%s%s:" % (b"," if place else b"", json.dumps(name).encode()))
+                if isinstance(value := row[name], Long):
+                    return Answer(headers=headers, body=b"".join([*parts, b'"']), more=value.more, times=value.times)
+                parts.append(json.dumps(value, ensure_ascii=False).encode())
+            parts.append(b"}")
+        return Answer(headers=headers, body=b"".join([*(parts or [b"["]), b"]"]))
+
+
+@pytest.fixture
+def giant(sandbox: Sandbox) -> Iterator[GiantTable]:
+    """Serve a table whose rows the test chooses."""
+    table = GiantTable(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), [])
+    with table.serving():
+        yield table
+        table.over.set()
+
+
+CONTROLS = Long(more=rb"\u0001" * 16_384, times=60 * 64)
+"""60 MiB of control characters, which JSON writes in six bytes each."""
+
+
+def test_a_row_with_a_giant_status_is_reported_with_its_other_columns(sandbox: Sandbox, giant: GiantTable) -> None:
+    """One row can't keep everyone else's from being delivered; it is named as odd."""
+    giant.rows = make_rows(120)
+    giant.rows[70]["status"] = CONTROLS
+
+    cost = ended(sandbox, SUPABASE_URL=giant.url)
+
+    assert_light(cost)
+    assert cost.code == 0
+    rows = data_rows(sandbox.mails[0].attachment())
+    assert [row[0] for row in rows] == ids(giant.rows)
+    assert rows[70][2:6] == (TOO_LONG, 1.5, 10, 1)
+    assert "a value too long to read, left out of the report: 1 analysis" in sandbox.mails[0].text
+
+
+def test_every_column_but_id_and_moment_may_be_too_long(sandbox: Sandbox, giant: GiantTable) -> None:
+    """Whatever their types are."""
+    giant.rows = make_rows(3, duration=CONTROLS, records_processed=CONTROLS, records_failed=CONTROLS)
+
+    cost = ended(sandbox, SUPABASE_URL=giant.url)
+
+    assert_light(cost)
+    assert cost.code == 0
+    assert [row[3:6] for row in data_rows(sandbox.mails[0].attachment())] == [(TOO_LONG,) * 3] * 3
+
+
+def test_an_id_too_large_for_an_address_ends_the_hour_with_a_sentence(sandbox: Sandbox, giant: GiantTable) -> None:
+    """And with one alert."""
+    giant.rows = make_rows(3)
+    giant.rows[1]["id"] = CONTROLS
+
+    cost = ended(sandbox, SUPABASE_URL=giant.url)
+
+    assert_light(cost)
+    assert cost.code == 1
+    (alert,) = sandbox.alerts
+    assert "look in the table for a row with a very long id" in alert
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["\x7f" * (15 * MIB), "\x01" * (2 * MIB), "🙂" + "x" * (15 * MIB), "🙂" * (3 * MIB), "\x85" * (7 * MIB)],
+    ids=["DEL", "controls", "one wide", "wide", "C1"],
+)
+def test_a_status_that_just_fits_is_shown_cut(sandbox: Sandbox, giant: GiantTable, status: str) -> None:
+    """As any text that is longer than a cell."""
+    giant.rows = make_rows(3)
+    giant.rows[1]["status"] = status
+
+    cost = ended(sandbox, SUPABASE_URL=giant.url)
+
+    assert_light(cost)
+    assert cost.code == 0
+    rows = data_rows(sandbox.mails[0].attachment())
+    assert [row[0] for row in rows] == ids(giant.rows)
+    assert rows[1][2].endswith("[shortened]")
+
+
+@pytest.mark.parametrize("beginning", ["", "🙂"], ids=["narrow", "wide"])
+def test_many_long_statuses_are_all_there(sandbox: Sandbox, giant: GiantTable, beginning: str) -> None:
+    """Two full pages of them are in memory at once."""
+    giant.rows = make_rows(1000)
+    for place, row in enumerate(giant.rows):
+        row["status"] = f"{beginning}{place}" + "x" * 32_000
+
+    cost = ended(sandbox, SUPABASE_URL=giant.url)
+
+    assert_light(cost)
+    assert cost.code == 0
+    assert [row[0] for row in data_rows(sandbox.mails[0].attachment())] == ids(giant.rows)
