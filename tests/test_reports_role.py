@@ -111,7 +111,7 @@ def test_a_wrong_key_beside_a_good_token_is_told_as_such(
 
     line = line_of(run("--check", **access(90)).output, "table")
 
-    assert "does not accept SUPABASE_KEY (HTTP 401, Invalid API key). Copy the publishable key" in line
+    assert "does not accept SUPABASE_KEY (HTTP 401, “Invalid API key”). Copy the publishable key" in line
 
 
 @pytest.mark.parametrize(

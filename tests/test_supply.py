@@ -146,3 +146,12 @@ def test_no_other_login_of_the_operator_gets_into_the_cluster(page: str) -> None
     assert "--from-file=.dockerconfigjson=/dev/stdin" in options
     assert [*json.loads(typed)["auths"]] == [registry]
     assert not re.search(r"^\$ .*config\.json", PAGES[page], re.MULTILINE)
+
+
+def test_every_test_file_that_the_threat_model_names_is_there() -> None:
+    """A guard that is named and not there is none."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    named = set(re.findall(r"`((?:\w+/)*test_\w+\.py)`", page))
+
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / "tests" / name).is_file()] == []

@@ -100,7 +100,7 @@ def _claimed_role(key: str) -> str:
     """Return the role that a JWT names, an empty text if it is none or names none."""
     try:
         return str(_claims(key)["role"])
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, RecursionError):
         return ""
 
 

@@ -1,6 +1,7 @@
 """A workbook too large for a channel: behind a link, or missing out loud; never dropped in silence."""
 
 import asyncio
+import hashlib
 import json
 import re
 import ssl
@@ -238,7 +239,10 @@ def test_the_link_stands_in_no_log_and_no_alert(sandbox: Sandbox, run: RunTool) 
     """Not even where a server's words repeat it."""
     heavy(sandbox)
     token = "eyJhbGciOiJIUzI1NiJ9." + "q7Zk1x" * 30
-    body = json.dumps({"signedURL": f"/object/sign/reports/a/report.xlsx?token={token}"}).encode()
+    source = f"{sandbox.supabase.url} analyses 2026-11-22T14:00:00+00:00"
+    folder = f"report.hourly.20261122T130000Z.{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    path = f"/object/sign/reports/{folder}/report_20261122_130000.xlsx"
+    body = json.dumps({"signedURL": f"{path}?token={token}"}).encode()
     sandbox.supabase.faults.append(Fault(answer=Answer(body=body), match="/object/sign/"))
     sandbox.mailbox.data_reply = f"554 5.7.1 no links like token={token[:120]}"
 

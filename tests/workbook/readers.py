@@ -18,6 +18,7 @@ from python_calamine import CalamineWorkbook
 from xlsx2csv import Xlsx2csv
 
 from src.domain.analysis import Analysis
+from src.supabase.analyses import PAGE_ROWS
 from src.supabase.decode import read_page
 
 from ..builders import START, make_analysis, make_window, opened
@@ -39,7 +40,9 @@ ODD = [
 
 def analyses(count: int) -> list[Analysis]:
     """Make the analyses of a sample hour, and a few odd ones."""
-    return read_page(json.dumps(sample_hour(START, count)).encode(), "analyses") + ODD
+    rows = sample_hour(START, count)
+    pages = [rows[begin : begin + PAGE_ROWS] for begin in range(0, len(rows), PAGE_ROWS)]
+    return [one for page in pages for one in read_page(json.dumps(page).encode(), "analyses")] + ODD
 
 
 def by_openpyxl(path: Path, sheet: str) -> Table:
