@@ -265,6 +265,25 @@ def test_the_alert_chat_is_told_of_an_unusual_hour_in_a_message_of_its_own(sandb
     ]
 
 
+def test_the_alert_chat_is_told_once_though_some_get_the_report_only_from_a_later_run(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """By the run that sent it first; one that sends it to nobody tells of its failure alone."""
+    sandbox.bot.chats = {ALERT_CHAT}
+    put_weeks(sandbox, 60, 61, 62, 63)
+    chats = {"TELEGRAM_ALERT_CHAT_ID": ALERT_CHAT, "REPORT_CHANNELS": "telegram"}
+    codes = [run(*OPTION, **chats).code]
+    assert sandbox.unusual == []
+
+    sandbox.bot.chats |= {CHATS[0]}
+    codes += [run(*OPTION, **chats).code]
+    sandbox.bot.chats |= {CHATS[1]}
+    codes += [run(*OPTION, **chats).code]
+
+    assert codes == [1, 1, 0]
+    assert len(sandbox.unusual) == 1
+
+
 @pytest.mark.parametrize("changes", [{}, {"TELEGRAM_ALERT_CHAT_ID": ""}], ids=["a report's chat", "none"])
 def test_without_an_alert_chat_of_its_own_nobody_is_told_apart_from_the_report(
     sandbox: Sandbox, run: RunTool, changes: dict[str, str]
