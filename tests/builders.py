@@ -25,6 +25,7 @@ from src.message.report import Report
 from src.runtime.retry import RetryPolicy
 from src.workbook.columns import SHEET_COLUMNS, Column
 from src.workbook.data_sheet import SHEET_ROWS
+from src.workbook.summary_sheet import Findings
 from src.workbook.writer import WorkbookWriter
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)
@@ -115,16 +116,21 @@ def build(
     window: Window | None = None,
     sheet_rows: int = SHEET_ROWS,
     table: str = "analyses",
-    remarks: Sequence[str] = (),
+    findings: Findings | None = None,
     columns: Sequence[Column] = SHEET_COLUMNS,
+    **options: Any,
 ) -> bytes:
-    """Build a workbook of `rows`, generated 35 seconds after its window's end, and return its bytes."""
+    """Build a workbook of `rows`, generated 35 seconds after its window's end, and return its bytes.
+
+    `options` are further ones of saving it.
+    """
     window, summary = window or make_window(), Summary()
     summary.add(rows)
     generated = window.end + timedelta(seconds=35)
     with WorkbookWriter(window, columns=columns, sheet_rows=sheet_rows) as workbook:
         workbook.add(rows)
-        return workbook.save(folder, summary, table=table, generated=generated, remarks=remarks).read_bytes()
+        path = workbook.save(folder, summary, table=table, generated=generated, findings=findings, **options)
+        return path.read_bytes()
 
 
 def opened(content: bytes) -> Any:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from src.domain.attachment import Attachment
+from src.domain.baseline import Comparison, Counts
 from src.domain.summary import Summary
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import describe
@@ -118,7 +119,10 @@ def test_every_message_can_be_written_and_read_whatever_the_table_holds(
     summary = Summary()
     summary.add(read_page(wire, "analyses"))
     window = make_window()
-    wording = all_forms(describe(window, summary, before=before), Attachment(name="r.xlsx", size=1))
+    wording = all_forms(
+        describe(window, summary, comparison=Comparison(before=Counts(analyses=before))),
+        Attachment(name="r.xlsx", size=1),
+    )
 
     message = EmailMessage()
     message["Subject"] = wording.subject

@@ -5,26 +5,23 @@ import shutil
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from msgspec.structs import replace
 
 from src.commands.report import settle
 from src.domain.window import HOUR, Window
 
-from .builders import OPTION, QUICK, START, Rows, data_rows, data_rows_again, ids, make_rows, make_window
+from .builders import OPTION, START, Rows, data_rows, data_rows_again, ids, make_rows, make_window
 from .conftest import Run
 from .processes import LONGEST, started, wait_until
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.sample import sample_hour
 from .sandbox.telegram import refusal
-from .sandbox.web import FOREVER, Answer, Fault
+from .sandbox.web import Fault
 from .supabase.test_analyses import answer
 from .terminal import on_terminal
 
@@ -67,72 +64,6 @@ def test_2500_rows_reach_everyone_once_and_in_order(sandbox: Sandbox, run: RunTo
     assert_everyone_has(sandbox, rows)
     assert "Analyses: 2,500" in sandbox.mails[0].text
     assert [row[0] for row in data_rows_again(received(sandbox)[0])] == ids(rows)
-
-
-def count_of(sandbox: Sandbox, start: datetime, end: datetime) -> list[str]:
-    """List the questions that only counted the rows of [start, end)."""
-    span = {f"gte.{start.isoformat()}", f"lt.{end.isoformat()}"}
-    asked = [parse_qs(urlsplit(request.target).query) for request in sandbox.supabase.requests]
-    return [query["limit"][0] for query in asked if query["select"] == ["id"] and span == {*query["created_at"]}]
-
-
-def test_the_hour_before_is_counted_not_fetched(sandbox: Sandbox, run: RunTool) -> None:
-    """One question for at most one row."""
-    before = [row | {"id": str(uuid.uuid4())} for row in make_rows(7, start=START - HOUR)]
-    sandbox.supabase.insert(make_rows(5) + before)
-
-    assert run(*OPTION).code == 0
-
-    assert count_of(sandbox, START - HOUR, START) == ["1"]
-    assert len(sandbox.supabase.requests) == 2
-    for text in (sandbox.mails[0].text, sandbox.mails[0].page, *(sent.text for sent in sandbox.messages)):
-        assert "2 fewer than the hour before (7)." in text
-
-
-def test_a_day_is_compared_with_the_local_day_before_it(sandbox: Sandbox, run: RunTool) -> None:
-    """However long that one was: the clocks of Berlin went back on 25 October."""
-    midnights = [datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 23, tzinfo=UTC)]
-
-    assert run("--start", "2026-10-26", REPORT_TEMPLATE="daily", REPORT_TIMEZONE="Europe/Berlin").code == 0
-
-    assert len(count_of(sandbox, *midnights)) == 1
-    assert "The day before had none." in sandbox.mails[0].text
-
-
-def test_a_trial_is_compared_with_the_same_span_before_it(sandbox: Sandbox, run: RunTool) -> None:
-    """Sixty minutes with sixty minutes."""
-    sandbox.supabase.insert(make_rows(3, start=datetime.now(UTC) - timedelta(minutes=90)))
-
-    assert run("--until-now").code == 0
-
-    assert "The hour before had 3." in sandbox.mails[0].text
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(answer=Answer(status=503), match="select=id&"),
-        Fault(answer=Answer(body=b"<html>"), match="select=id&"),
-        Fault(cut="before", match="select=id&"),
-        Fault(answer=Answer(headers={"content-range": f"*/{'9' * 5000}"}), match="select=id&"),
-        Fault(delay=FOREVER, match="select=id&"),
-    ],
-    ids=["503", "no count", "cut", "absurd count", "too slow"],
-)
-def test_a_report_goes_out_without_the_comparison_where_it_cannot_be_made(
-    sandbox: Sandbox, run: RunTool, fault: Fault
-) -> None:
-    """Asked once, logged, and nobody is alerted."""
-    sandbox.supabase.insert(make_rows(5))
-    sandbox.supabase.faults.append(fault)
-
-    result = run(*OPTION, timeouts=replace(QUICK, comparison=0.3))
-
-    assert (result.code, sandbox.alerts) == (0, [])
-    assert "2026-11-22 12:00-13:00 UTC is not compared with" in result.log
-    assert len(sandbox.supabase.requests) == 2
-    assert_everyone_has(sandbox, make_rows(5))
-    assert "hour before" not in sandbox.mails[0].text + sandbox.messages[0].text
 
 
 def test_ids_above_2_to_the_53_arrive_with_every_digit(sandbox: Sandbox, run: RunTool) -> None:

@@ -41,6 +41,7 @@ class MailChannel:
 
     def __init__(self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
         self._settings = settings
+        self._sender = settings.sender
         self._tls = tls
         self._timeouts = timeouts
         self._goodbyes: set[asyncio.Task[None]] = set()
@@ -60,7 +61,7 @@ class MailChannel:
         """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
         at_least = in_base64(report.attachment.size) if report.attachment.is_attached else 0
         sent = await self._transmit(
-            lambda: compose(report, self._settings.smtp_from, self.recipients),
+            lambda: compose(report, self._sender, self.recipients),
             recipients,
             limits.deadline,
             at_least=at_least,
@@ -79,7 +80,7 @@ class MailChannel:
 
     async def alert(self, text: str, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Send `text` as one message to `recipients`; return an error for each whom the server did not take it for."""
-        mail = compose_alert(text, at, self._settings.smtp_from, recipients)
+        mail = compose_alert(text, at, self._sender, recipients)
         sent = await self._transmit(lambda: mail, recipients, self._soon())
         return sent.failed
 
@@ -94,7 +95,7 @@ class MailChannel:
         with translated(self._settings):
             async with self._connection(self._soon()) as server:
                 while waiting:
-                    named = await envelope(server, self._settings.smtp_from, waiting, size=0)
+                    named = await envelope(server, self._sender.address, waiting, size=0)
                     await server.rset()
                     refused |= named.refused
                     waiting = named.rest
@@ -126,7 +127,7 @@ class MailChannel:
     ) -> Sequence[str]:
         """Send one message to as many of `recipients` as it may have, enter them into `sent`, return the rest."""
         async with asyncio.timeout_at(deadline):
-            named = await envelope(server, self._settings.smtp_from, recipients, mail.size)
+            named = await envelope(server, self._sender.address, recipients, mail.size)
         # Who is sent to alone is one whom others of SMTP_TO were told apart from: they have it, or were refused.
         some_accepted = bool(named.accepted or sent.replies or len(recipients) < len(self.recipients))
         sent.failed.update(judged(named.refused, some_accepted=some_accepted))
@@ -163,7 +164,7 @@ class MailChannel:
             start_tls=settings.smtp_security == "starttls",
             tls_context=self._tls,
             # HELO with the sender's domain: a pod's own name is none that a mail server could look up.
-            local_hostname=domain(settings.smtp_from),
+            local_hostname=domain(self._sender.address),
             timeout=self._timeouts.smtp,
         )
         transport = None

@@ -3,6 +3,7 @@
 from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from ..config.settings import Sender
 from ..domain.attachment import MEDIA_TYPE
 from ..message import html, subject, text
 from ..message.report import Report
@@ -70,16 +72,16 @@ def in_base64(size: int) -> int:
     return lines * 78 + ((rest + 2) // 3 * 4 + 2 if rest else 0)
 
 
-def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> Mail:
+def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail:
     """Write the report as one message; its Message-ID is the same at every attempt."""
     content, attachment = report.content, report.attachment
     message = _addressed(sender, recipients, subject.render(content))
     message["Date"] = format_datetime(report.created)
     # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
     suffix = ".without-file" if attachment.left_out else ""
-    message["Message-ID"] = f"<{report.identity}{suffix}@{domain(sender)}>"
+    message["Message-ID"] = f"<{report.identity}{suffix}@{domain(sender.address)}>"
     if report.repeats:
-        message["References"] = f"<{report.repeats}@{domain(sender)}>"
+        message["References"] = f"<{report.repeats}@{domain(sender.address)}>"
     # Quoted-printable: plain ASCII in lines of bounded length, whatever the server can do.
     message.set_content(text.render(content, attachment), cte="quoted-printable")
     message.add_alternative(html.render(content, attachment), subtype="html", cte="quoted-printable")
@@ -91,18 +93,20 @@ def compose(report: Report, sender: str, recipients: tuple[str, ...]) -> Mail:
     return Mail(head=head, workbook=report.workbook, workbook_size=attachment.size, tail=tail)
 
 
-def compose_alert(words: str, at: datetime, sender: str, recipients: Sequence[str]) -> Mail:
+def compose_alert(words: str, at: datetime, sender: Sender, recipients: Sequence[str]) -> Mail:
     """Write an alert of these `words`, dated `at` (aware), as one message; their first line is its subject."""
     message = _addressed(sender, recipients, shortened(words.partition("\n")[0], _SUBJECT).rstrip(".:"))
     message["Date"] = format_datetime(at)
-    message["Message-ID"] = make_msgid("alert", domain(sender))
+    message["Message-ID"] = make_msgid("alert", domain(sender.address))
     message.set_content(quotes_unlinked(words), cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
 
 
-def _addressed(sender: str, recipients: Sequence[str], line: str) -> EmailMessage:
+def _addressed(sender: Sender, recipients: Sequence[str], line: str) -> EmailMessage:
     message = EmailMessage()
-    message["From"] = sender
+    message["From"] = Address(sender.name, addr_spec=sender.address)
+    if sender.reply_to:
+        message["Reply-To"] = sender.reply_to
     message["To"] = ", ".join(recipients)
     message["Subject"] = line
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies

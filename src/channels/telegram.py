@@ -181,14 +181,15 @@ class TelegramChannel:
 
     async def _send_to(self, chat: str, bot: Bot, report: Report, limits: Limits, *, repeat: bool) -> Outcome:
         words = caption.render(report.content, report.attachment, is_repeat=repeat)
+        silent = self._settings.is_silent(is_normal=report.content.is_normal)
         try:
             with _translated(chat):
                 _check_size(report)
                 try:
-                    sent, moved_to = await _upload(chat, bot, report, words, limits), None
+                    sent, moved_to = await _upload(chat, bot, report, words, limits, silent=silent), None
                 except ChatMigrated as error:  # nothing was taken yet, so that it can go to the new one at once
                     moved_to = error.new_chat_id
-                    sent = await _upload(str(moved_to), bot, report, words, limits)
+                    sent = await _upload(str(moved_to), bot, report, words, limits, silent=silent)
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
@@ -238,15 +239,20 @@ def _check_size(report: Report) -> None:
         raise TooLargeError(f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
 
 
-async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limits) -> Message:
-    """Send the report with these `words` within `limits`.
+async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limits, *, silent: bool) -> Message:
+    """Send the report with these `words` within `limits`, without a sound if it is `silent`.
 
     Raise TelegramError if it was not taken, DeliveryError if the workbook can't be read.
     """
     if not report.attachment.is_attached:
         async with _until(limits.deadline):
             return await bot.send_message(
-                chat, words, parse_mode=ParseMode.HTML, link_preview_options=_NO_PREVIEW, read_timeout=limits.answer
+                chat,
+                words,
+                parse_mode=ParseMode.HTML,
+                link_preview_options=_NO_PREVIEW,
+                disable_notification=silent,
+                read_timeout=limits.answer,
             )
     with _opened(report.workbook) as document:
         # Not read here and now, as the library would: it goes out piece by piece.
@@ -254,7 +260,12 @@ async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limit
         try:
             async with _until(limits.deadline):
                 return await bot.send_document(
-                    chat, file, caption=words, parse_mode=ParseMode.HTML, read_timeout=limits.answer
+                    chat,
+                    file,
+                    caption=words,
+                    parse_mode=ParseMode.HTML,
+                    disable_notification=silent,
+                    read_timeout=limits.answer,
                 )
         except NetworkError as error:
             if isinstance(error.__cause__, OSError):  # of the file: those of the network come as httpx's

@@ -18,10 +18,10 @@ from ..channels.telegram import TelegramChannel
 from ..config.loader import Settings
 from ..config.recipients import check_limit
 from ..config.schedule import choose_windows
-from ..domain.analysis import COLUMNS
+from ..domain.analysis import COLUMNS, FailedStatuses
 from ..domain.request import Result
 from ..domain.window import Window, last_full
-from ..errors import Problem, ReportError, SourceRefusedError, WorkbookError, broken_down
+from ..errors import Problem, ReportError, SourceError, SourceRefusedError, WorkbookError, broken_down
 from ..ledger.table import has_table
 from ..pipeline.report_window import describe_failure
 from ..pipeline.services import Run, Services, open_services
@@ -39,6 +39,9 @@ _SMALL_SORT = 100.0
 
 With the index it never sorts for more than a few, because the first row by the index costs some 8.
 """
+_NO_USUAL_FAILURES = (
+    "Its status is not text but an enum or the like, so the reports can't say how many failed analyses are usual"
+)
 _ROOM = 2**16
 """Bytes that are written to see whether there is room."""
 
@@ -208,7 +211,8 @@ def checks_of_table(
 
     async def rows() -> str:
         counted = await probe()
-        return f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
+        words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
+        return words if await _takes_pattern(table, window) else f"{words}. {_NO_USUAL_FAILURES}"
 
     async def key() -> str:
         await _behind("table", probe)
@@ -227,6 +231,14 @@ def checks_of_table(
         return f"not used, because the table is small; {_MAKES_INDEX}" if cost else "used"
 
     return [("table", rows), ("key", key), ("index", index)]
+
+
+async def _takes_pattern(table: AnalysesTable, window: Window) -> bool:
+    """Tell whether the failed analyses of earlier weeks can be counted; where that can't be told, nothing is said."""
+    try:
+        return await table.count_failed(window.start, window.end, FailedStatuses()) is not None
+    except SourceError:
+        return True
 
 
 def _sight(used: Credentials) -> str:

@@ -261,6 +261,7 @@ def _want_ledger_name(loaded: LoadedSettings) -> None:
 
 _REASONS = {
     "int_parsing": "is no whole number",
+    "float_parsing": "is no number",
     "literal_error": "is none of them",
     "bool_parsing": "is neither true nor false",
 }

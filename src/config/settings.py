@@ -9,16 +9,28 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
 from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ..domain.analysis import FAILED_STATUSES
+from ..domain.baseline import Thresholds
 from . import validators
 
 LARGEST_COUNT = 10_000
 """Windows of one backfill: over a year of hours."""
+DEFAULT_NAME = "Digital Twin"
 SmtpSecurity = Literal["tls", "starttls"]
 _SECURITY_OF_PORT: dict[int, SmtpSecurity] = {465: "tls", 587: "starttls"}
 """RFC 8314 7.3 and 3.3."""
+
+
+class Sender(Struct, frozen=True, kw_only=True):
+    """Whom a mail is from: a name, or none, and an address; answers go to `reply_to`, if there is one."""
+
+    address: str
+    name: str = ""
+    reply_to: str = ""
 
 
 class Group(BaseSettings):
@@ -87,15 +99,24 @@ class MailSettings(Group):
     smtp_password: validators.LoginPassword = Field(
         description="the password to log in with; Gmail wants an app password"
     )
-    smtp_from: validators.Address = Field(description="one plain address, like reports@example.com")
+    smtp_from: validators.Sender = Field(
+        description="one address, like reports@example.com or Reports <reports@example.com>"
+    )
     smtp_to: validators.Addresses = Field(description="addresses with commas between, like a@example.com,b@example.com")
     smtp_alert_to: validators.AddressesOrNone = Field(
         (), description="addresses of operators with commas between, like ops@example.com"
     )
+    smtp_reply_to: validators.Address | None = Field(None, description="one plain address, like team@example.com")
 
     def secrets(self) -> list[str]:
         """List the password, and what AUTH PLAIN makes of name and password (RFC 4616)."""
         return [form for word in super().secrets() for form in (word, f"\0{getattr(self, 'smtp_user', '')}\0{word}")]
+
+    @property
+    def sender(self) -> Sender:
+        """The parts of SMTP_FROM."""
+        name, _, address = self.smtp_from.rpartition("<")
+        return Sender(name=name.strip(), address=address.removesuffix(">"), reply_to=self.smtp_reply_to or "")
 
     @property
     def other_security(self) -> SmtpSecurity | None:
@@ -110,11 +131,25 @@ class TelegramSettings(Group):
     telegram_bot_token: validators.Token = Field(description="the token that @BotFather gave, digits, a colon, letters")
     telegram_chat_id: validators.Chats = Field(description="chats with commas between, like -1001234567890,42,@channel")
     telegram_alert_chat_id: validators.Chat | None = Field(None, description="one chat, like -1001234567890")
+    telegram_silent: Literal["never", "normal", "always"] = Field(
+        "never", description="never, normal (a normal hour's report makes no sound) or always"
+    )
     telegram_api_url: validators.Url = Field("https://api.telegram.org", description="a Bot API server's address")
 
     def secrets(self) -> list[str]:
         """List the token, and its part behind the colon: before it is the bot's public number."""
         return [part for token in super().secrets() for part in (token, token.partition(":")[2]) if part]
+
+    def is_silent(self, *, is_normal: bool) -> bool:
+        """Tell whether the report of a window makes no sound."""
+        return self.telegram_silent == "always" or (self.telegram_silent == "normal" and is_normal)
+
+    @property
+    def unusual_chat(self) -> str | None:
+        """The alert chat, if it is one that doesn't get the reports themselves."""
+        chats = {chat.casefold() for chat in self.telegram_chat_id}
+        chat = self.telegram_alert_chat_id
+        return chat if chat and chat.casefold() not in chats else None
 
 
 class ReportSettings(Group):
@@ -123,6 +158,21 @@ class ReportSettings(Group):
     report_template: Literal["hourly", "daily"] = Field("hourly", description="hourly or daily")
     report_timezone: validators.Zone = Field(
         ZoneInfo("UTC"), description="an IANA time zone, like UTC or Europe/Moscow"
+    )
+    report_name: validators.Name = Field(
+        DEFAULT_NAME, description="one line of at most 60 characters, like Digital Twin"
+    )
+    report_failed_statuses: validators.Statuses = Field(
+        FAILED_STATUSES, description="statuses with commas between, like failed,error"
+    )
+    report_warn_success_below: float | None = Field(
+        None, allow_inf_nan=False, ge=0, le=100, description="per cent from 0 to 100, like 95"
+    )
+    report_warn_failed_above: float | None = Field(
+        None, allow_inf_nan=False, ge=0, le=100, description="per cent from 0 to 100, like 10"
+    )
+    report_warn_slower_than: float | None = Field(
+        None, allow_inf_nan=False, ge=0, le=86_400, description="seconds from 0 to 86400, like 30"
     )
     report_when_empty: Literal["send", "skip"] = Field("send", description="send or skip a window without rows")
     report_dir: DirectoryPath = Field(
@@ -167,6 +217,16 @@ class ReportSettings(Group):
     def ledger_name(self) -> str:
         """The deployment's name in the ledger, empty if it has none."""
         return self.report_ledger_name or self.pod_namespace or ""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The limits of REPORT_WARN_*, as shares and seconds."""
+        success, failed = self.report_warn_success_below, self.report_warn_failed_above
+        return Thresholds(
+            success_below=None if success is None else success / 100,
+            failed_above=None if failed is None else failed / 100,
+            slower_than=self.report_warn_slower_than,
+        )
 
 
 class WatchSettings(Group):

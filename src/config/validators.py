@@ -11,7 +11,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from ..runtime.proxies import is_loopback
@@ -20,6 +20,9 @@ _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
 _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_SENDER = re.compile(rf"{_ADDRESS.pattern}|[^\x00-\x1f\x7f<>\"\u2028\u2029]+<{_ADDRESS.pattern}>")
+# A bar parts them in the workbook's formula.
+_STATUS = re.compile(r"[^|\x00-\x1f\x7f]{1,60}")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
 _TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
 _SECRET_PART = 20
@@ -203,6 +206,16 @@ CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_CRON
 PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
 Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
+Sender = Annotated[str, BeforeValidator(_matches(_SENDER, "is neither an e-mail address nor Name <address>"))]
+# It stands in subjects and headings.
+Name = Annotated[str, BeforeValidator(_matches(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}", "is not one short line"))]
+Statuses = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(entries),
+    AfterValidator(_each(_STATUS, "a status of at most 60 characters without |")),
+    Field(max_length=50),
+]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_ADDRESS, "an e-mail address"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 
 import msgspec
@@ -17,10 +18,20 @@ LONGEST_ID = 2_000
 """Characters of an id in the address that asks for the rows behind it: some servers take 8,000 bytes there."""
 TOO_LONG = "(too long to read)"
 """What stands in place of a value that is larger than any answer may be."""
-FAILED_STATUSES = frozenset(
-    {"failed", "failure", "error", "errored", "timeout", "timed out", "timed_out", "timedout", "crashed", "aborted"}
+FAILED_STATUSES = (
+    "failed",
+    "failure",
+    "error",
+    "errored",
+    "timeout",
+    "timed out",
+    "timed_out",
+    "timedout",
+    "crashed",
+    "aborted",
 )
-"""Statuses of an analysis that failed, in small letters; one that was cancelled did not fail, somebody stopped it."""
+"""Statuses of an analysis that failed, unless the settings name others; one that was cancelled did not fail, somebody
+stopped it."""
 
 Figure = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -62,6 +73,23 @@ def _numbers_or_none(column: Sequence[Figure]) -> list[int | float | None]:
     return [one if isinstance(one, NUMBER) else None for one in column]
 
 
-def is_failed_status(status: str | None) -> bool:
-    """Tell whether an analysis of this status counts as failed, in whatever case and with blanks around it or not."""
-    return status is not None and status.strip().casefold() in FAILED_STATUSES
+class FailedStatuses(msgspec.Struct, frozen=True):
+    """The statuses that count as failed, in whatever case and with blanks around them or not.
+
+    `status in failed` tells whether an analysis of this status counts as failed.
+    """
+
+    names: tuple[str, ...] = FAILED_STATUSES
+
+    def __contains__(self, status: str | None) -> bool:
+        return status is not None and status.strip().lower() in self.plain
+
+    @property
+    def plain(self) -> frozenset[str]:
+        """The names in small letters."""
+        return _in_small_letters(self.names)
+
+
+@cache
+def _in_small_letters(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.strip().lower() for name in names)

@@ -4,7 +4,7 @@ import heapq
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from types import NoneType
@@ -12,13 +12,15 @@ from typing import Literal, get_args
 
 from msgspec import Struct, field
 
-from .analysis import NUMBER, TOO_LONG, Analysis, Figure, is_failed_status, success_rates
+from .analysis import NUMBER, TOO_LONG, Analysis, FailedStatuses, Figure, success_rates
 from .quantiles import Durations
 from .window import HOUR, Window
 
 STATUSES = 1000
 """Statuses that are told apart, by their first STATUS_LENGTH characters, so that odd data can't fill the memory."""
 STATUS_LENGTH = 200
+LACKING = 4
+"""Statuses that are named where figures are missing, the last of them for all the rest."""
 WORST = 10
 BUCKET = timedelta(minutes=5)
 AnomalyKind = Literal["more failed than processed", "missing", "no number", "negative duration", "too long", "repeated"]
@@ -36,23 +38,26 @@ class Worst(Struct, frozen=True, kw_only=True):
     place: int
 
 
-class Anomaly(Struct, frozen=True, kw_only=True):
-    """What is odd about `count` analyses."""
-
-    kind: AnomalyKind
-    count: int
-
-
 class StatusCount(Struct, frozen=True, kw_only=True):
     """How many analyses have `status`, "" being none.
 
     Or how many have one of `others` further statuses, all together, or even `more` than so many of them.
+    `failed`: the status counts as failed.
     """
 
     analyses: int
     status: str = ""
+    failed: bool = False
     others: int = 0
     more: bool = False
+
+
+class Anomaly(Struct, frozen=True, kw_only=True):
+    """What is odd about `count` analyses; where figures are missing, which `statuses` those have."""
+
+    kind: AnomalyKind
+    count: int
+    statuses: Sequence[StatusCount] = ()
 
 
 class TimeBucket(Struct, frozen=True, kw_only=True):
@@ -78,10 +83,12 @@ class Summary(Struct, kw_only=True):
     by_status: Counter[str] = field(default_factory=Counter)
     unlisted: int = 0
     durations: Durations = field(default_factory=Durations)
+    failed_statuses: FailedStatuses = FailedStatuses()
     _rated: int = 0
     _rated_processed: int | float = 0
     _rated_failed: int | float = 0
     _odd: Counter[AnomalyKind] = field(default_factory=Counter)
+    _without_figures: Counter[str] = field(default_factory=Counter)
     _by_bucket: dict[datetime, list[int]] = field(default_factory=dict)
     _worst: list[tuple[float, float, int, Analysis]] = field(default_factory=list)
 
@@ -92,7 +99,7 @@ class Summary(Struct, kw_only=True):
         processed = [row.records_processed for row in page]
         failed = [row.records_failed for row in page]
         self._count_statuses_and_buckets(page)
-        self._count_anomalies(durations, processed, failed)
+        self._count_anomalies(page, durations, processed, failed)
         self._sum_records(processed, failed)
         self._take_durations(_numbers(durations))
         self._count_unread(page)
@@ -106,26 +113,21 @@ class Summary(Struct, kw_only=True):
             start = _bucket_of(rows[first].created_at)
             beyond = bisect_left(rows, start + BUCKET, first, key=_MOMENT)
             statuses = Counter([row.status for row in rows[first:beyond]])
-            failed = sum(count for status, count in statuses.items() if is_failed_status(status))
+            failed = sum(count for status, count in statuses.items() if status in self.failed_statuses)
             tally = self._by_bucket.setdefault(start, [0, 0])
             tally[0] += beyond - first
             tally[1] += failed
             self.failed_analyses += failed
-            for status, count in statuses.items():
-                self._count_status(status or "", count)
+            self.unlisted += _count_into(self.by_status, statuses)
             first = beyond
 
-    def _count_status(self, status: str, count: int) -> None:
-        known = status[:STATUS_LENGTH]
-        if known in self.by_status or len(self.by_status) < STATUSES:
-            self.by_status[known] += count
-        else:
-            self.unlisted += count
-
-    def _count_anomalies(self, *columns: Sequence[Figure]) -> None:
+    def _count_anomalies(self, rows: Sequence[Analysis], *columns: Sequence[Figure]) -> None:
         kinds: set[type] = set().union(*(map(type, column) for column in columns))
         if NoneType in kinds:
-            self._odd["missing"] += sum(None in figures for figures in zip(*columns, strict=True))
+            figures = zip(rows, *columns, strict=True)
+            statuses = Counter([row.status or "" for row, *of_row in figures if None in of_row])
+            self._odd["missing"] += statuses.total()
+            _count_into(self._without_figures, statuses)
         if str in kinds:
             self._odd["no number"] += sum(str in map(type, figures) for figures in zip(*columns, strict=True))
 
@@ -169,24 +171,40 @@ class Summary(Struct, kw_only=True):
         return rate if rate is not None and math.isfinite(rate) else None
 
     @property
+    def rated_records(self) -> int | float:
+        """The records processed of the rows with both figures, which `success_rate` is about."""
+        return self._rated_processed
+
+    @property
     def worst(self) -> list[Worst]:
         """At most WORST analyses: those with the most records failed, of equal ones the slowest, then the first."""
         return [Worst(analysis=row, place=-place) for _, _, place, row in sorted(self._worst, reverse=True)]
 
     def statuses(self, limit: int = STATUSES) -> list[StatusCount]:
         """Return the statuses, the most frequent first, equal ones by name; the last of `limit` is for all the rest."""
-        ranked = sorted(self.by_status.items(), key=lambda pair: (-pair[1], pair[0]))
-        is_whole = len(ranked) <= limit and not self.unlisted
+        return self._ranked(self.by_status, self.unlisted, limit)
+
+    def _ranked(self, counted: Counter[str], unlisted: int, limit: int) -> list[StatusCount]:
+        ranked = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+        is_whole = len(ranked) <= limit and not unlisted
         listed, rest = (ranked, []) if is_whole else (ranked[: limit - 1], ranked[limit - 1 :])
-        found = [StatusCount(status=status, analyses=count) for status, count in listed]
+        found = [
+            StatusCount(status=status, analyses=count, failed=status in self.failed_statuses)
+            for status, count in listed
+        ]
         if rest:
-            together = sum(count for _, count in rest) + self.unlisted
-            found.append(StatusCount(analyses=together, others=len(rest), more=bool(self.unlisted)))
+            together = sum(count for _, count in rest) + unlisted
+            found.append(StatusCount(analyses=together, others=len(rest), more=bool(unlisted)))
         return found
 
     def anomalies(self) -> list[Anomaly]:
         """What is odd about the rows, as far as it occurs; one row may be odd in more than one way."""
-        return [Anomaly(kind=kind, count=self._odd[kind]) for kind in get_args(AnomalyKind) if self._odd[kind]]
+        return [self._anomaly(kind) for kind in get_args(AnomalyKind) if self._odd[kind]]
+
+    def _anomaly(self, kind: AnomalyKind) -> Anomaly:
+        count, lacking = self._odd[kind], self._without_figures
+        statuses = self._ranked(lacking, count - lacking.total(), LACKING) if kind == "missing" else ()
+        return Anomaly(kind=kind, count=count, statuses=statuses)
 
     def buckets(self, window: Window) -> list[TimeBucket]:
         """Divide the window into buckets of five minutes, or of an hour for a day, without a gap.
@@ -201,6 +219,18 @@ class Summary(Struct, kw_only=True):
             buckets.append(TimeBucket(start=start, analyses=analyses, failed=failed))
             start += width
         return buckets
+
+
+def _count_into(known: Counter[str], statuses: Mapping[str | None, int] | Mapping[str, int]) -> int:
+    """Add up `statuses` in `known`, as far as there is room for their names; return how many there was none for."""
+    unlisted = 0
+    for status, count in statuses.items():
+        name = (status or "")[:STATUS_LENGTH]
+        if name in known or len(known) < STATUSES:
+            known[name] += count
+        else:
+            unlisted += count
+    return unlisted
 
 
 def _numbers(figures: Iterable[Figure]) -> list[int | float]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ..config.settings import ReportSettings
+from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..domain.window import Window, as_option
 from ..errors import Problem
 from ..runtime.visible_text import shortened
@@ -89,9 +89,15 @@ def render(
     since: datetime | None = None,
     recovery: str = "",
     command: str = "",
+    name: str = DEFAULT_NAME,
 ) -> str:
-    """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command."""
-    head = [_headline(window, failures), *([f"Window: {window.template} report, {window.label()}"] if window else [])]
+    """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command.
+
+    `name` says whose report it is, unless it is the default one.
+    """
+    report = [] if name == DEFAULT_NAME else [f"Report: {name}"]
+    head = [_headline(window, failures, name), *report]
+    head += [f"Window: {window.template} report, {window.label()}"] if window else []
     tail = []
     if since:
         tail += ["", f"Told before, at {since:%Y-%m-%d %H:%M} UTC. --deliveries lists who lacks which report."]
@@ -106,28 +112,39 @@ def render(
     return first + shortened("\n".join(told), LONGEST - len(first) - len(last)) + last
 
 
-def _headline(window: Window | None, failures: Sequence[Failure]) -> str:
-    """Name window and cause in one line, which a phone's lock screen and a list of mails show."""
+def _headline(window: Window | None, failures: Sequence[Failure], name: str) -> str:
+    """Name report, window and cause in one line, which a phone's lock screen and a list of mails show."""
+    report = "" if name == DEFAULT_NAME else f"{name}:"
     cause = " ".join(failures[0].problem.reason.split()) if failures else ""
-    return shortened(" ".join(filter(None, [ALERT, f"{window.label()}:" if window else "", cause])), _HEADLINE)
+    label = f"{window.label()}:" if window else ""
+    return shortened(" ".join(filter(None, [ALERT, report, label, cause])), _HEADLINE)
 
 
-def render_all_clear(windows: Sequence[Window], again: Sequence[str] = ()) -> str:
-    """Write that `windows` that were late or told of have reached everyone, and which parts work `again`."""
+class Recovery(Struct, frozen=True, kw_only=True):
+    """A window that was late or told of, and has reached everyone, or was skipped as empty."""
+
+    window: Window
+    skipped: bool = False
+
+
+def render_all_clear(recoveries: Sequence[Recovery], again: Sequence[str] = (), *, name: str = DEFAULT_NAME) -> str:
+    """Write that windows have reached everyone after all, and which parts work `again`."""
     working = f"{', '.join(again)} {'works' if len(again) == 1 else 'work'} again."
     rest = ["", f"{working[0].upper()}{working[1:]}"] if again else []
     if any(part not in PARTS for part in again):
         rest += ["Reports that were refused meanwhile are not sent by themselves; --deliveries lists them."]
-    if not windows:
+    if not recoveries:
         return "\n".join([f"{ALL_CLEAR} {working}", *rest[2:]])
-    template = windows[0].template
-    if len(windows) == 1:
-        first = [f"{ALL_CLEAR} the {template} report of {windows[0].label()} has now been delivered to everyone."]
-    else:
-        first = [f"{ALL_CLEAR} {len(windows)} {template} reports have now been delivered to everyone:"]
-        first += [window.label() for window in windows[:_WINDOWS_NAMED]]
-        first += [f"and {len(windows) - _WINDOWS_NAMED} more"] if len(windows) > _WINDOWS_NAMED else []
-    return "\n".join([*first, *rest])
+    first, *others = recoveries
+    report = f"{first.window.template} report"
+    whose = "" if name == DEFAULT_NAME else f" {name}"
+    if not others:
+        end = "was skipped: it has no rows" if first.skipped else "has now been delivered to everyone"
+        return "\n".join([f"{ALL_CLEAR} the {report}{whose} of {first.window.label()} {end}.", *rest])
+    named = [f"{one.window.label()}{' (skipped: it has no rows)' if one.skipped else ''}" for one in recoveries]
+    more = [f"and {len(named) - _WINDOWS_NAMED} more"] if len(named) > _WINDOWS_NAMED else []
+    head = f"{ALL_CLEAR} {len(named)} {report}s{whose} have now been delivered to everyone:"
+    return "\n".join([head, *named[:_WINDOWS_NAMED], *more, *rest])
 
 
 def render_test(at: datetime) -> str:

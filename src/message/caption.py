@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from ..domain.attachment import Attachment
 from ..phrases import english as phrases
@@ -30,14 +29,18 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
     What matters most stands first, because the end may be cut off; a repeat's note has room in every caption.
     """
     paragraphs: list[list[Line]] = [
-        [_line(f"{content.title} - {content.label}{content.marks}")],
-        [_line(content.headline, "b"), _line(content.comparison), _line(content.to_look_at)],
-        _workbook(attachment, content.zone),
+        [_line(f"{content.title} - {content.label}{phrases.named(content.name)}{content.marks}")],
+        [_line(phrases.warned(warning), "b") for warning in content.warnings],
+        [_line(content.headline, "b"), _line(content.records), _line(content.cluster)],
+        [_line(one.line) for one in content.compared] if content.is_compared else [],
+        [_odd_data(content.anomalies)],
+        _workbook(content, attachment),
         [*map(_line, content.remarks)],
         [_line(f"{name}: {value}") for name, value in content.details],
         [(_of_the_table(bar.name), (f": {bar.count:,}", "")) for bar in content.bars],
     ]
-    lines = [line for paragraph in paragraphs if paragraph for line in (*filter(_text, paragraph), _line(""))]
+    whole = [[*filter(_text, paragraph)] for paragraph in paragraphs]
+    lines = [line for paragraph in whole if paragraph for line in (*paragraph, _line(""))]
     limit = CAPTION_LIMIT if attachment.is_attached else TEXT_LIMIT
     return _marked_up(lines[:-1], limit - len(_REPEAT)) + (_REPEAT if is_repeat else "")
 
@@ -52,14 +55,22 @@ def _text(line: Line) -> str:
 
 def _of_the_table(text: str) -> Part:
     """Keep Telegram from making a link of text of the table: of code it makes none."""
-    return text, "" if _NO_LINK.fullmatch(text) else "code"
+    return text, "" if _NO_LINK.fullmatch(text.replace(": ", " ")) else "code"
 
 
-def _workbook(attachment: Attachment, zone: ZoneInfo) -> list[Line]:
+def _odd_data(anomalies: Sequence[str]) -> Line:
+    """Say in one line what is odd; statuses of the table are named in it."""
+    if not anomalies:
+        return _line("")
+    parts = [part for anomaly in anomalies for part in (("; ", ""), _of_the_table(anomaly))]
+    return ((f"{phrases.ODD_DATA}: ", ""), *parts[1:])
+
+
+def _workbook(content: Content, attachment: Attachment) -> list[Line]:
     """Say where the workbook is, unless it stands above the caption."""
     if attachment.is_attached:
         return []
-    lines = [_line(phrases.whereabouts(attachment, zone, "telegram"))]
+    lines = [_line(phrases.whereabouts(attachment, content.window, content.rows, "telegram"))]
     if not attachment.link:
         return lines
     host = urlsplit(attachment.link).hostname or ""

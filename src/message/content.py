@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from ..domain.analysis import Analysis, Figure, is_failed_status
-from ..domain.summary import Summary
+from ..config.settings import DEFAULT_NAME
+from ..domain.analysis import Analysis, FailedStatuses, Figure
+from ..domain.baseline import Comparison, Deviation
+from ..domain.cluster import failure_cluster
+from ..domain.summary import Summary, TimeBucket
 from ..domain.window import Window
 from ..phrases import english as phrases
-from ..phrases.formats import moment, number, rate, seconds, shown
+from ..phrases.formats import clocks, moment, number, rate, seconds, shown
 
 STATUSES_SHOWN = 9
 WORST_SHOWN = 5
@@ -37,64 +39,139 @@ class Case(Struct, frozen=True, kw_only=True):
     toll: str
 
 
-class Content(Struct, frozen=True, kw_only=True):
-    """Plain text, each of bounded length, with its moments as `zone` reads them.
+class Compared(Struct, frozen=True, kw_only=True):
+    """A figure of the window, of the one before, and what is usual; "" where that isn't known.
 
-    `marks` stand behind the title; `figures` and `details` are labels with their values, `figures` being
-    the counts that the headline gives too.
+    `unusual`: it is out of the ordinary. `line` says it all in one.
     """
 
+    name: str
+    now: str
+    before: str
+    usual: str
+    unusual: bool
+    line: str
+
+
+class Chart(Struct, frozen=True, kw_only=True):
+    """The window's buckets with the clock times at which they begin; `description` is for those who don't see it."""
+
+    title: str
+    caption: str
+    description: str
+    starts: Sequence[str]
+    buckets: Sequence[TimeBucket]
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """Plain text, each of bounded length, about `window`, which has so many `rows`.
+
+    `marks` stand behind the title; `warnings` say what is out of the ordinary, `warned` the same in a few words.
+    `compared` are the counts that the headline gives too, side by side with others where `is_compared`; `details` are
+    labels with their values. `is_normal`: the window is as usual, and that is known.
+    """
+
+    window: Window
+    rows: int
+    name: str
     title: str
     label: str
     marks: str
+    warnings: Sequence[str]
+    warned: Sequence[str]
     headline: str
-    comparison: str
-    to_look_at: str
+    records: str
+    cluster: str
+    columns: Sequence[str]
+    compared: Sequence[Compared]
+    is_compared: bool
+    is_normal: bool
     anomalies: Sequence[str]
     remarks: Sequence[str]
-    figures: Sequence[Labelled]
     details: Sequence[Labelled]
+    chart: Chart | None
     bars: Sequence[Bar]
-    worst_title: str
     worst: Sequence[Case]
-    zone: ZoneInfo
 
 
 def describe(
-    window: Window, summary: Summary, *, late: bool = False, remarks: Sequence[str] = (), before: int | None = None
+    window: Window,
+    summary: Summary,
+    *,
+    late: bool = False,
+    remarks: Sequence[str] = (),
+    comparison: Comparison | None = None,
+    deviations: Sequence[Deviation] = (),
+    name: str = DEFAULT_NAME,
 ) -> Content:
-    """Put a window's figures into words; `before` is how many analyses the window before had, if it is known."""
-    anomalies = [phrases.anomaly(odd) for odd in summary.anomalies()]
-    any_failed = any(_is_positive(one.analysis.records_failed) for one in summary.worst[:WORST_SHOWN])
+    """Put a window's figures into words, and the `deviations` that they show in `comparison` with others."""
+    comparison = comparison or Comparison()
     return Content(
+        window=window,
+        rows=summary.rows,
+        name=name,
         title=phrases.title(window),
         label=window.label(),
-        marks=(phrases.LATE if late else "")
-        + (phrases.ODD if anomalies else "")
-        + (phrases.ROWS_LATE if remarks else ""),
+        marks=(phrases.LATE if late else "") + (phrases.ROWS_LATE if remarks else ""),
+        warnings=[*dict.fromkeys(map(phrases.warning, deviations))],
+        warned=[*dict.fromkeys(map(phrases.deviation, deviations))],
         headline=phrases.headline(window, summary),
-        comparison=phrases.comparison(window, summary.rows, before),
-        to_look_at=phrases.to_look_at(summary.failed_analyses, anomalies),
-        anomalies=anomalies,
+        records=phrases.records(summary),
+        cluster=_cluster(window, summary),
+        columns=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
+        compared=_compared(window, summary, comparison, deviations),
+        is_compared=comparison != Comparison(),
+        is_normal=comparison.usual is not None and not deviations,
+        anomalies=[phrases.anomaly(odd) for odd in summary.anomalies()],
         remarks=_few(remarks),
-        figures=_figures(summary),
         details=_details(summary),
+        chart=_chart(window, summary) if summary.rows else None,
         bars=_bars(summary),
-        worst_title=phrases.MOST_FAILED if any_failed else phrases.SLOWEST,
-        worst=[_case(one.analysis, window) for one in summary.worst[:WORST_SHOWN]],
-        zone=window.zone,
+        worst=_worst(window, summary),
+    )
+
+
+def _cluster(window: Window, summary: Summary) -> str:
+    found = failure_cluster(summary.buckets(window))
+    return phrases.cluster(found, *clocks([found.start, found.end], window.zone)) if found else ""
+
+
+def _compared(
+    window: Window, summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]
+) -> list[Compared]:
+    before, usual = comparison.before, comparison.usual
+    kinds = {found.kind for found in deviations}
+    analyses = (summary.rows, before.analyses, usual.analyses if usual else None)
+    failed = (summary.failed_analyses, before.failed, usual.failed if usual else None)
+    figures: tuple[tuple[str, tuple[float | None, ...], bool], ...] = (
+        (phrases.ANALYSES, analyses, bool(kinds & {"empty", "few", "many"})),
+        (phrases.FAILED_ANALYSES, failed, bool(kinds & {"failed", "high_failures"})),
+    )
+    found = []
+    for name, counts, unusual in figures:
+        now, then, mostly = ["" if count is None else f"{count:,.0f}" for count in counts]
+        line = f"{name}: {phrases.compared(window, now, then, mostly)}"
+        found.append(Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line=line))
+    return found
+
+
+def _chart(window: Window, summary: Summary) -> Chart:
+    buckets = summary.buckets(window)
+    starts = clocks([bucket.start for bucket in buckets], window.zone)
+    most = max(range(len(buckets)), key=lambda place: buckets[place].analyses)
+    any_failed = bool(summary.failed_analyses)
+    return Chart(
+        title=phrases.chart_title(window),
+        caption=phrases.chart_caption(buckets[most], starts[most], any_failed=any_failed),
+        description=phrases.chart_description(window, summary, buckets[most], starts[most]),
+        starts=starts,
+        buckets=buckets,
     )
 
 
 def _few(remarks: Sequence[str]) -> list[str]:
     rest = len(remarks) - REMARKS_SHOWN
     return [*remarks[:REMARKS_SHOWN], *([phrases.more_like_this(rest)] if rest > 0 else [])]
-
-
-def _figures(summary: Summary) -> list[Labelled]:
-    if not summary.rows:
-        return []
-    return [(phrases.ANALYSES, f"{summary.rows:,}"), (phrases.FAILED_ANALYSES, f"{summary.failed_analyses:,}")]
 
 
 def _details(summary: Summary) -> list[Labelled]:
@@ -116,20 +193,26 @@ def _bars(summary: Summary) -> list[Bar]:
             name=phrases.counted_status(counted),
             count=counted.analyses,
             share=counted.analyses / summary.rows,
-            failed=is_failed_status(counted.status),
+            failed=counted.failed,
         )
         for counted in summary.statuses(STATUSES_SHOWN)
     ]
 
 
-def _case(analysis: Analysis, window: Window) -> Case:
+def _worst(window: Window, summary: Summary) -> list[Case]:
+    """List the analyses with the most records failed, as far as any did."""
+    worst = [one.analysis for one in summary.worst if _is_positive(one.analysis.records_failed)]
+    return [_case(analysis, window, summary.failed_statuses) for analysis in worst[:WORST_SHOWN]]
+
+
+def _case(analysis: Analysis, window: Window, failed: FailedStatuses) -> Case:
     duration = analysis.duration
     took = seconds(duration) if isinstance(duration, int | float) else shown(duration or "")
     return Case(
         name=shown(str(analysis.id)),
         moment=moment(analysis.created_at, window.zone, _clock(window)),
         status=phrases.status(analysis.status),
-        failed=is_failed_status(analysis.status),
+        failed=analysis.status in failed,
         toll=phrases.toll(_figure(analysis.records_failed), _figure(analysis.records_processed), took),
     )
 

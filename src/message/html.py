@@ -4,27 +4,64 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from ..domain.attachment import Attachment
 from ..phrases import english as phrases
 from ..phrases.formats import rate
-from .content import Content
+from .content import Chart, Content
 from .unlinked import unlinked
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+_HEIGHT = 56
+"""Pixels of the highest bar of the chart."""
+_LABELS = 4
+"""Clock times below the chart."""
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    """One bar of the chart: the heights of its two parts in pixels."""
+
+    failed: int
+    others: int
 
 
 def render(content: Content, attachment: Attachment) -> str:
     """Write the page, in which the workbook is as `attachment` says."""
+    counts = [] if content.is_compared else [(one.name, one.now) for one in content.compared]
     return _template().render(
         content=content,
         attachment=attachment,
-        whereabouts=phrases.whereabouts(attachment, content.zone, "email"),
-        figures=[*content.figures, *content.details],
+        whereabouts=phrases.whereabouts(attachment, content.window, content.rows, "email"),
+        figures=[*counts, *content.details] if content.rows else [],
+        columns=_columns(content.chart) if content.chart else [],
+        labels=_labels(content.chart) if content.chart else [],
+        height=_HEIGHT,
         phrases=phrases,
     )
+
+
+def _columns(chart: Chart) -> list[Column]:
+    """Return the bars; whatever is there, be it one analysis, can be seen."""
+    most = max(1, *(bucket.analyses for bucket in chart.buckets))
+    columns = []
+    for bucket in chart.buckets:
+        height = max(2 if bucket.analyses else 0, round(bucket.analyses / most * _HEIGHT))
+        failed = max(1, round(bucket.failed / bucket.analyses * height)) if bucket.failed else 0
+        columns.append(Column(failed=failed, others=height - failed))
+    return columns
+
+
+def _labels(chart: Chart) -> list[tuple[str, int]]:
+    """Return the clock times below the chart, each with the number of bars that it stands under."""
+    span = len(chart.starts) // _LABELS
+    firsts = range(0, span * _LABELS, span)
+    return [
+        (chart.starts[first], span if first + span < span * _LABELS else len(chart.starts) - first) for first in firsts
+    ]
 
 
 @cache
@@ -40,5 +77,5 @@ def _template() -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"rate": rate, "unlinked": unlinked}
+    environment.filters |= {"rate": rate, "unlinked": unlinked, "warned": phrases.warned}
     return environment.get_template("report.html")

@@ -6,4 +6,5 @@ from .content import Content
 
 def render(content: Content) -> str:
     """Write the subject; nothing of the table stands in it."""
-    return f"{phrases.SENDER} {content.title} - {content.label}{content.marks}"
+    warned = f" {phrases.warned('; '.join(content.warned))}" if content.warned else ""
+    return phrases.subject(content.name, content.title, content.label, f"{content.marks}{warned}")

@@ -8,18 +8,25 @@ from .unlinked import unlinked
 
 def render(content: Content, attachment: Attachment) -> str:
     """Write the mail's plain text, in which the workbook is as `attachment` says."""
-    whereabouts = phrases.whereabouts(attachment, content.zone, "email")
-    analyses, *others = [f"{name}: {value}" for name, value in (*content.figures, *content.details)] or [""]
+    whereabouts = phrases.whereabouts(attachment, content.window, content.rows, "email")
     statuses = [f"  {unlinked(bar.name)}: {bar.count:,}" for bar in content.bars]
     worst = [unlinked(f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}") for case in content.worst]
+    chart = content.chart
+    buckets = zip(chart.starts, chart.buckets, strict=True) if chart else ()
     paragraphs = (
-        [f"{phrases.page_title(content.title)}{content.marks}", content.label],
-        [content.headline, content.comparison],
+        [f"{phrases.page_title(content.title, content.name)}{content.marks}", content.label],
+        [phrases.warned(warning) for warning in content.warnings],
+        [content.headline, content.records, content.cluster],
+        [one.line for one in content.compared] if content.rows or content.is_compared else [],
         [whereabouts, attachment.link] if not attachment.is_attached else [],
         [*content.remarks],
-        [f"{phrases.ODD_DATA}:", *(f"  {anomaly}" for anomaly in content.anomalies)] if content.anomalies else [],
-        [analyses, *statuses, *others],
-        [f"{content.worst_title}:", *worst] if worst else [],
+        [f"{phrases.ODD_DATA}:", *(f"  {unlinked(anomaly)}" for anomaly in content.anomalies)]
+        if content.anomalies
+        else [],
+        [f"{name}: {value}" for name, value in content.details],
+        [f"{phrases.STATUSES}:", *statuses] if statuses else [],
+        [f"{chart.title}:", *(f"  {start}: {phrases.bucket(one)}" for start, one in buckets)] if chart else [],
+        [f"{phrases.MOST_FAILED}:", *worst] if worst else [],
         [whereabouts] if attachment.is_attached else [],
     )
     return "\n\n".join("\n".join(filter(None, lines)) for lines in paragraphs if any(lines)) + "\n"

@@ -6,23 +6,22 @@ module like this one. Text of the table comes in by `formats.shown` only.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
-from ..domain.analysis import is_failed_status
+from ..config.settings import DEFAULT_NAME
 from ..domain.attachment import Attachment
+from ..domain.baseline import Deviation
+from ..domain.cluster import Cluster
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import Window, day_of, offset_name
-from .formats import NAME_LENGTH, megabytes, moment, rate, shown
+from .formats import NAME_LENGTH, about, megabytes, moment, number, per_cent, rate, seconds, shown
 
 LANGUAGE = "en"
-SENDER = "Digital Twin"
 _CHANNELS = {"email": "email", "telegram": "Telegram"}
 _REASON_LENGTH = 300
 
 # Marks behind the title.
 LATE = " (late)"
-ODD = " (odd data)"
 ROWS_LATE = " (rows came late)"
 
 # Figures and their headings, in messages and on the sheet "Summary".
@@ -39,7 +38,7 @@ STATUSES = "Statuses"
 _NO_STATUS = "(no status)"
 ANOMALIES: dict[AnomalyKind, str] = {
     "more failed than processed": "more records failed than were processed",
-    "missing": "a figure is missing: unfinished when this report was made",
+    "missing": "without figures",
     "no number": "a figure that is not a number",
     "negative duration": "a negative duration, left out of the median and the like",
     "too long": "a value too long to read, left out of the report",
@@ -48,12 +47,10 @@ ANOMALIES: dict[AnomalyKind, str] = {
 
 # In messages alone.
 MOST_FAILED = "Most records failed"
-SLOWEST = "The slowest"
 DOWNLOAD = "Download the workbook"
 REPEAT = "This may be a repeat: the answer to the first attempt got lost."
 
 # In the workbook: properties of the document, headers of the rows, the sheet "Summary".
-DOCUMENT_SUBJECT = f"{SENDER} analyses"
 DOCUMENT_CREATOR = "Reports Generator"
 COLUMN_ID = "ID"
 COLUMN_TIMESTAMP = "Timestamp"
@@ -72,6 +69,10 @@ SECONDS_FORMAT = '#,##0.00 "s"'
 OTHER_WINDOWS = "Other windows"
 SHARE = "Share"
 COUNTS_AS = "Counts as"
+COUNTS_AS_FAILED = "failed"
+SHARE_FORMAT = '[<0.001]"< 0.1%";0.0%'
+COMPARED = "Compared"
+USUAL = "Usual"
 WORST = "Worst analyses"
 WORST_ORDER = "Most records failed, then slowest. The time of each leads to its row."
 ITS_ROW = "Its row"
@@ -83,21 +84,43 @@ def title(window: Window) -> str:
     return f"{window.template.title()} Report"
 
 
-def page_title(name: str) -> str:
-    """Head the plain text of a mail with the report's name: `Hourly Report for Digital Twin`."""
-    return f"{name} for {SENDER}"
+def subject(name: str, title: str, label: str, suffix: str) -> str:
+    """Write the subject of a mail: `Digital Twin Hourly Report - 2026-11-23 13:00-14:00 UTC (late)`."""
+    return f"{name} {title} - {label}{suffix}"
+
+
+def page_title(title: str, name: str) -> str:
+    """Head the plain text of a mail with the report's title: `Hourly Report for Digital Twin`."""
+    return f"{title} for {name}"
+
+
+def named(name: str) -> str:
+    """Write what stands behind a fixed line to say whose report it is: nothing for the default name."""
+    return "" if name == DEFAULT_NAME else f" · {name}"
+
+
+def document_subject(name: str) -> str:
+    """Say what the workbook is about."""
+    return f"{name} analyses"
 
 
 def headline(window: Window, summary: Summary) -> str:
-    """Say it all in one line: `2,431 analyses, 97.8 % of records succeeded, 12 failed` (12 analyses, that is)."""
+    """Say how it went in one line: `192 of 2,500 analyses failed (7.7 %)`."""
+    failed = summary.failed_analyses
     if not summary.rows:
         return no_analyses(window)
-    parts = [analyses(summary.rows)]
-    if not summary.processed:
-        parts.append("no records processed")
-    elif summary.success_rate is not None:
-        parts.append(f"{rate(summary.success_rate)} of records succeeded")
-    return ", ".join([*parts, f"{summary.failed_analyses:,} failed" if summary.failed_analyses else "none failed"])
+    if not failed:
+        return f"{analyses(summary.rows)}, none failed"
+    return f"{failed:,} of {analyses(summary.rows)} failed ({rate(failed / summary.rows)})"
+
+
+def records(summary: Summary) -> str:
+    """Say how the records went: `95.5 % of 1,668,175 records succeeded`; nothing where that isn't known."""
+    if not summary.rows or summary.success_rate is None:
+        return ""
+    if not summary.rated_records:
+        return "No records processed"
+    return f"{rate(summary.success_rate)} of {number(summary.rated_records)} records succeeded"
 
 
 def no_analyses(window: Window) -> str:
@@ -105,26 +128,79 @@ def no_analyses(window: Window) -> str:
     return f"No analyses in {window.label()}."
 
 
-def comparison(window: Window, rows: int, before: int | None) -> str:
-    """Compare with the window before: `212 more than the hour before (2,219).`; nothing where that isn't known."""
-    if before is None:
-        return ""
-    span = f"the {_span(window)} before"
-    if not rows or not before:
-        return f"The {_span(window)} before had {f'{before:,}' if before else 'none'}."
-    if rows == before:
-        return f"As many as {span}."
-    return f"{abs(rows - before):,} {'more' if rows > before else 'fewer'} than {span} ({before:,})."
+def deviation(found: Deviation) -> str:
+    """Say what is out of the ordinary in a few words with its numbers, as in a subject."""
+    match found.kind:
+        case "empty":
+            return f"no analyses, {_usually(found)}"
+        case "few" | "many":
+            return f"{analyses(round(found.value))}, {_usually(found)}"
+        case "failed" | "high_failures":
+            return f"{per_cent(found.value)} of analyses failed"
+        case "low_success":
+            return f"{rate(found.value)} of records succeeded"
+        case "slow":
+            return f"95 % took at most {seconds(found.value)}"
 
 
-def to_look_at(failed: int, anomalies: Sequence[str]) -> str:
-    """Say in one line what is wrong: how many analyses failed, and what is odd."""
-    wrong = [f"{analyses(failed)} failed" if failed else "", *anomalies]
-    return f"To look at: {'; '.join(filter(None, wrong))}" if any(wrong) else ""
+def warning(found: Deviation) -> str:
+    """Say what is out of the ordinary, and what it is held against."""
+    said = deviation(found)
+    match found.kind:
+        case "empty" | "few" | "many":
+            return f"{said[0].upper()}{said[1:]}"
+        case "failed":
+            return f"{said}, usually {f'about {per_cent(found.reference)}' if found.reference else 'none'}"
+        case "slow":
+            return f"{said}, the limit is {seconds(found.reference)}"
+        case _:
+            return f"{said}, the limit is {per_cent(found.reference)}"
+
+
+def _usually(found: Deviation) -> str:
+    return f"usually about {about(found.reference)}" if found.reference else "usually none"
+
+
+def warned(text: str) -> str:
+    """Mark what is out of the ordinary."""
+    return f"⚠ {text}"
+
+
+def alert_of_unusual(title: str, label: str, name: str) -> str:
+    """Head the message that tells the alert chat of an unusual window."""
+    return f"⚠ Unusual: {title} - {label}{named(name)}"
+
+
+def cluster(found: Cluster, start: str, end: str) -> str:
+    """Say where failures cluster, from the clock time `start` to `end`."""
+    return f"Over half of the failures, {found.failed:,} of {found.of:,}, came between {start} and {end}."
+
+
+def this(window: Window) -> str:
+    """Name the window in a table that compares it."""
+    span = _span(window)
+    return f"These {span}" if span[0].isdigit() else f"This {span}"
+
+
+def the_one_before(window: Window) -> str:
+    """Name the window before in such a table."""
+    return f"The {_span(window)} before"
+
+
+def compared(window: Window, now: str, before: str, usual: str) -> str:
+    """Compare a figure in a line: `2,431 (the hour before 2,219, usually 2,400)`, as far as it is known."""
+    parts = [f"the {_span(window)} before {before}" if before else "", f"usually {usual}" if usual else ""]
+    known = ", ".join(filter(None, parts))
+    return f"{now} ({known})" if known else now
 
 
 def anomaly(odd: Anomaly) -> str:
-    """Say what is odd, and how often."""
+    """Say what is odd, and how often; of analyses that lack a figure, which statuses they have."""
+    if odd.kind == "missing":
+        statuses = ", ".join(
+            f"{one.analyses:,} {'others' if one.others else status(one.status)}" for one in odd.statuses
+        )
+        return f"{analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
     return f"{ANOMALIES[odd.kind]}: {analyses(odd.count)}"
 
 
@@ -157,15 +233,20 @@ def toll(failed: str, processed: str, took: str) -> str:
     return f"{failed} of {processed} records failed{took and f', {took}'}"
 
 
-def whereabouts(attachment: Attachment, zone: ZoneInfo, channel: str) -> str:
+def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str) -> str:
     """Say where those whom `channel` reaches find the workbook: attached, behind a link, or nowhere, and why."""
     if attachment.left_out:
         return f"The workbook could not be attached. {shown(attachment.left_out, _REASON_LENGTH)}"
-    if not attachment.link:
-        return f"Every analysis is in the attached workbook, {attachment.name}."
-    end = f" until {moment(attachment.until, zone)}" if attachment.until else ""
-    size = megabytes(attachment.size)
-    return f"The workbook is too large for {_CHANNELS[channel]} ({size}); download it{end}:"
+    if attachment.link:
+        end = f" until {moment(attachment.until, window.zone)}" if attachment.until else ""
+        size = megabytes(attachment.size)
+        return f"The workbook is too large for {_CHANNELS[channel]} ({size}); download it{end}:"
+    if not rows:
+        return f"The attached workbook, {attachment.name}, has no rows."
+    if window.template == "hourly" and window.start.astimezone(window.zone).utcoffset():
+        # The file's name says another hour than the report does.
+        return f"Every analysis of {window.label()} is in the attached workbook, {attachment.name} (named in UTC)."
+    return f"Every analysis is in the attached workbook, {attachment.name}."
 
 
 def too_large(channel: str, size: int) -> str:
@@ -200,9 +281,9 @@ def approximate_quantiles() -> str:
     return f"Of more than {EXACT:,} durations, median and 95 % are given to within {RELATIVE_ERROR:.0%} of them."
 
 
-def counts_as(name: str) -> str:
-    """Say whether a status counts as failed."""
-    return "failed" if is_failed_status(name) else ""
+def failed_statuses(names: Sequence[str]) -> str:
+    """Say which statuses count as failed."""
+    return f"These statuses count as failed: {', '.join(names)}."
 
 
 def highlights(low_rate: float) -> str:
@@ -233,8 +314,19 @@ def chart_description(window: Window, summary: Summary, most: TimeBucket, start:
     )
 
 
+def bucket(found: TimeBucket) -> str:
+    """Say what a bucket holds: `210`, or `210, 4 failed`."""
+    return f"{found.analyses:,}, {found.failed:,} failed" if found.failed else f"{found.analyses:,}"
+
+
+def chart_caption(most: TimeBucket, start: str, *, any_failed: bool) -> str:
+    """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
+    failed = " At the bottom of a bar, in orange: failed." if any_failed else ""
+    return f"Most from {start}: {most.analyses:,}.{failed}"
+
+
 def _buckets(window: Window) -> str:
-    return "per hour" if window.template == "daily" else "in buckets of five minutes"
+    return "per hour" if window.template == "daily" else "per five minutes"
 
 
 def _span(window: Window) -> str:

@@ -1,5 +1,6 @@
 """A value → a few plain characters for people: numbers, shares, durations, sizes, moments, text of the table."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -25,12 +26,35 @@ def number(value: int | float) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Write a share for people: `97.8 %`, or `-` where there is none; nothing but a whole one is `100 %`."""
+    """Write a share for people: `97.8 %`, or `-` where there is none.
+
+    Nothing but a whole one is `100 %`, and nothing but none is `0.0 %`.
+    """
     if value is None:
         return "-"
+    if 0 < value < 0.001:
+        return "< 0.1 %"
     if abs(value) >= 10:
         return f"{number(round(value * 100, 0))} %"
     return "100 %" if value == 1 else f"{min(value * 100, 99.9) if value < 1 else value * 100:.1f} %"
+
+
+def per_cent(value: float) -> str:
+    """Write a share briefly: `55 %`, `7.7 %`; as `rate` does near its ends."""
+    return f"{value * 100:.0f} %" if 0.1 <= value < 0.99 else rate(value).replace(".0 %", " %")
+
+
+def about(value: float) -> str:
+    """Write a count with two digits that count: `2,400`, `37`."""
+    digits = max(len(f"{value:.0f}") - 2, 0)
+    return f"{round(value, -digits):,.0f}"
+
+
+def clocks(moments: Sequence[datetime], zone: ZoneInfo) -> list[str]:
+    """Write moments as the clock times of `zone`; where the clocks change between them, with the offset too."""
+    local = [moment.astimezone(zone) for moment in moments]
+    changes = len({one.utcoffset() for one in local}) > 1
+    return [f"{one:%H:%M} {offset_name(one)}" if changes else f"{one:%H:%M}" for one in local]
 
 
 def seconds(value: float) -> str:

@@ -11,7 +11,7 @@ from ..config.loader import LoadedSettings
 from ..config.recipients import limited_to
 from ..config.rerun_command import rerun_command
 from ..config.schedule import Options
-from ..config.settings import ReportSettings
+from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
 from ..domain.window import Window, after, last_full
@@ -22,6 +22,7 @@ from ..ledger.notices import due, told_lately
 from ..message.alert import (
     STOPPED,
     Failure,
+    Recovery,
     notice_key,
     part_of,
     recovery,
@@ -67,9 +68,12 @@ class Alerts:
         self._only = limited_to(options, loaded.report)
         everyone = [f"{channel} to {recipient}" for channel, recipient in addresses(channels, self._only)]
         self._everyone = ["everyone"] if loaded.problems else everyone
+        self._is_backfill = bool(options.count or (loaded.report and loaded.report.report_count))
+        self._name = loaded.report.report_name if loaded.report else DEFAULT_NAME
+        self._unusual_chat = loaded.telegram.unusual_chat if loaded.telegram else None
         self._failing: set[str] = set()
         self._working: set[str] = set()
-        self._recovered: list[Window] = []
+        self._recovered: list[Recovery] = []
         self.notices = notices_without_table(options, loaded.report)
         self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
         self.stop_is_told = False
@@ -115,7 +119,7 @@ class Alerts:
             await self._noted(claim.note_all_clear())
         elif not is_late:
             return
-        self._recovered.append(window)
+        self._recovered.append(Recovery(window=window, skipped=claim.record.is_skipped))
 
     async def conclude(self, *, is_well: bool) -> None:
         """Give the all-clear of the run: for windows that were late or told of, and for what works again.
@@ -127,11 +131,25 @@ class Alerts:
         told = await self.notices.told()
         over = [key for key in told if key not in self._failing and (is_well or part_of(key) in self._working)]
         again = [*dict.fromkeys(part for key in over if (part := works_again(key)))]
-        if (self._recovered or again) and not await self._send(render_all_clear(self._recovered, again)):
+        text = render_all_clear(self._recovered, again, name=self._name)
+        if (self._recovered or again) and not await self._send(text):
             return
         self._recovered.clear()
         if over:
             await self.notices.clear(over, self._clock())
+
+    async def tell_of_unusual(self, text: str) -> None:
+        """Tell the alert chat of an unusual window, which is no failure, unless it is one of the report's own chats.
+
+        Neither a trial nor a backfill tells of one: the operator sees the reports.
+        """
+        if self.muted or self._until_now or self._is_backfill or not self._unusual_chat:
+            return
+        for channel in self._channels:
+            if channel.name == "telegram":
+                route = Route(channel=channel, recipients=[self._unusual_chat])
+                what = "The message on an unusual window"
+                await self._is_taken(self._redaction(text), route, what=what, told={"event": "unusual"})
 
     def _text(
         self,
@@ -142,7 +160,7 @@ class Alerts:
         since: datetime | None,
     ) -> str:
         if window is None or self._settings is None:
-            return render(window, failures, owed=self._everyone if window else (), since=since)
+            return render(window, failures, owed=self._everyone if window else (), since=since, name=self._name)
         lacking = [outcome for outcome in outcomes if not outcome.delivered]
         only = self._recipients_of_command(lacking)
         return render(
@@ -158,6 +176,7 @@ class Alerts:
                 to_everyone=not only,
             ),
             command=rerun_command(window, self._settings, until_now=self._until_now, only=only),
+            name=self._name,
         )
 
     def _is_in_reach(self, window: Window, settings: ReportSettings) -> bool:
@@ -204,18 +223,20 @@ class Alerts:
             logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
         return False
 
-    async def _is_taken(self, text: str, route: Route) -> bool:
+    async def _is_taken(
+        self, text: str, route: Route, *, what: str = "The alert", told: dict[str, str] | None = None
+    ) -> bool:
         """Send `text` by `route`; tell whether anybody got it."""
         failed = await send_alert(text, self._clock(), route, self._timeouts)
         channel = route.channel.name
         for recipient, error in failed.items():
             extra = {"event": "alert_failed", "channel": channel, "recipient": recipient}
-            logger.error("The alert could not be sent by %s to %s: %s", channel, recipient, error, extra=extra)
-        told = [one for one in route.recipients if one not in failed]
-        if told:
-            extra = {"event": "alerted", "channel": channel}
-            logger.info("Alert sent by %s to %s", channel, ", ".join(told), extra=extra)
-        return bool(told)
+            logger.error("%s could not be sent by %s to %s: %s", what, channel, recipient, error, extra=extra)
+        reached = ", ".join(one for one in route.recipients if one not in failed)
+        if reached:
+            extra = (told or {"event": "alerted"}) | {"channel": channel}
+            logger.info("%s was sent by %s to %s", what, channel, reached, extra=extra)
+        return bool(reached)
 
     async def _noted(self, saving: Awaitable[None]) -> None:
         extra = {"event": "ledger_failed"}

@@ -13,10 +13,12 @@ from msgspec import Struct
 
 from ..config.schedule import goes_by_job
 from ..config.settings import SupabaseSettings
+from ..domain.analysis import FailedStatuses
 from ..domain.attachment import Attachment
+from ..domain.baseline import deviations
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
-from ..domain.window import Window, to_compare_with
+from ..domain.window import Window
 from ..errors import NotOverError, RowsMissingError, TimeLimitError
 from ..message.content import describe
 from ..message.report import Report
@@ -25,7 +27,10 @@ from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import Page
 from ..supabase.seen_ids import SeenIds
+from ..workbook.columns import sheet_columns
+from ..workbook.summary_sheet import Findings
 from ..workbook.writer import WorkbookWriter, translated
+from .compare import compare
 from .services import Services
 
 logger = logging.getLogger(__name__)
@@ -105,14 +110,17 @@ async def _build(
     services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy, reading: Reading
 ) -> tuple[Report | None, int]:
     settings, window, began = services.settings, request.window, services.run.clock()
-    with WorkbookWriter(window) as workbook:
+    name, failed = settings.report.report_name, FailedStatuses(settings.report.report_failed_statuses)
+    with WorkbookWriter(window, columns=sheet_columns(failed)) as workbook:
         summary = await _read_rows(services, window, workbook, policy, reading)
-        if not summary.rows and settings.report.report_when_empty == "skip":
+        comparison = await compare(services, window, policy)
+        found = deviations(summary, comparison.usual, settings.report.thresholds)
+        if not summary.rows and not found and settings.report.report_when_empty == "skip":
             return None, 0
-        before = await _count_before(services, window, policy)
         created = services.run.clock()
         table = settings.supabase.supabase_table
-        path = workbook.save(folder, summary, table=table, generated=created, remarks=request.remarks)
+        findings = Findings(comparison=comparison, deviations=found, remarks=request.remarks)
+        path = workbook.save(folder, summary, table=table, generated=created, findings=findings, name=name)
     with translated(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     kept = _kept(path, settings.report.report_dir)
@@ -123,7 +131,15 @@ async def _build(
         created=created,
         workbook=path,
         attachment=attachment,
-        content=describe(window, summary, late=request.is_late, remarks=request.remarks, before=before),
+        content=describe(
+            window,
+            summary,
+            late=request.is_late,
+            remarks=request.remarks,
+            comparison=comparison,
+            deviations=found,
+            name=name,
+        ),
     )
     seconds = (created - began).total_seconds()
     extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": attachment.size}
@@ -153,7 +169,7 @@ async def _read_rows(
 
     Raise RowsMissingError if fewer rows came than were counted.
     """
-    summary, seen = Summary(), None
+    summary, seen = Summary(failed_statuses=FailedStatuses(services.settings.report.report_failed_statuses)), None
     reading.begin()
     asked = services.run.clock()
     async with aclosing(services.table.pages(window, policy)) as pages:
@@ -184,17 +200,6 @@ def _check_over(services: Services, window: Window, asked: datetime) -> None:
     left = window.end - server_time + (run.clock() - asked)
     if left > timedelta():
         raise NotOverError(label=window.label(), seconds=left.total_seconds())
-
-
-async def _count_before(services: Services, window: Window, policy: RetryPolicy) -> int | None:
-    """Count the window before, to compare with; None if it can't be counted soon."""
-    earlier = to_compare_with(window)
-    try:
-        async with asyncio.timeout(min(services.run.timeouts.comparison, policy.left() / 2)):
-            return await services.table.count(earlier.start, earlier.end)
-    except Exception as error:  # a report without its comparison is still the report
-        logger.info("%s is not compared with: %s", earlier.label(), error or "counting took too long")
-        return None
 
 
 def report_identity(settings: SupabaseSettings, window: Window) -> str:

@@ -13,6 +13,7 @@ from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import Problem, ReportError, TimeLimitError, broken_down
 from ..ledger.claim import Claim
+from ..message import unusual
 from ..message.alert import STOPPED, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
@@ -58,9 +59,12 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         services.alerts.works(("reading the rows", "writing the workbook", "the ledger"))
         claim.count_rows(rows)
         limit, storage = services.run.timeouts.send, services.storage
+        is_first = not claim.record.has_reached_anybody
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
         result = await _conclude(services, request, claim, outcomes, policy)
         await _tell_of_fewer_rows(services, request.window, claim, rows)
+        if is_first and result.sent and report.content.warnings:
+            await services.alerts.tell_of_unusual(unusual.render(report.content))
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.settings.report.report_dir)
         return replace(result, rows=rows, bytes=report.attachment.size)

@@ -22,7 +22,7 @@ import httpx
 from msgspec import Struct
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
-from ..domain.analysis import COLUMNS, LONGEST_ID, TOO_LONG, Analysis
+from ..domain.analysis import COLUMNS, LONGEST_ID, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import Window
 from ..errors import (
     BadAnswerError,
@@ -34,12 +34,17 @@ from ..errors import (
 )
 from ..runtime.retry import RetryPolicy, retry
 from .client import PostgrestClient, quoted_value
-from .decode import read_analysis, read_json, read_page
+from .decode import read_analysis, read_json, read_moments, read_page
 from .query_plan import MEDIA_TYPE, sort_cost
+from .replies import error_of
 
 logger = logging.getLogger(__name__)
 PAGE_ROWS = 5000
 """Rows asked for at once; Supabase caps this at 1,000 unless told otherwise (max-rows of PostgREST)."""
+NOT_TEXT = ("42883", "22P02")
+"""undefined_function, "operator does not exist"; invalid_text_representation: the column is no text."""
+_BLANKS = r"[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""What str.strip() takes away; PostgreSQL's own class depends on the locale."""
 FEWER = 10
 """How many times fewer rows are asked for where a page is too large, and more again where there is room for them."""
 ROOMY = 1 << 20
@@ -151,6 +156,25 @@ class AnalysesTable:
         query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
         return self._total(await self._client.answer(query, self._name))
 
+    async def count_failed(self, start: datetime, end: datetime, failed: FailedStatuses) -> int | None:
+        """Count those rows of [start, end) whose status is among `failed`, as `count` does.
+
+        None where the column is of a type that no pattern can be held against, like an enum or JSON.
+        """
+        query = self._client.table(self._name).select("id", count=CountMethod.exact)
+        query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat())
+        query = query.filter("status", "imatch", status_pattern(failed)).limit(1)
+        response = await self._client.send(query, self._name)
+        if error_of(response).get("code") in NOT_TEXT:
+            return None
+        return self._total(self._client.checked(response, self._name))
+
+    async def first_moment(self) -> datetime | None:
+        """Return the moment (aware UTC) of the table's first row, None if it has none."""
+        query = self._client.table(self._name).select("created_at").order("created_at").limit(1)
+        response = await self._client.answer(query, self._name)
+        return next(iter(read_moments(response.content, self._name)), None)
+
     async def probe(self, window: Window, policy: RetryPolicy) -> int:
         """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
         rows, counted = await self._first(window, policy, PageSize(rows=1, most=1))
@@ -244,6 +268,21 @@ class AnalysesTable:
             .order("id")
             .limit(most)
         )
+
+
+def status_pattern(failed: FailedStatuses) -> str:
+    """Write the statuses as a regular expression of PostgreSQL, to be matched in whatever case.
+
+    It finds the texts that `status in failed` finds: the blanks around are those that Python strips. Letters beyond
+    ASCII are written in both cases, because PostgreSQL knows of them only where the database's locale does.
+    """
+    names = "|".join("".join(map(_either_case, name)) for name in sorted(failed.plain))
+    return f"^{_BLANKS}*({names}){_BLANKS}*$"
+
+
+def _either_case(letter: str) -> str:
+    upper = letter.upper()
+    return re.escape(letter) if letter.isascii() or len(upper) > 1 or upper == letter else f"[{letter}{upper}]"
 
 
 def _within(window: Window, last: datetime, rows: list[Analysis], table: str) -> list[Analysis]:

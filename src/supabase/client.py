@@ -53,7 +53,10 @@ class PostgrestClient:
 
     async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
         """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
-        response = await self.send(query, table)
+        return self.checked(await self.send(query, table), table)
+
+    def checked(self, response: httpx.Response, table: str) -> httpx.Response:
+        """Return `response`; raise SourceError if it is a refusal."""
         if not response.is_success:
             raise refusal(response, table, self.credentials)
         return response

@@ -66,6 +66,11 @@ def _checked_size(rows: list[Analysis], body: bytes, table: str) -> list[Analysi
     return rows
 
 
+def read_moments(body: bytes, table: str) -> list[datetime]:
+    """Read an answer's body as rows of `created_at` alone; raise BadAnswerError for anything else."""
+    return [_moment(row.get("created_at"), table) for row in read_json(body, table)]
+
+
 def read_json(body: bytes, table: str) -> list[dict[str, Any]]:
     """Read an answer's body as a list of objects.
 

@@ -1,6 +1,5 @@
 """Analyses and failures over the window: a table of buckets, and a chart of it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from openpyxl.chart import BarChart, Reference
@@ -13,9 +12,10 @@ from openpyxl.drawing.line import LineProperties
 from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, TwoCellAnchor
 from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
 
-from ..domain.summary import Summary, TimeBucket
-from ..domain.window import Window, offset_name
+from ..domain.summary import Summary
+from ..domain.window import Window
 from ..phrases import english as phrases
+from ..phrases.formats import clocks
 from .cells import Sheet
 from .layout import CARDS, Layout
 
@@ -48,7 +48,7 @@ class DescribedAnchor(TwoCellAnchor):
 def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: int) -> None:
     """Add the table of buckets, and draw its chart over the CHART_ROWS empty rows from `chart_row` on."""
     buckets = summary.buckets(window)
-    names = _names(buckets, window)
+    names = clocks([bucket.start for bucket in buckets], window.zone)
     layout.heading(phrases.buckets_heading(window))
     layout.header(phrases.FROM, phrases.ANALYSES, phrases.FAILED_ANALYSES)
     first = layout.last
@@ -67,13 +67,6 @@ def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: i
         text=phrases.chart_description(window, summary, buckets[most], names[most]),
     )
     layout.sheet.add_chart(chart, anchor)
-
-
-def _names(buckets: Sequence[TimeBucket], window: Window) -> list[str]:
-    """Name the buckets by their beginning; where the clocks change, with the offset too."""
-    starts = [bucket.start.astimezone(window.zone) for bucket in buckets]
-    changes = len({start.utcoffset() for start in starts}) > 1
-    return [f"{start:%H:%M} {offset_name(start)}" if changes else f"{start:%H:%M}" for start in starts]
 
 
 def _title(text: str, size: int) -> Title:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from openpyxl.styles import Font, PatternFill
 from openpyxl.styles.differential import DifferentialStyle
 
-from ..domain.analysis import FAILED_STATUSES, Analysis, success_rates
+from ..domain.analysis import Analysis, FailedStatuses, success_rates
 from ..phrases import english as phrases
 
 LOW_RATE = 0.9
@@ -50,33 +50,50 @@ def _rates(rows: Sequence[Analysis]) -> list[float | None]:
 
 
 _processed, _failed = attribute("records_processed"), attribute("records_failed")
-# Bold and dark on light: told apart from the rest in grey, and by people who don't tell red from green.
-_FAILED_STATUS = Highlight(
-    formula=f'ISNUMBER(FIND("|"&LOWER(TRIM({{cell}}))&"|","|{"|".join(sorted(FAILED_STATUSES))}|"))',
-    style=DifferentialStyle(font=Font(bold=True, color="843C0C"), fill=PatternFill("solid", bgColor="F8CBAD")),
-)
+_FORMULA_TEXT = 200
+"""Characters of a text in a formula; Excel takes 255."""
+
+
+def _failed_status(failed: FailedStatuses) -> Highlight:
+    """Make what highlights the statuses that count as failed."""
+    names = f"|{'|'.join(sorted(failed.plain))}|"
+    texts = [names[place : place + _FORMULA_TEXT] for place in range(0, len(names), _FORMULA_TEXT)]
+    quoted = "&".join('"' + text.replace('"', '""') + '"' for text in texts)
+    escaped = quoted.replace("{", "{{").replace("}", "}}")
+    # Bold and dark on light: told apart from the rest in grey, and by people who don't tell red from green.
+    style = DifferentialStyle(font=Font(bold=True, color="843C0C"), fill=PatternFill("solid", bgColor="F8CBAD"))
+    return Highlight(formula=f'ISNUMBER(FIND("|"&LOWER(TRIM({{cell}}))&"|",{escaped}))', style=style)
+
+
 _LOW_RATE = Highlight(
     formula=f"AND(ISNUMBER({{cell}}),{{cell}}<{LOW_RATE})",
     style=DifferentialStyle(font=Font(bold=True, color="7F6000"), fill=PatternFill("solid", bgColor="FFE699")),
 )
-SHEET_COLUMNS = (
-    Column(header=phrases.COLUMN_ID, values=attribute("id"), number_format="0", width="content"),
-    Column(
-        header=phrases.COLUMN_TIMESTAMP,
-        values=attribute("created_at"),
-        kind="moments",
-        number_format="yyyy-mm-dd hh:mm:ss",
-        width="content",
-    ),
-    Column(
-        header=phrases.COLUMN_STATUS,
-        values=attribute("status"),
-        kind="names",
-        width="content",
-        highlight=_FAILED_STATUS,
-    ),
-    Column(header=phrases.COLUMN_DURATION, values=attribute("duration"), number_format="#,##0.00", width="content"),
-    Column(header=phrases.COLUMN_PROCESSED, values=_processed, number_format="#,##0"),
-    Column(header=phrases.COLUMN_FAILED, values=_failed, number_format="#,##0"),
-    Column(header=phrases.COLUMN_RATE, values=_rates, number_format="0.0%", highlight=_LOW_RATE),
-)
+
+
+def sheet_columns(failed: FailedStatuses) -> tuple[Column, ...]:
+    """Return the columns of the rows, where these statuses count as failed."""
+    return (
+        Column(header=phrases.COLUMN_ID, values=attribute("id"), number_format="0", width="content"),
+        Column(
+            header=phrases.COLUMN_TIMESTAMP,
+            values=attribute("created_at"),
+            kind="moments",
+            number_format="yyyy-mm-dd hh:mm:ss",
+            width="content",
+        ),
+        Column(
+            header=phrases.COLUMN_STATUS,
+            values=attribute("status"),
+            kind="names",
+            width="content",
+            highlight=_failed_status(failed),
+        ),
+        Column(header=phrases.COLUMN_DURATION, values=attribute("duration"), number_format="#,##0.00", width="content"),
+        Column(header=phrases.COLUMN_PROCESSED, values=_processed, number_format="#,##0"),
+        Column(header=phrases.COLUMN_FAILED, values=_failed, number_format="#,##0"),
+        Column(header=phrases.COLUMN_RATE, values=_rates, number_format="0.0%", highlight=_LOW_RATE),
+    )
+
+
+SHEET_COLUMNS = sheet_columns(FailedStatuses())

@@ -23,6 +23,7 @@ _LINE = 15
 _DARK, _GREY, _BLUE = "1F3864", "595959", "0563C1"
 _TITLE = Font(name="Calibri", bold=True, size=18, color=_DARK)
 _HEADING = Font(name="Calibri", bold=True, size=13, color=_DARK)
+_WARNING = Font(name="Calibri", bold=True, size=12, color="A8430A")
 _QUIET = Font(name="Calibri", color=_GREY)
 _LINK = Font(name="Calibri", underline="single", color=_BLUE)
 _LABEL = Font(name="Calibri", size=9, color=_GREY)
@@ -74,6 +75,10 @@ class Layout:
         text = shown(text, _SENTENCE)
         self.add(text_cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(len(text) / sum(WIDTHS)))
         self.sheet.merged_cells.add(f"A{self.last}:{_LAST_COLUMN}{self.last}")
+
+    def warning(self, text: str) -> None:
+        """Add a line that stands out by its colour and weight."""
+        self.add(text_cell(self.sheet, text, font=_WARNING), height=18)
 
     def cards(self, cards: Sequence[Card]) -> None:
         """Add cards side by side, each a small label above a large value."""

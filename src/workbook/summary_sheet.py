@@ -7,6 +7,7 @@ from msgspec import Struct
 from openpyxl.formatting.rule import DataBar, FormatObject, Rule
 from openpyxl.worksheet.pagebreak import Break
 
+from ..domain.baseline import Comparison, Deviation
 from ..domain.summary import Summary
 from ..domain.window import Window
 from ..phrases import english as phrases
@@ -25,28 +26,40 @@ _CARD_LABEL = 34
 class Origin(Struct, frozen=True, kw_only=True):
     """Where a report comes from: the table's name, and when it was `generated` (aware).
 
-    `starts` are the places of the first rows of its data sheets among the window's rows, the first being 0.
+    `starts` are the places of the first rows of its data sheets among the window's rows, the first being 0; `name`
+    says whose report it is.
     """
 
     table: str
     generated: datetime
     starts: Sequence[int]
+    name: str
 
 
-def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin, remarks: Sequence[str]) -> None:
-    """Write the figures of `summary`, and `remarks` on other windows, into a sheet that has no rows yet."""
+class Findings(Struct, frozen=True, kw_only=True):
+    """What a window is compared with, how it is out of the ordinary, and remarks on other windows."""
+
+    comparison: Comparison = Comparison()
+    deviations: Sequence[Deviation] = ()
+    remarks: Sequence[str] = ()
+
+
+def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin, findings: Findings) -> None:
+    """Write the figures of `summary`, and the `findings` about them, into a sheet that has no rows yet."""
     sheet.sheet_view.showGridLines = False
     set_up_print(sheet, window, "portrait")
     layout = Layout(sheet)
     _write_head(layout, window, origin)
     if not summary.rows:
         layout.heading(phrases.no_analyses(window))
-        _write_notes(layout, summary, remarks)
+        _write_comparison(layout, window, summary, findings)
+        _write_notes(layout, summary, findings.remarks)
         return
+    _write_comparison(layout, window, summary, findings)
     layout.cards(_figures(summary))
     statuses = summary.statuses(CARDS)
     layout.cards([(phrases.counted_status(one, _CARD_LABEL), one.analyses, "#,##0") for one in statuses])
-    _write_notes(layout, summary, remarks)
+    _write_notes(layout, summary, findings.remarks)
     chart_row = layout.last + 2
     for _ in range(CHART_ROWS + 1):
         layout.add()
@@ -57,11 +70,31 @@ def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin
 
 
 def _write_head(layout: Layout, window: Window, origin: Origin) -> None:
-    layout.title(phrases.title(window))
+    layout.title(f"{phrases.title(window)}{phrases.named(origin.name)}")
     layout.fact(phrases.WINDOW, window.label())
     layout.fact(phrases.TIMES_IN, phrases.zone_name(window))
     layout.fact(phrases.GENERATED, moment(origin.generated, window.zone, "%Y-%m-%d %H:%M:%S"))
     layout.fact(phrases.TABLE, origin.table)
+
+
+def _write_comparison(layout: Layout, window: Window, summary: Summary, findings: Findings) -> None:
+    """Say what is out of the ordinary, and put the counts beside those of the window before and the usual ones."""
+    before, usual = findings.comparison.before, findings.comparison.usual
+    if findings.deviations:
+        layout.add()
+    for warning in dict.fromkeys(map(phrases.warning, findings.deviations)):
+        layout.warning(phrases.warned(warning))
+    if findings.comparison == Comparison():
+        return
+    layout.add()
+    layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...] = (
+        (phrases.ANALYSES, (summary.rows, before.analyses, usual.analyses if usual else None)),
+        (phrases.FAILED_ANALYSES, (summary.failed_analyses, before.failed, usual.failed if usual else None)),
+    )
+    for name, counts in rows:
+        figures = (layout.figure("-" if count is None else count, "#,##0") for count in counts)
+        layout.row(layout.text(name), *figures)
 
 
 def _figures(summary: Summary) -> list[Card]:
@@ -100,11 +133,13 @@ def _write_statuses(layout: Layout, summary: Summary) -> None:
         layout.row(
             layout.text(phrases.counted_status(counted, TEXT_SHOWN)),
             layout.figure(counted.analyses, "#,##0"),
-            layout.figure(counted.analyses / summary.rows, "0.0%"),
-            layout.text(phrases.counts_as(counted.status)),
+            layout.figure(counted.analyses / summary.rows, phrases.SHARE_FORMAT),
+            layout.text(phrases.COUNTS_AS_FAILED if counted.failed else ""),
         )
-    bar = DataBar(cfvo=[FormatObject("num", val=0), FormatObject("num", val=1)], color=f"FF{ANALYSES_COLOUR}")
+    ends = [FormatObject("num", val=0), FormatObject("num", val=1)]
+    bar = DataBar(cfvo=ends, color=f"FF{ANALYSES_COLOUR}", minLength=0, maxLength=100)
     layout.sheet.conditional_formatting.add(f"C{first}:C{layout.last}", Rule("dataBar", dataBar=bar))
+    layout.sentence(phrases.failed_statuses(summary.failed_statuses.names))
 
 
 def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origin) -> None:

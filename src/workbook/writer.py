@@ -17,6 +17,7 @@ from openpyxl import Workbook
 from openpyxl.packaging.core import DocumentProperties
 from openpyxl.writer.excel import ExcelWriter
 
+from ..config.settings import DEFAULT_NAME
 from ..domain.analysis import Analysis
 from ..domain.summary import Summary
 from ..domain.window import Window, day_of
@@ -30,7 +31,7 @@ from .columns import SHEET_COLUMNS, Column
 from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
 from .shared_strings import SharedStrings
-from .summary_sheet import Origin, write_summary
+from .summary_sheet import Findings, Origin, write_summary
 
 
 class WorkbookWriter:
@@ -95,12 +96,19 @@ class WorkbookWriter:
                 rows = rows[len(taken) :]
 
     def save(
-        self, folder: Path, summary: Summary, *, table: str, generated: datetime, remarks: Sequence[str] = ()
+        self,
+        folder: Path,
+        summary: Summary,
+        *,
+        table: str,
+        generated: datetime,
+        findings: Findings | None = None,
+        name: str = DEFAULT_NAME,
     ) -> Path:
         """Write the Summary and the whole file into `folder`; return its path.
 
-        `table` is where the rows came from, `generated` (aware) when the report was made, `remarks` are sentences
-        about other windows. Raise WorkbookError if the file cannot be written.
+        `table` is where the rows came from, `generated` (aware) when the report was made, `name` whose report it is.
+        Raise WorkbookError if the file cannot be written.
         """
         path = folder / file_name(self._window)
         with translated(path.name):
@@ -108,9 +116,9 @@ class WorkbookWriter:
                 self._end_sheet()
             else:
                 self._draw_empty()
-            origin = Origin(table=table, generated=generated, starts=self._starts)
-            write_summary(self._summary_sheet, self._window, summary, origin, remarks)
-            self._book.properties = _properties(self._window)
+            origin = Origin(table=table, generated=generated, starts=self._starts, name=name)
+            write_summary(self._summary_sheet, self._window, summary, origin, findings or Findings())
+            self._book.properties = _properties(self._window, name)
             with atomic_write(path) as file:
                 self._streamed.finish(self._saved(self._book), self._strings, file)
         return path
@@ -167,12 +175,12 @@ class WorkbookWriter:
         return parts | sheets
 
 
-def _properties(window: Window) -> DocumentProperties:
+def _properties(window: Window, name: str) -> DocumentProperties:
     title = f"{phrases.title(window)} - {window.label()}"
     end = window.end.astimezone(UTC).replace(tzinfo=None)
     return DocumentProperties(
         title=title,
-        subject=phrases.DOCUMENT_SUBJECT,
+        subject=phrases.document_subject(name),
         creator=phrases.DOCUMENT_CREATOR,
         created=end,
         modified=end,

@@ -15,11 +15,12 @@ from src.channels.mail import MailChannel
 from src.channels.smtp_replies import translated
 from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
+from src.domain.baseline import Deviation
 from src.domain.outcome import Outcome
 from src.errors import DeliveryError
 from src.message import html, text
 
-from ..builders import CREATED, make_limits, make_report
+from ..builders import CREATED, make_content, make_limits, make_report
 from ..sandbox import RECIPIENTS, Sandbox
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -102,6 +103,40 @@ def test_the_message_bears_its_date_and_says_that_no_person_wrote_it(sandbox: Sa
     message = sandbox.mailbox.deliveries[0].message
     assert parsedate_to_datetime(message["Date"]) == CREATED
     assert message["Auto-Submitted"] == "auto-generated"
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [("Reports <reports@example.com>", "Reports"), ("Отчёты, №1 <reports@example.com>", "Отчёты, №1")],
+)
+def test_a_sender_may_have_a_name(sandbox: Sandbox, setting: str, name: str) -> None:
+    """Comma and all; the server is told the bare address, and answers go where they should."""
+    send(sandbox, smtp_from=setting, smtp_reply_to="team@example.com")
+    asyncio.run(make_channel(sandbox, smtp_from=setting).alert("⚠️ …", CREATED, ["ops@example.com"]))
+
+    for delivery in sandbox.mailbox.deliveries:
+        (address,) = delivery.message["From"].addresses
+        assert (address.display_name, address.addr_spec) == (name, "reports@example.com")
+        assert (delivery.sender, delivery.raw.isascii()) == ("reports@example.com", True)
+        assert delivery.message["Message-ID"].endswith("@example.com>")
+    assert [delivery.message["Reply-To"] for delivery in sandbox.mailbox.deliveries] == ["team@example.com", None]
+
+
+def test_an_unusual_hours_subject_arrives_as_it_was_written(sandbox: Sandbox) -> None:
+    """In one line, its sign and all."""
+    found = [
+        Deviation(kind="few", value=300, reference=2391),
+        Deviation(kind="failed", value=0.55, reference=0.04),
+    ]
+    channel, report = make_channel(sandbox), make_report(sandbox.folder, content=make_content(deviations=found))
+    asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+
+    (delivery,) = sandbox.mailbox.deliveries
+    assert delivery.message["Subject"] == (
+        "Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC "
+        "⚠ 300 analyses, usually about 2,400; 55 % of analyses failed"
+    )
+    assert delivery.raw.isascii()
 
 
 def test_starttls_works_too(sandbox: Sandbox) -> None:

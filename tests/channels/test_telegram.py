@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from src.channels.telegram import TelegramChannel
 from src.config.settings import TelegramSettings
 from src.config.timeouts import Timeouts
+from src.domain.baseline import Comparison, Deviation, Usual
 from src.domain.outcome import Outcome
 from src.message import caption
 from src.message.content import Content
@@ -59,9 +60,43 @@ def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
 
     *reports, alert = [sent.text for sent in sandbox.bot.sent]
     assert len(reports) == len(CHATS)
-    assert all("\n\n2 analyses, 98.5 % of records" in text for text in reports)
+    assert all("\n\n2 analyses, none failed\n98.5 % of 400 records" in text for text in reports)
     assert all("\n<b>: 1\n<script> &amp; 1: 1" in text for text in reports)
     assert alert == "<b> & </i>"
+
+
+NORMAL = Comparison(usual=Usual(analyses=1))
+UNUSUAL = [Deviation(kind="many", value=1, reference=0)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "silent"),
+    [("never", [False] * 3), ("normal", [True, False, False]), ("always", [True] * 3)],
+)
+def test_which_reports_make_no_sound_is_a_setting(sandbox: Sandbox, setting: str, silent: list[bool]) -> None:
+    """Without a baseline no hour is normal; an alert always makes a sound."""
+    contents = [
+        make_content(comparison=NORMAL),
+        make_content(comparison=NORMAL, deviations=UNUSUAL),
+        make_content(),
+    ]
+
+    for content in contents:
+        send(sandbox, content=content, telegram_silent=setting, telegram_chat_id=CHATS[0])
+    asyncio.run(make_channel(sandbox, telegram_silent=setting).alert("alert", CREATED, CHATS[:1]))
+
+    assert [sent.silent for sent in sandbox.bot.sent] == [*silent, False]
+
+
+def test_a_report_without_its_document_makes_no_sound_either(sandbox: Sandbox) -> None:
+    """It is the same report."""
+    report = make_report(sandbox.folder)
+    report = replace(report, attachment=replace(report.attachment, left_out="Too large."))
+    channel = make_channel(sandbox, telegram_silent="always")
+
+    asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+
+    assert [(sent.document, sent.silent) for sent in sandbox.bot.sent] == [(b"", True)] * len(CHATS)
 
 
 def refused(sandbox: Sandbox, caption: str) -> str:

@@ -40,6 +40,16 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
 
 
+def test_a_status_that_is_no_text_is_told(sandbox: Sandbox, run: RunTool) -> None:
+    """The reports then know of no usual number of failed analyses; that alone is nothing wrong."""
+    code, lines = check(run, SUPABASE_TABLE="analyses_loose")
+
+    assert code == 0
+    assert lines["table"].startswith("OK ")
+    assert "Its status is not text but an enum or the like" in lines["table"]
+    assert "Its status" not in check(run)[1]["table"]
+
+
 @pytest.mark.parametrize(
     ("part", "changes", "words"),
     [

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from src.config.loader import Settings, load_settings
+from src.config.settings import Sender
+from src.domain.analysis import FAILED_STATUSES, FailedStatuses
+from src.domain.baseline import Thresholds
 from src.errors import SettingsError
 
 WHOLE = {
@@ -72,7 +75,19 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SMTP_PORT", "0", "should be greater than or equal to 1"),
         ("SMTP_PORT", "https", "is no whole number"),
         ("SMTP_SECURITY", "none", "is none of them"),
-        ("SMTP_FROM", "Reports <a@example.com>", "is not an e-mail address"),
+        ("SMTP_FROM", "Reports a@example.com", "is neither an e-mail address nor Name <address>"),
+        ("SMTP_FROM", "Reports <a@example.com", "is neither an e-mail address nor Name <address>"),
+        ("SMTP_FROM", "A\nB <a@example.com>", "is neither an e-mail address nor Name <address>"),
+        ("SMTP_REPLY_TO", "Team <a@example.com>", "is not an e-mail address"),
+        ("TELEGRAM_SILENT", "yes", "is none of them"),
+        ("REPORT_NAME", "Staging\nBcc: a", "is not one short line"),
+        ("REPORT_NAME", "x" * 61, "is not one short line"),
+        ("REPORT_FAILED_STATUSES", "failed,a|b", "entry 2 of 2 is not a status"),
+        ("REPORT_FAILED_STATUSES", ",".join(f"{number}" for number in range(51)), "should have at most 50 items"),
+        ("REPORT_WARN_SUCCESS_BELOW", "101", "should be less than or equal to 100"),
+        ("REPORT_WARN_FAILED_ABOVE", "10 %", "is no number"),
+        ("REPORT_WARN_FAILED_ABOVE", "nan", "should be a finite number"),
+        ("REPORT_WARN_SLOWER_THAN", "-1", "should be greater than or equal to 0"),
         ("SMTP_TO", "a@example.com;b@example.com", "entry 1 of 1 is not an e-mail address"),
         ("SMTP_TO", "a@example.com, b, c@", "entry 2, 3 of 3 is not an e-mail address"),
         ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 1 of 1 is not an e-mail address"),
@@ -354,6 +369,56 @@ def test_a_mail_port_is_no_matter_where_nothing_goes_by_mail(environment: pytest
     environment.setenv("REPORT_CHANNELS", "telegram")
 
     assert load_settings(None).hints == []
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "address"),
+    [
+        ("reports@example.com", "", "reports@example.com"),
+        ("Reports <reports@example.com>", "Reports", "reports@example.com"),
+        ("Отчёты, №1 <a@b.c>", "Отчёты, №1", "a@b.c"),
+        ("Reports<a@b.c>", "Reports", "a@b.c"),
+    ],
+)
+def test_a_sender_is_an_address_with_a_name_or_without(
+    environment: pytest.MonkeyPatch, value: str, name: str, address: str
+) -> None:
+    """As mail programs write it."""
+    environment.setenv("SMTP_FROM", value)
+    environment.setenv("SMTP_REPLY_TO", "team@example.com")
+
+    mail = checked_settings(None).mail
+    assert mail
+    assert mail.sender == Sender(name=name, address=address, reply_to="team@example.com")
+
+
+def test_limits_and_statuses_are_as_they_are_set(environment: pytest.MonkeyPatch) -> None:
+    """Per cent become shares; nothing is a limit that isn't set, and zero is one."""
+    assert checked_settings(None).report.thresholds == Thresholds()
+    assert checked_settings(None).report.report_failed_statuses == FAILED_STATUSES
+    for name, value in (
+        ("REPORT_WARN_SUCCESS_BELOW", "99.5"),
+        ("REPORT_WARN_FAILED_ABOVE", "0"),
+        ("REPORT_WARN_SLOWER_THAN", "30"),
+        ("REPORT_FAILED_STATUSES", "Failed, timed out ,failed"),
+    ):
+        environment.setenv(name, value)
+
+    report = checked_settings(None).report
+    assert report.thresholds == Thresholds(success_below=0.995, failed_above=0, slower_than=30)
+    assert FailedStatuses(report.report_failed_statuses).plain == {"failed", "timed out"}
+
+
+@pytest.mark.parametrize(("alert_chat", "told"), [("-100999", "-100999"), ("-1001234567890", None), ("", None)])
+def test_unusual_hours_are_told_to_an_alert_chat_of_its_own(
+    environment: pytest.MonkeyPatch, alert_chat: str, told: str | None
+) -> None:
+    """One that gets the report itself is told by that."""
+    environment.setenv("TELEGRAM_ALERT_CHAT_ID", alert_chat)
+
+    telegram = checked_settings(None).telegram
+    assert telegram
+    assert telegram.unusual_chat == told
 
 
 def test_a_secret_key_beside_a_token_is_a_hint(environment: pytest.MonkeyPatch) -> None:

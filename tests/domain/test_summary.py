@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.domain.analysis import TOO_LONG, Analysis, is_failed_status
+from src.domain.analysis import TOO_LONG, Analysis, FailedStatuses
 from src.domain.quantiles import RELATIVE_ERROR
 from src.domain.summary import STATUS_LENGTH, STATUSES, Anomaly, StatusCount, Summary, TimeBucket
 from src.domain.window import HOUR, day_of, until
@@ -133,7 +133,7 @@ def test_every_figure_of_a_hundred_thousand_rows_is_that_of_a_full_recomputation
     assert [rows[worst.place] for worst in summary.worst] == ranked[:10]
     for step in summary.buckets(make_window()):
         within = [row for row in rows if step.start <= row.created_at < step.start + timedelta(minutes=5)]
-        assert (step.analyses, step.failed) == (len(within), sum(is_failed_status(row.status) for row in within))
+        assert (step.analyses, step.failed) == (len(within), sum(row.status in FailedStatuses() for row in within))
     figures = [(row.duration, row.records_processed, row.records_failed) for row in rows]
     assert {anomaly.kind: anomaly.count for anomaly in summary.anomalies()} == {
         "more failed than processed": sum(row.records_failed > row.records_processed for row in whole),  # type: ignore[operator]
@@ -150,7 +150,10 @@ def test_only_anomalies_that_occur_are_told() -> None:
     odd.add([make_analysis(records_failed=201), make_analysis(duration=None, records_failed=None)])
 
     assert ordinary.anomalies() == []
-    assert odd.anomalies() == [Anomaly(kind="more failed than processed", count=1), Anomaly(kind="missing", count=1)]
+    assert odd.anomalies() == [
+        Anomaly(kind="more failed than processed", count=1),
+        Anomaly(kind="missing", count=1, statuses=[StatusCount(status="completed", analyses=1)]),
+    ]
 
 
 @pytest.mark.parametrize("column", ["status", "duration", "records_processed", "records_failed"])
@@ -228,3 +231,26 @@ def test_the_worst_of_several_pages_are_ten_while_there_are_no_worse() -> None:
             assert [one.analysis.id for one in summary.worst] == [5, 0]
 
     assert [one.analysis.id for one in summary.worst] == [*range(29, 19, -1)]
+
+
+def test_rows_that_lack_figures_are_counted_by_status_in_bounded_memory() -> None:
+    """The most frequent are named, the last for all the rest; none is a status too."""
+    summary = Summary()
+    summary.add([make_analysis(status=status, duration=None) for status in [None] * 3 + ["a"] * 2])
+    summary.add(make_analysis(status=f"{number}", records_failed=None) for number in range(STATUSES + 50))
+
+    (missing,) = summary.anomalies()
+    assert missing.count == STATUSES + 55
+    assert [(one.status, one.analyses) for one in missing.statuses[:3]] == [("", 3), ("a", 2), ("0", 1)]
+    assert missing.statuses[3].analyses == STATUSES + 49
+    assert sum(one.analyses for one in missing.statuses) == missing.count
+
+
+def test_which_statuses_count_as_failed_can_be_chosen() -> None:
+    """In whatever case, with blanks around or not."""
+    summary = Summary(failed_statuses=FailedStatuses(("Cancelled", "Ошибка ")))
+    summary.add(make_analysis(status=status) for status in ("cancelled", " CANCELLED\t", "ОШИБКА", "failed", None))
+
+    assert summary.failed_analyses == 3
+    assert [one.status for one in summary.statuses() if one.failed] == [" CANCELLED\t", "cancelled", "ОШИБКА"]
+    assert summary.buckets(make_window())[1].failed == 3

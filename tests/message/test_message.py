@@ -9,17 +9,19 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
+from src.config.settings import DEFAULT_NAME
 from src.domain.analysis import Analysis
 from src.domain.attachment import Attachment
+from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviations
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
 from src.errors import Problem
-from src.message.alert import LONGEST, Failure
+from src.message.alert import LONGEST, Failure, Recovery, render_all_clear
 from src.message.alert import render as render_alert
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import REMARKS_SHOWN, describe
 from src.phrases import english as phrases
-from src.phrases.formats import megabytes, moment, number, rate, seconds, shown
+from src.phrases.formats import about, megabytes, moment, number, per_cent, rate, seconds, shown
 
 from ..builders import START, build, make_analysis, make_window, opened
 from ..sandbox.markup import links, plain
@@ -65,11 +67,27 @@ def write(
     window: Window | None = None,
     late: bool = False,
     remarks: Sequence[str] = (),
-    before: int | None = None,
+    before: Counts | None = None,
+    usual: Usual | None = None,
+    thresholds: Thresholds | None = None,
+    name: str = DEFAULT_NAME,
 ) -> Forms:
-    """Write a report of `summary`."""
-    content = describe(window or make_window(), summary, late=late, remarks=remarks, before=before)
+    """Write a report of `summary`, compared with the window before and with what is usual."""
+    content = describe(
+        window or make_window(),
+        summary,
+        late=late,
+        remarks=remarks,
+        comparison=Comparison(before=before or Counts(), usual=usual),
+        deviations=deviations(summary, usual, thresholds or Thresholds()),
+        name=name,
+    )
     return all_forms(content, attachment)
+
+
+def lines(text: str) -> list[str]:
+    """List the lines of what is shown."""
+    return text.splitlines()
 
 
 def units(text: str) -> int:
@@ -85,17 +103,39 @@ def test_the_subject_names_the_window() -> None:
     assert write(Summary(), window=day).subject == "Digital Twin Daily Report - 2026-11-22 Europe/Berlin"
 
 
-def test_only_what_is_odd_or_late_marks_the_subject() -> None:
-    """Ordinary failures are no surprise; the beginning stays as it is."""
+def test_only_what_is_out_of_the_ordinary_marks_the_subject() -> None:
+    """In numbers; neither ordinary failures nor odd data do, which the report itself tells."""
     odd = folded([make_analysis(records_processed=1, records_failed=2)])
     plain_subject = "Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC"
+    half = make_summary(*["failed"] * 166, *["completed"] * 134)
+    usual = Usual(analyses=2391, failed=96)
 
     assert write(make_summary("failed", "failed")).subject == plain_subject
-    assert write(odd).subject == f"{plain_subject} (odd data)"
+    assert write(odd).subject == plain_subject
     assert write(make_summary("completed"), remarks=["2 rows …"]).subject == f"{plain_subject} (rows came late)"
-    assert write(odd, late=True, remarks=["2 rows …"]).subject == (
-        f"{plain_subject} (late) (odd data) (rows came late)"
+    assert write(half, usual=usual).subject == (
+        f"{plain_subject} ⚠ 300 analyses, usually about 2,400; 55 % of analyses failed"
     )
+    assert write(Summary(), usual=usual).subject == f"{plain_subject} ⚠ no analyses, usually about 2,400"
+    assert write(odd, late=True, remarks=["2 rows …"], usual=usual).subject == (
+        f"{plain_subject} (late) (rows came late) ⚠ 1 analysis, usually about 2,400"
+    )
+
+
+def test_a_limit_of_ones_own_marks_the_subject_and_is_named_in_the_report() -> None:
+    """Without any baseline; what is said twice is said once."""
+    bad = folded([make_analysis(duration=45, records_failed=16), make_analysis(status="failed", duration=45)])
+    limits = Thresholds(success_below=0.99, failed_above=0.1, slower_than=30)
+    wording = write(bad, thresholds=limits)
+    both = write(make_summary(*["failed"] * 30), usual=Usual(analyses=30, failed=1), thresholds=limits)
+
+    assert wording.subject.endswith(
+        "UTC ⚠ 95.2 % of records succeeded; 50 % of analyses failed; 95 % took at most 45 s"
+    )
+    assert "⚠ 95.2 % of records succeeded, the limit is 99 %" in lines(wording.text)
+    assert "⚠ 50 % of analyses failed, the limit is 10 %" in lines(wording.text)
+    assert "⚠ 95 % took at most 45 s, the limit is 30 s" in lines(wording.text)
+    assert both.subject.endswith("UTC ⚠ 100 % of analyses failed; 98.5 % of records succeeded")
 
 
 def test_the_subject_holds_nothing_of_the_table_and_keeps_one_short_line() -> None:
@@ -103,28 +143,128 @@ def test_the_subject_holds_nothing_of_the_table_and_keeps_one_short_line() -> No
     rows = [make_analysis(id=text, status=text, duration=text, records_failed=text) for text in HOSTILE]
     for zone in ("UTC", "America/Argentina/ComodRivadavia"):
         window = make_window(zone=zone)
-        hostile = write(folded(rows), window=window, late=True, remarks=HOSTILE).subject
-        harmless = write(make_summary("completed"), window=window, late=True, remarks=["late"]).subject
+        usual = Usual(analyses=10**6)
+        hostile = write(folded(rows), window=window, late=True, remarks=HOSTILE, usual=usual).subject
+        harmless = write(
+            make_summary(*["completed"] * len(HOSTILE)), window=window, late=True, remarks=["late"], usual=usual
+        ).subject
 
-        assert hostile.replace(phrases.ODD, "") == harmless
-        assert re.fullmatch("[ -~]{1,150}", hostile)
+        assert hostile == harmless
+        assert re.fullmatch("[ -~⚠]{1,190}", hostile)
 
 
 def test_every_form_begins_with_window_and_headline() -> None:
-    """The one line that says it all; in the inbox's preview too."""
-    summary = make_summary(*["completed"] * 2430, "failed")
-    wording = write(summary, before=2219)
+    """How many failed, and how their records went; in the inbox's preview too."""
+    summary = make_summary(*["completed"] * 2308, *["failed"] * 192)
+    wording = write(summary, before=Counts(analyses=2219))
 
     for text in wording.shown:
         assert "2026-11-22 13:00-14:00 UTC" in text
-        assert "2,431 analyses, 98.5 % of records succeeded, 1 failed" in text
-        assert "212 more than the hour before (2,219)." in text
+        assert "192 of 2,500 analyses failed (7.7 %)" in text
+        assert "98.5 % of 500,000 records succeeded" in text
     hidden = re.search(r'<body[^>]*>\s*<div style="display:none[^>]*>([^&]*)', wording.html)
     assert hidden
-    assert hidden[1] == (
-        "2,431 analyses, 98.5 % of records succeeded, 1 failed. 212 more than the hour before (2,219)."
+    assert hidden[1] == "192 of 2,500 analyses failed (7.7 %). 98.5 % of 500,000 records succeeded"
+    assert wording.caption.startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC\n\n<b>192 of 2,500 analyses ")
+
+
+def test_what_is_unusual_comes_first_in_every_form() -> None:
+    """Before any figure; the headline of the page is in the colour of what is bad."""
+    wording = write(make_summary(*["completed"] * 300), usual=Usual(analyses=2391, failed=96))
+    ordinary = write(make_summary(*["completed"] * 300), usual=Usual(analyses=310, failed=0))
+
+    assert lines(wording.text)[3] == lines(plain(wording.caption))[2] == "⚠ 300 analyses, usually about 2,400"
+    assert "⚠ 300 analyses, usually about 2,400" in Page(wording.html).text
+    assert '<h1 class="bad"' in wording.html
+    assert '<h1 class="text"' in ordinary.html
+    assert "⚠" not in "".join(ordinary.shown)
+
+
+def test_the_counts_stand_beside_those_before_and_the_usual_ones() -> None:
+    """A table on the page, in brackets elsewhere; what isn't known is a dash there and left out here."""
+    summary = make_summary(*["completed"] * 2308, *["failed"] * 192)
+    wording = write(summary, before=Counts(analyses=2219, failed=98), usual=Usual(analyses=2400.5, failed=90))
+    first_day = write(summary, before=Counts(analyses=2219))
+
+    words = Page(wording.html).text.split()
+    assert " ".join(words).count("This hour The hour before Usual Analyses 2,500 2,219 2,400 Failed analyses 192 98 90")
+    for text in (wording.text, plain(wording.caption)):
+        assert "Analyses: 2,500 (the hour before 2,219, usually 2,400)" in lines(text)
+        assert "Failed analyses: 192 (the hour before 98, usually 90)" in lines(text)
+    words = Page(first_day.html).text.split()
+    assert " ".join(words).count("Analyses 2,500 2,219 - Failed analyses 192 - -")
+    assert "Analyses: 2,500 (the hour before 2,219)" in lines(first_day.text)
+    assert "Failed analyses: 192" in lines(first_day.text)
+
+
+def test_nothing_is_compared_where_nothing_is_known() -> None:
+    """The counts are figures among the others."""
+    wording = write(make_summary("completed"))
+
+    assert "before" not in "".join(wording.shown)
+    assert re.search(r"Analyses\s+1\s+Failed analyses\s+0\s+Records processed", Page(wording.html).text)
+
+
+def spread(minutes: Sequence[int], *, window: Window | None = None) -> Summary:
+    """Fold five analyses for each five minutes of an hour, and fail all those of `minutes`."""
+    start = (window or make_window()).start
+    return folded(
+        [
+            make_analysis(
+                status="failed" if minute in minutes else "completed", created_at=start + timedelta(minutes=minute)
+            )
+            for minute in range(0, 60, 5)
+            for _ in range(5)
+        ]
     )
-    assert wording.caption.startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC\n\n<b>2,431 analyses, ")
+
+
+def test_it_is_said_where_failures_cluster() -> None:
+    """In one sentence, by the clock of its readers; nothing where they are few, or everywhere."""
+    window = make_window(zone="Asia/Kolkata")
+    sentence = "Over half of the failures, 10 of 15, came between 18:45 and 18:55."
+
+    for text in write(spread([15, 20, 40], window=window), window=window).shown:
+        assert sentence in text
+    for summary in (spread([15]), spread(range(60)), make_summary(*["failed"] * 90)):
+        assert "Over half" not in write(summary).text
+
+
+def test_the_page_has_a_bar_for_each_five_minutes_and_the_text_a_line() -> None:
+    """As a table of cells, without a picture, with its text alternative; what is small can still be seen."""
+    rows = [make_analysis(created_at=START + timedelta(minutes=5 * place)) for place in range(11) for _ in range(100)]
+    failed = make_analysis(created_at=START + timedelta(minutes=50), status="failed")
+    wording = write(folded([*rows, failed]))
+
+    chart = re.search(r'<div role="img" aria-label="([^"]*)">(.*?)</div>', wording.html, re.DOTALL)
+    assert chart
+    assert chart[1] == (
+        "Column chart: analyses and failures per five minutes, 2026-11-22 13:00-14:00 UTC. "
+        "1,101 analyses, 1 of them failed; most, 101, from 13:50."
+    )
+    assert [int(height) for height in re.findall(r'class="good-bar" height="(\d+)"', chart[2])] == [55] * 11
+    assert re.findall(r'class="bad-bar" height="(\d+)"', chart[2]) == ["1"]
+    assert chart[2].count('valign="bottom"') == 12
+    assert re.findall(r">(\d\d:\d\d)<", chart[2]) == ["13:00", "13:15", "13:30", "13:45"]
+    assert "  13:45: 100\n  13:50: 101, 1 failed\n  13:55: 0\n" in wording.text
+
+
+def test_a_bar_of_one_analysis_can_be_seen_and_one_of_none_is_not_there() -> None:
+    """However high the highest is."""
+    many = [make_analysis(created_at=START) for _ in range(1000)]
+    page = write(folded([*many, make_analysis(created_at=START + timedelta(minutes=9), status="error")])).html
+
+    assert re.findall(r'class="(\w+)-bar" height="(\d+)"', page) == [("good", "56"), ("bad", "2")]
+
+
+def test_a_day_of_25_hours_has_a_bar_for_each() -> None:
+    """The clock times below them stand under their bars."""
+    day = day_of(date(2026, 10, 25), BERLIN)
+    page = write(folded([make_analysis(created_at=day.start)]), window=day).html
+
+    spans = re.findall(r'colspan="(\d+)" style="padding-top:3px[^>]*>([^<]+)<', page)
+    assert spans == [("6", "00:00 UTC+2"), ("6", "05:00 UTC+1"), ("6", "11:00 UTC+1"), ("7", "17:00 UTC+1")]
+    assert page.count('class="good-bar" height="56"') == 1
 
 
 def test_every_form_gives_the_figures() -> None:
@@ -174,20 +314,44 @@ def test_text_and_page_name_the_worst_five() -> None:
         assert re.findall(r"id-\d", text) == [f"id-{number}" for number in (7, 6, 5, 4, 3)]
 
 
-def test_where_nothing_failed_the_worst_are_called_the_slowest() -> None:
-    """Nobody is alarmed by a heading."""
-    summary = folded([make_analysis(records_failed=0, duration=number) for number in range(3)])
+def test_a_good_hour_is_short() -> None:
+    """No list of five ordinary analyses, and nothing to look at."""
+    good = folded([make_analysis(records_failed=0, duration=number) for number in range(3)])
+    one = write(folded([make_analysis(records_failed=0), make_analysis(id="bad one", records_failed=1)]))
 
-    assert "The slowest" in write(summary).html
-    assert "Most records failed" not in write(summary).text
+    for text in write(good).shown:
+        assert "Most records failed" not in text
+        assert f"{make_analysis().id}" not in text
+        assert "Odd data" not in text
+    assert "bad one" in one.text
+    assert f"{make_analysis().id}" not in one.text
 
 
-def test_the_caption_has_a_line_for_what_is_wrong() -> None:
-    """None where nothing is."""
+def test_the_caption_has_a_line_for_odd_data() -> None:
+    """None where there is none."""
     odd = folded([make_analysis(status="failed"), make_analysis(records_processed=1, records_failed=2)])
 
-    assert re.search(r"^To look at: 1 analysis failed; .+: 1 analysis$", write(odd).caption, re.MULTILINE)
-    assert "To look at" not in write(make_summary("completed")).caption
+    assert "Odd data: more records failed than were processed: 1 analysis" in lines(plain(write(odd).caption))
+    assert "Odd data" not in write(make_summary("completed")).caption
+
+
+def test_missing_figures_are_named_by_the_statuses_that_lack_them() -> None:
+    """Who reads it knows at once whether that is as it should be."""
+    lacking = [make_analysis(status=status, duration=None) for status in ["cancelled"] * 17 + ["failed"] * 2]
+    many = [make_analysis(status=f"{number}", duration=None) for number in range(9)]
+
+    for text in write(folded([make_analysis(), *lacking])).shown:
+        assert "19 analyses without figures (17 cancelled, 2 failed)" in text
+    assert "9 analyses without figures (1 0, 1 1, 1 2, 6 others)" in write(folded(many)).text
+
+
+def test_a_status_named_where_figures_are_missing_is_no_link_either() -> None:
+    """Code in a chat, a word joiner elsewhere."""
+    wording = write(folded([make_analysis(status="evil.example", duration=None)]))
+
+    assert "\nOdd data: <code>1 analysis without figures (1 evil.example)</code>\n" in wording.caption
+    for text in (wording.text, Page(wording.html).text):
+        assert "(1 evil\u2060.example)" in text
 
 
 def test_anomalies_and_late_rows_are_told_in_every_form() -> None:
@@ -207,51 +371,72 @@ def test_many_remarks_are_told_by_the_first_few() -> None:
     assert f"remark {REMARKS_SHOWN - 1}\nAnd 9 more like this." in text
 
 
-@pytest.mark.parametrize(
-    ("rows", "before", "sentence"),
-    [
-        (3, 2, "1 more than the hour before (2)."),
-        (3, 2000, "1,997 fewer than the hour before (2,000)."),
-        (3, 3, "As many as the hour before."),
-        (3, 0, "The hour before had none."),
-        (0, 2000, "The hour before had 2,000."),
-        (0, 0, "The hour before had none."),
-        (3, None, ""),
-    ],
-)
-def test_the_window_before_is_compared_with_in_a_sentence(rows: int, before: int | None, sentence: str) -> None:
-    """Nothing is said where it isn't known."""
-    assert phrases.comparison(make_window(), rows, before) == sentence
-
-
 def test_the_comparison_names_the_day_or_the_hours_it_is_with() -> None:
     """A trial's 24 hours are no day."""
     day, trial = day_of(START.date(), BERLIN), until("daily", BERLIN, START)
 
-    assert phrases.comparison(day, 2, 1) == "1 more than the day before (1)."
-    assert phrases.comparison(trial, 2, 1) == "1 more than the 24 hours before (1)."
+    assert phrases.compared(day, "2", "1", "") == "2 (the day before 1)"
+    assert phrases.compared(trial, "2", "1", "3") == "2 (the 24 hours before 1, usually 3)"
+    assert (phrases.this(day), phrases.the_one_before(day)) == ("This day", "The day before")
+    assert (phrases.this(trial), phrases.the_one_before(trial)) == ("These 24 hours", "The 24 hours before")
 
 
 @pytest.mark.parametrize(
-    ("rows", "headline"),
+    ("rows", "headline", "records"),
     [
-        ([make_analysis(records_failed=0)], "1 analysis, 100 % of records succeeded, none failed"),
-        ([make_analysis(records_processed=10**6, records_failed=1)], "1 analysis, 99.9 % of records succeeded, none f"),
-        ([make_analysis(records_processed=0, records_failed=0)], "1 analysis, no records processed, none failed"),
-        ([make_analysis(records_failed=None, status="Error")], "1 analysis, 1 failed"),
+        ([make_analysis(records_failed=0)], "1 analysis, none failed", "100 % of 200 records succeeded"),
+        (
+            [make_analysis(records_processed=10**6, records_failed=1)],
+            "1 analysis, none failed",
+            "99.9 % of 1,000,000 records succeeded",
+        ),
+        ([make_analysis(records_processed=0, records_failed=0)], "1 analysis, none failed", "No records processed"),
+        ([make_analysis(records_failed=None, status="Error")], "1 of 1 analysis failed (100 %)", ""),
+        (
+            [make_analysis(records_failed=None), make_analysis(records_failed=20)],
+            "2 analyses, none failed",
+            "90.0 % of 200 records succeeded",
+        ),
     ],
 )
-def test_the_headline_says_no_more_than_is_known(rows: list[Analysis], headline: str) -> None:
-    """One failed record of a million is not 100 %."""
-    assert headline in write(folded(rows)).text
+def test_the_headline_says_no_more_than_is_known(rows: list[Analysis], headline: str, records: str) -> None:
+    """One failed record of a million is not 100 %; records without a figure are not among those of the rate."""
+    text = write(folded(rows)).text
+
+    assert f"\n{headline}\n{records}\n".replace("\n\n", "\n") in text
+    assert ("records succeeded" in text) == ("succeeded" in records)
 
 
 def test_an_empty_window_is_said_so() -> None:
-    """In a sentence, not as a row of zeros."""
-    for text in write(Summary(), before=3).shown:
+    """In a sentence, not as a row of zeros; nothing says that its analyses are in the workbook."""
+    for text in write(Summary(), before=Counts(analyses=3, failed=0)).shown:
         assert "No analyses in 2026-11-22 13:00-14:00 UTC." in text
-        assert "The hour before had 3." in text
+        assert "3" in text.partition("efore")[2][:40]
         assert "Records" not in text
+        assert "Every analysis" not in text
+    assert "The attached workbook, report.xlsx, has no rows." in write(Summary()).text
+
+
+def test_in_another_zone_the_attachments_line_names_the_hour_too() -> None:
+    """The file's name is in UTC, and may bear another date."""
+    window = make_window(datetime(2026, 11, 24, 21, tzinfo=UTC), "Europe/Moscow")
+    summary = folded([make_analysis(created_at=window.start)])
+    sentence = "Every analysis of 2026-11-25 00:00-01:00 UTC+3 is in the attached workbook, report.xlsx (named in UTC)."
+
+    assert sentence in write(summary, window=window).text
+    assert sentence in Page(write(summary, window=window).html).text
+    assert "Every analysis is in the attached workbook, report.xlsx." in write(make_summary("completed")).text
+
+
+def test_another_name_stands_in_every_form_and_moves_no_fixed_line() -> None:
+    """In the subject in place of the default, behind the caption's line."""
+    wording = write(make_summary("completed"), name="Staging <1>", late=True)
+
+    assert wording.subject == "Staging <1> Hourly Report - 2026-11-22 13:00-14:00 UTC (late)"
+    assert lines(plain(wording.caption))[0] == "Hourly Report - 2026-11-22 13:00-14:00 UTC · Staging <1> (late)"
+    assert lines(wording.text)[0] == "Hourly Report for Staging <1> (late)"
+    assert "Hourly Report · Staging <1> (late)" in Page(wording.html).text
+    assert "·" not in "".join(write(make_summary("completed")).shown)
 
 
 def test_a_workbook_behind_a_link_is_told_with_its_end_in_the_readers_zone() -> None:
@@ -339,7 +524,7 @@ NO_LINK = re.compile(r"\w://|\w@\w|\w[.。][a-z]")
 @pytest.mark.parametrize("text", LOOK_ALIKES)
 def test_text_of_the_table_that_looks_like_a_link_is_none(text: str) -> None:
     """In a chat it is code; in page and text a word joiner, which nobody sees, keeps mail programs from linking it."""
-    rows = [make_analysis(id=text, status=text, duration=text, records_failed=text)]
+    rows = [make_analysis(id=text, status=text, duration=text, records_processed=text, records_failed=1)]
     wording = write(folded(rows))
 
     assert f"\n<code>{text}</code>: 1" in wording.caption
@@ -424,13 +609,23 @@ def test_sums_are_written_for_people(sums: tuple[float, ...], shown_sum: str) ->
 
 def test_rates_durations_and_sizes_are_written_for_people() -> None:
     """Short, and nothing is rounded up to perfection."""
-    assert [rate(value) for value in (1.0, 0.99999, 0.978, 0.0, -0.5, -1e99, 1e308, None)] == [
-        "100 %", "99.9 %", "97.8 %", "0.0 %", "-50.0 %", "-1.000e+101 %", "inf %", "-"
+    assert [rate(value) for value in (1.0, 0.99999, 0.978, 0.001, 0.0004, 0.0, -0.5, -1e99, 1e308, None)] == [
+        "100 %", "99.9 %", "97.8 %", "0.1 %", "< 0.1 %", "0.0 %", "-50.0 %", "-1.000e+101 %", "inf %", "-"
     ]  # fmt: skip
     assert [seconds(value) for value in (0, 2.904, 59.99, 60, 185.2, 7630, 1e99, -3)] == [
         "0 s", "2.9 s", "59.99 s", "1 min 0 s", "3 min 5 s", "2 h 7 min", "1.000e+99 s", "-3 s"
     ]  # fmt: skip
     assert [megabytes(size) for size in (1, 444_000, 9_949_000, 31_400_000)] == ["0 kB", "0.4 MB", "9.9 MB", "31 MB"]
+
+
+def test_shares_and_usual_counts_are_written_briefly() -> None:
+    """In a subject there is room for two digits."""
+    assert [per_cent(value) for value in (1.0, 0.9951, 0.5533, 0.1, 0.077, 0.05, 0.0004, 0)] == [
+        "100 %", "99.5 %", "55 %", "10 %", "7.7 %", "5 %", "< 0.1 %", "0 %"
+    ]  # fmt: skip
+    assert [about(value) for value in (2387.5, 1_234_567, 99.5, 37, 5, 0.5)] == [
+        "2,400", "1,200,000", "100", "37", "5", "0"
+    ]  # fmt: skip
 
 
 def test_text_of_the_table_comes_in_one_line_of_bounded_length() -> None:
@@ -459,12 +654,12 @@ def test_a_day_of_25_hours_tells_every_moment_with_its_offset() -> None:
     """The first and the last hour have different ones."""
     day = day_of(date(2026, 10, 25), BERLIN)
     rows = [make_analysis(created_at=day.start), make_analysis(created_at=day.end - timedelta(seconds=1))]
-    text = write(folded(rows), window=day, before=1).text
+    text = write(folded(rows), window=day, before=Counts(analyses=1)).text
 
     assert day.end - day.start == timedelta(hours=25)
     assert "00:00:00 UTC+2, completed" in text
     assert "23:59:59 UTC+1, completed" in text
-    assert "1 more than the day before (1)." in text
+    assert "Analyses: 2 (the day before 1)" in text
 
 
 def test_a_window_over_midnight_gives_moments_their_date() -> None:
@@ -478,11 +673,13 @@ def test_a_window_over_midnight_gives_moments_their_date() -> None:
 
 def test_the_page_asks_for_nothing_from_outside_and_reads_well_aloud() -> None:
     """No image, no script, no style sheet; layout tables say that they are no data; light and dark."""
-    page = Page(write(make_summary("completed", "failed"), before=3).html)
+    page = Page(write(make_summary("completed", "failed"), before=Counts(analyses=3)).html)
 
     assert not page.tags & {"img", "script", "link", "iframe", "svg", "input"}
     assert not re.search(r"https?://(?!www\.w3\.org/1999/xhtml)|url\(", page.markup)
-    assert page.markup.count("<table") == page.markup.count('<table role="presentation"')
+    assert page.markup.count("<table") == page.markup.count('<table role="presentation"') + 1
+    assert page.markup.count('<table role="table"') == 1
+    assert page.markup.count('<th scope="') == 5
     assert ("lang", "en") in page.attributes
     assert {"h1", "h2", "title"} <= page.tags
     for name in ("color-scheme", "supported-color-schemes"):
@@ -501,3 +698,16 @@ def test_a_long_alert_keeps_window_owed_and_command() -> None:
     assert "Window: hourly report, 2026-11-22 13:00-14:00 UTC" in text
     assert "email to 9 and 90 more" in text
     assert text.endswith("run:\nrun me")
+
+
+def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
+    """Behind its fixed beginning."""
+    failure = Failure(what="x", problem=Problem(key="x", reason="y."))
+
+    window = make_window()
+    assert render_alert(window, [failure], name="Staging").startswith(
+        f"⚠️ ERROR in Reports Generator: Staging: {window.label()}: y.\nReport: Staging\nWindow: hourly report, "
+    )
+    assert render_alert(window, [failure]).startswith(f"⚠️ ERROR in Reports Generator: {window.label()}: y.\nWindow: ")
+    all_clear = render_all_clear([Recovery(window=window)], name="Staging")
+    assert all_clear.startswith("✅ All clear: the hourly report Staging of 2026")

@@ -36,6 +36,11 @@ create view analyses_interval_iso as
   select id, created_at, status, iso_8601(duration) as duration, records_processed, records_failed
   from analyses_interval;
 
+-- A status of its own type.
+create type state as enum ('completed', 'failed', 'error');
+create table analyses_enum (like analyses including all);
+alter table analyses_enum alter status type state using null;
+
 grant select, insert, update, delete on all tables in schema public to service_role;
 
 -- What a key may meet: no grant, row-level security without a policy, a column that isn't there, a query that takes long.

@@ -75,7 +75,12 @@ class Sandbox:
     @property
     def messages(self) -> list[Sent]:
         """The reports that came by Telegram."""
-        return [sent for sent in self.bot.sent if not _is_told(sent)]
+        return [sent for sent in self.bot.sent if not _is_told(sent) and sent not in self.unusual]
+
+    @property
+    def unusual(self) -> list[Sent]:
+        """What the alert chat was told of unusual windows."""
+        return [sent for sent in self.bot.sent if sent.text.startswith("⚠ Unusual:")]
 
     @property
     def alerts(self) -> list[str]:

@@ -114,7 +114,8 @@ class Supabase(Web):
         answer = self._pass_on(request)
         if request.target.startswith("/storage/v1/object/sign/") and request.method == "POST":
             return replace(answer, body=answer.body.replace(b'"signedUrl":"/storage/v1/', b'"signedURL":"/'))
-        if request.target.startswith(REST) and answer.status == 404:
+        # It answers 404 also where a column takes no pattern, as PostgREST does.
+        if request.target.startswith(REST) and answer.status == 404 and b'"42883"' not in answer.body:
             return replace(answer, body=_unknown_table(request))
         if request.method == "PATCH" and answer.status == 200 and self.filters_again:
             return self._filtered_again(request, answer)

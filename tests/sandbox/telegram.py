@@ -19,7 +19,7 @@ CAPTION_LIMIT, TEXT_LIMIT, DOCUMENT_LIMIT = 1024, 4096, 50_000_000
 class Sent:
     """A message that a chat received, `at` by the monotonic clock; `text` is the caption where a document came.
 
-    `text` is what the chat shows, `links` are those behind its words.
+    `text` is what the chat shows, `links` are those behind its words; `silent` is whether it made no sound.
     """
 
     chat: str
@@ -28,6 +28,7 @@ class Sent:
     file_name: str = ""
     document: bytes = b""
     links: tuple[str, ...] = ()
+    silent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +85,18 @@ class BotApi(Web):
 
     def _send(self, method: str, chat: str, fields: dict[str, str], uploads: dict[str, _Upload]) -> Answer:
         markup, tapped = fields.get("caption", fields.get("text", "")), list[str]()
-        text = markup
+        text, silent = markup, fields.get("disable_notification") == "true"
         if fields.get("parse_mode") == "HTML":
             try:
                 text, tapped = plain(markup), links(markup)
             except ValueError as error:
                 return _error(400, f"Bad Request: {error}")
         if method == "sendmessage":
-            return self._take(chat, text, None, tapped) if _length(text) <= TEXT_LIMIT else _error(400, _TOO_LONG_TEXT)
+            return (
+                self._take(chat, text, None, tapped, silent=silent)
+                if _length(text) <= TEXT_LIMIT
+                else _error(400, _TOO_LONG_TEXT)
+            )
         if _length(text) > CAPTION_LIMIT:
             return _error(400, "Bad Request: message caption is too long")
         upload = self._document(fields, uploads)
@@ -99,13 +104,13 @@ class BotApi(Web):
             return _error(400, "Bad Request: there is no document in the request")
         if len(upload.content) > self.largest:
             return _error(413, "Request Entity Too Large")
-        return self._take(chat, text, upload, tapped)
+        return self._take(chat, text, upload, tapped, silent=silent)
 
     def _document(self, fields: dict[str, str], uploads: dict[str, _Upload]) -> _Upload | None:
         named = fields.get("document", "")
         return uploads.get(named.removeprefix("attach://") or "document") or self._files.get(named)
 
-    def _take(self, chat: str, text: str, upload: _Upload | None, tapped: list[str]) -> Answer:
+    def _take(self, chat: str, text: str, upload: _Upload | None, tapped: list[str], *, silent: bool) -> Answer:
         message: dict[str, object] = {
             "message_id": len(self.requests),
             "date": int(time.time()),
@@ -118,7 +123,7 @@ class BotApi(Web):
             message["document"] = {"file_id": file_id, "file_unique_id": file_id, "file_name": upload.name}
         upload = upload or _Upload(name="", content=b"")
         at, name, document = time.monotonic(), upload.name, upload.content
-        sent = Sent(chat=chat, text=text, at=at, file_name=name, document=document, links=tuple(tapped))
+        sent = Sent(chat=chat, text=text, at=at, file_name=name, document=document, links=tuple(tapped), silent=silent)
         self.sent.append(sent)
         return _json(200, {"ok": True, "result": message})
 

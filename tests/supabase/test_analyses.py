@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,9 +16,17 @@ import pytest
 from src.config.limits import LARGEST_PAGE
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
-from src.domain.analysis import COLUMNS, LONGEST_ID, LONGEST_TEXT, TOO_LONG, Analysis
+from src.domain.analysis import (
+    COLUMNS,
+    FAILED_STATUSES,
+    LONGEST_ID,
+    LONGEST_TEXT,
+    TOO_LONG,
+    Analysis,
+    FailedStatuses,
+)
 from src.domain.window import HOUR, Window
-from src.errors import BadAnswerError, IdTooLongError, PageTooLargeError, RowsMissingError
+from src.errors import BadAnswerError, IdTooLongError, PageTooLargeError, RowsMissingError, SourceRefusedError
 from src.runtime.connection import tls_context
 from src.supabase.analyses import PAGE_ROWS, AnalysesTable, Page
 from src.supabase.client import open_client
@@ -429,3 +437,70 @@ def test_a_run_that_is_stopped_leaves_no_question_behind(sandbox: Sandbox, momen
         return [str(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     assert asyncio.run(stop()) == []
+
+
+BLANKS = "".join(chr(code) for code in range(0x110000) if chr(code).isspace())
+WORDS = ("failed", "timed out", "a.b*(c)", "50 %", "x\\y", "[z]", "c++", "Ошибка", "naïve", "é", "“q”", "a&b=c#d?")
+NEARLY = (
+    "fail",
+    "failed!",
+    "failed x",
+    "xfailed",
+    "timed  out",
+    "aXb*(c)",
+    "50  %",
+    "ошибк",
+    "",
+    " ",
+    "a\nfailed",
+    "c+",
+)
+
+
+@pytest.mark.parametrize("names", [WORDS, FAILED_STATUSES, ("FAILED",)], ids=["odd words", "default", "one"])
+def test_the_database_counts_as_failed_what_the_rows_own_test_calls_failed(
+    sandbox: Sandbox, names: tuple[str, ...]
+) -> None:
+    """In whatever case, with whatever blanks around; no sign of a pattern means anything."""
+    failed = FailedStatuses(names)
+    forms = [form for word in (*WORDS, *FAILED_STATUSES) for form in (word, word.upper(), word.title(), f" {word}\t")]
+    statuses = [*forms, *NEARLY, *(f"{blank}failed{blank}" for blank in BLANKS), "cra\u017fhed", None]
+    rows = [row | {"status": status} for row, status in zip(make_rows(len(statuses)), statuses, strict=True)]
+    sandbox.supabase.insert(rows)
+
+    async def count() -> list[int | None]:
+        async with opened_table(sandbox) as table:
+            halves = [(START, START + HOUR), (START, START + timedelta(seconds=30))]
+            return [await table.count_failed(*half, failed) for half in halves]
+
+    expected = [sum(status in failed for status in part) for part in (statuses, statuses[:30])]
+    assert asyncio.run(count()) == expected
+    assert expected[1] > 0
+
+
+@pytest.mark.parametrize("code", ["42883", "22P02"])
+def test_a_status_that_is_no_text_has_no_count_of_failed_ones(sandbox: Sandbox, code: str) -> None:
+    """An enum, as PostgreSQL refuses it; another refusal is an error."""
+    words = json.dumps({"code": code, "message": "operator does not exist: state ~* unknown"}).encode()
+    sandbox.supabase.faults += [Fault(answer=Answer(status=404, body=words)), Fault(answer=Answer(status=404))]
+
+    async def count() -> int | None:
+        async with opened_table(sandbox) as table:
+            return await table.count_failed(START, START + HOUR, FailedStatuses())
+
+    assert asyncio.run(count()) is None
+    with pytest.raises(SourceRefusedError):
+        asyncio.run(count())
+
+
+@pytest.mark.parametrize("table", ["analyses", "analyses_named"])
+def test_the_first_row_tells_how_far_a_table_reaches_back(sandbox: Sandbox, table: str) -> None:
+    """Also where moments have no zone; an empty table reaches nowhere."""
+
+    async def first() -> datetime | None:
+        async with opened_table(sandbox, table) as source:
+            return await source.first_moment()
+
+    assert asyncio.run(first()) is None
+    sandbox.supabase.insert(make_rows(9), table)
+    assert asyncio.run(first()) == START

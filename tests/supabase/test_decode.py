@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.domain.analysis import COLUMNS, LONGEST_TEXT, Analysis, is_failed_status, success_rates
+from src.domain.analysis import COLUMNS, LONGEST_TEXT, Analysis, FailedStatuses, success_rates
 from src.errors import BadAnswerError, PageTooLargeError
 from src.supabase.decode import read_page
 
@@ -266,4 +266,4 @@ def test_the_six_columns_are_those_of_the_report() -> None:
 )
 def test_a_status_counts_as_failed_by_its_whole_word(status: str | None, failed: bool) -> None:
     """In whatever case; what somebody cancelled did not fail."""
-    assert is_failed_status(status) is failed
+    assert (status in FailedStatuses()) is failed

@@ -1,13 +1,14 @@
 """A column is one entry, and everything else follows from it."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from openpyxl.styles import Font
 from openpyxl.styles.differential import DifferentialStyle
 
-from src.domain.analysis import Analysis
-from src.workbook.columns import SHEET_COLUMNS, Column, Highlight, attribute
+from src.domain.analysis import Analysis, FailedStatuses
+from src.workbook.columns import SHEET_COLUMNS, Column, Highlight, attribute, sheet_columns
 
 from ..builders import build, data_rows, data_rows_again, make_analysis, opened
 
@@ -52,3 +53,16 @@ def test_a_column_that_is_added_is_right_in_every_sheet(tmp_path: Path) -> None:
         assert [row[4] for row in data_rows(content, name)] == [row[4] for row in data_rows_again(content, name)]
     assert values == [number * 1_000_000 for number in range(6)]
     assert book["Hourly Report (2)"].column_dimensions["D"].width == len("3,000,000.00") + 2 + 4
+
+
+def test_other_statuses_that_count_as_failed_are_highlighted(tmp_path: Path) -> None:
+    """Whatever stands in them, and however many there are: Excel takes texts of up to 255 characters."""
+    names = ('odd "one"', "{braces}", *(f"status number {number}" for number in range(48)))
+    sheet = opened(build(tmp_path, make_analysis(), columns=sheet_columns(FailedStatuses(names))))["Hourly Report"]
+
+    (formula,) = next(reach.rules[0] for reach in sheet.conditional_formatting if str(reach.sqref) == "C2").formula
+    texts = [text.replace('""', '"') for text in re.findall(r'"((?:[^"]|"")*)"', formula)]
+    assert max(map(len, texts)) <= 255
+    assert len(formula) < 8192
+    assert "".join(texts[2:]) == f"|{'|'.join(sorted(names))}|"
+    assert formula.startswith('ISNUMBER(FIND("|"&LOWER(TRIM($C2))&"|","|')

@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from python_calamine import CalamineWorkbook
 
+from src.domain.baseline import Comparison, Counts, Deviation, Usual
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import day_of
 from src.phrases.formats import shown
 from src.runtime.visible_text import units
 from src.workbook.layout import TEXT_SHOWN
-from src.workbook.summary_sheet import STATUSES_SHOWN
+from src.workbook.summary_sheet import STATUSES_SHOWN, Findings
 
 from ..builders import START, build, make_analysis, make_window, opened
 
@@ -127,10 +128,10 @@ def test_each_of_the_worst_leads_to_its_row_in_whatever_sheet_it_is(tmp_path: Pa
 def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_path: Path) -> None:
     """Counted, in words; a manager sees them before the chart."""
     odd = [make_analysis(records_failed=300), make_analysis(duration=None), make_analysis(duration=-1)]
-    lines = lines_of(build(tmp_path, *odd, remarks=[REMARK]))
+    lines = lines_of(build(tmp_path, *odd, findings=Findings(remarks=[REMARK])))
 
     assert ["more records failed than were processed: 1 analysis"] in lines
-    assert ["a figure is missing: unfinished when this report was made: 1 analysis"] in lines
+    assert ["1 analysis without figures (1 completed)"] in lines
     assert ["a negative duration, left out of the median and the like: 1 analysis"] in lines
     assert lines.index(["Odd data"]) < lines.index([REMARK]) < lines.index(["Statuses"])
     plain = lines_of(build(tmp_path, make_analysis()))
@@ -139,7 +140,7 @@ def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_p
 
 def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path: Path) -> None:
     """Neither cards of zeros nor an empty chart."""
-    content = build(tmp_path, remarks=[REMARK])
+    content = build(tmp_path, findings=Findings(remarks=[REMARK]))
 
     assert ["No analyses in 2026-11-22 13:00-14:00 UTC."] in lines_of(content)
     assert [REMARK] in lines_of(content)
@@ -168,7 +169,7 @@ def test_the_chart_shows_analyses_and_failures_with_its_axes_named(tmp_path: Pat
     assert table[:3] == [["13:00", 0, 0], ["13:05", 3, 2], ["13:10", 0, 0]]
     chart = part(content, "xl/charts/chart1.xml")
     said = re.findall("<a:t>(.*?)</a:t>", chart)
-    assert said == ["Analyses and failures in buckets of five minutes", "From (UTC)", "Analyses"]
+    assert said == ["Analyses and failures per five minutes", "From (UTC)", "Analyses"]
     assert re.findall('<(?:c:)?delete val="(.)"', chart) == ["0", "0"]
     place = next(cell.row for (cell,) in opened(content)["Summary"].iter_rows(max_col=1) if cell.value == "From")
     reaches = re.findall(r"<(?:c:)?f>'Summary'!(.*?)</", chart)
@@ -182,14 +183,14 @@ def test_the_chart_has_a_text_for_who_cannot_see_it(tmp_path: Path) -> None:
     drawing = part(build(tmp_path, *rows), "xl/drawings/drawing1.xml")
 
     assert (
-        'descr="Column chart: analyses and failures in buckets of five minutes, 2026-11-22 13:00-14:00 UTC. '
+        'descr="Column chart: analyses and failures per five minutes, 2026-11-22 13:00-14:00 UTC. '
         '2 analyses, 1 of them failed; most, 2, from 13:05."'
     ) in drawing
 
 
 def test_the_chart_covers_empty_rows_only(tmp_path: Path) -> None:
     """Nothing is hidden behind it."""
-    content = build(tmp_path, make_analysis(duration=-1), remarks=[REMARK] * 3)
+    content = build(tmp_path, make_analysis(duration=-1), findings=Findings(remarks=[REMARK] * 3))
 
     top, bottom = map(int, re.findall("<row>(.*?)</row>", part(content, "xl/drawings/drawing1.xml")))
     lines = lines_of(content)
@@ -231,7 +232,7 @@ def test_half_an_hour_of_change_within_one_hour_is_told_too(tmp_path: Path) -> N
 def test_hostile_text_stays_text_and_short_wherever_it_is_shown(tmp_path: Path, text: str) -> None:
     """Status, id, table and remark: nothing is computed, nothing breaks the file, two readers agree."""
     row = make_analysis(id=text, status=text, duration=text, records_failed=text)
-    content = build(tmp_path, row, table=text, remarks=[text])
+    content = build(tmp_path, row, table=text, findings=Findings(remarks=[text]))
 
     cells = [cell for row in opened(content)["Summary"].iter_rows() for cell in row if cell.value is not None]
     assert {cell.data_type for cell in cells} == {"s", "n"}
@@ -244,7 +245,7 @@ def test_hostile_text_stays_text_and_short_wherever_it_is_shown(tmp_path: Path, 
 def test_no_row_is_higher_than_excel_takes(tmp_path: Path) -> None:
     """409 points, whatever stands in it."""
     row = make_analysis(id="x" * 900, status="🙂" * 900)
-    sheet = opened(build(tmp_path, row, table="x" * 900, remarks=["word " * 4000]))["Summary"]
+    sheet = opened(build(tmp_path, row, table="x" * 900, findings=Findings(remarks=["word " * 4000])))["Summary"]
 
     assert max(one.height for one in sheet.row_dimensions.values() if one.height) <= 409
 
@@ -258,3 +259,59 @@ def test_columns_are_narrow_and_print_upright(tmp_path: Path) -> None:
     assert min(widths) > len("1,234,567,890")
     assert sheet.page_setup.orientation == "portrait"
     assert sheet.sheet_view.showGridLines is False
+
+
+def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> None:
+    """Above the figures; what isn't known is a dash, and what is unusual is said in a sentence."""
+    comparison = Comparison(before=Counts(analyses=3), usual=Usual(analyses=2400.5, failed=12))
+    found = [Deviation(kind="few", value=2, reference=2400.5)]
+    rows = (make_analysis(), make_analysis(status="failed"))
+    content = build(tmp_path, *rows, findings=Findings(comparison=comparison, deviations=found))
+
+    assert table_below(content, ["Compared", "This hour", "The hour before", "Usual"]) == [
+        ["Analyses", 2, 3, 2400.5],
+        ["Failed analyses", 1, "-", 12],
+    ]
+    lines = lines_of(content)
+    assert lines.index(["⚠ 2 analyses, usually about 2,400"]) < lines.index(["Analyses", 2, 3, 2400.5])
+    assert lines.index(["Failed analyses", 1, "-", 12]) < lines.index(["Statuses"])
+    assert not [line for line in lines_of(build(tmp_path, *rows)) if line[:1] == ["Compared"]]
+
+
+def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
+    """There it matters most."""
+    comparison = Comparison(before=Counts(analyses=3, failed=0), usual=Usual(analyses=2400))
+    found = [Deviation(kind="empty", value=0, reference=2400)]
+    content = build(tmp_path, findings=Findings(comparison=comparison, deviations=found))
+
+    assert ["⚠ No analyses, usually about 2,400"] in lines_of(content)
+    assert ["Analyses", 0, 3, 2400] in lines_of(content)
+
+
+def test_the_shares_bars_are_as_long_as_the_shares(tmp_path: Path) -> None:
+    """Excel draws nothing shorter than a tenth unless it is told to; a share under 0.1 % says so."""
+    sheet = opened(build(tmp_path, *[make_analysis()] * 3, make_analysis(status="failed")))["Summary"]
+
+    ((reach, rule),) = [(reach, reach.rules[0]) for reach in sheet.conditional_formatting]
+    assert (rule.dataBar.minLength, rule.dataBar.maxLength) == (0, 100)
+    assert [(end.type, end.val) for end in rule.dataBar.cfvo] == [("num", 0), ("num", 1)]
+    assert {cell.number_format for (cell,) in sheet[str(reach.sqref)]} == {'[<0.001]"< 0.1%";0.0%'}
+
+
+def test_the_statuses_that_count_as_failed_are_named(tmp_path: Path) -> None:
+    """They can be chosen, so that a reader has to be told."""
+    lines = lines_of(build(tmp_path, make_analysis()))
+
+    assert [
+        "These statuses count as failed: failed, failure, error, errored, timeout, timed out, timed_out, timedout, "
+        "crashed, aborted."
+    ] in lines
+
+
+def test_another_name_stands_in_title_and_properties(tmp_path: Path) -> None:
+    """The default one moves nothing."""
+    content = build(tmp_path, make_analysis(), name="Staging")
+
+    assert lines_of(content)[0] == ["Hourly Report · Staging"]
+    assert opened(content).properties.subject == "Staging analyses"
+    assert opened(content).sheetnames == ["Hourly Report", "Summary"]

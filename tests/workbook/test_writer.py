@@ -57,7 +57,7 @@ def test_failed_statuses_and_low_rates_stand_out_by_more_than_their_colour(tmp_p
     assert {*rules} == {"C2:C3", "G2:G3"}
     assert all(rule.dxf.font.b and rule.dxf.fill.bgColor.rgb for rule in rules.values())
     words = rules["C2:C3"].formula[0].split('"|')[-1].partition('|"')[0]
-    assert {*words.split("|")} == FAILED_STATUSES
+    assert {*words.split("|")} == {*FAILED_STATUSES}
     assert rules["G2:G3"].formula == ["AND(ISNUMBER($G2),$G2<0.9)"]
 
 

@@ -1,0 +1,16 @@
+"""A report of what is out of the ordinary as a message of its own, for those who get the alerts."""
+
+from ..phrases import english as phrases
+from .content import Content
+
+
+def render(content: Content) -> str:
+    """Write the message in plain text; nothing of the table stands in it but figures."""
+    lines = [
+        phrases.alert_of_unusual(content.title, content.label, content.name),
+        *content.warnings,
+        content.headline,
+        content.records,
+        content.cluster,
+    ]
+    return "\n".join(dict.fromkeys(filter(None, lines)))

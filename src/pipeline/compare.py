@@ -1,0 +1,57 @@
+"""What a window is compared with: the one before, and the same hours of the last weeks, counted side by side."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from ..domain.analysis import FailedStatuses
+from ..domain.baseline import Comparison, Counts, earlier_weeks, usual
+from ..domain.window import Window, to_compare_with
+from ..runtime.retry import RetryPolicy
+from .services import Services
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+async def compare(services: Services, window: Window, policy: RetryPolicy) -> Comparison:
+    """Count what `window` is compared with; whatever can't be counted soon stays unknown.
+
+    A report without its comparison is still the report. At most eleven small questions are asked, all at once.
+    """
+    table, failed = services.table, FailedStatuses(services.settings.report.report_failed_statuses)
+    windows = [to_compare_with(window), *earlier_weeks(window)]
+    first = asyncio.create_task(table.first_moment())
+    analyses = [asyncio.create_task(table.count(one.start, one.end)) for one in windows]
+    failures = [asyncio.create_task(table.count_failed(one.start, one.end, failed)) for one in windows]
+    await _wait([first, *analyses, *failures], min(services.run.timeouts.comparison, policy.left() / 2))
+    if why := _failure(analyses[:1]):
+        logger.info("%s is not compared with: %s", windows[0].label(), why)
+    if why := _failure([first, *analyses[1:], *failures]):
+        logger.info("Not all that is usual for %s is known: %s", window.label(), why)
+    before, *weeks = [
+        Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
+    ]
+    return Comparison(before=before, usual=usual([*zip(windows[1:], weeks, strict=True)], _result(first)))
+
+
+async def _wait(tasks: Sequence[asyncio.Task[Any]], limit: float) -> None:
+    """Wait until all of `tasks` are done, or for `limit` seconds; none is left at work."""
+    try:
+        await asyncio.wait(tasks, timeout=limit)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _failure(tasks: Sequence[asyncio.Task[Any]]) -> str:
+    """Say why one of `tasks` has no result, "" if all have."""
+    if any(task.cancelled() for task in tasks):
+        return "counting took too long"
+    return next((str(error) or type(error).__name__ for task in tasks if (error := task.exception())), "")
+
+
+def _result(task: asyncio.Task[T]) -> T | None:
+    return None if task.cancelled() or task.exception() else task.result()

@@ -1,0 +1,348 @@
+"""A report says what is usual for its hour, and is marked where the hour is not: asked of the table, all at once."""
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from msgspec.structs import replace
+
+from src.domain.window import DAY, HOUR
+
+from ..builders import OPTION, QUICK, START, Rows, make_rows
+from ..conftest import Run
+from ..sandbox import CHATS, Sandbox
+from ..sandbox.web import FOREVER, Answer, Fault
+
+RunTool = Callable[..., Run]
+WEEK = 7 * DAY
+ALERT_CHAT = "-1009999999999"
+
+
+def put(sandbox: Sandbox, count: int, start: datetime = START, *, failed: int = 0, table: str = "analyses") -> Rows:
+    """Put an hour of analyses into the table, the first of which failed."""
+    rows = [row | {"id": str(uuid.uuid4())} for row in make_rows(count, start=start)]
+    rows = [row | ({"status": " FAILED"} if place < failed else {}) for place, row in enumerate(rows)]
+    sandbox.supabase.insert(rows, table)
+    return rows
+
+
+def put_weeks(sandbox: Sandbox, *counts: int, failed: int = 0) -> None:
+    """Put the same hour of the last weeks into the table, and a row before them all."""
+    for week, count in enumerate(counts, 1):
+        put(sandbox, count, START - week * WEEK, failed=failed)
+    put(sandbox, 1, START - 50 * DAY)
+
+
+def questions(sandbox: Sandbox) -> list[dict[str, list[str]]]:
+    """List the questions that only counted, or looked for the first row."""
+    asked = [parse_qs(urlsplit(request.target).query) for request in sandbox.supabase.requests]
+    return [query for query in asked if query["limit"] == ["1"]]
+
+
+def count_of(sandbox: Sandbox, start: datetime, end: datetime) -> list[str]:
+    """List what the questions about [start, end) wanted: all of its rows, or the failed ones."""
+    span = {f"gte.{start.isoformat()}", f"lt.{end.isoformat()}"}
+    asked = [query for query in questions(sandbox) if span == {*query.get("created_at", [])}]
+    return ["failed" if "status" in query else "all" for query in asked]
+
+
+def shown(sandbox: Sandbox) -> list[str]:
+    """List what the recipients see."""
+    return [sandbox.mails[0].text, *(sent.text for sent in sandbox.messages)]
+
+
+def test_an_hour_is_compared_with_the_one_before_and_the_same_hours_of_four_weeks(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Counted, not fetched: eleven questions for at most one row each."""
+    put(sandbox, 50, failed=3)
+    put(sandbox, 7, START - HOUR, failed=1)
+    put_weeks(sandbox, 40, 48, 52, 60, failed=2)
+
+    assert run(*OPTION).code == 0
+
+    assert len(questions(sandbox)) == 11
+    for start in (START - HOUR, *(START - week * WEEK for week in (1, 2, 3, 4))):
+        assert sorted(count_of(sandbox, start, start + HOUR)) == ["all", "failed"]
+    for text in shown(sandbox):
+        assert "Analyses: 50 (the hour before 7, usually 50)" in text
+        assert "Failed analyses: 3 (the hour before 1, usually 2)" in text
+        assert "⚠" not in text
+    assert sandbox.mails[0].message["Subject"].endswith("13:00-14:00 UTC")
+
+
+def test_the_questions_are_asked_side_by_side(sandbox: Sandbox, run: RunTool) -> None:
+    """None is answered before all are asked, and every figure is there."""
+    put(sandbox, 50)
+    put_weeks(sandbox, 40, 48, 52, 60)
+    all_asked = threading.Event()
+    sandbox.supabase.faults.append(Fault(until=all_asked, match="select=created_at&"))
+    sandbox.supabase.always = Fault(until=all_asked, match="select=id&")
+
+    def watch() -> None:
+        while len(questions(sandbox)) < 11 and not sandbox.supabase.over.wait(0.01):
+            pass
+        all_asked.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    result = run(*OPTION, timeouts=replace(QUICK, comparison=20))
+    sandbox.supabase.over.set()
+    watcher.join()
+
+    assert result.code == 0
+    assert "Analyses: 50 (the hour before 0, usually 50)" in sandbox.mails[0].text
+
+
+def test_an_hour_of_few_analyses_is_marked_in_numbers(sandbox: Sandbox, run: RunTool) -> None:
+    """In the subject, and first of all in every message."""
+    put(sandbox, 15, failed=2)
+    put_weeks(sandbox, 60, 61, 62, 63)
+
+    assert run(*OPTION).code == 0
+
+    assert sandbox.mails[0].message["Subject"].endswith("UTC ⚠ 15 analyses, usually about 62")
+    for text in shown(sandbox):
+        assert "⚠ 15 analyses, usually about 62" in text
+    assert sandbox.alerts == []
+
+
+def test_a_new_table_has_no_usual_figures_and_nothing_is_unusual(sandbox: Sandbox, run: RunTool) -> None:
+    """Weeks before its first row are not empty weeks."""
+    put(sandbox, 100)
+    put(sandbox, 3, START - HOUR)
+    put(sandbox, 3, START - 2 * WEEK - HOUR)
+
+    assert run(*OPTION, TELEGRAM_SILENT="normal").code == 0
+
+    assert "Analyses: 100 (the hour before 3)" in sandbox.mails[0].text
+    assert [sent.silent for sent in sandbox.messages] == [False] * len(CHATS)
+
+
+def test_weeks_without_rows_are_known_where_the_table_is_older(sandbox: Sandbox, run: RunTool) -> None:
+    """An hour that usually has none is unusual with twenty."""
+    put(sandbox, 20)
+    put(sandbox, 1, START - 50 * DAY)
+
+    assert run(*OPTION).code == 0
+
+    assert sandbox.mails[0].message["Subject"].endswith("UTC ⚠ 20 analyses, usually none")
+
+
+def test_the_same_local_hour_is_compared_across_a_clock_change(sandbox: Sandbox, run: RunTool) -> None:
+    """Nine o'clock in Berlin was seven by UTC before 25 October, and is eight since."""
+    start = datetime(2026, 11, 3, 8, tzinfo=UTC)
+    put(sandbox, 30, start)
+    for week in (1, 2, 3, 4):
+        put(sandbox, 30, start - week * WEEK - (HOUR if week > 1 else 0 * HOUR))
+    put(sandbox, 1, start - 50 * DAY)
+
+    assert run("--start", "2026-11-03T08", REPORT_TIMEZONE="Europe/Berlin").code == 0
+
+    assert "Analyses: 30 (the hour before 0, usually 30)" in sandbox.mails[0].text
+
+
+def test_a_day_is_compared_with_the_local_day_before_it(sandbox: Sandbox, run: RunTool) -> None:
+    """However long that one was: the clocks of Berlin went back on 25 October."""
+    midnights = [datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 23, tzinfo=UTC)]
+
+    assert run("--start", "2026-10-26", REPORT_TEMPLATE="daily", REPORT_TIMEZONE="Europe/Berlin").code == 0
+
+    assert sorted(count_of(sandbox, *midnights)) == ["all", "failed"]
+    assert "Analyses: 0 (the day before 0)" in sandbox.mails[0].text
+
+
+def test_a_trial_is_compared_with_the_same_span_before_it(sandbox: Sandbox, run: RunTool) -> None:
+    """Sixty minutes with sixty minutes."""
+    sandbox.supabase.insert(make_rows(3, start=datetime.now(UTC) - timedelta(minutes=90)))
+
+    assert run("--until-now").code == 0
+
+    assert "Analyses: 0 (the hour before 3)" in sandbox.mails[0].text
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(answer=Answer(status=503), match="select=id&"),
+        Fault(answer=Answer(body=b"<html>"), match="select=id&"),
+        Fault(cut="before", match="select=id&"),
+        Fault(answer=Answer(headers={"content-range": f"*/{'9' * 5000}"}), match="select=id&"),
+        Fault(delay=FOREVER, match="select=id&"),
+    ],
+    ids=["503", "no count", "cut", "absurd count", "too slow"],
+)
+def test_a_report_goes_out_without_the_comparison_where_it_cannot_be_made(
+    sandbox: Sandbox, run: RunTool, fault: Fault
+) -> None:
+    """Asked once, logged, and nobody is alerted."""
+    put(sandbox, 5)
+    put_weeks(sandbox, 60, 60, 60, 60)
+    sandbox.supabase.always = fault
+
+    result = run(*OPTION, timeouts=replace(QUICK, comparison=0.5 if fault.delay else 20))
+
+    assert (result.code, sandbox.alerts) == (0, [])
+    assert "2026-11-22 12:00-13:00 UTC is not compared with" in result.log
+    assert "Not all that is usual for 2026-11-22 13:00-14:00 UTC is known: " in result.log
+    assert len(sandbox.supabase.requests) == 12 or fault.delay
+    assert "hour before" not in sandbox.mails[0].text + sandbox.messages[0].text
+    assert "usual" not in sandbox.mails[0].text + sandbox.messages[0].text
+
+
+@pytest.mark.parametrize(("weeks", "usual"), [((1,), ", usually 62"), ((1, 2), "")])
+def test_a_report_goes_out_with_what_came(sandbox: Sandbox, run: RunTool, weeks: Sequence[int], usual: str) -> None:
+    """Three weeks of four are enough, and the rest doesn't wait for what is slow."""
+    put(sandbox, 55)
+    put(sandbox, 7, START - HOUR)
+    put_weeks(sandbox, 60, 61, 62, 63)
+    for week in weeks:
+        day = f"{START - week * WEEK:%Y-%m-%d}"
+        sandbox.supabase.faults += [Fault(delay=FOREVER, match=f"created_at=gte.{day}")] * 2
+
+    assert run(*OPTION, timeouts=replace(QUICK, comparison=1.5)).code == 0
+
+    assert f"Analyses: 55 (the hour before 7{usual})" in sandbox.mails[0].text
+
+
+def test_what_is_usual_is_unknown_without_the_first_row(sandbox: Sandbox, run: RunTool) -> None:
+    """Whether the weeks are empty or not there could not be told."""
+    put(sandbox, 5)
+    put_weeks(sandbox, 60, 60, 60, 60)
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=500), match="select=created_at&"))
+
+    assert run(*OPTION).code == 0
+
+    assert "Analyses: 5 (the hour before 0)" in sandbox.mails[0].text
+
+
+def test_failures_have_no_usual_figure_where_their_status_is_no_text(sandbox: Sandbox, run: RunTool) -> None:
+    """JSON, say, or an enum; the analyses have one."""
+    sandbox.supabase.insert(make_rows(9), "analyses_loose")
+    for week in (1, 2, 3, 4, 5):
+        rows = [row | {"id": str(uuid.uuid4())} for row in make_rows(9, start=START - week * WEEK)]
+        sandbox.supabase.insert(rows, "analyses_loose")
+
+    result = run(*OPTION, SUPABASE_TABLE="analyses_loose")
+
+    assert result.code == 0
+    assert "Analyses: 9 (the hour before 0, usually 9)\nFailed analyses: 0\n" in sandbox.mails[0].text
+
+
+def test_an_unusual_empty_hour_is_sent_though_empty_ones_are_skipped(sandbox: Sandbox, run: RunTool) -> None:
+    """It is the one that somebody has to see; an empty hour that is usual stays skipped."""
+    put_weeks(sandbox, 60, 61, 62, 63)
+
+    assert run(*OPTION, REPORT_WHEN_EMPTY="skip").code == 0
+    assert run("--start", "2026-11-22T12", REPORT_WHEN_EMPTY="skip").code == 0
+
+    (mail,) = sandbox.mails
+    assert mail.message["Subject"].endswith("13:00-14:00 UTC ⚠ no analyses, usually about 62")
+    assert "has no rows" in mail.text
+    assert len(sandbox.messages) == len(CHATS)
+
+
+def test_the_alert_chat_is_told_of_an_unusual_hour_in_a_message_of_its_own(sandbox: Sandbox, run: RunTool) -> None:
+    """Once; it is no error, and a chat that gets the report is not told again."""
+    sandbox.bot.chats.add(ALERT_CHAT)
+    put(sandbox, 100, failed=60)
+    put_weeks(sandbox, 60, 61, 62, 63)
+
+    first = run(*OPTION, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT, REPORT_NAME="Staging", TELEGRAM_SILENT="always")
+    again = run(*OPTION, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT)
+
+    assert (first.code, again.code, sandbox.alerts) == (0, 0, [])
+    (told,) = sandbox.unusual
+    assert (told.chat, told.silent) == (ALERT_CHAT, False)
+    assert told.text.splitlines() == [
+        "⚠ Unusual: Hourly Report - 2026-11-22 13:00-14:00 UTC · Staging",
+        "60 % of analyses failed, usually none",
+        "60 of 100 analyses failed (60.0 %)",
+        "90.0 % of 1,000 records succeeded",
+    ]
+
+
+def test_the_alert_chat_is_told_once_though_some_get_the_report_only_from_a_later_run(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """By the run that sent it first; one that sends it to nobody tells of its failure alone."""
+    sandbox.bot.chats = {ALERT_CHAT}
+    put_weeks(sandbox, 60, 61, 62, 63)
+    chats = {"TELEGRAM_ALERT_CHAT_ID": ALERT_CHAT, "REPORT_CHANNELS": "telegram"}
+    codes = [run(*OPTION, **chats).code]
+    assert sandbox.unusual == []
+
+    sandbox.bot.chats |= {CHATS[0]}
+    codes += [run(*OPTION, **chats).code]
+    sandbox.bot.chats |= {CHATS[1]}
+    codes += [run(*OPTION, **chats).code]
+
+    assert codes == [1, 1, 0]
+    assert len(sandbox.unusual) == 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"TELEGRAM_ALERT_CHAT_ID": ""}], ids=["a report's chat", "none"])
+def test_without_an_alert_chat_of_its_own_nobody_is_told_apart_from_the_report(
+    sandbox: Sandbox, run: RunTool, changes: dict[str, str]
+) -> None:
+    """The report itself is marked."""
+    put_weeks(sandbox, 60, 61, 62, 63)
+
+    assert run(*OPTION, **changes).code == 0
+
+    assert sandbox.unusual == []
+    assert len(sandbox.messages) == len(CHATS)
+
+
+def test_an_alert_chat_that_cannot_be_told_fails_nothing(sandbox: Sandbox, run: RunTool) -> None:
+    """The reports are there."""
+    put_weeks(sandbox, 60, 61, 62, 63)
+
+    result = run(*OPTION, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT)
+
+    assert (result.code, sandbox.alerts) == (0, [])
+    assert "The message on an unusual window could not be sent by telegram" in result.log
+
+
+@pytest.mark.parametrize("options", [("--until-now",), (*OPTION, "--count", "2")], ids=["trial", "backfill"])
+def test_a_trial_and_a_backfill_tell_nobody_of_an_unusual_hour(
+    sandbox: Sandbox, run: RunTool, options: Sequence[str]
+) -> None:
+    """The operator sees the reports, which are marked."""
+    sandbox.bot.chats.add(ALERT_CHAT)
+    put(sandbox, 9, datetime.now(UTC) - timedelta(minutes=30))
+    put(sandbox, 9)
+
+    result = run(*options, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT, REPORT_WARN_SLOWER_THAN="1")
+
+    assert (result.code, sandbox.unusual) == (0, [])
+    assert "⚠ 95 % took at most 1.5 s" in sandbox.mails[0].message["Subject"]
+
+
+def test_other_statuses_can_count_as_failed_in_every_figure(sandbox: Sandbox, run: RunTool) -> None:
+    """In the hour's own, in the usual ones and in the workbook."""
+    rows = put(sandbox, 50)
+    sandbox.supabase.sql("update analyses set status = 'Stopped ' where id = $1", rows[0]["id"])
+    put_weeks(sandbox, 50, 50, 50, 50, failed=3)
+
+    assert run(*OPTION, REPORT_FAILED_STATUSES="stopped").code == 0
+
+    assert "Failed analyses: 1 (the hour before 0, usually 0)" in sandbox.mails[0].text
+    assert "1 of 50 analyses failed (2.0 %)" in sandbox.mails[0].text
+
+
+def test_an_hour_beyond_a_limit_of_ones_own_is_marked_without_a_baseline(sandbox: Sandbox, run: RunTool) -> None:
+    """All three."""
+    put(sandbox, 10, failed=2)
+    limits = {"REPORT_WARN_SUCCESS_BELOW": "95", "REPORT_WARN_FAILED_ABOVE": "10", "REPORT_WARN_SLOWER_THAN": "1"}
+
+    assert run(*OPTION, **limits).code == 0
+
+    assert (
+        sandbox.mails[0]
+        .message["Subject"]
+        .endswith("UTC ⚠ 90.0 % of records succeeded; 20 % of analyses failed; 95 % took at most 1.5 s")
+    )
