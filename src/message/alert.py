@@ -56,6 +56,16 @@ class Failure(Struct, frozen=True, kw_only=True):
         return [f"{part}: {self.problem.key}" for part in self.parts or [self.what]]
 
 
+class Outlook(Struct, frozen=True, kw_only=True):
+    """What will become of a window without anybody's doing, in `words`; `is_automatic`: all that is owed is sent."""
+
+    words: str = ""
+    is_automatic: bool = False
+
+
+NO_OUTLOOK = Outlook()
+
+
 def part_of(cause: str) -> str:
     """Return the part that one of a failure's causes is about."""
     return cause.partition(": ")[0]
@@ -87,7 +97,7 @@ def render(
     *,
     owed: Sequence[str] = (),
     since: datetime | None = None,
-    recovery: str = "",
+    outlook: Outlook = NO_OUTLOOK,
     command: str = "",
     name: str = DEFAULT_NAME,
 ) -> str:
@@ -104,8 +114,9 @@ def render(
     if owed:
         more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
         tail += ["", f"Still owed: {', '.join(owed[:_OWED_NAMED])}{more}"]
-    tail += [recovery] if recovery else []
-    tail += ["", "To send it, fix the cause, then run:", command] if command else []
+    tail += [outlook.words] if outlook.words else []
+    todo = "To send it at once, run:" if outlook.is_automatic else "To send it, fix the cause, then run:"
+    tail += ["", todo, command] if command else []
     told = [line for failure in failures for line in ("", f"Failed: {failure.what}", str(failure.problem))]
     first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
     # What is told of the failures is cut short, never the window, the owed or the command.
@@ -155,24 +166,25 @@ def render_test(at: datetime) -> str:
     )
 
 
-def recovery(settings: ReportSettings, *, owed: bool, settled: bool, in_reach: bool, to_everyone: bool) -> str:
+def outlook_of(settings: ReportSettings, *, owed: bool, settled: bool, in_reach: bool, to_everyone: bool) -> Outlook:
     """Say what later runs send by themselves.
 
     `owed`: somebody is still owed the report. `settled`: somebody was refused, or got it without its workbook, which
     no later run changes by itself. `in_reach`: catching up reaches the window. `to_everyone`: the command names nobody.
     """
     if settings.report_ledger == "supabase":
-        notes = []
+        notes = list[str]()
         if owed and in_reach:
-            notes.append(f"The next runs send it by themselves, up to {settings.report_catch_up} windows back.")
+            reach = settings.report_catch_up
+            notes.append(f"Once the cause is gone, the next runs send it by themselves, up to {reach} windows back.")
         elif owed:
             notes.append("No later run sends it by itself: REPORT_CATCH_UP does not reach back so far.")
         notes += ["No later run sends by itself what was refused or went without its workbook."] if settled else []
-        return " ".join(notes)
+        return Outlook(words=" ".join(notes), is_automatic=owed and in_reach and not settled)
     if settings.job_name is None:
-        return "Nothing will send it by itself."
-    return (
-        "Kubernetes may retry this Job; after that you must send it yourself. "
+        return Outlook(words="Nothing will send it by itself.")
+    return Outlook(
+        words="Kubernetes may retry this Job; after that you must send it yourself. "
         "This deployment keeps no lasting ledger, so "
         + ("the command sends to everyone again." if to_everyone else "each run of the command sends again.")
     )

@@ -24,8 +24,8 @@ from ..message.alert import (
     Failure,
     Recovery,
     notice_key,
+    outlook_of,
     part_of,
-    recovery,
     render,
     render_all_clear,
     works_again,
@@ -168,7 +168,7 @@ class Alerts:
             failures,
             owed=self._owed(claim, lacking),
             since=since,
-            recovery=recovery(
+            outlook=outlook_of(
                 self._settings,
                 owed=not outcomes or any(outcome.state == "failed" for outcome in lacking),
                 settled=any(outcome.state != "failed" for outcome in lacking),

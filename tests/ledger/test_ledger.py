@@ -915,7 +915,7 @@ def test_an_hour_of_wrong_credentials_is_delivered_when_they_are_right_again(
     assert (failed.code, then.code) == (1, 0)
     assert said in alert
     assert f"Still owed: {', '.join(f'{channel} to {recipient}' for recipient in owed)}\n" in alert
-    assert "The next runs send it by themselves" in alert
+    assert "the next runs send it by themselves" in alert
     assert all_clear.startswith("✅ All clear")
     assert copies(sandbox) == ((3, 3), (3, 3))
 
@@ -934,7 +934,7 @@ def test_a_recipient_that_alone_is_refused_for_policy_is_settled_and_the_alert_s
     (alert,) = sandbox.alerts
     assert copies(sandbox) == ((2, 3), (3, 3))
     assert "No later run sends by itself what was refused" in alert
-    assert "The next runs send it" not in alert
+    assert "the next runs send it" not in alert
 
 
 def test_an_alert_tells_what_is_owed_from_what_is_refused(sandbox: Sandbox, run: RunTool) -> None:
@@ -944,7 +944,7 @@ def test_an_alert_tells_what_is_owed_from_what_is_refused(sandbox: Sandbox, run:
     run(JOB_NAME=job(0), TELEGRAM_BOT_TOKEN="123456789:wrong-AAH4cKzV0Qw9uXyZlmNop", **CATCH_UP)
 
     (alert,) = sandbox.alerts
-    assert "The next runs send it by themselves, up to 24 windows back. No later run sends by itself what" in alert
+    assert "the next runs send it by themselves, up to 24 windows back. No later run sends by itself what" in alert
 
 
 @LEDGERS
