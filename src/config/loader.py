@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import tempfile
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -78,6 +79,13 @@ class LoadedSettings(Struct, kw_only=True):
         if self.problems or not self.report or not self.supabase:
             raise SettingsError(self.problems, is_job=self.is_job)
         return Settings(report=self.report, supabase=self.supabase, mail=self.mail, telegram=self.telegram)
+
+    def folder(self) -> Path:
+        """Return REPORT_DIR, also where other settings are wrong; the temporary folder where that is not there."""
+        if self.report:
+            return self.report.report_dir
+        named = [str(group.report_dir) for group in self.unchecked if isinstance(group, ReportSettings)]
+        return next((Path(name) for name in named if Path(name).is_dir()), Path(tempfile.gettempdir()))
 
     def secrets(self) -> list[str]:
         """List the values that must not be seen, as far as they are known."""

@@ -19,7 +19,7 @@ from .directory import refuse_others
 
 logger = logging.getLogger(__name__)
 TABLE = "report_notices"
-FILE = "notices.json"
+FILE = "notices"
 REMINDER = timedelta(hours=23, minutes=30)
 """After which a failure that lasts is told of again: a day, less what an hourly run may start earlier."""
 RECENT = timedelta(hours=1)

@@ -74,7 +74,7 @@ class Alerts:
         self._failing: set[str] = set()
         self._working: set[str] = set()
         self._recovered: list[Recovery] = []
-        self.notices = notices_without_table(options, loaded.report)
+        self.notices = notices_without_table(options, loaded)
         self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
         self.stop_is_told = False
 

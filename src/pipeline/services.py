@@ -143,7 +143,7 @@ async def open_services(
     """Open the Supabase project for the block, and make the parts that `settings` ask for."""
     async with open_client(settings.supabase, run.tls, run.timeouts) as client:
         without_table = alerts.notices
-        alerts.notices = notices_of(run.options, settings, client, run.timeouts.alert_note)
+        alerts.notices = notices_of(run.options, settings, client, without_table, run.timeouts.alert_note)
         try:
             yield Services(
                 run=run,

@@ -230,15 +230,15 @@ def test_one_of_three_refused_and_accepted_on_the_second_run(sandbox: Sandbox, r
     assert all_clear.startswith("✅ All clear: the hourly report of 2026-11-22 13:00-14:00 UTC")
 
 
-def test_an_address_refused_for_good_is_alerted_once_a_window(sandbox: Sandbox, run: RunTool) -> None:
-    """Three windows, three alerts; a second run of a window tries again and tells nobody twice."""
+def test_an_address_refused_for_good_is_alerted_once_a_day(sandbox: Sandbox, run: RunTool) -> None:
+    """Three windows, one alert; a second run of a window tries again and tells nobody twice."""
     sandbox.mailbox.refused = {RECIPIENTS[0]: "550 5.1.1 No such user"}
 
     codes = [run("--start", f"2026-11-22T{hour}").code for hour in (13, 14, 15)]
     again = run(*OPTION)
 
     assert [*codes, again.code] == [1, 1, 1, 1]
-    assert len(sandbox.alerts) == 3
+    assert len(sandbox.alerts) == 1
     assert copies(sandbox) == ((0, 3), (3, 3))
     assert "Alerted of this before" in again.log
 
@@ -650,7 +650,7 @@ def test_windows_out_of_reach_are_named_in_one_alert_with_their_commands(sandbox
 
     codes = [run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code for _ in range(2)]
 
-    (alert,) = sandbox.alerts
+    (alert,) = sandbox.failures
     assert codes == [0, 0]
     assert len(sandbox.mails) == 4
     assert f"REPORT_START={this_hour(5):%Y-%m-%dT%H} REPORT_COUNT=2 " in alert
@@ -703,7 +703,7 @@ def test_all_windows_of_a_long_outage_are_caught_up_or_named(sandbox: Sandbox, r
 
     codes = [run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code for _ in range(2)]
 
-    (alert,) = sandbox.alerts
+    (alert,) = sandbox.failures
     assert (codes, len(sandbox.mails)) == ([0, 0], 3)
     assert f"REPORT_START={this_hour(hours):%Y-%m-%dT%H} REPORT_COUNT={hours - 3} " in alert
 
@@ -715,7 +715,7 @@ def test_hours_out_of_reach_are_named_as_ranges(sandbox: Sandbox, run: RunTool) 
 
     run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
 
-    (alert,) = sandbox.alerts
+    (alert,) = sandbox.failures
     for back in (8, 5):
         assert f"REPORT_START={this_hour(back):%Y-%m-%dT%H} REPORT_COUNT=2 " in alert
 
@@ -728,9 +728,9 @@ def test_ranges_that_one_alert_cannot_hold_are_named_by_the_next_run(sandbox: Sa
     for _ in range(4):
         run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
 
-    named = [hour for alert in sandbox.alerts for hour in re.findall(r"REPORT_START=(\S+)", alert)]
+    named = [hour for alert in sandbox.failures for hour in re.findall(r"REPORT_START=(\S+)", alert)]
     assert named == [f"{this_hour(back):%Y-%m-%dT%H}" for back in range(37, 4, -2)]
-    assert all(len(alert) <= 4096 and "…" not in alert for alert in sandbox.alerts)
+    assert all(len(alert) <= 4096 and "…" not in alert for alert in sandbox.failures)
 
 
 def test_one_record_that_cannot_be_read_costs_only_its_own_window(sandbox: Sandbox, run: RunTool) -> None:
@@ -740,7 +740,7 @@ def test_one_record_that_cannot_be_read_costs_only_its_own_window(sandbox: Sandb
 
     codes = [run(JOB_NAME=job(0), **CATCH_UP).code for _ in range(2)]
 
-    (alert,) = sandbox.alerts
+    (alert,) = sandbox.failures
     late = [mail for mail in sandbox.mails if mail.message["Subject"].endswith("(late)")]
     assert (codes, len(late), len(sandbox.mails)) == ([1, 0], 2, 4)
     statement = re.search(r"delete from report_deliveries where [^;]+;", alert)
@@ -867,14 +867,14 @@ def test_windows_out_of_reach_are_named_again_where_nobody_was_told(sandbox: San
     sandbox.bot.faults += [Fault(match="sendMessage", answer=refusal(400, "Bad Request: no"))]
     sandbox.mailbox.data_faults += ["", "", "", "554 5.6.0 No"]
     run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
-    assert sandbox.alerts == []
+    assert sandbox.failures == []
 
     run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
 
-    assert len(sandbox.alerts) == 1
-    assert "They are further back than REPORT_CATCH_UP reaches" in sandbox.alerts[0]
+    assert len(sandbox.failures) == 1
+    assert "They are further back than REPORT_CATCH_UP reaches" in sandbox.failures[0]
     assert run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP).code == 0
-    assert len(sandbox.alerts) == 1
+    assert len(sandbox.failures) == 1
 
 
 def sender_refused(sandbox: Sandbox) -> dict[str, str]:
@@ -931,7 +931,7 @@ def test_a_recipient_that_alone_is_refused_for_policy_is_settled_and_the_alert_s
 
     assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
 
-    (alert,) = sandbox.alerts
+    (alert,) = sandbox.failures
     assert copies(sandbox) == ((2, 3), (3, 3))
     assert "No later run sends by itself what was refused" in alert
     assert "the next runs send it" not in alert
@@ -992,7 +992,7 @@ def test_an_address_refused_by_policy_stays_refused_when_it_is_tried_alone(sandb
     sandbox.mailbox.refused = {}
 
     assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
-    assert (codes, copies(sandbox)[0], len(sandbox.alerts)) == ([1, 1], (2, 3), 1)
+    assert (codes, copies(sandbox)[0], len(sandbox.failures)) == ([1, 1], (2, 3), 1)
 
 
 @pytest.mark.parametrize(
@@ -1015,7 +1015,7 @@ def test_a_history_that_cannot_be_read_costs_nobody_the_runs_own_hour(
         JOB_NAME=job(0), timeouts=Timeouts(first_wait=0.01, longest_wait=0.05, history=0.5, run=60), **CATCH_UP
     )
 
-    assert (result.code, len(sandbox.alerts), len(sandbox.mails)) == (code, alerts, 2)
+    assert (result.code, len(sandbox.failures), len(sandbox.mails)) == (code, alerts, 2)
 
 
 def test_many_records_that_cannot_be_read_are_named_a_few_at_a_time(sandbox: Sandbox, run: RunTool) -> None:
@@ -1026,7 +1026,7 @@ def test_many_records_that_cannot_be_read_are_named_a_few_at_a_time(sandbox: San
 
     codes = [run(JOB_NAME=job(0), **CATCH_UP).code for _ in range(4)]
 
-    named = [hour for alert in sandbox.alerts for hour in re.findall(r"window from (\S+)Z is not one", alert)]
+    named = [hour for alert in sandbox.failures for hour in re.findall(r"window from (\S+)Z is not one", alert)]
     assert sorted(named) == [f"{this_hour(back):%Y-%m-%dT%H:%M}" for back in range(16, 4, -1)]
     assert codes == [1, 1, 1, 0]
 
@@ -1084,7 +1084,7 @@ def test_hours_named_once_are_not_named_again_after_the_next_outage(sandbox: San
 
     run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
 
-    first, second = sandbox.alerts
+    first, second = sandbox.failures
     assert f"REPORT_START={this_hour(39):%Y-%m-%dT%H}" in first
     assert f"{this_hour(39):%Y-%m-%dT%H}" not in second
     assert f"REPORT_START={this_hour(20):%Y-%m-%dT%H} REPORT_COUNT=17 " in second
@@ -1098,7 +1098,7 @@ def test_lost_hours_of_which_nobody_could_be_told_fail_the_run(sandbox: Sandbox,
 
     result = run(JOB_NAME=job(0), REPORT_CATCH_UP="2", **CATCH_UP)
 
-    assert (result.code, sandbox.alerts) == (1, [])
+    assert (result.code, sandbox.failures) == (1, [])
 
 
 def test_a_mailbox_that_says_later_for_hours_keeps_no_missed_hour_from_the_others(
@@ -1112,7 +1112,7 @@ def test_a_mailbox_that_says_later_for_hours_keeps_no_missed_hour_from_the_other
 
     hours = [f"{this_hour(back):%Y-%m-%d %H:%M}" for back in (5, 1, 4, 3, 2)]
     assert [hour in mail.message["Subject"] for hour, mail in zip(hours, sandbox.mails, strict=True)] == [True] * 5
-    assert (result.code, copies(sandbox), len(sandbox.alerts)) == (1, ((1, 5), (5, 5)), 4)
+    assert (result.code, copies(sandbox), len(sandbox.alerts)) == (1, ((1, 5), (5, 5)), 1)
     sandbox.mailbox.refused = {}
     assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
     assert copies(sandbox) == ((5, 5), (5, 5))

@@ -88,6 +88,11 @@ class Sandbox:
         by_mail = [delivery.text for delivery in self.mailbox.deliveries if _is_alert(delivery)]
         return by_mail + [sent.text for sent in self.bot.sent if _is_told(sent)]
 
+    @property
+    def failures(self) -> list[str]:
+        """Those of the alerts that tell of a failure, not of its end."""
+        return [text for text in self.alerts if text.startswith(_TOLD[0])]
+
     def workbooks(self) -> list[tuple[str, bytes]]:
         """Each address or chat with the workbook that it got: attached, or downloaded from its link."""
         by_mail = [
