@@ -107,7 +107,7 @@ def test_a_token_is_no_key(real: RealSandbox) -> None:
     """The gateway takes a token only beside a key of the project."""
     assert_refused(
         real,
-        "Supabase does not accept SUPABASE_KEY (HTTP 401, Invalid API key)",
+        "Supabase does not accept SUPABASE_KEY (HTTP 401, “Invalid API key”)",
         SUPABASE_KEY=real.supabase.jwt("reports_generator"),
     )
 

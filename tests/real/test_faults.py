@@ -75,7 +75,7 @@ def test_a_server_that_is_down_in_mid_paging_costs_no_row(real: RealSandbox) -> 
             said = read_until(process, RETRY)
         code = process.wait(timeout=60)
 
-    assert "HTTP 503, Database connection error." in said
+    assert "HTTP 503, “Database connection error." in said
     assert (code, real.copies) == (0, ONCE)
     assert real.arrived() == real.ids()
 
@@ -94,7 +94,7 @@ def test_a_restart_that_ends_a_page_in_mid_query_costs_no_row(real: RealSandbox)
         said = read_until(process, RETRY)
         code = process.wait(timeout=60)
 
-    assert "HTTP 503, Database client error." in said
+    assert "HTTP 503, “Database client error." in said
     assert (code, real.copies) == (0, ONCE)
     assert real.arrived() == real.ids()
 

@@ -14,11 +14,11 @@ from ..pages import section
 from ..sandbox import CHATS, RECIPIENTS
 from ..sandbox.web import Request
 from .sandbox import ONCE, START, RealSandbox
-from .supabase import SCHEMA
+from .supabase import SQL
 from .test_ledger import TABLE, scheduled, this_hour
 
 OLD = Path(__file__).with_name("version_1_0.sql").read_text()
-NEW = SCHEMA[-1].read_text()
+NEW = (SQL / "report_deliveries.sql").read_text()
 (BACK,) = re.findall(r"^```sql\n(.+?)^```", section("delivery", "Upgrade from 1.0, and back"), re.MULTILINE | re.DOTALL)
 EVERYONE = [*(("email", address) for address in RECIPIENTS), *(("telegram", chat) for chat in CHATS)]
 
