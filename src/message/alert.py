@@ -39,7 +39,7 @@ LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
 _WINDOWS_NAMED = 30
-_OF_OTHERS = re.compile(r" ?\([^()“]*“[^”]*”[^()”]*\)| ?“[^”]*”")
+_OF_OTHERS = re.compile(r" ?\([^()“]*(?:“[^”]*”[^()“]*)+\)| ?“[^”]*”")
 _HEADLINE = 200
 """UTF-16 units of the first line."""
 

@@ -215,6 +215,6 @@ def test_late_rows_say_that_their_command_sends_each_time(sandbox: Sandbox, run:
     log = run(JOB_NAME=job(0), **skip).log
 
     sent, skipped = (line for line in log.splitlines() if "come late" in line)
-    assert re.search("To send it to everyone again, each time that it is run: .* REPORT_RESEND=true", sent)
+    assert re.search("This command sends it to everyone again, every time it is run: .* REPORT_RESEND=true", sent)
     assert re.search("To send it: kubectl", skipped)
     assert "RESEND" not in skipped

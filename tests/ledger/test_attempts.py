@@ -50,7 +50,7 @@ def test_after_three_runs_that_were_killed_a_window_is_stepped_over_and_told_of_
     (alert,) = sandbox.alerts
     assert (told.code, later.code) == (1, 0)
     assert hours(sandbox) == [shown(4), shown(2), shown(1)]
-    assert "3 runs in a row ended in it without a word" in alert
+    assert "3 runs in a row were killed while they worked on it" in alert
     assert f"REPORT_START={this_hour(3):%Y-%m-%dT%H}" in alert
     assert "The next runs send it" not in alert
     assert run(REPORT_START=f"{this_hour(3):%Y-%m-%dT%H}", JOB_NAME="again-1", **POD).code == 0
