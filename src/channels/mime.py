@@ -17,7 +17,7 @@ from ..message import html, subject, text
 from ..message.alert import ALERT
 from ..message.report import Report
 from ..message.unlinked import quotes_unlinked
-from ..phrases import english as phrases
+from ..phrases import english
 from .interface import unreadable
 
 SMTP_LINES = SMTP.clone(max_line_length=200)
@@ -94,7 +94,7 @@ def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail
 
 def compose_alert(words: str, at: datetime, sender: Sender, recipients: tuple[str, ...], name: str) -> Mail:
     """Write an alert of these `words`, dated `at` (aware), as one message; `name` says which report it is about."""
-    message = _addressed(sender, recipients, f"{ALERT.rstrip(':')}{phrases.named(name)}")
+    message = _addressed(sender, recipients, f"{ALERT.rstrip(':')}{english.named(name)}")
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender.address))
     message.set_content(quotes_unlinked(words), cte="quoted-printable")

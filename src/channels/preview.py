@@ -12,7 +12,7 @@ from ..config.settings import MailSettings
 from ..domain.outcome import Outcome
 from ..message import caption
 from ..message.report import Report
-from ..phrases import english as phrases
+from ..phrases.language import phrases_of
 from ..runtime.atomic_write import atomic_write
 from .interface import Channel, Limits
 from .mail import LARGEST
@@ -60,6 +60,7 @@ def previews(settings: Settings) -> list[Channel]:
 def _mail(report: Report, settings: MailSettings) -> Iterator[bytes]:
     attachment = report.attachment
     if in_base64(attachment.size) > LARGEST:
+        phrases = phrases_of(report.content.language)
         attachment = replace(attachment, left_out=phrases.too_large("email", attachment.size))
         report = replace(report, attachment=attachment)
     return compose(report, settings.sender, settings.smtp_to).pieces()

@@ -1,20 +1,26 @@
 """The words of a report: every sentence and label that its recipients read, in a message or in the workbook.
 
-They are plain text of no form yet. Nothing else in the program speaks to recipients; a second language is a second
-module like this one. Text of the table comes in by `formats.shown` only.
+They are plain text of no form yet. Nothing else in the program speaks to recipients; another language is another
+module with the same names, which `language.Phrases` lists. Text of the table comes in by `formats.shown` only.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from ..config.settings import DEFAULT_NAME
+from ..domain.analysis import TOO_LONG as TOO_LONG
 from ..domain.attachment import Attachment
 from ..domain.baseline import Deviation
 from ..domain.cluster import Cluster
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import Window, day_of, offset_name
-from .formats import NAME_LENGTH, about, megabytes, moment, number, per_cent, rate, seconds, shown
+from . import formats
+from .formats import NAME_LENGTH, about, megabytes, per_cent, shown
+from .formats import number as number
+from .formats import rate as rate
+from .formats import seconds as seconds
 
 LANGUAGE = "en"
 _CHANNELS = {"email": "email", "telegram": "Telegram"}
@@ -36,7 +42,7 @@ LONGEST = "Longest duration"
 ODD_DATA = "Odd data"
 STATUSES = "Statuses"
 _NO_STATUS = "(no status)"
-ANOMALIES: dict[AnomalyKind, str] = {
+ANOMALIES: Mapping[AnomalyKind, str] = {
     "more failed than processed": "more records failed than were processed",
     "missing": "without figures",
     "no number": "a figure that is not a number",
@@ -64,6 +70,7 @@ WINDOW = "Window"
 TIMES_IN = "Times in"
 GENERATED = "Generated"
 TABLE = "Table"
+MOMENT_FORMAT = "yyyy-mm-dd hh:mm:ss"
 SECONDS_FORMAT = '#,##0.00 "s"'
 OTHER_WINDOWS = "Other windows"
 SHARE = "Share"
@@ -83,14 +90,34 @@ def title(window: Window) -> str:
     return f"{window.template.title()} Report"
 
 
-def subject(name: str, title: str, label: str, suffix: str) -> str:
+def label(window: Window) -> str:
+    """Name the window: `2026-11-23 13:00-14:00 UTC`."""
+    return window.label()
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """Write an aware moment to the second: `2026-11-23 14:00:31 UTC`."""
+    return formats.moment(at, zone, "%Y-%m-%d %H:%M:%S")
+
+
+def subject(window: Window, name: str, suffix: str) -> str:
     """Write the subject of a mail: `Digital Twin Hourly Report - 2026-11-23 13:00-14:00 UTC (late)`."""
-    return f"{name} {title} - {label}{suffix}"
+    return f"{name} {document_title(window)}{suffix}"
 
 
-def page_title(title: str, name: str) -> str:
+def caption_title(window: Window, name: str) -> str:
+    """Head the caption in a chat: `Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
+    return f"{document_title(window)}{named(name)}"
+
+
+def document_title(window: Window) -> str:
+    """Name the mail's page, and the workbook in its properties: `Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
+    return f"{title(window)} - {window.label()}"
+
+
+def page_title(window: Window, name: str) -> str:
     """Head the plain text of a mail with the report's title: `Hourly Report for Digital Twin`."""
-    return f"{title} for {name}"
+    return f"{title(window)} for {name}"
 
 
 def named(name: str) -> str:
@@ -165,9 +192,9 @@ def warned(text: str) -> str:
     return f"⚠ {text}"
 
 
-def alert_of_unusual(title: str, label: str, name: str) -> str:
+def alert_of_unusual(window: Window, name: str) -> str:
     """Head the message that tells the alert chat of an unusual window."""
-    return f"⚠ Unusual: {title} - {label}{named(name)}"
+    return f"⚠ Unusual: {caption_title(window, name)}"
 
 
 def cluster(found: Cluster, start: str, end: str) -> str:
@@ -237,7 +264,7 @@ def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str)
     if attachment.left_out:
         return f"The workbook could not be attached. {shown(attachment.left_out, _REASON_LENGTH)}"
     if attachment.link:
-        end = f" until {moment(attachment.until, window.zone)}" if attachment.until else ""
+        end = f" until {formats.moment(attachment.until, window.zone)}" if attachment.until else ""
         size = megabytes(attachment.size)
         return f"The workbook is too large for {_CHANNELS[channel]} ({size}); download it{end}:"
     if not rows:

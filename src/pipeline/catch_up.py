@@ -13,6 +13,8 @@ from ..domain.window import Window, as_option
 from ..errors import LedgerError, Problem
 from ..ledger.history import History, as_ranges, read_history
 from ..message.alert import Failure
+from ..phrases import english
+from ..phrases.language import phrases_of
 from ..runtime.retry import RetryPolicy
 from .late_rows import find_late_rows, note_late_rows
 from .report_window import describe_failure, report_window
@@ -44,8 +46,9 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     for one in late:
         command = rerun_command(one.window, services.settings.report, resend=True)
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
-        logger.warning("%s To send it again: %s", one.remark, command, extra=extra)
-    request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
+        logger.warning("%s To send it again: %s", one.remark(english), command, extra=extra)
+    phrases = phrases_of(services.settings.report.report_language)
+    request = replace(request, remarks=[one.remark(phrases) for one in late], watermark=history.watermark())
     result = await report_window(services, request, policy)
     if result.sent:
         await note_late_rows(late, services, policy)

@@ -10,7 +10,7 @@ from ..domain.window import Window, as_option
 from ..errors import LedgerError, SourceError
 from ..ledger.history import History
 from ..ledger.record import Record
-from ..phrases import english as phrases
+from ..phrases.language import Phrases
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
 from .services import Services
@@ -25,9 +25,8 @@ class LateRows(Struct, frozen=True, kw_only=True):
     more: int
     skipped: bool = False
 
-    @property
-    def remark(self) -> str:
-        """The sentence for the next message."""
+    def remark(self, phrases: Phrases) -> str:
+        """Write the sentence for the next message."""
         return phrases.late_rows(self.window, self.more, skipped=self.skipped)
 
 
