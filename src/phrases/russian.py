@@ -395,7 +395,7 @@ def _usually(found: Deviation) -> str:
 
 
 def _buckets(window: Window) -> str:
-    return "по часам" if window.template == "daily" else "по пять минут"
+    return "по часам" if window.template == "daily" else "по пятиминуткам"
 
 
 def _span(window: Window) -> str:
