@@ -449,7 +449,7 @@ def _megabytes(size: int) -> str:
 
 
 def _unit(figure: str, unit: str) -> str:
-    return str(format_unit(figure, unit, "short", locale=_LOCALE))
+    return str(format_unit(figure, unit, "short", locale=_LOCALE)).replace(" ", "\u00a0")
 
 
 def _plural(count: int, one: _T, few: _T, many: _T) -> _T:
