@@ -58,7 +58,7 @@ push: image  ## build it and push it
 bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into docs/performance.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
-pictures: $(SANDBOX)  ## the documents' pictures, with chromium, soffice and pdftoppm; SheetJS and LibreOffice read alike
+pictures: $(SANDBOX)  ## the documents' pictures, with chromium, soffice, poppler and a font that has emoji; SheetJS and LibreOffice read alike
 	$(BIN)/python -m tests.pictures
 
 audit: $(READY) $(AUDIT)  ## known vulnerabilities of what is deployed, and its licences; ARGS="-s osv" asks elsewhere

@@ -249,6 +249,14 @@ def test_the_page_has_a_bar_for_each_five_minutes_and_the_text_a_line() -> None:
     assert "  13:45: 100\n  13:50: 101, 1 failed\n  13:55: 0\n" in wording.text
 
 
+def test_a_bar_of_one_analysis_can_be_seen_and_one_of_none_is_not_there() -> None:
+    """However high the highest is."""
+    many = [make_analysis(created_at=START) for _ in range(1000)]
+    page = write(folded([*many, make_analysis(created_at=START + timedelta(minutes=9), status="error")])).html
+
+    assert re.findall(r'class="(\w+)-bar" height="(\d+)"', page) == [("good", "56"), ("bad", "2")]
+
+
 def test_a_day_of_25_hours_has_a_bar_for_each() -> None:
     """The clock times below them stand under their bars."""
     day = day_of(date(2026, 10, 25), BERLIN)

@@ -307,15 +307,19 @@ def test_an_alert_chat_that_cannot_be_told_fails_nothing(sandbox: Sandbox, run: 
     assert "The message on an unusual window could not be sent by telegram" in result.log
 
 
-@pytest.mark.parametrize("option", ["--until-now", "--dry-run"])
-def test_a_trial_tells_nobody_of_an_unusual_hour(sandbox: Sandbox, run: RunTool, option: str) -> None:
-    """The operator sees the report."""
+@pytest.mark.parametrize("options", [("--until-now",), (*OPTION, "--count", "2")], ids=["trial", "backfill"])
+def test_a_trial_and_a_backfill_tell_nobody_of_an_unusual_hour(
+    sandbox: Sandbox, run: RunTool, options: Sequence[str]
+) -> None:
+    """The operator sees the reports, which are marked."""
     sandbox.bot.chats.add(ALERT_CHAT)
-    put(sandbox, 9, datetime.now(UTC) - timedelta(minutes=90))
+    put(sandbox, 9, datetime.now(UTC) - timedelta(minutes=30))
+    put(sandbox, 9)
 
-    result = run(option, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT, REPORT_WARN_SLOWER_THAN="1")
+    result = run(*options, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT, REPORT_WARN_SLOWER_THAN="1")
 
     assert (result.code, sandbox.unusual) == (0, [])
+    assert "⚠ 95 % took at most 1.5 s" in sandbox.mails[0].message["Subject"]
 
 
 def test_other_statuses_can_count_as_failed_in_every_figure(sandbox: Sandbox, run: RunTool) -> None:
