@@ -21,6 +21,7 @@ from ..message.unlinked import quotes_unlinked
 from ..phrases import english
 from .interface import unreadable
 
+
 class _Lines(EmailPolicy):
     """Lines of headers may be longer than the usual 78 (RFC 5322 2.1.1 allows 998): a subject is not folded.
 

@@ -136,8 +136,8 @@ def headline(window: Window, summary: Summary) -> str:
     if not summary.rows:
         return no_analyses(window)
     if not failed:
-        return f"{analyses(summary.rows)}, none failed"
-    return f"{failed:,} of {analyses(summary.rows)} failed ({rate(failed / summary.rows)})"
+        return f"{_analyses(summary.rows)}, none failed"
+    return f"{failed:,} of {_analyses(summary.rows)} failed ({rate(failed / summary.rows)})"
 
 
 def records(summary: Summary) -> str:
@@ -160,7 +160,7 @@ def deviation(found: Deviation) -> str:
         case "empty":
             return f"no analyses, {_usually(found)}"
         case "few" | "many":
-            return f"{analyses(round(found.value))}, {_usually(found)}"
+            return f"{_analyses(round(found.value))}, {_usually(found)}"
         case "failed" | "high_failures":
             return f"{per_cent(found.value)} of analyses failed"
         case "low_success":
@@ -226,8 +226,8 @@ def anomaly(odd: Anomaly) -> str:
         statuses = ", ".join(
             f"{one.analyses:,} {'others' if one.others else status(one.status)}" for one in odd.statuses
         )
-        return f"{analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
-    return f"{ANOMALIES[odd.kind]}: {analyses(odd.count)}"
+        return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
+    return f"{ANOMALIES[odd.kind]}: {_analyses(odd.count)}"
 
 
 def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
@@ -281,11 +281,6 @@ def too_large(channel: str, size: int) -> str:
         f"It is too large for {_CHANNELS[channel]} ({megabytes(size)}) and could not be put behind a link. "
         "Whoever looks after these reports has been told."
     )
-
-
-def analyses(count: int) -> str:
-    """Count analyses."""
-    return "1 analysis" if count == 1 else f"{count:,} analyses"
 
 
 def zone_name(window: Window) -> str:
@@ -349,6 +344,10 @@ def chart_caption(most: TimeBucket, start: str, *, any_failed: bool) -> str:
     """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
     failed = " At the bottom of a bar, in orange: failed." if any_failed else ""
     return f"Most from {start}: {most.analyses:,}.{failed}"
+
+
+def _analyses(count: int) -> str:
+    return "1 analysis" if count == 1 else f"{count:,} analyses"
 
 
 def _buckets(window: Window) -> str:

@@ -32,9 +32,10 @@ def data_of(hour: Hour) -> list[str]:
     """List what of an hour isn't ours, the longest first: data, names of report, file, table and zone, the link."""
     of_rows = [str(getattr(row, name)) for row in hour.rows for name in ("id", "status", "duration", "records_failed")]
     texts = {text for text in of_rows if re.search("[A-Za-zА-яЁё]", text)} - {TOO_LONG, "None", "nan"}
-    names = {hour.name, hour.attachment.name, hour.attachment.link, hour.window.zone.key, "UTC", "analyses"}
+    names: set[str] = {hour.name, hour.attachment.name, hour.attachment.link, hour.window.zone.key, "UTC", "analyses"}
     cut = {f"{text[:length]}…" for text in texts for length in (33, 39, 59)}
-    return sorted({*texts, *cut, *names, *FAILED_STATUSES, make_analysis().id} - {""}, key=len, reverse=True)
+    texts |= {*cut, *names, *FAILED_STATUSES, str(make_analysis().id)}
+    return sorted(texts - {""}, key=len, reverse=True)
 
 
 def texts_of(found: Got, language: Language) -> Iterator[str]:
