@@ -51,7 +51,7 @@ _NO_STATUS = "(без статуса)"
 ANOMALIES: Mapping[AnomalyKind, str] = {
     "more failed than processed": "записей с ошибкой больше, чем обработано",
     "missing": "без показателей",
-    "no number": "вместо показателя не число",
+    "no number": "показатель не является числом",
     "negative duration": "отрицательная длительность, в медиане и максимуме не учтена",
     "too long": "слишком длинное значение, в отчёт не вошло",
 }
@@ -269,7 +269,7 @@ def anomaly(odd: Anomaly) -> str:
 def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
     """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
     came = _plural(more, ("пришла ещё", "строка"), ("пришли ещё", "строки"), ("пришло ещё", "строк"))
-    end = "его отчёт уже пропустили как пустой" if skipped else "его отчёт был уже отправлен"
+    end = "отчёт уже пропустили как пустой" if skipped else "отчёт был уже отправлен"
     return f"За {label(window)} {came[0]} {number(more)} {came[1]}, когда {end}."
 
 

@@ -104,7 +104,8 @@ def hours() -> dict[str, Hour]:
         ),
         "too_large": Hour(rows=spread(5), window=make_window(zone="Europe/Moscow"), attachment=LINKED),
         "without_workbook": Hour(rows=spread(2), window=window, lost=True),
-        "first_day": Hour(rows=spread(60, failed=2), window=day_of(START.date(), MOSCOW)),
+        "first_day": Hour(rows=spread(1), window=window, before=Counts(analyses=0)),
+        "daily": Hour(rows=spread(60, failed=2), window=day_of(START.date(), MOSCOW)),
         "odd_data": Hour(
             rows=[
                 *(make_analysis(status=status, duration=None) for status in ["cancelled"] * 17 + ["failed"] * 2),

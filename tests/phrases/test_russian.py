@@ -65,8 +65,8 @@ def test_verbs_and_nouns_of_late_rows_agree(more: int, shown: str) -> None:
     """And say after what they came."""
     window = "За 22.11.2026, 13:00–14:00 UTC"
 
-    assert russian.late_rows(make_window(), more) == f"{window} {shown}, когда его отчёт был уже отправлен."
-    assert russian.late_rows(make_window(), more, skipped=True).endswith("когда его отчёт уже пропустили как пустой.")
+    assert russian.late_rows(make_window(), more) == f"{window} {shown}, когда отчёт был уже отправлен."
+    assert russian.late_rows(make_window(), more, skipped=True).endswith("когда отчёт уже пропустили как пустой.")
 
 
 def test_what_is_left_out_is_counted_in_its_form_too() -> None:
