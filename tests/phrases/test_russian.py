@@ -1,17 +1,23 @@
 """Russian as a colleague would write it: forms of nouns, numbers, dates, durations."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from src.config.settings import DEFAULT_NAME
+from src.domain.analysis import FailedStatuses
+from src.domain.attachment import Attachment
 from src.domain.baseline import Deviation
 from src.domain.cluster import Cluster
 from src.domain.summary import StatusCount, Summary
 from src.domain.window import Window, day_of, until
 from src.phrases import russian
+from src.workbook.columns import sheet_columns
 
 from ..builders import START, make_analysis, make_window
+from ..pages import PAGES
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = day_of(START.date(), BERLIN)
@@ -168,3 +174,29 @@ def test_a_cluster_is_told_in_a_sentence() -> None:
     assert russian.cluster(found, "13:15", "13:25") == (
         "Больше половины ошибок (1\u00a0200 из 1\u00a0500) пришлось на время с 13:15 до 13:25."
     )
+
+
+def test_the_russian_page_quotes_what_arrives() -> None:
+    """Columns, sheets, marks, first line, and the beginnings of sentences that a reader looks for."""
+    page = PAGES["ru"]
+    headers = [column.header for column in sheet_columns(FailedStatuses(), russian)]
+    table = page.partition("| столбец |")[2].partition("\n\n")[0]
+    window = make_window(datetime(2026, 11, 24, 13, tzinfo=UTC))
+    attachment = Attachment(name="r.xlsx", size=1, left_out="x")
+
+    assert re.findall(r"^\| ([А-Я][^|]+?) \|", table, re.MULTILINE) == headers
+    assert f"`{russian.caption_title(window, DEFAULT_NAME)}`" in page
+    for mark in (russian.LATE, russian.ROWS_LATE):
+        assert f"| `{mark.strip()}` |" in page
+    few = russian.deviation(Deviation(kind="few", value=300, reference=2391))
+    assert f"`{russian.warned(few)}`".replace("\u00a0", " ") in page
+    for sentence in (
+        russian.title(window),
+        russian.SUMMARY,
+        russian.ODD_DATA,
+        russian.REPEAT.partition(":")[0],
+        russian.no_analyses(window)[:15] + "…",
+        russian.whereabouts(attachment, window, 1, "email").partition(".")[0],
+        russian.late_rows(window, 5).partition("UTC ")[2].rstrip("."),
+    ):
+        assert f"«{sentence}»" in page

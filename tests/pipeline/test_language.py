@@ -53,7 +53,8 @@ def test_the_alert_chat_is_told_of_an_unusual_hour_in_the_reports_language(sandb
 
     run(*OPTION, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT, REPORT_LANGUAGE="ru")
 
-    (told,) = [sent for sent in sandbox.messages if sent.chat == ALERT_CHAT]
+    (told,) = sandbox.unusual
+    assert told.chat == ALERT_CHAT
     assert told.text.splitlines()[:2] == [
         "⚠ Необычно: часовой отчёт – 22.11.2026 13:00–14:00 UTC",
         "60\u00a0% анализов с ошибкой, обычно таких нет",
