@@ -195,7 +195,7 @@ def test_the_russian_page_quotes_what_arrives() -> None:
         russian.SUMMARY,
         russian.ODD_DATA,
         russian.REPEAT.partition(":")[0],
-        russian.no_analyses(window)[:15] + "…",
+        russian.no_analyses(window)[:15] + " …",
         russian.whereabouts(attachment, window, 1, "email").partition(".")[0],
         russian.late_rows(window, 5).partition("UTC ")[2].rstrip("."),
     ):
