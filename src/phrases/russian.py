@@ -5,6 +5,7 @@ it asks for: 1 анализ, 2 анализа, 5 анализов. Behind "из"
 анализов.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -92,6 +93,8 @@ FROM = "Начало"
 
 def number(value: int | float) -> str:
     """Write a count or a sum: `1 234`, of fractions at most six digits, from 10^21 on with a power of ten."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     if abs(value) >= _LARGEST:
         digits, _, power = f"{value:.3e}".partition("e")
         return f"{digits.replace('.', ',')}·10^{int(power)}"
@@ -105,7 +108,7 @@ def rate(value: float | None) -> str:
     if 0 < value < 0.001:
         return f"< 0,1{_PER_CENT}"
     if abs(value) >= 10:
-        return f"{number(round(value * 100))}{_PER_CENT}"
+        return f"{number(round(value * 100, 0))}{_PER_CENT}"
     if value == 1:
         return f"100{_PER_CENT}"
     tenths = min(value * 100, 99.9) if value < 1 else value * 100

@@ -109,7 +109,7 @@ def test_numbers_have_a_comma_and_blanks_at_which_no_line_breaks() -> None:
         "1,500·10^300",
         "-2",
     ]
-    shares = [None, 0, 0.0004, 0.955, 0.9999, 1, -0.5, 12.5]
+    shares = [None, 0, 0.0004, 0.955, 0.9999, 1, -0.5, 12.5, -1e307]
     assert [russian.rate(value) for value in shares] == [
         "-",
         "0,0\u00a0%",
@@ -119,6 +119,7 @@ def test_numbers_have_a_comma_and_blanks_at_which_no_line_breaks() -> None:
         "100\u00a0%",
         "-50,0\u00a0%",
         "1\u00a0250\u00a0%",
+        "-∞\u00a0%",
     ]
 
 
