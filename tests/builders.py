@@ -15,15 +15,17 @@ from openpyxl import load_workbook
 from python_calamine import CalamineWorkbook
 
 from src.channels.interface import Limits
+from src.config.settings import Language
 from src.config.timeouts import Timeouts
-from src.domain.analysis import Analysis
+from src.domain.analysis import Analysis, FailedStatuses
 from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
 from src.message.content import Content, describe
 from src.message.report import Report
+from src.phrases.language import phrases_of
 from src.runtime.retry import RetryPolicy
-from src.workbook.columns import SHEET_COLUMNS, Column
+from src.workbook.columns import Column, sheet_columns
 from src.workbook.data_sheet import SHEET_ROWS
 from src.workbook.summary_sheet import Findings
 from src.workbook.writer import WorkbookWriter
@@ -117,7 +119,8 @@ def build(
     sheet_rows: int = SHEET_ROWS,
     table: str = "analyses",
     findings: Findings | None = None,
-    columns: Sequence[Column] = SHEET_COLUMNS,
+    columns: Sequence[Column] | None = None,
+    language: Language = "en",
     **options: Any,
 ) -> bytes:
     """Build a workbook of `rows`, generated 35 seconds after its window's end, and return its bytes.
@@ -127,7 +130,8 @@ def build(
     window, summary = window or make_window(), Summary()
     summary.add(rows)
     generated = window.end + timedelta(seconds=35)
-    with WorkbookWriter(window, columns=columns, sheet_rows=sheet_rows) as workbook:
+    columns = columns or sheet_columns(FailedStatuses(), phrases_of(language))
+    with WorkbookWriter(window, columns=columns, sheet_rows=sheet_rows, language=language) as workbook:
         workbook.add(rows)
         path = workbook.save(folder, summary, table=table, generated=generated, findings=findings, **options)
         return path.read_bytes()

@@ -21,4 +21,24 @@ def test_a_start_loads_only_what_every_run_uses() -> None:
 
     assert {"postgrest", "openpyxl", "telegram", "pydantic_settings"} <= {*loaded}
     assert not {*loaded} & {"supabase", "supabase_auth", "realtime", "storage3", "supabase_functions", "tqdm"}
+    assert "babel" not in loaded
     assert not {*loaded} & {"yaml", "multiprocessing", "smtplib", "requests", "numpy", "pandas", "tomllib", "jinja2"}
+
+
+def test_babel_is_loaded_only_for_a_report_that_is_not_in_english() -> None:
+    """It and its data cost a tenth of a second."""
+    program = """
+import sys, tempfile
+from pathlib import Path
+from tests.builders import build, make_analysis, make_content
+from tests.message.forms import all_forms
+from src.domain.attachment import Attachment
+for language in ("en", "ru"):
+    all_forms(make_content("failed", language=language), Attachment(name="r.xlsx", size=1))
+    build(Path(tempfile.mkdtemp()), make_analysis(), language=language)
+    print("babel" in sys.modules, "src.phrases.russian" in sys.modules)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=SRC.parent)
+
+    assert done.stdout.split() == ["False", "False", "True", "True"]

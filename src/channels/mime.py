@@ -3,9 +3,10 @@
 from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime, make_msgid
 from pathlib import Path
 
@@ -19,8 +20,22 @@ from ..message.unlinked import quotes_unlinked
 from ..runtime.visible_text import shortened
 from .interface import unreadable
 
-SMTP_LINES = SMTP.clone(max_line_length=200)
-"""Lines of headers may be longer than the usual 78 (RFC 5322 2.1.1 allows 998): a subject is not folded."""
+
+class _Lines(EmailPolicy):
+    """Lines of headers may be longer than the usual 78 (RFC 5322 2.1.1 allows 998): a subject is not folded.
+
+    But one that has to be encoded is: an encoded word has at most 75 characters, its line 76 (RFC 2047 2). The
+    library's own folding takes the longer lines for those too, and with shorter ones doubles blanks.
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """Write a header."""
+        if name != "Subject" or value.isascii():
+            return super().fold_binary(name, value)
+        return f"{name}: {Header(value, 'utf-8', 76, name).encode(linesep=self.linesep)}{self.linesep}".encode()
+
+
+SMTP_LINES = _Lines(linesep="\r\n", max_line_length=200)
 _SUBJECT = 160
 """UTF-16 units of an alert's subject: what a list of mails shows, and some more."""
 _PLACE = b"the workbook"

@@ -13,7 +13,7 @@ from ..domain.outcome import Outcome
 from ..errors import DeliveryError
 from ..message import caption, html
 from ..message.report import Report
-from ..phrases import english as phrases
+from ..phrases.language import phrases_of
 from ..runtime.atomic_write import atomic_write
 from .interface import Channel, Limits
 from .mail import LARGEST
@@ -73,6 +73,7 @@ def _mail(report: Report, settings: MailSettings) -> Mapping[str, Iterable[bytes
     """Return the message, and its page by itself, which any browser opens."""
     attachment = report.attachment
     if in_base64(attachment.size) > LARGEST:
+        phrases = phrases_of(report.content.language)
         attachment = replace(attachment, left_out=phrases.too_large("email", attachment.size))
         report = replace(report, attachment=attachment)
     page = html.render(report.content, report.attachment).encode()

@@ -20,6 +20,8 @@ from . import validators
 LARGEST_COUNT = 10_000
 """Windows of one backfill: over a year of hours."""
 DEFAULT_NAME = "Digital Twin"
+Language = Literal["en", "ru"]
+"""Of recipients, as BCP 47 names it; src/phrases has a module for each."""
 SmtpSecurity = Literal["tls", "starttls"]
 _SECURITY_OF_PORT: dict[int, SmtpSecurity] = {465: "tls", 587: "starttls"}
 """RFC 8314 7.3 and 3.3."""
@@ -161,6 +163,9 @@ class ReportSettings(Group):
     )
     report_name: validators.Name = Field(
         DEFAULT_NAME, description="one line of at most 60 characters, like Digital Twin"
+    )
+    report_language: Annotated[Language, BeforeValidator(validators.in_small_letters)] = Field(
+        "en", description="en or ru"
     )
     report_failed_statuses: validators.Statuses = Field(
         FAILED_STATUSES, description="statuses with commas between, like failed,error"

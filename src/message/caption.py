@@ -6,7 +6,7 @@ from html import escape
 from urllib.parse import urlsplit
 
 from ..domain.attachment import Attachment
-from ..phrases import english as phrases
+from ..phrases.language import Phrases, phrases_of
 from ..runtime.visible_text import shortened, units
 from .content import Content
 
@@ -15,7 +15,6 @@ CAPTION_LIMIT = 1024
 sendDocument, its own count being wider)."""
 TEXT_LIMIT = 4096
 """The same of a message without a document (sendMessage); there, a link of any length has its room."""
-_REPEAT = f"\n\n{phrases.REPEAT}"
 Part = tuple[str, str]
 """Plain text, and what stands in the tag around it, if there is one (`b`, `code`, `a href="…"`)."""
 Line = tuple[Part, ...]
@@ -28,21 +27,23 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
 
     What matters most stands first, because the end may be cut off; a repeat's note has room in every caption.
     """
+    phrases = phrases_of(content.language)
     paragraphs: list[list[Line]] = [
-        [_line(f"{content.title} - {content.label}{phrases.named(content.name)}{content.marks}")],
+        [_line(f"{phrases.caption_title(content.window, content.name)}{content.marks}")],
         [_line(phrases.warned(warning), "b") for warning in content.warnings],
         [_line(content.headline, "b"), _line(content.records), _line(content.cluster)],
         [_line(one.line) for one in content.compared] if content.is_compared else [],
-        [_odd_data(content.anomalies)],
-        _workbook(content, attachment),
+        [_odd_data(phrases, content.anomalies)],
+        _workbook(phrases, content, attachment),
         [*map(_line, content.remarks)],
         [_line(f"{name}: {value}") for name, value in content.details],
-        [(_of_the_table(bar.name), (f": {bar.count:,}", "")) for bar in content.bars],
+        [(_of_the_table(bar.name), (f": {phrases.number(bar.count)}", "")) for bar in content.bars],
     ]
     whole = [[*filter(_text, paragraph)] for paragraph in paragraphs]
     lines = [line for paragraph in whole if paragraph for line in (*paragraph, _line(""))]
     limit = CAPTION_LIMIT if attachment.is_attached else TEXT_LIMIT
-    return _marked_up(lines[:-1], limit - len(_REPEAT)) + (_REPEAT if is_repeat else "")
+    repeat = f"\n\n{phrases.REPEAT}"
+    return _marked_up(lines[:-1], limit - units(repeat)) + (repeat if is_repeat else "")
 
 
 def _line(text: str, tag: str = "") -> Line:
@@ -58,7 +59,7 @@ def _of_the_table(text: str) -> Part:
     return text, "" if _NO_LINK.fullmatch(text.replace(": ", " ")) else "code"
 
 
-def _odd_data(anomalies: Sequence[str]) -> Line:
+def _odd_data(phrases: Phrases, anomalies: Sequence[str]) -> Line:
     """Say in one line what is odd; statuses of the table are named in it."""
     if not anomalies:
         return _line("")
@@ -66,7 +67,7 @@ def _odd_data(anomalies: Sequence[str]) -> Line:
     return ((f"{phrases.ODD_DATA}: ", ""), *parts[1:])
 
 
-def _workbook(content: Content, attachment: Attachment) -> list[Line]:
+def _workbook(phrases: Phrases, content: Content, attachment: Attachment) -> list[Line]:
     """Say where the workbook is, unless it stands above the caption."""
     if attachment.is_attached:
         return []

@@ -1,18 +1,19 @@
 """All that a report says of its window, in words, before it takes any form."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from ..config.settings import DEFAULT_NAME
+from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
 from ..domain.baseline import Comparison, Deviation
 from ..domain.cluster import failure_cluster
 from ..domain.summary import Summary, TimeBucket
 from ..domain.window import Window
-from ..phrases import english as phrases
-from ..phrases.formats import clocks, moment, number, rate, seconds, shown
+from ..phrases.formats import clocks, given, shown
+from ..phrases.formats import moment as moment_of
+from ..phrases.language import Phrases, phrases_of
 
 STATUSES_SHOWN = 9
 WORST_SHOWN = 5
@@ -64,13 +65,14 @@ class Chart(Struct, frozen=True, kw_only=True):
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """Plain text, each of bounded length, about `window`, which has so many `rows`.
+    """Plain text in one language, each of bounded length, about `window`, which has so many `rows`.
 
     `marks` stand behind the title; `warnings` say what is out of the ordinary, `warned` the same in a few words.
     `compared` are the counts that the headline gives too, side by side with others where `is_compared`; `details` are
     labels with their values. `is_normal`: the window is as usual, and that is known.
     """
 
+    language: Language
     window: Window
     rows: int
     name: str
@@ -103,41 +105,43 @@ def describe(
     comparison: Comparison | None = None,
     deviations: Sequence[Deviation] = (),
     name: str = DEFAULT_NAME,
+    language: Language = "en",
 ) -> Content:
     """Put a window's figures into words, and the `deviations` that they show in `comparison` with others."""
-    comparison = comparison or Comparison()
+    comparison, phrases = comparison or Comparison(), phrases_of(language)
     return Content(
+        language=language,
         window=window,
         rows=summary.rows,
         name=name,
         title=phrases.title(window),
-        label=window.label(),
+        label=phrases.label(window),
         marks=(phrases.LATE if late else "") + (phrases.ROWS_LATE if remarks else ""),
         warnings=[*dict.fromkeys(map(phrases.warning, deviations))],
         warned=[*dict.fromkeys(map(phrases.deviation, deviations))],
         headline=phrases.headline(window, summary),
         records=phrases.records(summary),
-        cluster=_cluster(window, summary),
+        cluster=_cluster(phrases, window, summary),
         columns=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
-        compared=_compared(window, summary, comparison, deviations),
+        compared=_compared(phrases, window, summary, comparison, deviations),
         is_compared=comparison != Comparison(),
         is_normal=comparison.usual is not None and not deviations,
         anomalies=[phrases.anomaly(odd) for odd in summary.anomalies()],
-        remarks=_few(remarks),
-        details=_details(summary),
-        chart=_chart(window, summary) if summary.rows else None,
-        bars=_bars(summary),
-        worst=_worst(window, summary),
+        remarks=_few(phrases, remarks),
+        details=_details(phrases, summary),
+        chart=_chart(phrases, window, summary) if summary.rows else None,
+        bars=_bars(phrases, summary),
+        worst=_worst(phrases, window, summary),
     )
 
 
-def _cluster(window: Window, summary: Summary) -> str:
+def _cluster(phrases: Phrases, window: Window, summary: Summary) -> str:
     found = failure_cluster(summary.buckets(window))
     return phrases.cluster(found, *clocks([found.start, found.end], window.zone)) if found else ""
 
 
 def _compared(
-    window: Window, summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]
+    phrases: Phrases, window: Window, summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]
 ) -> list[Compared]:
     before, usual = comparison.before, comparison.usual
     kinds = {found.kind for found in deviations}
@@ -149,13 +153,13 @@ def _compared(
     )
     found = []
     for name, counts, unusual in figures:
-        now, then, mostly = ["" if count is None else f"{count:,.0f}" for count in counts]
+        now, then, mostly = ["" if count is None else phrases.number(round(count)) for count in counts]
         line = f"{name}: {phrases.compared(window, now, then, mostly)}"
         found.append(Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line=line))
     return found
 
 
-def _chart(window: Window, summary: Summary) -> Chart:
+def _chart(phrases: Phrases, window: Window, summary: Summary) -> Chart:
     buckets = summary.buckets(window)
     starts = clocks([bucket.start for bucket in buckets], window.zone)
     most = max(range(len(buckets)), key=lambda place: buckets[place].analyses)
@@ -169,25 +173,25 @@ def _chart(window: Window, summary: Summary) -> Chart:
     )
 
 
-def _few(remarks: Sequence[str]) -> list[str]:
+def _few(phrases: Phrases, remarks: Sequence[str]) -> list[str]:
     rest = len(remarks) - REMARKS_SHOWN
     return [*remarks[:REMARKS_SHOWN], *([phrases.more_like_this(rest)] if rest > 0 else [])]
 
 
-def _details(summary: Summary) -> list[Labelled]:
+def _details(phrases: Phrases, summary: Summary) -> list[Labelled]:
     if not summary.rows:
         return []
     records = [
-        (phrases.PROCESSED, number(summary.processed)),
-        (phrases.FAILED, number(summary.failed)),
-        (phrases.SUCCESS_RATE, rate(summary.success_rate)),
+        (phrases.PROCESSED, phrases.number(summary.processed)),
+        (phrases.FAILED, phrases.number(summary.failed)),
+        (phrases.SUCCESS_RATE, phrases.rate(summary.success_rate)),
     ]
     took = summary.durations
     times = ((phrases.MEDIAN, took.median), (phrases.P95, took.p95), (phrases.LONGEST, took.longest))
-    return records + [(name, seconds(value)) for name, value in times if value is not None]
+    return records + [(name, phrases.seconds(value)) for name, value in times if value is not None]
 
 
-def _bars(summary: Summary) -> list[Bar]:
+def _bars(phrases: Phrases, summary: Summary) -> list[Bar]:
     return [
         Bar(
             name=phrases.counted_status(counted),
@@ -199,34 +203,35 @@ def _bars(summary: Summary) -> list[Bar]:
     ]
 
 
-def _worst(window: Window, summary: Summary) -> list[Case]:
+def _worst(phrases: Phrases, window: Window, summary: Summary) -> list[Case]:
     """List the analyses with the most records failed, as far as any did."""
     worst = [one.analysis for one in summary.worst if _is_positive(one.analysis.records_failed)]
-    return [_case(analysis, window, summary.failed_statuses) for analysis in worst[:WORST_SHOWN]]
+    return [_case(phrases, analysis, window, summary.failed_statuses) for analysis in worst[:WORST_SHOWN]]
 
 
-def _case(analysis: Analysis, window: Window, failed: FailedStatuses) -> Case:
-    duration = analysis.duration
-    took = seconds(duration) if isinstance(duration, int | float) else shown(duration or "")
+def _case(phrases: Phrases, analysis: Analysis, window: Window, failed: FailedStatuses) -> Case:
+    duration = given(analysis.duration, phrases.TOO_LONG)
+    took = phrases.seconds(duration) if isinstance(duration, int | float) else shown(duration or "")
+    failed_records, processed = _figure(phrases, analysis.records_failed), _figure(phrases, analysis.records_processed)
     return Case(
         name=shown(str(analysis.id)),
-        moment=moment(analysis.created_at, window.zone, _clock(window)),
+        moment=_moment(phrases, analysis.created_at, window),
         status=phrases.status(analysis.status),
         failed=analysis.status in failed,
-        toll=phrases.toll(_figure(analysis.records_failed), _figure(analysis.records_processed), took),
+        toll=phrases.toll(failed_records, processed, took),
     )
 
 
-def _clock(window: Window) -> str:
-    """Return the form in which a moment of `window` is shown: with its date where the window has more than one."""
+def _moment(phrases: Phrases, at: datetime, window: Window) -> str:
+    """Write a moment of `window`: with its date where the window has more than one."""
     first, last = (at.astimezone(window.zone).date() for at in (window.start, window.end - timedelta(microseconds=1)))
-    return "%H:%M:%S" if first == last else "%Y-%m-%d %H:%M:%S"
+    return moment_of(at, window.zone, "%H:%M:%S") if first == last else phrases.moment(at, window.zone)
 
 
-def _figure(value: Figure) -> str:
+def _figure(phrases: Phrases, value: Figure) -> str:
     if isinstance(value, int | float):
-        return number(value)
-    return "?" if value is None else shown(value)
+        return phrases.number(value)
+    return "?" if value is None else shown(given(value, phrases.TOO_LONG))
 
 
 def _is_positive(value: Figure) -> bool:

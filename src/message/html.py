@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ..domain.attachment import Attachment
-from ..phrases import english as phrases
-from ..phrases.formats import rate
+from ..phrases.language import phrases_of
 from .content import Chart, Content
 from .unlinked import unlinked
 
@@ -31,10 +30,12 @@ class Column(Struct, frozen=True, kw_only=True):
 
 def render(content: Content, attachment: Attachment) -> str:
     """Write the page, in which the workbook is as `attachment` says."""
+    phrases = phrases_of(content.language)
     counts = [] if content.is_compared else [(one.name, one.now) for one in content.compared]
     return _template().render(
         content=content,
         attachment=attachment,
+        warnings=[phrases.warned(warning) for warning in content.warnings],
         whereabouts=phrases.whereabouts(attachment, content.window, content.rows, "email"),
         figures=[*counts, *content.details] if content.rows else [],
         columns=_columns(content.chart) if content.chart else [],
@@ -77,5 +78,5 @@ def _template() -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"rate": rate, "unlinked": unlinked, "warned": phrases.warned}
+    environment.filters["unlinked"] = unlinked
     return environment.get_template("report.html")

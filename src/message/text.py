@@ -1,20 +1,21 @@
 """A report as the plain text of a mail."""
 
 from ..domain.attachment import Attachment
-from ..phrases import english as phrases
+from ..phrases.language import phrases_of
 from .content import Content
 from .unlinked import unlinked
 
 
 def render(content: Content, attachment: Attachment) -> str:
     """Write the mail's plain text, in which the workbook is as `attachment` says."""
+    phrases = phrases_of(content.language)
     whereabouts = phrases.whereabouts(attachment, content.window, content.rows, "email")
-    statuses = [f"  {unlinked(bar.name)}: {bar.count:,}" for bar in content.bars]
+    statuses = [f"  {unlinked(bar.name)}: {phrases.number(bar.count)}" for bar in content.bars]
     worst = [unlinked(f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}") for case in content.worst]
     chart = content.chart
     buckets = zip(chart.starts, chart.buckets, strict=True) if chart else ()
     paragraphs = (
-        [f"{phrases.page_title(content.title, content.name)}{content.marks}", content.label],
+        [f"{phrases.page_title(content.window, content.name)}{content.marks}", content.label],
         [phrases.warned(warning) for warning in content.warnings],
         [content.headline, content.records, content.cluster],
         [one.line for one in content.compared] if content.rows or content.is_compared else [],

@@ -1,13 +1,13 @@
 """A report of what is out of the ordinary as a message of its own, for those who get the alerts."""
 
-from ..phrases import english as phrases
+from ..phrases.language import phrases_of
 from .content import Content
 
 
 def render(content: Content) -> str:
     """Write the message in plain text; nothing of the table stands in it but figures."""
     lines = [
-        phrases.alert_of_unusual(content.title, content.label, content.name),
+        phrases_of(content.language).alert_of_unusual(content.window, content.name),
         *content.warnings,
         content.headline,
         content.records,

@@ -1,20 +1,26 @@
 """The words of a report: every sentence and label that its recipients read, in a message or in the workbook.
 
-They are plain text of no form yet. Nothing else in the program speaks to recipients; a second language is a second
-module like this one. Text of the table comes in by `formats.shown` only.
+They are plain text of no form yet. Nothing else in the program speaks to recipients; another language is another
+module with the same names, which `language.Phrases` lists. Text of the table comes in by `formats.shown` only.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from ..config.settings import DEFAULT_NAME
+from ..domain.analysis import TOO_LONG as TOO_LONG
 from ..domain.attachment import Attachment
 from ..domain.baseline import Deviation
 from ..domain.cluster import Cluster
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import Window, day_of, offset_name
-from .formats import NAME_LENGTH, about, megabytes, moment, number, per_cent, rate, seconds, shown
+from . import formats
+from .formats import NAME_LENGTH, about, megabytes, per_cent, shown
+from .formats import number as number
+from .formats import rate as rate
+from .formats import seconds as seconds
 
 LANGUAGE = "en"
 _CHANNELS = {"email": "email", "telegram": "Telegram"}
@@ -36,7 +42,7 @@ LONGEST = "Longest duration"
 ODD_DATA = "Odd data"
 STATUSES = "Statuses"
 _NO_STATUS = "(no status)"
-ANOMALIES: dict[AnomalyKind, str] = {
+ANOMALIES: Mapping[AnomalyKind, str] = {
     "more failed than processed": "more records failed than were processed",
     "missing": "without figures",
     "no number": "a figure that is not a number",
@@ -65,6 +71,7 @@ WINDOW = "Window"
 TIMES_IN = "Times in"
 GENERATED = "Generated"
 TABLE = "Table"
+MOMENT_FORMAT = "yyyy-mm-dd hh:mm:ss"
 SECONDS_FORMAT = '#,##0.00 "s"'
 OTHER_WINDOWS = "Other windows"
 SHARE = "Share"
@@ -84,14 +91,34 @@ def title(window: Window) -> str:
     return f"{window.template.title()} Report"
 
 
-def subject(name: str, title: str, label: str, suffix: str) -> str:
+def label(window: Window) -> str:
+    """Name the window: `2026-11-23 13:00-14:00 UTC`."""
+    return window.label()
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """Write an aware moment to the second: `2026-11-23 14:00:31 UTC`."""
+    return formats.moment(at, zone, "%Y-%m-%d %H:%M:%S")
+
+
+def subject(window: Window, name: str, suffix: str) -> str:
     """Write the subject of a mail: `Digital Twin Hourly Report - 2026-11-23 13:00-14:00 UTC (late)`."""
-    return f"{name} {title} - {label}{suffix}"
+    return f"{name} {document_title(window)}{suffix}"
 
 
-def page_title(title: str, name: str) -> str:
+def caption_title(window: Window, name: str) -> str:
+    """Head the caption in a chat: `Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
+    return f"{document_title(window)}{named(name)}"
+
+
+def document_title(window: Window) -> str:
+    """Name the mail's page, and the workbook in its properties: `Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
+    return f"{title(window)} - {window.label()}"
+
+
+def page_title(window: Window, name: str) -> str:
     """Head the plain text of a mail with the report's title: `Hourly Report for Digital Twin`."""
-    return f"{title} for {name}"
+    return f"{title(window)} for {name}"
 
 
 def named(name: str) -> str:
@@ -110,8 +137,8 @@ def headline(window: Window, summary: Summary) -> str:
     if not summary.rows:
         return no_analyses(window)
     if not failed:
-        return f"{analyses(summary.rows)}, none failed"
-    return f"{failed:,} of {analyses(summary.rows)} failed ({rate(failed / summary.rows)})"
+        return f"{_analyses(summary.rows)}, none failed"
+    return f"{failed:,} of {_analyses(summary.rows)} failed ({rate(failed / summary.rows)})"
 
 
 def records(summary: Summary) -> str:
@@ -134,7 +161,7 @@ def deviation(found: Deviation) -> str:
         case "empty":
             return f"no analyses, {_usually(found)}"
         case "few" | "many":
-            return f"{analyses(round(found.value))}, {_usually(found)}"
+            return f"{_analyses(round(found.value))}, {_usually(found)}"
         case "failed" | "high_failures":
             return f"{per_cent(found.value)} of analyses failed"
         case "low_success":
@@ -166,9 +193,9 @@ def warned(text: str) -> str:
     return f"⚠ {text}"
 
 
-def alert_of_unusual(title: str, label: str, name: str) -> str:
+def alert_of_unusual(window: Window, name: str) -> str:
     """Head the message that tells the alert chat of an unusual window."""
-    return f"⚠ Unusual: {title} - {label}{named(name)}"
+    return f"⚠ Unusual: {caption_title(window, name)}"
 
 
 def cluster(found: Cluster, start: str, end: str) -> str:
@@ -200,8 +227,8 @@ def anomaly(odd: Anomaly) -> str:
         statuses = ", ".join(
             f"{one.analyses:,} {'others' if one.others else status(one.status)}" for one in odd.statuses
         )
-        return f"{analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
-    return f"{ANOMALIES[odd.kind]}: {analyses(odd.count)}"
+        return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
+    return f"{ANOMALIES[odd.kind]}: {_analyses(odd.count)}"
 
 
 def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
@@ -238,7 +265,7 @@ def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str)
     if attachment.left_out:
         return f"The workbook could not be attached. {shown(attachment.left_out, _REASON_LENGTH)}"
     if attachment.link:
-        end = f" until {moment(attachment.until, window.zone)}" if attachment.until else ""
+        end = f" until {formats.moment(attachment.until, window.zone)}" if attachment.until else ""
         size = megabytes(attachment.size)
         return f"The workbook is too large for {_CHANNELS[channel]} ({size}); download it{end}:"
     if not rows:
@@ -255,11 +282,6 @@ def too_large(channel: str, size: int) -> str:
         f"It is too large for {_CHANNELS[channel]} ({megabytes(size)}) and could not be put behind a link. "
         "Whoever looks after these reports has been told."
     )
-
-
-def analyses(count: int) -> str:
-    """Count analyses."""
-    return "1 analysis" if count == 1 else f"{count:,} analyses"
 
 
 def zone_name(window: Window) -> str:
@@ -323,6 +345,10 @@ def chart_caption(most: TimeBucket, start: str, *, any_failed: bool) -> str:
     """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
     failed = " At the bottom of a bar, in orange: failed." if any_failed else ""
     return f"Most from {start}: {most.analyses:,}.{failed}"
+
+
+def _analyses(count: int) -> str:
+    return "1 analysis" if count == 1 else f"{count:,} analyses"
 
 
 def _buckets(window: Window) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from ..domain.analysis import TOO_LONG
 from ..domain.window import offset_name
 from ..runtime.visible_text import foreign
 
@@ -11,11 +13,17 @@ NAME_LENGTH = 40
 """UTF-16 units of an id or a status in a message; the workbook has it whole."""
 _LARGEST = 10**21
 """Numbers from here on are written with an exponent, so that any number fits into a line."""
+_V = TypeVar("_V")
 
 
 def shown(text: str, limit: int = NAME_LENGTH) -> str:
     """Write text of the table in one line of at most `limit` UTF-16 units, with what nobody sees made visible."""
     return foreign(text, limit)
+
+
+def given(value: _V, too_long: str) -> _V | str:
+    """Return a value of the table, or `too_long` where it was one that nobody could read."""
+    return too_long if value == TOO_LONG else value
 
 
 def number(value: int | float) -> str:

@@ -22,6 +22,7 @@ from ..domain.window import Window
 from ..errors import NotOverError, RowsMissingError, TimeLimitError
 from ..message.content import describe
 from ..message.report import Report
+from ..phrases.language import phrases_of
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
@@ -111,7 +112,9 @@ async def _build(
 ) -> tuple[Report | None, int]:
     settings, window, began = services.settings, request.window, services.run.clock()
     name, failed = settings.report.report_name, FailedStatuses(settings.report.report_failed_statuses)
-    with WorkbookWriter(window, columns=sheet_columns(failed)) as workbook:
+    language = settings.report.report_language
+    columns = sheet_columns(failed, phrases_of(language))
+    with WorkbookWriter(window, columns=columns, language=language) as workbook:
         summary = await _read_rows(services, window, workbook, policy, reading)
         comparison = await compare(services, window, policy)
         found = deviations(summary, comparison.usual, settings.report.thresholds)
@@ -139,6 +142,7 @@ async def _build(
             comparison=comparison,
             deviations=found,
             name=name,
+            language=language,
         ),
     )
     seconds = (created - began).total_seconds()

@@ -16,6 +16,8 @@ from ..ledger.claim import Claim
 from ..ledger.history import History, as_ranges, read_history
 from ..ledger.record import SILENT_RUNS
 from ..message.alert import Failure
+from ..phrases import english
+from ..phrases.language import phrases_of
 from ..runtime.retry import RetryPolicy
 from .late_rows import find_changed_rows, note_changed_rows
 from .report_window import describe_failure, report_window
@@ -57,8 +59,9 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         command = rerun_command(one.window, services.settings.report, resend=not one.skipped)
         how = "To send it" if one.skipped else "This command sends it to everyone again, every time it is run"
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
-        logger.warning("%s%s %s: %s", one.remark, one.who_lacks_them, how, command, extra=extra)
-    request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
+        logger.warning("%s%s %s: %s", one.remark(english), one.who_lacks_them, how, command, extra=extra)
+    phrases = phrases_of(services.settings.report.report_language)
+    request = replace(request, remarks=[one.remark(phrases) for one in late], watermark=history.watermark())
     result = await report_window(services, request, policy.sharing(LARGEST_SHARE) if history.missed() else policy)
     # What nobody was told of stays news.
     await note_changed_rows([one for one in changed if result.sent or not one.is_late], services, policy)

@@ -11,7 +11,7 @@ from ..domain.window import Window, as_option
 from ..errors import LedgerError, SourceError
 from ..ledger.history import History
 from ..ledger.record import Record
-from ..phrases import english as phrases
+from ..phrases.language import Phrases
 from ..runtime.retry import RetryPolicy
 from .services import Services
 
@@ -51,9 +51,8 @@ class ChangedRows(Struct, frozen=True, kw_only=True):
         lacking = self.record.with_fewer_than(self.rows + self.record.deleted)
         return f" {named(lacking)} got fewer." if lacking else ""
 
-    @property
-    def remark(self) -> str:
-        """The sentence for the next message."""
+    def remark(self, phrases: Phrases) -> str:
+        """Write the sentence for the next message."""
         return phrases.late_rows(self.window, self.more, skipped=self.skipped)
 
     def noted(self, record: Record) -> bool:

@@ -9,7 +9,7 @@ from ..domain.attachment import Attachment
 from ..domain.outcome import Outcome
 from ..errors import Problem, StorageError
 from ..message.report import Report
-from ..phrases import english as phrases
+from ..phrases.language import phrases_of
 from ..runtime.retry import RetryPolicy
 from ..supabase.storage import Storage
 
@@ -71,6 +71,7 @@ class OversizeFallback:
                 remedy=error.problem.remedy,
             )
             attachment = self.report.attachment
+            phrases = phrases_of(self.report.content.language)
             attachment = replace(attachment, left_out=phrases.too_large(self._channel, attachment.size))
         self.report = replace(self.report, attachment=attachment)
 

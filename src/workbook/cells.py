@@ -10,7 +10,7 @@ from typing import Any
 from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 
-from ..phrases import english as phrases
+from ..phrases.english import SHORTENED
 from ..runtime.visible_text import shortened, visible
 
 EXACT_DIGITS = 10**15
@@ -25,6 +25,7 @@ RULE = Border(bottom=Side("thin", color="D9D9D9"))
 _HEADER_ALIGNMENT = Alignment(horizontal="center", vertical="center", wrap_text=True)
 _HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
 _HEADER_FILL = PatternFill("solid", start_color="4472C4", end_color="4472C4")
+_BROAD = re.compile("[\u0400-\u052f]")
 # ECMA-376 22.9.2.19: readers take _xHHHH_ for the character of that number.
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
@@ -61,13 +62,18 @@ def header_cell(sheet: Sheet, text: str) -> Cell:
     return text_cell(sheet, text, font=_HEADER_FONT, fill=_HEADER_FILL, alignment=_HEADER_ALIGNMENT)
 
 
-def cell_text(text: str) -> str:
-    """Write `text` as a cell holds it: visible, escaped, and no longer than Excel takes."""
-    return _escaped(visible(text[: TEXT_UNITS + 1]))  # what is cut off may be megabytes
+def breadth(text: str) -> float:
+    """Return how broad a text is, in the characters of a column's width: Cyrillic letters are broader than others."""
+    return len(text) + 0.15 * len(_BROAD.findall(text))
 
 
-def _escaped(text: str) -> str:
+def cell_text(text: str, mark: str = SHORTENED) -> str:
+    """Write `text` as a cell holds it: visible, escaped, and cut to what Excel takes, with `mark` at its end."""
+    return _escaped(visible(text[: TEXT_UNITS + 1]), mark)  # what is cut off may be megabytes
+
+
+def _escaped(text: str, mark: str) -> str:
     """Shorten `text` so that its escapes fit into the cell too."""
-    text = shortened(text, TEXT_UNITS, phrases.SHORTENED)
+    text = shortened(text, TEXT_UNITS, mark)
     grown_by = len(_ESCAPE.findall(text)) * (len("_x005F_") - 1)
-    return _ESCAPE.sub("_x005F_", shortened(text, TEXT_UNITS - grown_by, phrases.SHORTENED)) if grown_by else text
+    return _ESCAPE.sub("_x005F_", shortened(text, TEXT_UNITS - grown_by, mark)) if grown_by else text

@@ -14,8 +14,8 @@ from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphPrope
 
 from ..domain.summary import Summary
 from ..domain.window import Window
-from ..phrases import english as phrases
 from ..phrases.formats import clocks
+from ..phrases.language import Phrases
 from .cells import Sheet
 from .layout import CARDS, Layout
 
@@ -45,7 +45,7 @@ class DescribedAnchor(TwoCellAnchor):
         return super().to_tree(*args, **kwargs)
 
 
-def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: int) -> None:
+def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: int, phrases: Phrases) -> None:
     """Add the table of buckets, and draw its chart over the CHART_ROWS empty rows from `chart_row` on."""
     buckets = summary.buckets(window)
     names = clocks([bucket.start for bucket in buckets], window.zone)

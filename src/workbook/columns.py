@@ -8,8 +8,10 @@ from msgspec import Struct
 from openpyxl.styles import Font, PatternFill
 from openpyxl.styles.differential import DifferentialStyle
 
-from ..domain.analysis import Analysis, FailedStatuses, success_rates
-from ..phrases import english as phrases
+from ..domain.analysis import TOO_LONG, Analysis, FailedStatuses, success_rates
+from ..phrases import english
+from ..phrases.formats import given
+from ..phrases.language import Phrases
 
 LOW_RATE = 0.9
 """Success rates below this stand out."""
@@ -71,27 +73,43 @@ _LOW_RATE = Highlight(
 )
 
 
-def sheet_columns(failed: FailedStatuses) -> tuple[Column, ...]:
-    """Return the columns of the rows, where these statuses count as failed."""
+def _given(values: Values, phrases: Phrases) -> Values:
+    """Return what takes the same values, with what stands in place of one that was too long in the reader's language.
+
+    That is what the table's rows have already where the reader's language is English.
+    """
+    if phrases.TOO_LONG == TOO_LONG:
+        return values
+    return lambda rows: [given(value, phrases.TOO_LONG) for value in values(rows)]
+
+
+def sheet_columns(failed: FailedStatuses, phrases: Phrases = english) -> tuple[Column, ...]:
+    """Return the columns of the rows, where these statuses count as failed, with headers in one language."""
+    processed, failed_records = _given(_processed, phrases), _given(_failed, phrases)
     return (
         Column(header=phrases.COLUMN_ID, values=attribute("id"), number_format="0", width="content"),
         Column(
             header=phrases.COLUMN_TIMESTAMP,
             values=attribute("created_at"),
             kind="moments",
-            number_format="yyyy-mm-dd hh:mm:ss",
+            number_format=phrases.MOMENT_FORMAT,
             width="content",
         ),
         Column(
             header=phrases.COLUMN_STATUS,
-            values=attribute("status"),
+            values=_given(attribute("status"), phrases),
             kind="names",
             width="content",
             highlight=_failed_status(failed),
         ),
-        Column(header=phrases.COLUMN_DURATION, values=attribute("duration"), number_format="#,##0.00", width="content"),
-        Column(header=phrases.COLUMN_PROCESSED, values=_processed, number_format="#,##0"),
-        Column(header=phrases.COLUMN_FAILED, values=_failed, number_format="#,##0"),
+        Column(
+            header=phrases.COLUMN_DURATION,
+            values=_given(attribute("duration"), phrases),
+            number_format="#,##0.00",
+            width="content",
+        ),
+        Column(header=phrases.COLUMN_PROCESSED, values=processed, number_format="#,##0"),
+        Column(header=phrases.COLUMN_FAILED, values=failed_records, number_format="#,##0"),
         Column(header=phrases.COLUMN_RATE, values=_rates, number_format="0.0%", highlight=_LOW_RATE),
     )
 

@@ -6,6 +6,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
+from math import ceil
 
 from openpyxl.formatting.rule import Rule
 from openpyxl.styles import Alignment
@@ -17,8 +18,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from ..domain.analysis import Analysis
 from ..domain.window import Window, offset_name
-from ..phrases import english as phrases
-from .cells import RULE, Sheet, cell, header_cell
+from ..phrases import english
+from ..phrases.language import Phrases
+from .cells import RULE, Sheet, breadth, cell, header_cell
 from .columns import Column
 
 SHEET_ROWS = 1_048_575
@@ -32,38 +34,39 @@ _FILTER_ARROW = 4
 _CENTRED = Alignment(horizontal="center")  # at the right edge a moment would run into the status beside it
 
 
-def sheet_name(window: Window, number: int) -> str:
+def sheet_name(window: Window, number: int, phrases: Phrases = english) -> str:
     """Name the `number`th data sheet, counted from 1: "Hourly Report", then "Hourly Report (2)"."""
     title = phrases.title(window)
     return title if number == 1 else f"{title} ({number})"
 
 
-def location(window: Window, place: int, starts: Sequence[int]) -> str:
+def location(window: Window, place: int, starts: Sequence[int], phrases: Phrases) -> str:
     """Tell where the row at `place` (the window's first being 0) stands: `'Hourly Report'!A2`.
 
     `starts` are the places of the first rows of the sheets.
     """
     sheet = bisect_right(starts, place)
-    return f"'{sheet_name(window, sheet)}'!A{place - starts[sheet - 1] + FIRST_ROW}"
+    return f"'{sheet_name(window, sheet, phrases)}'!A{place - starts[sheet - 1] + FIRST_ROW}"
 
 
-def begin(sheet: Sheet, columns: Sequence[Column], window: Window, rows: Sequence[Analysis]) -> None:
+def begin(sheet: Sheet, columns: Sequence[Column], window: Window, rows: Sequence[Analysis], phrases: Phrases) -> None:
     """Draw the header, frozen and repeated on paper, in columns as wide as `rows` want them."""
     for place, column in enumerate(columns, 1):
         sheet.column_dimensions[get_column_letter(place)].width = _width(column, window, rows)
     sheet.row_dimensions[1].height = 20
     sheet.freeze_panes = "A2"
-    set_up_print(sheet, window, "landscape")
+    set_up_print(sheet, phrases.page_header(window), "landscape")
     sheet.print_title_rows = "1:1"
     sheet.append([header_cell(sheet, column.header) for column in columns])
 
 
-def end(sheet: Sheet, columns: Sequence[Column], window: Window, number: int, rows: int) -> None:
+def end(sheet: Sheet, columns: Sequence[Column], window: Window, number: int, rows: int, phrases: Phrases) -> None:
     """Make a table of the header and the `rows` below it, and highlight what the columns ask for."""
     last = 1 + max(rows, 1)  # Excel wants a table to have a row
     reach = f"A1:{get_column_letter(len(columns))}{last}"
     names = [TableColumn(id=place, name=column.header) for place, column in enumerate(columns, 1)]
-    name = sheet_name(window, 1).replace(" ", "") + (str(number) if number > 1 else "")
+    words = [f"{word[0].upper()}{word[1:]}" for word in phrases.title(window).split()]
+    name = "".join(words) + (str(number) if number > 1 else "")
     table = Table(name=name, displayName=name, ref=reach, tableColumns=names, autoFilter=AutoFilter(ref=reach))
     table.tableStyleInfo = TableStyleInfo(name="TableStyleMedium2", showRowStripes=True)
     sheet.tables.add(table)  # add_table warns that columns are to be named, as they are
@@ -75,15 +78,15 @@ def end(sheet: Sheet, columns: Sequence[Column], window: Window, number: int, ro
             sheet.conditional_formatting.add(f"{letter}2:{letter}{last}", rule)
 
 
-def set_up_print(sheet: Sheet, window: Window, orientation: str) -> None:
-    """Fit a sheet to the width of a page, and name window and zone at its head."""
+def set_up_print(sheet: Sheet, header: str, orientation: str) -> None:
+    """Fit a sheet to the width of a page, with `header` at its head."""
     sheet.page_setup.orientation = orientation
     sheet.page_setup.paperSize = Worksheet.PAPERSIZE_A4
     sheet.page_setup.fitToWidth = 1
     sheet.page_setup.fitToHeight = 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.print_options.horizontalCentered = True
-    sheet.oddHeader.left.text = phrases.page_header(window)
+    sheet.oddHeader.left.text = header
     sheet.oddFooter.right.text = "&P / &N"
 
 
@@ -119,7 +122,7 @@ class Styles:
 
 def _width(column: Column, window: Window, rows: Sequence[Analysis]) -> int:
     """Find a column's width in characters from the rows that are there when the sheet begins."""
-    header = len(column.header) + _FILTER_ARROW
+    header = ceil(breadth(column.header)) + _FILTER_ARROW
     if column.width == "header":
         return header
     if column.kind == "moments":

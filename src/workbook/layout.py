@@ -9,7 +9,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from ..phrases.formats import shown
-from .cells import RULE, Sheet, Value, cell, header_cell, text_cell
+from .cells import RULE, Sheet, Value, breadth, cell, header_cell, text_cell
 
 TEXT_SHOWN = 60
 """UTF-16 units of a text of the table that these lines show; the rows have the whole of it."""
@@ -73,7 +73,7 @@ class Layout:
     def sentence(self, text: str) -> None:
         """Add `text` over the whole width, in as many lines as it takes: a merged cell doesn't grow by itself."""
         text = shown(text, _SENTENCE)
-        self.add(text_cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(len(text) / sum(WIDTHS)))
+        self.add(text_cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(breadth(text) / sum(WIDTHS)))
         self.sheet.merged_cells.add(f"A{self.last}:{_LAST_COLUMN}{self.last}")
 
     def warning(self, text: str) -> None:
@@ -97,13 +97,14 @@ class Layout:
             self.add(*values, height=22)
 
     def header(self, *texts: str) -> None:
-        """Add the header of a table."""
-        self.add(*(header_cell(self.sheet, text) for text in texts), height=20)
+        """Add the header of a table, as high as its longest text wants it."""
+        lines = max(ceil(breadth(text) / width) for text, width in zip(texts, WIDTHS, strict=False))
+        self.add(*(header_cell(self.sheet, text) for text in texts), height=_LINE * lines + 5)
 
     def row(self, *cells: Cell) -> None:
         """Add a row of a table, as high as its longest text wants it: some readers don't see to that themselves."""
         needed = [
-            ceil(len(str(one.value)) / (width - _INDENT)) if one.data_type == "s" else 1
+            ceil(breadth(str(one.value)) / (width - _INDENT)) if one.data_type == "s" else 1
             for one, width in zip(cells, WIDTHS, strict=False)
         ]
         for one in cells:

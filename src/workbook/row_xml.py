@@ -86,7 +86,7 @@ class _Form(Struct, frozen=True):
     def text(self, text: str) -> str:
         """A cell of a text that may come again."""
         if not is_shared(text):
-            return f'" s="{self.style}" t="inlineStr"><is>{text_xml(text)}</is></c>{self.then}'
+            return f'" s="{self.style}" t="inlineStr"><is>{text_xml(text, self.strings.mark)}</is></c>{self.then}'
         before, behind = self.around_text
         return f"{before}{self.strings.number(text)}{behind}"
 

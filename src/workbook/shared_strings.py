@@ -11,6 +11,7 @@ from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
 from zipfile import ZipFile
 
+from ..phrases.english import SHORTENED
 from .cells import cell_text
 
 _PART = "xl/sharedStrings.xml"
@@ -38,16 +39,20 @@ _BETWEEN = "</t></si><si><t>"
 
 
 class SharedStrings:
-    """The texts, numbered from 0 in the order in which they come; many of them in a temporary file."""
+    """The texts, numbered from 0 in the order in which they come; many of them in a temporary file.
 
-    def __init__(self) -> None:
+    `mark` stands at the end of one that is too long for a cell.
+    """
+
+    def __init__(self, mark: str = SHORTENED) -> None:
+        self.mark = mark
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 # close() ends it
         self._count = 0
         self._kept: dict[str, int] = {}
 
     def number(self, text: str) -> int:
         """Return the number of a text that may come again."""
-        return self._number(text_xml(text))
+        return self._number(text_xml(text, self.mark))
 
     def numbers(self, texts: Sequence[str]) -> range | None:
         """Take in texts, one at least, that won't come again.
@@ -60,7 +65,7 @@ class SharedStrings:
             return self._take(f"<si><t>{lines}</t></si>".replace("\n", _BETWEEN), len(texts))
         if not all(map(is_shared, texts)):
             return None
-        return self._take("".join([f"<si>{text_xml(text)}</si>" for text in texts]), len(texts))
+        return self._take("".join([f"<si>{text_xml(text, self.mark)}</si>" for text in texts]), len(texts))
 
     def put_into(self, sheet: bytes) -> bytes:
         """Return the XML of a sheet with numbers in place of the texts in its cells."""
@@ -113,8 +118,8 @@ def is_shared(text: str) -> bool:
     return "_x" not in text and bool(text.strip())
 
 
-def text_xml(text: str) -> str:
-    """Write the element of a text, as a cell holds it."""
-    text = cell_text(text)
+def text_xml(text: str, mark: str) -> str:
+    """Write the element of a text, as a cell holds it, with `mark` where it is cut."""
+    text = cell_text(text, mark)
     blanks = ' xml:space="preserve"' if text != text.strip() else ""
     return f"<t{blanks}>{text.translate(_MARKUP)}</t>"

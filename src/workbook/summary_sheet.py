@@ -10,8 +10,8 @@ from openpyxl.worksheet.pagebreak import Break
 from ..domain.baseline import Comparison, Deviation
 from ..domain.summary import Summary
 from ..domain.window import Window
-from ..phrases import english as phrases
-from ..phrases.formats import moment
+from ..phrases.formats import given, moment
+from ..phrases.language import Phrases
 from .cells import Sheet
 from .chart import ANALYSES_COLOUR, CHART_ROWS, write_buckets
 from .columns import LOW_RATE
@@ -44,40 +44,42 @@ class Findings(Struct, frozen=True, kw_only=True):
     remarks: Sequence[str] = ()
 
 
-def write_summary(sheet: Sheet, window: Window, summary: Summary, origin: Origin, findings: Findings) -> None:
+def write_summary(
+    sheet: Sheet, window: Window, summary: Summary, origin: Origin, findings: Findings, phrases: Phrases
+) -> None:
     """Write the figures of `summary`, and the `findings` about them, into a sheet that has no rows yet."""
     sheet.sheet_view.showGridLines = False
-    set_up_print(sheet, window, "portrait")
+    set_up_print(sheet, phrases.page_header(window), "portrait")
     layout = Layout(sheet)
-    _write_head(layout, window, origin)
+    _write_head(layout, window, origin, phrases)
     if not summary.rows:
         layout.heading(phrases.no_analyses(window))
-        _write_comparison(layout, window, summary, findings)
-        _write_notes(layout, summary, findings.remarks)
+        _write_comparison(layout, window, summary, findings, phrases)
+        _write_notes(layout, summary, findings.remarks, phrases)
         return
-    _write_comparison(layout, window, summary, findings)
-    layout.cards(_figures(summary))
+    _write_comparison(layout, window, summary, findings, phrases)
+    layout.cards(_figures(summary, phrases))
     statuses = summary.statuses(CARDS)
     layout.cards([(phrases.counted_status(one, _CARD_LABEL), one.analyses, "#,##0") for one in statuses])
-    _write_notes(layout, summary, findings.remarks)
+    _write_notes(layout, summary, findings.remarks, phrases)
     chart_row = layout.last + 2
     for _ in range(CHART_ROWS + 1):
         layout.add()
     sheet.row_breaks.append(Break(id=layout.last))  # on paper the tables begin a page
-    _write_statuses(layout, summary)
-    _write_worst(layout, window, summary, origin)
-    write_buckets(layout, window, summary, chart_row)
+    _write_statuses(layout, summary, phrases)
+    _write_worst(layout, window, summary, origin, phrases)
+    write_buckets(layout, window, summary, chart_row, phrases)
 
 
-def _write_head(layout: Layout, window: Window, origin: Origin) -> None:
+def _write_head(layout: Layout, window: Window, origin: Origin, phrases: Phrases) -> None:
     layout.title(f"{phrases.title(window)}{phrases.named(origin.name)}")
-    layout.fact(phrases.WINDOW, window.label())
+    layout.fact(phrases.WINDOW, phrases.label(window))
     layout.fact(phrases.TIMES_IN, phrases.zone_name(window))
-    layout.fact(phrases.GENERATED, moment(origin.generated, window.zone, "%Y-%m-%d %H:%M:%S"))
+    layout.fact(phrases.GENERATED, phrases.moment(origin.generated, window.zone))
     layout.fact(phrases.TABLE, origin.table)
 
 
-def _write_comparison(layout: Layout, window: Window, summary: Summary, findings: Findings) -> None:
+def _write_comparison(layout: Layout, window: Window, summary: Summary, findings: Findings, phrases: Phrases) -> None:
     """Say what is out of the ordinary, and put the counts beside those of the window before and the usual ones."""
     before, usual = findings.comparison.before, findings.comparison.usual
     if findings.deviations:
@@ -97,7 +99,7 @@ def _write_comparison(layout: Layout, window: Window, summary: Summary, findings
         layout.row(layout.text(name), *figures)
 
 
-def _figures(summary: Summary) -> list[Card]:
+def _figures(summary: Summary, phrases: Phrases) -> list[Card]:
     durations = summary.durations
     return [
         (phrases.ANALYSES, summary.rows, "#,##0"),
@@ -111,7 +113,7 @@ def _figures(summary: Summary) -> list[Card]:
     ]
 
 
-def _write_notes(layout: Layout, summary: Summary, remarks: Sequence[str]) -> None:
+def _write_notes(layout: Layout, summary: Summary, remarks: Sequence[str], phrases: Phrases) -> None:
     """Tell what a reader must know of the figures, what is odd, and what came late for earlier windows."""
     if not summary.durations.exact:
         layout.sentence(phrases.approximate_quantiles())
@@ -125,7 +127,7 @@ def _write_notes(layout: Layout, summary: Summary, remarks: Sequence[str]) -> No
             layout.sentence(remark)
 
 
-def _write_statuses(layout: Layout, summary: Summary) -> None:
+def _write_statuses(layout: Layout, summary: Summary, phrases: Phrases) -> None:
     layout.heading(phrases.STATUSES)
     layout.header(phrases.COLUMN_STATUS, phrases.ANALYSES, phrases.SHARE, phrases.COUNTS_AS)
     first = layout.last + 1
@@ -142,7 +144,7 @@ def _write_statuses(layout: Layout, summary: Summary) -> None:
     layout.sentence(phrases.failed_statuses(summary.failed_statuses.names))
 
 
-def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origin) -> None:
+def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origin, phrases: Phrases) -> None:
     """List the worst analyses; the moment of each is a link, for LibreOffice doesn't wrap one as long as an id."""
     layout.heading(phrases.WORST)
     layout.sentence(phrases.WORST_ORDER)
@@ -151,8 +153,10 @@ def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origi
         row = worst.analysis
         layout.row(
             layout.text(str(row.id)),
-            layout.figure(row.records_failed, "#,##0"),
-            layout.figure(row.duration, "#,##0.00"),
-            layout.text(moment(row.created_at, window.zone, "%H:%M:%S"), location(window, worst.place, origin.starts)),
+            layout.figure(given(row.records_failed, phrases.TOO_LONG), "#,##0"),
+            layout.figure(given(row.duration, phrases.TOO_LONG), "#,##0.00"),
+            layout.text(
+                moment(row.created_at, window.zone, "%H:%M:%S"), location(window, worst.place, origin.starts, phrases)
+            ),
         )
     layout.sentence(phrases.highlights(LOW_RATE))

@@ -17,12 +17,12 @@ from openpyxl import Workbook
 from openpyxl.packaging.core import DocumentProperties
 from openpyxl.writer.excel import ExcelWriter
 
-from ..config.settings import DEFAULT_NAME
+from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis
 from ..domain.summary import Summary
 from ..domain.window import Window, day_of
 from ..errors import WorkbookError
-from ..phrases import english as phrases
+from ..phrases.language import Phrases, phrases_of
 from ..runtime.atomic_write import atomic_write
 from . import data_sheet
 from .archive import WorkbookArchive
@@ -37,8 +37,8 @@ from .summary_sheet import Findings, Origin, write_summary
 class WorkbookWriter:
     """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
 
-    `columns` are those of its rows. A sheet takes `sheet_rows` rows, and pages of them up to `sheet_bytes` bytes of
-    XML, before the next one is begun, behind the Summary.
+    `columns` are those of its rows; their headers are in `language`, as all else is. A sheet takes `sheet_rows` rows,
+    and pages of them up to `sheet_bytes` bytes of XML, before the next one is begun, behind the Summary.
     """
 
     def __init__(
@@ -48,15 +48,17 @@ class WorkbookWriter:
         columns: Sequence[Column] = SHEET_COLUMNS,
         sheet_rows: int = SHEET_ROWS,
         sheet_bytes: int = SHEET_BYTES,
+        language: Language = "en",
     ) -> None:
+        self._phrases = phrases = phrases_of(language)
         self._window = window
         self._columns = columns
         self._sheet_bytes = sheet_bytes
         self._sheet_rows = sheet_rows
         self._book = Workbook(write_only=True)
-        self._sheets = [self._book.create_sheet(sheet_name(window, 1))]
+        self._sheets = [self._book.create_sheet(sheet_name(window, 1, phrases))]
         self._summary_sheet = self._book.create_sheet(phrases.SUMMARY)
-        self._strings = SharedStrings()
+        self._strings = SharedStrings(phrases.SHORTENED)
         self._writer = RowWriter(columns, Styles(self._sheets[0], columns), self._strings, window.zone)
         self._archive: WorkbookArchive | None = None
         self._first: Sequence[Analysis] = ()
@@ -86,7 +88,8 @@ class WorkbookWriter:
                 if self._is_full:
                     self._streamed.end(self._drawn(self._filled))
                     self._end_sheet()
-                    self._sheets.append(self._book.create_sheet(sheet_name(self._window, len(self._sheets) + 1)))
+                    name = sheet_name(self._window, len(self._sheets) + 1, self._phrases)
+                    self._sheets.append(self._book.create_sheet(name))
                 if not self._filled:
                     self._begin_sheet(rows)
                 taken = rows[: self._sheet_rows - self._filled]
@@ -117,8 +120,9 @@ class WorkbookWriter:
             else:
                 self._draw_empty()
             origin = Origin(table=table, generated=generated, starts=self._starts, name=name)
-            write_summary(self._summary_sheet, self._window, summary, origin, findings or Findings())
-            self._book.properties = _properties(self._window, name)
+            findings = findings or Findings()
+            write_summary(self._summary_sheet, self._window, summary, origin, findings, self._phrases)
+            self._book.properties = _properties(self._window, name, self._phrases)
             with atomic_write(path) as file:
                 self._streamed.finish(self._saved(self._book), self._strings, file)
         return path
@@ -140,26 +144,26 @@ class WorkbookWriter:
     def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
         self._first = rows
         self._starts.append(self._rows)
-        data_sheet.begin(self._sheets[-1], self._columns, self._window, rows)
+        data_sheet.begin(self._sheets[-1], self._columns, self._window, rows, self._phrases)
         self._streamed.begin(self._part, self._drawn(1))
 
     def _end_sheet(self) -> None:
-        data_sheet.end(self._sheets[-1], self._columns, self._window, len(self._sheets), self._filled)
+        data_sheet.end(self._sheets[-1], self._columns, self._window, len(self._sheets), self._filled, self._phrases)
         self._filled = 0
 
     def _draw_empty(self) -> None:
         sheet = self._sheets[-1]
-        data_sheet.begin(sheet, self._columns, self._window, ())
-        sheet.append([text_cell(sheet, phrases.no_analyses(self._window))])
-        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), 0)
+        data_sheet.begin(sheet, self._columns, self._window, (), self._phrases)
+        sheet.append([text_cell(sheet, self._phrases.no_analyses(self._window))])
+        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), 0, self._phrases)
 
     def _drawn(self, rows: int) -> bytes:
         """Draw the sheet by itself, as the whole book will have it when it is saved, but for its rows."""
         book = Workbook(write_only=True)
         sheet = book.create_sheet()
         Styles(sheet, self._columns)  # in the order of the whole book, so that styles have the same numbers
-        data_sheet.begin(sheet, self._columns, self._window, self._first)
-        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), rows)
+        data_sheet.begin(sheet, self._columns, self._window, self._first, self._phrases)
+        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), rows, self._phrases)
         return self._saved(book)["xl/worksheets/sheet1.xml"]
 
     def _saved(self, book: Workbook) -> dict[str, bytes]:
@@ -175,11 +179,10 @@ class WorkbookWriter:
         return parts | sheets
 
 
-def _properties(window: Window, name: str) -> DocumentProperties:
-    title = f"{phrases.title(window)} - {window.label()}"
+def _properties(window: Window, name: str, phrases: Phrases) -> DocumentProperties:
     end = window.end.astimezone(UTC).replace(tzinfo=None)
     return DocumentProperties(
-        title=title,
+        title=phrases.document_title(window),
         subject=phrases.document_subject(name),
         creator=phrases.DOCUMENT_CREATOR,
         created=end,

@@ -13,12 +13,12 @@ from aiosmtplib import SMTPServerDisconnected
 
 from src.channels.mail import MailChannel
 from src.channels.smtp_replies import translated
-from src.config.settings import MailSettings
+from src.config.settings import Language, MailSettings
 from src.config.timeouts import Timeouts
 from src.domain.baseline import Deviation
 from src.domain.outcome import Outcome
 from src.errors import DeliveryError
-from src.message import html, text
+from src.message import html, subject, text
 
 from ..builders import CREATED, make_content, make_limits, make_report
 from ..sandbox import RECIPIENTS, Sandbox
@@ -137,6 +137,27 @@ def test_an_unusual_hours_subject_arrives_as_it_was_written(sandbox: Sandbox) ->
         "⚠ 300 analyses, usually about 2,400; 55 % of analyses failed"
     )
     assert delivery.raw.isascii()
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_subject_that_has_to_be_encoded_comes_in_words_of_the_length_that_is_allowed(
+    sandbox: Sandbox, language: Language
+) -> None:
+    """RFC 2047: 75 characters, 76 in a line; old readers show a longer one as it stands."""
+    found = [Deviation(kind="few", value=300, reference=2391), Deviation(kind="slow", value=1581951.5, reference=30)]
+    content = make_content(deviations=found, language=language, late=True, name="Цифровой двойник, стенд")
+    channel = make_channel(sandbox)
+    asyncio.run(
+        channel.send(make_report(sandbox.folder, content=content), channel.recipients, frozenset(), make_limits())
+    )
+
+    (delivery,) = sandbox.mailbox.deliveries
+    (header,) = re.findall(rb"^Subject: .+?\r?\n(?=\S)", delivery.raw, re.MULTILINE | re.DOTALL)
+    words = re.findall(rb"=\?\S+", header)
+    assert len(words) > 3
+    assert max(map(len, words)) <= 75
+    assert max(map(len, header.splitlines())) <= 76
+    assert delivery.message["Subject"] == subject.render(content)
 
 
 def test_starttls_works_too(sandbox: Sandbox) -> None:

@@ -82,6 +82,7 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("TELEGRAM_SILENT", "yes", "is none of them"),
         ("REPORT_NAME", "Staging\nBcc: a", "is not one short line"),
         ("REPORT_NAME", "x" * 61, "is not one short line"),
+        ("REPORT_LANGUAGE", "de", "is none of them"),
         ("REPORT_FAILED_STATUSES", "failed,a|b", "entry 2 of 2 is not a status"),
         ("REPORT_FAILED_STATUSES", ",".join(f"{number}" for number in range(51)), "should have at most 50 items"),
         ("REPORT_WARN_SUCCESS_BELOW", "101", "should be less than or equal to 100"),

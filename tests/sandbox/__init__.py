@@ -80,7 +80,7 @@ class Sandbox:
     @property
     def unusual(self) -> list[Sent]:
         """What the alert chat was told of unusual windows."""
-        return [sent for sent in self.bot.sent if sent.text.startswith("⚠ Unusual:")]
+        return [sent for sent in self.bot.sent if sent.text.startswith(("⚠ Unusual:", "⚠ Необычно:"))]
 
     @property
     def alerts(self) -> list[str]:

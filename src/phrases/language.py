@@ -1,0 +1,205 @@
+"""What a language has to say: one module for each has all of this, which mypy holds it to.
+
+A further language is one more module, its name in `Language` of the settings, and its line in `phrases_of`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from ..config.settings import Language
+from ..domain.attachment import Attachment
+from ..domain.baseline import Deviation
+from ..domain.cluster import Cluster
+from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
+from ..domain.window import Window
+from . import english
+from .formats import NAME_LENGTH
+
+
+class Phrases(Protocol):
+    """Every word that a recipient reads, in one language; `english` says what each of them is."""
+
+    LANGUAGE: str
+    LATE: str
+    ROWS_LATE: str
+    ANALYSES: str
+    FAILED_ANALYSES: str
+    PROCESSED: str
+    FAILED: str
+    SUCCESS_RATE: str
+    MEDIAN: str
+    P95: str
+    LONGEST: str
+    ODD_DATA: str
+    STATUSES: str
+    ANOMALIES: Mapping[AnomalyKind, str]
+    TOO_LONG: str
+    MOST_FAILED: str
+    DOWNLOAD: str
+    REPEAT: str
+    DOCUMENT_CREATOR: str
+    COLUMN_ID: str
+    COLUMN_TIMESTAMP: str
+    COLUMN_STATUS: str
+    COLUMN_DURATION: str
+    COLUMN_PROCESSED: str
+    COLUMN_FAILED: str
+    COLUMN_RATE: str
+    SHORTENED: str
+    SUMMARY: str
+    WINDOW: str
+    TIMES_IN: str
+    GENERATED: str
+    TABLE: str
+    MOMENT_FORMAT: str
+    SECONDS_FORMAT: str
+    OTHER_WINDOWS: str
+    SHARE: str
+    COUNTS_AS: str
+    COUNTS_AS_FAILED: str
+    SHARE_FORMAT: str
+    COMPARED: str
+    USUAL: str
+    WORST: str
+    WORST_ORDER: str
+    ITS_ROW: str
+    FROM: str
+
+    def number(self, value: int | float) -> str:
+        """Write a count or a sum."""
+
+    def rate(self, value: float | None) -> str:
+        """Write a share, or `-` where there is none."""
+
+    def seconds(self, value: float) -> str:
+        """Write a duration in seconds."""
+
+    def moment(self, at: datetime, zone: ZoneInfo) -> str:
+        """Write an aware moment to the second, with its date and its offset."""
+
+    def title(self, window: Window) -> str:
+        """Name the report."""
+
+    def label(self, window: Window) -> str:
+        """Name the window."""
+
+    def subject(self, window: Window, name: str, suffix: str) -> str:
+        """Write the subject of a mail."""
+
+    def caption_title(self, window: Window, name: str) -> str:
+        """Head the caption in a chat."""
+
+    def document_title(self, window: Window) -> str:
+        """Name the mail's page, and the workbook in its properties."""
+
+    def page_title(self, window: Window, name: str) -> str:
+        """Head the plain text of a mail."""
+
+    def named(self, name: str) -> str:
+        """Write what stands behind a fixed line to say whose report it is."""
+
+    def document_subject(self, name: str) -> str:
+        """Say what the workbook is about."""
+
+    def headline(self, window: Window, summary: Summary) -> str:
+        """Say how it went in one line."""
+
+    def records(self, summary: Summary) -> str:
+        """Say how the records went; nothing where that isn't known."""
+
+    def no_analyses(self, window: Window) -> str:
+        """Say that a window is empty."""
+
+    def deviation(self, found: Deviation) -> str:
+        """Say what is out of the ordinary in a few words with its numbers, as in a subject."""
+
+    def warning(self, found: Deviation) -> str:
+        """Say what is out of the ordinary, and what it is held against."""
+
+    def warned(self, text: str) -> str:
+        """Mark what is out of the ordinary."""
+
+    def alert_of_unusual(self, window: Window, name: str) -> str:
+        """Head the message that tells the alert chat of an unusual window."""
+
+    def cluster(self, found: Cluster, start: str, end: str) -> str:
+        """Say where failures cluster, from the clock time `start` to `end`."""
+
+    def this(self, window: Window) -> str:
+        """Name the window in a table that compares it."""
+
+    def the_one_before(self, window: Window) -> str:
+        """Name the window before in such a table."""
+
+    def compared(self, window: Window, now: str, before: str, usual: str) -> str:
+        """Compare a figure in a line, as far as the others are known."""
+
+    def anomaly(self, odd: Anomaly) -> str:
+        """Say what is odd, and how often."""
+
+    def late_rows(self, window: Window, more: int, *, skipped: bool = False) -> str:
+        """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
+
+    def more_like_this(self, count: int) -> str:
+        """Say that remarks are left out."""
+
+    def status(self, name: str | None, limit: int = NAME_LENGTH) -> str:
+        """Show the status of an analysis, or that it has none, in at most `limit` UTF-16 units."""
+
+    def counted_status(self, counted: StatusCount, limit: int = NAME_LENGTH) -> str:
+        """Show a status that was counted, or how many others were, in at most `limit` UTF-16 units."""
+
+    def toll(self, failed: str, processed: str, took: str) -> str:
+        """Say what an analysis cost."""
+
+    def whereabouts(self, attachment: Attachment, window: Window, rows: int, channel: str) -> str:
+        """Say where those whom `channel` reaches find the workbook."""
+
+    def too_large(self, channel: str, size: int) -> str:
+        """Say to those who get it why a workbook of `size` bytes is left out."""
+
+    def zone_name(self, window: Window) -> str:
+        """Name the zone in which times are shown, with its offset or offsets."""
+
+    def page_header(self, window: Window) -> str:
+        """Write what stands at the head of every printed page."""
+
+    def approximate_quantiles(self) -> str:
+        """Say how exact median and 95 % are where there are many durations."""
+
+    def failed_statuses(self, names: Sequence[str]) -> str:
+        """Say which statuses count as failed."""
+
+    def highlights(self, low_rate: float) -> str:
+        """Say what stands out among the rows."""
+
+    def buckets_heading(self, window: Window) -> str:
+        """Head the table of buckets."""
+
+    def chart_title(self, window: Window) -> str:
+        """Name the chart."""
+
+    def chart_axis(self, window: Window) -> str:
+        """Name the chart's axis of times."""
+
+    def chart_description(self, window: Window, summary: Summary, most: TimeBucket, start: str) -> str:
+        """Tell who doesn't see the chart what it shows."""
+
+    def bucket(self, found: TimeBucket) -> str:
+        """Say what a bucket holds."""
+
+    def chart_caption(self, most: TimeBucket, start: str, *, any_failed: bool) -> str:
+        """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
+
+
+def phrases_of(language: Language) -> Phrases:
+    """Return the phrases of `language`; what another one than English needs is loaded only for it."""
+    match language:
+        case "en":
+            return english
+        case "ru":
+            from . import russian
+
+            return russian

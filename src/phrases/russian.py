@@ -1,0 +1,466 @@
+"""The words of a report in Russian; `english` says what each of them is.
+
+Numbers, dates, units and plural forms are Babel's, of Unicode's CLDR. A count stands before its noun in the form that
+it asks for: 1 анализ, 2 анализа, 5 анализов. Behind "из" and "не менее" it asks for the genitive: из 1 анализа, из 2
+анализов.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
+from babel.units import format_unit
+
+from ..config.settings import DEFAULT_NAME
+from ..domain import analysis
+from ..domain.attachment import Attachment
+from ..domain.baseline import Deviation
+from ..domain.cluster import Cluster
+from ..domain.quantiles import EXACT, RELATIVE_ERROR
+from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
+from ..domain.window import DAY, Window, day_of, offset_name
+from .formats import NAME_LENGTH, shown
+
+LANGUAGE = "ru"
+_LOCALE = Locale(LANGUAGE)
+_CHANNELS = {"email": "почты", "telegram": "Телеграма"}
+_REASON_LENGTH = 300
+_T = TypeVar("_T")
+_PER_CENT = "\u00a0%"
+_LARGEST = 10**21
+"""Numbers from here on are written with a power of ten, so that any number fits into a line."""
+
+LATE = " (с опозданием)"
+ROWS_LATE = " (есть опоздавшие строки)"
+
+ANALYSES = "Анализы"
+FAILED_ANALYSES = "Анализы с ошибкой"
+PROCESSED = "Обработано записей"
+FAILED = "Записей с ошибкой"
+SUCCESS_RATE = "Доля успешных"
+MEDIAN = "Медиана длительности"
+P95 = "95\u00a0% не дольше"
+LONGEST = "Самый долгий"
+ODD_DATA = "Сомнительные данные"
+STATUSES = "Статусы"
+_NO_STATUS = "(без статуса)"
+ANOMALIES: Mapping[AnomalyKind, str] = {
+    "more failed than processed": "записей с ошибкой больше, чем обработано",
+    "missing": "без показателей",
+    "no number": "показатель не является числом",
+    "negative duration": "отрицательная длительность, в медиане и максимуме не учтена",
+    "too long": "слишком длинное значение, в отчёт не вошло",
+}
+TOO_LONG = "(слишком длинное значение)"
+
+MOST_FAILED = "Больше всего записей с ошибкой"
+DOWNLOAD = "Скачать файл"
+REPEAT = "Возможно, это повтор: ответ на первую отправку потерялся."
+
+DOCUMENT_CREATOR = "Генератор отчётов"
+COLUMN_ID = "Идентификатор"
+COLUMN_TIMESTAMP = "Время"
+COLUMN_STATUS = "Статус"
+COLUMN_DURATION = "Длительность, с"
+COLUMN_PROCESSED = "Обработано записей"
+COLUMN_FAILED = "Записей с ошибкой"
+COLUMN_RATE = "Доля успешных"
+SHORTENED = "… [сокращено]"
+SUMMARY = "Сводка"
+WINDOW = "Период"
+TIMES_IN = "Часовой пояс"
+GENERATED = "Сформирован"
+TABLE = "Таблица"
+MOMENT_FORMAT = "dd.mm.yyyy hh:mm:ss"
+SECONDS_FORMAT = '#,##0.00 "с"'
+OTHER_WINDOWS = "Другие периоды"
+SHARE = "Доля"
+COUNTS_AS = "Считается"
+COUNTS_AS_FAILED = "ошибкой"
+SHARE_FORMAT = '[<0.001]"< 0,1%";0.0%'
+COMPARED = "Сравнение"
+USUAL = "Обычно"
+WORST = "Худшие анализы"
+WORST_ORDER = "Сначала те, где больше всего записей с ошибкой, затем самые долгие. Время ведёт к строке анализа."
+ITS_ROW = "Строка"
+FROM = "Начало"
+
+
+def number(value: int | float) -> str:
+    """Write a count or a sum: `1 234`, of fractions at most six digits, from 10^21 on with a power of ten."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if abs(value) >= _LARGEST:
+        digits, _, power = f"{value:.3e}".partition("e")
+        return f"{digits.replace('.', ',')}·10^{int(power)}"
+    return str(format_decimal(round(value, 6), "#,##0.######", locale=_LOCALE))
+
+
+def rate(value: float | None) -> str:
+    """Write a share: `97,8 %`, or `-` where there is none; as in English near its ends."""
+    if value is None:
+        return "-"
+    if 0 < value < 0.001:
+        return f"< 0,1{_PER_CENT}"
+    if abs(value) >= 10:
+        return f"{number(round(value * 100, 0))}{_PER_CENT}"
+    if value == 1:
+        return f"100{_PER_CENT}"
+    tenths = min(value * 100, 99.9) if value < 1 else value * 100
+    return f"{format_decimal(round(tenths, 1), '#,##0.0', locale=_LOCALE)}{_PER_CENT}"
+
+
+def seconds(value: float) -> str:
+    """Write a duration: `2,9 с`, `3 мин 5 с`, `2 ч 7 мин`."""
+    if not 60 <= value < 360_000:
+        return _unit(number(round(value, 2)), "duration-second")
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{_unit(f'{minutes}', 'duration-minute')} {_unit(f'{rest}', 'duration-second')}"
+    return f"{_unit(f'{minutes // 60}', 'duration-hour')} {_unit(f'{minutes % 60}', 'duration-minute')}"
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """Write an aware moment to the second: `23.11.2026, 14:00:31 UTC`."""
+    local = at.astimezone(zone)
+    return f"{_date(local)}, {local:%H:%M:%S} {offset_name(local)}"
+
+
+def title(window: Window) -> str:
+    """Name the report: `Часовой отчёт`."""
+    return "Суточный отчёт" if window.template == "daily" else "Часовой отчёт"
+
+
+def label(window: Window) -> str:
+    """Name the window: `23.11.2026, 13:00–14:00 UTC`, or `23.11.2026, Europe/Berlin` for a day."""
+    return _label(window, ", ")
+
+
+def subject(window: Window, name: str, suffix: str) -> str:
+    """Write the subject of a mail: `Digital Twin: часовой отчёт – 23.11.2026 13:00–14:00 UTC (с опозданием)`."""
+    return f"{caption_title(window, name)}{suffix}"
+
+
+def caption_title(window: Window, name: str) -> str:
+    """Head the caption in a chat: `Digital Twin: часовой отчёт – 23.11.2026 13:00–14:00 UTC`."""
+    return f"{page_title(window, name)} – {_label(window, ' ')}"
+
+
+def document_title(window: Window) -> str:
+    """Name the mail's page, and the workbook in its properties: `Часовой отчёт – 23.11.2026 13:00–14:00 UTC`."""
+    return f"{title(window)} – {_label(window, ' ')}"
+
+
+def page_title(window: Window, name: str) -> str:
+    """Head the plain text of a mail with the report's title: `Digital Twin: часовой отчёт`."""
+    return f"{name}: {title(window).lower()}"
+
+
+def named(name: str) -> str:
+    """Write what stands behind a fixed line to say whose report it is: nothing for the default name."""
+    return "" if name == DEFAULT_NAME else f" · {name}"
+
+
+def document_subject(name: str) -> str:
+    """Say what the workbook is about."""
+    return f"Анализы: {name}"
+
+
+def headline(window: Window, summary: Summary) -> str:
+    """Say how it went in one line: `192 из 2 500 анализов с ошибкой (7,7 %)`."""
+    failed, rows = summary.failed_analyses, summary.rows
+    if not rows:
+        return no_analyses(window)
+    if not failed:
+        return f"{_analyses(rows)}, ошибок нет"
+    return f"{number(failed)} из {_genitive(rows, 'анализа', 'анализов')} с ошибкой ({rate(failed / rows)})"
+
+
+def records(summary: Summary) -> str:
+    """Say how the records went: `Успешно обработано 95,5 % из 1 668 175 записей`; nothing where that isn't known."""
+    if not summary.rows or summary.success_rate is None:
+        return ""
+    if not summary.rated_records:
+        return "Записи не обрабатывались"
+    return f"Успешно обработано {rate(summary.success_rate)} из {_genitive(summary.rated_records, 'записи', 'записей')}"
+
+
+def no_analyses(window: Window) -> str:
+    """Say that a window is empty."""
+    return f"Нет анализов за {label(window)}."
+
+
+def deviation(found: Deviation) -> str:
+    """Say what is out of the ordinary in a few words with its numbers, as in a subject."""
+    match found.kind:
+        case "empty":
+            return f"анализов нет, {_usually(found)}"
+        case "few" | "many":
+            return f"{_analyses(round(found.value))}, {_usually(found)}"
+        case "failed" | "high_failures":
+            return f"{_per_cent(found.value)} анализов с ошибкой"
+        case "low_success":
+            return f"успешно обработано {rate(found.value)} записей"
+        case "slow":
+            return f"95{_PER_CENT} анализов не дольше {seconds(found.value)}"
+
+
+def warning(found: Deviation) -> str:
+    """Say what is out of the ordinary, and what it is held against."""
+    said = deviation(found)
+    said = f"{said[0].upper()}{said[1:]}"
+    match found.kind:
+        case "empty" | "few" | "many":
+            return said
+        case "failed":
+            return f"{said}, обычно {f'около {_per_cent(found.reference)}' if found.reference else 'таких нет'}"
+        case "slow":
+            return f"{said}, порог {seconds(found.reference)}"
+        case _:
+            return f"{said}, порог {_per_cent(found.reference)}"
+
+
+def warned(text: str) -> str:
+    """Mark what is out of the ordinary."""
+    return f"⚠ {text}"
+
+
+def alert_of_unusual(window: Window, name: str) -> str:
+    """Head the message that tells the alert chat of an unusual window."""
+    return f"⚠ Необычно: {title(window).lower()} – {_label(window, ' ')}{named(name)}"
+
+
+def cluster(found: Cluster, start: str, end: str) -> str:
+    """Say where failures cluster, from the clock time `start` to `end`."""
+    return (
+        f"Больше половины ошибок ({number(found.failed)} из {number(found.of)}) пришлось на время с {start} до {end}."
+    )
+
+
+def this(window: Window) -> str:
+    """Name the window in a table that compares it."""
+    return {"hour": "Этот час", "day": "Эти сутки", "24 hours": "Эти 24 часа"}[_span(window)]
+
+
+def the_one_before(window: Window) -> str:
+    """Name the window before in such a table; in short words, for a phone's column."""
+    return "Часом раньше" if _span(window) == "hour" else "Сутками раньше"
+
+
+def compared(window: Window, now: str, before: str, usual: str) -> str:
+    """Compare a figure in a line: `2 431 (часом раньше 2 219, обычно 2 400)`, as far as it is known."""
+    parts = [f"{the_one_before(window).lower()} {before}" if before else "", f"обычно {usual}" if usual else ""]
+    known = ", ".join(filter(None, parts))
+    return f"{now} ({known})" if known else now
+
+
+def anomaly(odd: Anomaly) -> str:
+    """Say what is odd, and how often; of analyses that lack a figure, which statuses they have."""
+    if odd.kind != "missing":
+        return f"{ANOMALIES[odd.kind]}: {_analyses(odd.count)}"
+    statuses = ", ".join(
+        f"{'прочие' if one.others else status(one.status)}: {number(one.analyses)}" for one in odd.statuses
+    )
+    return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
+
+
+def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
+    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
+    came = _plural(more, ("пришла ещё", "строка"), ("пришли ещё", "строки"), ("пришло ещё", "строк"))
+    end = "отчёт уже пропустили как пустой" if skipped else "отчёт был уже отправлен"
+    return f"За {label(window)} {came[0]} {number(more)} {came[1]}, когда {end}."
+
+
+def more_like_this(count: int) -> str:
+    """Say that remarks are left out."""
+    such = _plural(count, "такое замечание", "таких замечания", "таких замечаний")
+    return f"И ещё {number(count)} {such}."
+
+
+def status(name: str | None, limit: int = NAME_LENGTH) -> str:
+    """Show the status of an analysis, or that it has none, in at most `limit` UTF-16 units."""
+    return shown(TOO_LONG if name == analysis.TOO_LONG else name or _NO_STATUS, limit)
+
+
+def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:
+    """Show a status that was counted, or how many others were, in at most `limit` UTF-16 units."""
+    if not counted.others:
+        return status(counted.status, limit)
+    if counted.more:
+        return f"не менее {_genitive(counted.others, 'другого статуса', 'других статусов')}"
+    return f"{number(counted.others)} {_plural(counted.others, 'другой статус', 'других статуса', 'других статусов')}"
+
+
+def toll(failed: str, processed: str, took: str) -> str:
+    """Say what an analysis cost: `12 из 200 с ошибкой, 1,25 с`."""
+    return f"{failed} из {processed} с ошибкой{took and f', {took}'}"
+
+
+def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str) -> str:
+    """Say where those whom `channel` reaches find the workbook: attached, behind a link, or nowhere, and why."""
+    if attachment.left_out:
+        return f"Файл не удалось приложить. {shown(attachment.left_out, _REASON_LENGTH)}"
+    if attachment.link:
+        end = f" до {_minute(attachment.until.astimezone(window.zone))}" if attachment.until else ""
+        return f"Файл слишком велик для {_CHANNELS[channel]} ({_megabytes(attachment.size)}), скачайте его{end}:"
+    if not rows:
+        return f"В приложенном файле {attachment.name} строк нет."
+    if window.template == "hourly" and window.start.astimezone(window.zone).utcoffset():
+        # The file's name says another hour than the report does.
+        return f"Все анализы за {label(window)} – в приложенном файле {attachment.name} (в его имени время UTC)."
+    return f"Все анализы – в приложенном файле {attachment.name}."
+
+
+def too_large(channel: str, size: int) -> str:
+    """Say to those who get it why a workbook of `size` bytes is left out."""
+    return (
+        f"Он слишком велик для {_CHANNELS[channel]} ({_megabytes(size)}), и выложить его по ссылке не удалось. "
+        "Те, кто следит за отчётами, об этом знают."
+    )
+
+
+def zone_name(window: Window) -> str:
+    """Name the zone in which times are shown, with its offset or offsets: `Europe/Berlin (UTC+1)`, or `UTC`."""
+    first, last = window.start.astimezone(window.zone), (window.end - timedelta.resolution).astimezone(window.zone)
+    offset, later = offset_name(first), offset_name(last)
+    if window.zone.key == offset == later:
+        return offset
+    return f"{window.zone.key} ({offset if offset == later else f'{offset}, затем {later}'})"
+
+
+def page_header(window: Window) -> str:
+    """Write what stands at the head of every printed page."""
+    return f"{label(window)}, часовой пояс {zone_name(window)}"
+
+
+def approximate_quantiles() -> str:
+    """Say how exact median and 95 % are where there are many durations."""
+    error = _per_cent(RELATIVE_ERROR)
+    return f"Когда длительностей больше {number(EXACT)}, медиана и 95{_PER_CENT} даны с точностью до {error}."
+
+
+def failed_statuses(names: Sequence[str]) -> str:
+    """Say which statuses count as failed."""
+    return f"Ошибкой считаются статусы: {', '.join(names)}."
+
+
+def highlights(low_rate: float) -> str:
+    """Say what stands out among the rows."""
+    low = _per_cent(low_rate)
+    return f"Среди строк жирным шрифтом и цветом выделены статусы с ошибкой и доли успешных записей ниже {low}."
+
+
+def buckets_heading(window: Window) -> str:
+    """Head the table of buckets."""
+    return f"{_buckets(window).capitalize()}, часовой пояс {zone_name(window)}"
+
+
+def chart_title(window: Window) -> str:
+    """Name the chart."""
+    return f"Анализы и ошибки {_buckets(window)}"
+
+
+def chart_axis(window: Window) -> str:
+    """Name the chart's axis of times."""
+    return f"{FROM} ({zone_name(window)})"
+
+
+def chart_description(window: Window, summary: Summary, most: TimeBucket, start: str) -> str:
+    """Tell who doesn't see the chart what it shows; `most` is its highest column, which begins at `start`."""
+    return (
+        f"Столбчатая диаграмма: анализы и ошибки {_buckets(window)}, {label(window)}. {_analyses(summary.rows)}, "
+        f"из них с ошибкой {number(summary.failed_analyses)}; больше всего с {start}: {number(most.analyses)}."
+    )
+
+
+def bucket(found: TimeBucket) -> str:
+    """Say what a bucket holds: `210`, or `210, с ошибкой 4`."""
+    return number(found.analyses) + (f", с ошибкой {number(found.failed)}" if found.failed else "")
+
+
+def chart_caption(most: TimeBucket, start: str, *, any_failed: bool) -> str:
+    """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
+    failed = " Внизу столбцов оранжевым – с ошибкой." if any_failed else ""
+    return f"Больше всего с {start}: {number(most.analyses)}.{failed}"
+
+
+def _analyses(count: int) -> str:
+    return f"{number(count)} {_plural(count, 'анализ', 'анализа', 'анализов')}"
+
+
+def _usually(found: Deviation) -> str:
+    return f"обычно около {_about(found.reference)}" if found.reference else "обычно ни одного"
+
+
+def _buckets(window: Window) -> str:
+    return "по часам" if window.template == "daily" else "по пятиминуткам"
+
+
+def _span(window: Window) -> str:
+    if window.template == "hourly":
+        return "hour"
+    return "day" if window == day_of(window.start.astimezone(window.zone).date(), window.zone) else "24 hours"
+
+
+def _label(window: Window, comma: str) -> str:
+    """Name the window, with `comma` between date and time."""
+    start, end = window.start.astimezone(window.zone), window.end.astimezone(window.zone)
+    if _span(window) == "day":
+        return f"{_date(start)}{comma}{window.zone.key}"
+    clock = "medium" if start.second else "short"
+    first, last = (format_time(one.time(), clock, locale=_LOCALE) for one in (start, end))
+    last = last if window.end - window.start < DAY else f"{_date(end)}{comma}{last}"
+    if start.utcoffset() != end.utcoffset():
+        first, last = f"{first} {offset_name(start)} ", f" {last}"
+    elif window.end - window.start >= DAY:
+        first, last = f"{first} ", f" {last}"
+    return f"{_date(start)}{comma}{first}–{last} {offset_name(end)}"
+
+
+def _date(local: datetime) -> str:
+    return str(format_date(local.date(), "short", locale=_LOCALE))
+
+
+def _minute(local: datetime) -> str:
+    return f"{_date(local)}, {local:%H:%M} {offset_name(local)}"
+
+
+def _per_cent(value: float) -> str:
+    """Write a share briefly: `55 %`, `7,7 %`; as `rate` does near its ends."""
+    if 0.1 <= value < 0.99:
+        return f"{number(round(value * 100))}{_PER_CENT}"
+    return rate(value).replace(f",0{_PER_CENT}", _PER_CENT)
+
+
+def _about(value: float) -> str:
+    """Write a count with two digits that count: `2 400`, `37`."""
+    digits = max(len(f"{value:.0f}") - 2, 0)
+    return number(round(round(value, -digits)))
+
+
+def _megabytes(size: int) -> str:
+    """Write a size in bytes: `31 МБ`, `0,4 МБ`, `60 кБ`."""
+    if size < 1e5:
+        return _unit(number(round(size / 1e3)), "digital-kilobyte")
+    millions = size / 1e6
+    return _unit(number(round(millions, 1) if millions < 9.95 else round(millions)), "digital-megabyte")
+
+
+def _unit(figure: str, unit: str) -> str:
+    return str(format_unit(figure, unit, "short", locale=_LOCALE)).replace(" ", "\u00a0")
+
+
+def _plural(count: int, one: _T, few: _T, many: _T) -> _T:
+    """Return the form that a noun has behind `count`."""
+    return {"one": one, "few": few}.get(_LOCALE.plural_form(count), many)
+
+
+def _genitive(count: int | float, one: str, many: str) -> str:
+    """Write a count with its noun in the genitive: `1 записи`, `2 записей`; of a fraction, `1,5 записи`."""
+    form = _LOCALE.plural_form(round(count, 6))
+    return f"{number(count)} {one if form in ('one', 'other') else many}"

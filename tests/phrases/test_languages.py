@@ -1,0 +1,116 @@
+"""Every language says all of it, and nothing of another one."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from src.config.settings import Language
+from src.domain.analysis import FAILED_STATUSES, TOO_LONG
+from src.message.caption import CAPTION_LIMIT, TEXT_LIMIT
+from src.phrases import english, russian
+from src.phrases.language import Phrases, phrases_of
+from src.runtime.visible_text import units
+
+from ..builders import make_analysis, opened
+from ..message.forms import Page
+from ..sandbox.markup import plain
+from ..test_start import SRC
+from .golden import LANGUAGES
+from .hours import Got, Hour, got, hostile, hours, words
+
+HOURS = [*hours().items(), *((f"hostile-{number}", hour) for number, hour in enumerate(hostile()))]
+OTHER = {"en": re.compile("[А-яЁё]+"), "ru": re.compile("[A-Za-z]+")}
+"""The letters that a report of a language has only in what isn't ours."""
+LABELS = ("alt", "aria-label", "title")
+NAMES = {*Phrases.__annotations__, *(name for name in vars(Phrases) if not name.startswith("_"))}
+
+
+def data_of(hour: Hour) -> list[str]:
+    """List what of an hour isn't ours, the longest first: data, names of report, file, table and zone, the link."""
+    of_rows = [str(getattr(row, name)) for row in hour.rows for name in ("id", "status", "duration", "records_failed")]
+    texts = {text for text in of_rows if re.search("[A-Za-zА-яЁё]", text)} - {TOO_LONG, "None", "nan"}
+    names: set[str] = {hour.name, hour.attachment.name, hour.attachment.link, hour.window.zone.key, "UTC", "analyses"}
+    cut = {f"{text[:length]}…" for text in texts for length in (33, 39, 59)}
+    texts |= {*cut, *names, *FAILED_STATUSES, str(make_analysis().id)}
+    return sorted(texts - {""}, key=len, reverse=True)
+
+
+def texts_of(found: Got, language: Language) -> Iterator[str]:
+    """Yield all that a reader sees, or has read aloud; of a number's format what stands in quotation marks."""
+    page = Page(found.forms.html.partition("</head>")[2])
+    yield from (found.forms.subject, found.forms.text, plain(found.forms.repeat), found.unusual, page.text)
+    yield from re.findall("<title>(.*)</title>", found.forms.html)
+    yield from (value or "" for name, value in page.attributes if name in LABELS)
+    for sheet in opened(found.workbook):
+        for row in sheet.iter_rows():
+            for cell in row:
+                yield from [str(cell.value)] if isinstance(cell.value, str) else []
+                yield from re.findall('"([^"]*)"', cell.number_format)
+    for text in words(found.workbook):
+        is_format = (re.search(r"[0#]|[ydmhs]{2}", text) and '"' in text) or text in ("#,##0", "0.0%", "General")
+        is_format = is_format or text == phrases_of(language).MOMENT_FORMAT
+        yield from re.findall('"([^"]*)"', text) if is_format else [re.sub("&[A-Z]", "", text)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("name", "hour"), HOURS, ids=[name for name, _ in HOURS])
+def test_a_report_has_no_word_of_another_language(tmp_path: Path, name: str, hour: Hour, language: Language) -> None:
+    """But what stands in the table or is a name: in messages, cells, charts, formats, properties, texts read aloud."""
+    found = got(tmp_path, hour, language)
+    strange = set()
+    for text in texts_of(found, language):
+        rest = re.sub("ф{20,}", "", text.replace("\u2060", ""))
+        for known in data_of(hour):
+            rest = rest.replace(known, "")
+        if OTHER[language].search(rest):
+            strange.add(rest)
+
+    assert strange == set()
+    assert f'<html lang="{language}"' in found.forms.html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_messages_of_every_language_are_as_long_as_they_may_be(tmp_path: Path, language: Language) -> None:
+    """Caption, a sheet's name, and a subject without what is unusual, which a phone's list shows the beginning of."""
+    for _, hour in HOURS:
+        found = got(tmp_path, hour, language)
+        limit = CAPTION_LIMIT if hour.attachment.is_attached and not hour.lost else TEXT_LIMIT
+        assert units(plain(found.forms.repeat)) <= limit
+        assert units(found.forms.subject) <= 240
+        assert units(found.forms.subject.partition(" ⚠")[0]) <= 125
+        assert max(len(name) for name in opened(found.workbook).sheetnames) <= 31
+
+
+@pytest.mark.parametrize("module", [english, russian], ids=lambda module: module.LANGUAGE)
+def test_a_language_has_no_more_than_all_of_them_have(module: ModuleType) -> None:
+    """What it has besides would be read by nobody; that it lacks nothing is seen to by mypy."""
+    own = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and (getattr(value, "__module__", "") == module.__name__ or name.isupper())
+    }
+    imported = {"DAY", "DEFAULT_NAME", "EXACT", "NAME_LENGTH", "RELATIVE_ERROR"}
+
+    assert own - imported - NAMES == set()
+
+
+def test_every_phrase_is_used() -> None:
+    """One that isn't would be translated for nothing."""
+    sources = [path for path in (*SRC.rglob("*.py"), *SRC.rglob("*.html")) if path.parent != SRC / "phrases"]
+    text = "\n".join(path.read_text() for path in sources)
+    own = "\n".join((SRC / "phrases" / f"{name}.py").read_text() for name in ("english", "russian"))
+
+    assert len(NAMES) > 70
+    # Two lead to the sentences that others are made of.
+    used = {name for name in NAMES if re.search(rf"phrases(?:_of\(\S+?\))?\.{name}\b", text)}
+    assert NAMES - used == {"ANOMALIES"}
+    assert own.count("ANOMALIES[odd.kind]") >= 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_is_the_one_that_is_asked_for(language: Language) -> None:
+    """The page says it to programs that read aloud."""
+    assert language == phrases_of(language).LANGUAGE

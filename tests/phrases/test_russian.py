@@ -1,0 +1,203 @@
+"""Russian as a colleague would write it: forms of nouns, numbers, dates, durations."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from src.config.settings import DEFAULT_NAME
+from src.domain.analysis import FailedStatuses
+from src.domain.attachment import Attachment
+from src.domain.baseline import Deviation
+from src.domain.cluster import Cluster
+from src.domain.summary import StatusCount, Summary
+from src.domain.window import Window, day_of, until
+from src.phrases import russian
+from src.workbook.columns import sheet_columns
+
+from ..builders import START, make_analysis, make_window
+from ..pages import PAGES
+
+BERLIN = ZoneInfo("Europe/Berlin")
+DAY = day_of(START.date(), BERLIN)
+TRIAL = until("daily", BERLIN, START + timedelta(minutes=7, seconds=4))
+
+
+def of_rows(count: int, *, failed: int = 0, processed: int = 100) -> Summary:
+    """Fold so many analyses."""
+    summary = Summary()
+    summary.add(
+        [
+            make_analysis(status="failed" if number < failed else "completed", records_processed=processed)
+            for number in range(count)
+        ]
+    )
+    return summary
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (1, "1 анализ"),
+        (2, "2 анализа"),
+        (5, "5 анализов"),
+        (11, "11 анализов"),
+        (21, "21 анализ"),
+        (104, "104 анализа"),
+        (1_581_951, "1\u00a0581\u00a0951 анализ"),
+    ],
+)
+def test_a_count_has_its_noun_in_the_form_that_it_asks_for(count: int, shown: str) -> None:
+    """One, few, many, and those whose end is one again."""
+    assert russian.deviation(Deviation(kind="few", value=count, reference=2391)) == f"{shown}, обычно около 2\u00a0400"
+
+
+def test_behind_of_a_noun_stands_in_the_genitive() -> None:
+    """Of one, and of all others."""
+    assert russian.headline(make_window(), of_rows(1, failed=1)) == "1 из 1 анализа с ошибкой (100\u00a0%)"
+    assert russian.headline(make_window(), of_rows(21, failed=2)) == "2 из 21 анализа с ошибкой (9,5\u00a0%)"
+    assert russian.headline(make_window(), of_rows(32, failed=5)) == "5 из 32 анализов с ошибкой (15,6\u00a0%)"
+    assert russian.headline(make_window(), of_rows(3)) == "3 анализа, ошибок нет"
+    assert russian.records(of_rows(3, processed=7)).endswith("из 21 записи")
+    assert russian.records(of_rows(3)) == "Успешно обработано 97,0\u00a0% из 300 записей"
+
+
+@pytest.mark.parametrize(
+    ("more", "shown"),
+    [(1, "пришла ещё 1 строка"), (3, "пришли ещё 3 строки"), (12, "пришло ещё 12 строк"), (21, "пришла ещё 21 строка")],
+)
+def test_verbs_and_nouns_of_late_rows_agree(more: int, shown: str) -> None:
+    """And say after what they came."""
+    window = "За 22.11.2026, 13:00–14:00 UTC"
+
+    assert russian.late_rows(make_window(), more) == f"{window} {shown}, когда отчёт был уже отправлен."
+    assert russian.late_rows(make_window(), more, skipped=True).endswith("когда отчёт уже пропустили как пустой.")
+
+
+def test_what_is_left_out_is_counted_in_its_form_too() -> None:
+    """Statuses and remarks."""
+    counts = [StatusCount(analyses=9, others=number) for number in (1, 3, 18)]
+
+    assert [russian.counted_status(one) for one in counts] == [
+        "1 другой статус",
+        "3 других статуса",
+        "18 других статусов",
+    ]
+    more = [StatusCount(analyses=9, others=number, more=True) for number in (991, 992)]
+    assert [russian.counted_status(one) for one in more] == [
+        "не менее 991 другого статуса",
+        "не менее 992 других статусов",
+    ]
+    assert [russian.more_like_this(number) for number in (1, 2, 5)] == [
+        "И ещё 1 такое замечание.",
+        "И ещё 2 таких замечания.",
+        "И ещё 5 таких замечаний.",
+    ]
+
+
+def test_numbers_have_a_comma_and_blanks_at_which_no_line_breaks() -> None:
+    """Of whatever size; a share is nothing or whole only where it is."""
+    numbers = [0, 1_581_951, 1.5, 1234.5678901, 10**20, 10**21, 1.5e300, -2]
+    assert [russian.number(value) for value in numbers] == [
+        "0",
+        "1\u00a0581\u00a0951",
+        "1,5",
+        "1\u00a0234,56789",
+        "100" + "\u00a0000" * 6,
+        "1,000·10^21",
+        "1,500·10^300",
+        "-2",
+    ]
+    shares = [None, 0, 0.0004, 0.955, 0.9999, 1, -0.5, 12.5, -1e307]
+    assert [russian.rate(value) for value in shares] == [
+        "-",
+        "0,0\u00a0%",
+        "< 0,1\u00a0%",
+        "95,5\u00a0%",
+        "99,9\u00a0%",
+        "100\u00a0%",
+        "-50,0\u00a0%",
+        "1\u00a0250\u00a0%",
+        "-∞\u00a0%",
+    ]
+
+
+def test_durations_have_russian_units() -> None:
+    """Seconds, minutes, hours."""
+    durations = [0, 2.9, 59.999, 185, 7620, 1e9]
+    assert [russian.seconds(value).replace("\u00a0", "_") for value in durations] == [
+        "0_с",
+        "2,9_с",
+        "60_с",
+        "3_мин 5_с",
+        "2_ч 7_мин",
+        "1_000_000_000_с",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("window", "label"),
+    [
+        (make_window(), "22.11.2026, 13:00–14:00 UTC"),
+        (make_window(zone="Asia/Kolkata"), "22.11.2026, 18:30–19:30 UTC+5:30"),
+        (make_window(datetime(2026, 10, 25, 0, tzinfo=UTC), "Europe/Berlin"), "25.10.2026, 02:00 UTC+2 – 02:00 UTC+1"),
+        (DAY, "22.11.2026, Europe/Berlin"),
+        (TRIAL, "21.11.2026, 14:07:05 – 22.11.2026, 14:07:05 UTC+1"),
+    ],
+)
+def test_a_window_is_named_by_its_date_and_times(window: Window, label: str) -> None:
+    """With a comma in a sentence, without one in the first line."""
+    assert russian.label(window) == label
+    assert russian.caption_title(window, "Стенд").endswith(f" отчёт – {label.replace(', ', ' ')}")
+
+
+def test_the_first_line_of_subject_and_caption_names_report_and_window() -> None:
+    """The mark of a late one stands behind it."""
+    line = "Digital Twin: часовой отчёт – 22.11.2026 13:00–14:00 UTC"
+
+    assert russian.caption_title(make_window(), "Digital Twin") == line
+    assert russian.subject(make_window(), "Digital Twin", russian.LATE) == f"{line} (с опозданием)"
+    assert russian.subject(DAY, "Стенд", "") == "Стенд: суточный отчёт – 22.11.2026 Europe/Berlin"
+
+
+def test_a_day_is_compared_with_the_day_before() -> None:
+    """And a trial's 24 hours with those before."""
+    assert russian.compared(make_window(), "2", "1", "3") == "2 (часом раньше 1, обычно 3)"
+    assert russian.compared(DAY, "2", "1", "") == "2 (сутками раньше 1)"
+    assert [russian.this(one) for one in (make_window(), DAY, TRIAL)] == ["Этот час", "Эти сутки", "Эти 24 часа"]
+
+
+def test_a_cluster_is_told_in_a_sentence() -> None:
+    """From when to when."""
+    found = Cluster(start=START, end=START, failed=1200, of=1500)
+
+    assert russian.cluster(found, "13:15", "13:25") == (
+        "Больше половины ошибок (1\u00a0200 из 1\u00a0500) пришлось на время с 13:15 до 13:25."
+    )
+
+
+def test_the_russian_page_quotes_what_arrives() -> None:
+    """Columns, sheets, marks, first line, and the beginnings of sentences that a reader looks for."""
+    page = PAGES["ru"]
+    headers = [column.header for column in sheet_columns(FailedStatuses(), russian)]
+    table = page.partition("| столбец |")[2].partition("\n\n")[0]
+    window = make_window(datetime(2026, 11, 24, 13, tzinfo=UTC))
+    attachment = Attachment(name="r.xlsx", size=1, left_out="x")
+
+    assert re.findall(r"^\| ([А-Я][^|]+?) \|", table, re.MULTILINE) == headers
+    assert f"`{russian.caption_title(window, DEFAULT_NAME)}`" in page
+    for mark in (russian.LATE, russian.ROWS_LATE):
+        assert f"| `{mark.strip()}` |" in page
+    few = russian.deviation(Deviation(kind="few", value=300, reference=2391))
+    assert f"`{russian.warned(few)}`".replace("\u00a0", " ") in page
+    for sentence in (
+        russian.title(window),
+        russian.SUMMARY,
+        russian.ODD_DATA,
+        russian.REPEAT.partition(":")[0],
+        russian.no_analyses(window)[:15] + " …",
+        russian.whereabouts(attachment, window, 1, "email").partition(".")[0],
+        russian.late_rows(window, 5).partition("UTC ")[2].rstrip("."),
+    ):
+        assert f"«{sentence}»" in page
