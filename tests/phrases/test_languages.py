@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
 from src.config.settings import Language
 from src.domain.analysis import FAILED_STATUSES, TOO_LONG
+from src.domain.summary import AnomalyKind
 from src.message.caption import CAPTION_LIMIT, TEXT_LIMIT
 from src.phrases import english, russian
 from src.phrases.language import Phrases, phrases_of
@@ -114,3 +116,9 @@ def test_every_phrase_is_used() -> None:
 def test_each_language_is_the_one_that_is_asked_for(language: Language) -> None:
     """The page says it to programs that read aloud."""
     assert language == phrases_of(language).LANGUAGE
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+def test_every_kind_of_odd_data_has_its_words(language: Language) -> None:
+    """A dict may lack a key without a type error, and a report must not fail of its words."""
+    assert phrases_of(language).ANOMALIES.keys() == {*get_args(AnomalyKind)}
