@@ -63,7 +63,7 @@ class TableLedger:
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         """Claim the window's record for the block; wait for a live foreign claim, until the deadline."""
         row = await self._claimed(window, policy)
-        version = _version(row)
+        version, claim = _version(row), None
 
         async def change(row: dict[str, Any]) -> None:
             nonlocal version
@@ -72,11 +72,11 @@ class TableLedger:
         async def save(record: Record) -> None:
             await change({"holder": self._holder, "record": record.content(), "scheduled": record.scheduled})
 
-        claim = Claim(self._read(row, window.start), save, self._clock)
         try:
+            claim = Claim(self._read(row, window.start), save, self._clock)
             yield claim
         finally:
-            last = {"record": claim.record.content()} if claim.end() else {}
+            last = {"record": claim.record.content()} if claim and claim.end() else {}
             try:
                 async with asyncio.timeout(self._timeouts.ledger_release):
                     await change({"holder": None, **last})
