@@ -16,7 +16,8 @@
     ├── WorkbookError               1   the workbook could not be written
     ├── StorageError                1   a workbook too large for a channel could not be put behind a link
     ├── LedgerError                 1   what has been delivered to whom can't be read, written or claimed
-    │   └── LedgerVersionError          the ledger is of another version of this program
+    │   ├── LedgerVersionError          the ledger is of another version of this program
+    │   └── RecordsTooLargeError        an answer of the ledger has more than is read of one
     ├── TimeLimitError              1   the run took longer than REPORT_TIME_LIMIT
     └── DeliveryError               1   a recipient, or a whole channel, did not get the report or an alert
         └── TooLargeError               a channel takes nothing of that size
@@ -138,6 +139,7 @@ class PageTooLargeError(SourceError):
     """An answer has more than is read of one, or is nested too deeply: whoever asked may ask for fewer rows."""
 
     def __init__(self, *, table: str) -> None:
+        self.table = table
         super().__init__(
             "source.page_too_large",
             f"Supabase's answer for the table {table} is too large to be read, or nested too deeply.",
@@ -216,6 +218,19 @@ class LedgerError(ReportError):
 
 class LedgerVersionError(LedgerError):
     """The ledger is of another version of this program; nothing is sent until they fit."""
+
+
+class RecordsTooLargeError(LedgerError):
+    """An answer of the ledger has more than is read of one: whoever asked may ask for fewer records."""
+
+    def __init__(self, *, table: str) -> None:
+        query = f"select window_start, length(record::text) from {table} order by 2 desc limit 5;"  # noqa: S608 - shown
+        super().__init__(
+            "ledger.too_large",
+            f"The ledger's answer for the table {table} is too large to be read, or nested too deeply.",
+            "Check SUPABASE_URL and any proxy on the way. Run this in the SQL editor to find a large record: "
+            f"{query} Then find out who wrote it, and remove it.",
+        )
 
 
 class TimeLimitError(ReportError):

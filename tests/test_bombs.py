@@ -114,6 +114,20 @@ def test_no_page_of_supabase_fills_the_memory(sandbox: Sandbox, answer: Answer) 
     assert "reading the rows" in alert
 
 
+@pytest.mark.parametrize("total", [10**8, 10**18 - 1], ids=["10^8", "10^18"])
+def test_no_number_of_rows_that_supabase_counts_fills_the_memory(sandbox: Sandbox, total: int) -> None:
+    """It is the server's word alone; what comes is read as ever."""
+    page = json.dumps(make_rows(1)).encode()
+    sandbox.supabase.always = Fault(answer=Answer(headers={"content-range": f"0-0/{total}"}, body=page))
+
+    cost = ended(sandbox, REPORT_TIME_LIMIT="30")
+
+    assert_light(cost)
+    assert cost.code == 1
+    (alert,) = sandbox.alerts
+    assert "reading the rows" in alert
+
+
 @pytest.mark.parametrize("name", ["gzip", "endless", "deep", "small objects", "one long text, wide"])
 def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, name: str) -> None:
     """As with the rows."""

@@ -28,6 +28,7 @@ from src.errors import (
     NotOverError,
     OptionError,
     PageTooLargeError,
+    RecordsTooLargeError,
     ReportError,
     RowsMissingError,
     SettingsError,
@@ -142,6 +143,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
         lambda: held_by_another(make_window(), "another run"),
     ],
     LedgerVersionError: [lambda: raised_by(lambda: read_record({"format": 99}, START, "rm it"))],
+    RecordsTooLargeError: [lambda: RecordsTooLargeError(table="report_deliveries")],
     TimeLimitError: [
         lambda: TimeLimitError(800, pages=0, expected=0),
         lambda: TimeLimitError(800, pages=247, expected=250),

@@ -8,9 +8,10 @@ import gzip
 import json
 import ssl
 import tempfile
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,8 @@ def answered(content: object, status: int = 200, **headers: str) -> bytes:
     """Make an ordinary answer."""
     body = json.dumps(content).encode()
     lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
-    return f"HTTP/1.1 {status} OK\r\ncontent-length: {len(body)}\r\n{''.join(lines)}\r\n".encode() + body
+    head = f"HTTP/1.1 {status} OK\r\ncontent-length: {len(body)}\r\n{''.join(lines)}\r\n"
+    return head.encode("latin-1", "replace") + body
 
 
 class Server:
@@ -213,7 +215,7 @@ def test_the_rows_are_read_or_it_is_said_why_not(server: Server, raw: bytes, fir
         async with open_client(supabase(url), TLS, TIMEOUTS) as client:
             table = AnalysesTable(client, "analyses")
             async for _ in table.pages(make_window(), policy()):
-                pass
+                assert client.server_time is None or client.server_time.tzinfo is UTC
 
     async def ask(url: str) -> None:
         async with open_client(supabase(url), TLS, TIMEOUTS) as client:
@@ -228,6 +230,29 @@ def test_the_rows_are_read_or_it_is_said_why_not(server: Server, raw: bytes, fir
 
     server.tries(read, lambda target: raw if first or "or=" in target else two)
     server.tries(ask, lambda _: raw)
+
+
+@FUZZ
+@example(date="Fri, 31 Dec 9999 23:59:59 -2359")
+@example(date="Fri, 31 Dec 9999 23:59:59 GMT")
+@given(date=VALUE)
+def test_the_clock_of_supabase_is_read_or_not(server: Server, date: str) -> None:
+    """At once and an hour after its first answer."""
+    told: list[datetime | None] = []
+
+    async def ask(url: str) -> None:
+        async with open_client(supabase(url), TLS, TIMEOUTS) as client:
+            await client.answer(client.table("analyses").select("id"), "analyses")
+            later = time.monotonic() + 3600
+            told.append(client.server_time)
+            with pytest.MonkeyPatch.context() as clock:
+                clock.setattr(time, "monotonic", lambda: later)
+                told.append(client.server_time)
+
+    body = answered([], Date=date)
+    server.tries(ask, lambda _: body)
+
+    assert all(one is None or one.tzinfo is UTC for one in told)
 
 
 @FUZZ

@@ -12,8 +12,9 @@ from postgrest import AsyncQueryRequestBuilder, AsyncSelectRequestBuilder, Retur
 
 from ..config.timeouts import Timeouts
 from ..domain.window import Template, Window
-from ..errors import LedgerError, LedgerVersionError, SourceError
+from ..errors import LedgerError, LedgerVersionError, RecordsTooLargeError, SourceError
 from ..runtime.retry import RetryPolicy, retry
+from ..supabase.analyses import PageSize
 from ..supabase.client import PostgrestClient, quoted_value
 from ..supabase.decode import read_json
 from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
@@ -63,7 +64,7 @@ class TableLedger:
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         """Claim the window's record for the block; wait for a live foreign claim, until the deadline."""
         row = await self._claimed(window, policy)
-        version = _version(row)
+        version, claim = _version(row), None
 
         async def change(row: dict[str, Any]) -> None:
             nonlocal version
@@ -72,11 +73,11 @@ class TableLedger:
         async def save(record: Record) -> None:
             await change({"holder": self._holder, "record": record.content(), "scheduled": record.scheduled})
 
-        claim = Claim(self._read(row, window.start), save, self._clock)
         try:
+            claim = Claim(self._read(row, window.start), save, self._clock)
             yield claim
         finally:
-            last = {"record": claim.record.content()} if claim.end() else {}
+            last = {"record": claim.record.content()} if claim and claim.end() else {}
             try:
                 async with asyncio.timeout(self._timeouts.ledger_release):
                     await change({"holder": None, **last})
@@ -125,8 +126,8 @@ class TableLedger:
         In place of a record that cannot be read stands the error that says so. Read page by page, to the first empty
         one: a page may be shorter than all that there is. Raise LedgerVersionError if a later version wrote one.
         """
-        found: dict[datetime, Record | LedgerError] = {}
-        while rows := await self._ask(self._page(template, start, end), policy):
+        found, size = dict[datetime, Record | LedgerError](), PageSize(rows=PAGE_RECORDS, most=PAGE_RECORDS)
+        while rows := await self._fitting(template, start, end, size, policy):
             for row in rows:
                 at = _window_start(row)
                 try:
@@ -142,10 +143,23 @@ class TableLedger:
             start = max(found) + timedelta.resolution
         return found
 
-    def _page(self, template: Template, start: datetime, end: datetime) -> AsyncQueryRequestBuilder:
+    async def _fitting(
+        self, template: Template, start: datetime, end: datetime, size: PageSize, policy: RetryPolicy
+    ) -> list[dict[str, Any]]:
+        """Return a page; one that is too large is asked for again with a tenth of its records, down to one alone."""
+        while True:
+            try:
+                return await self._ask(self._page(template, start, end, size.rows), policy)
+            except RecordsTooLargeError:
+                if size.rows == 1:
+                    raise
+                size.shrink()
+                logger.info("A page of the ledger is too large; %d records are asked for instead", size.rows)
+
+    def _page(self, template: Template, start: datetime, end: datetime, most: int) -> AsyncQueryRequestBuilder:
         query = self._select("window_start,record", template)
         query = query.gte("window_start", start.isoformat()).lt("window_start", end.isoformat())
-        return query.order("window_start").limit(PAGE_RECORDS)
+        return query.order("window_start").limit(most)
 
     def _select(self, columns: str, template: Template) -> AsyncSelectRequestBuilder:
         return self._client.table(TABLE).select(columns).match(self._key.columns() | {"template": template})

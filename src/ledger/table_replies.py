@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from ..errors import LedgerError, LedgerVersionError, SourceError
+from ..errors import LedgerError, LedgerVersionError, PageTooLargeError, RecordsTooLargeError, SourceError
 from ..supabase.credentials import ROLE_SQL, Credentials
 from ..supabase.replies import STOPPED, error_of, grant, quoted, refusal
 
@@ -78,6 +78,8 @@ def trigger_note(refused_row: httpx.Response) -> str:
 
 def unusable(error: SourceError) -> LedgerError:
     """Say of a failure of the REST interface that it is the ledger's."""
+    if isinstance(error, PageTooLargeError):
+        return RecordsTooLargeError(table=error.table)
     return LedgerError(
         f"ledger.{error.problem.key}",
         f"The ledger can't be used. {error.problem.reason}",

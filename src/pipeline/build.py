@@ -198,8 +198,10 @@ def _check_over(services: Services, window: Window, asked: datetime) -> None:
 
     A trial up to now isn't over by intent, and the Job's name knows better than any clock.
     """
-    run, server_time = services.run, services.client.server_time
-    if server_time is None or run.options.until_now or goes_by_job(run.options, services.settings.report, asked):
+    run = services.run
+    if run.options.until_now or goes_by_job(run.options, services.settings.report, asked):
+        return
+    if (server_time := services.client.server_time) is None:
         return
     left = window.end - server_time + (run.clock() - asked)
     if left > timedelta():

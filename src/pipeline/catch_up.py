@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
+from ..domain.outcome import Address
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, LedgerVersionError, Problem
 from ..ledger.claim import Claim
 from ..ledger.history import History, as_ranges, read_history
-from ..ledger.record import SILENT_RUNS
+from ..ledger.record import SILENT_RUNS, Record
 from ..message.alert import Failure
 from ..phrases import english
 from ..phrases.language import phrases_of
@@ -129,23 +130,38 @@ async def _tell(services: Services, history: History, window: Window, policy: Re
 async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: RetryPolicy) -> bool:
     """Alert of windows that are stepped over, once; tell whether there are any that nobody was told of.
 
-    One that another run holds, or whose last run's claim has not ended yet, is left to the next run.
+    One that another run holds, or whose last run's claim has not ended yet, is left to the next run. One that somebody
+    saw to since the history was read is no news.
     """
-    soon = asyncio.get_running_loop().time() + services.run.timeouts.alert_note
-    short = replace(policy, deadline=min(policy.deadline, soon))
+    soon = min(policy.deadline, asyncio.get_running_loop().time() + services.run.timeouts.alert_note)
     claims: dict[Window, Claim] = {}
     async with AsyncExitStack() as stack:
         for window in windows:
-            with suppress(LedgerError):
-                claims[window] = await stack.enter_async_context(services.ledger.claim(window, short))
+            with suppress(LedgerError, TimeoutError):
+                async with asyncio.timeout_at(soon):  # the saving, later, has the run's own time
+                    claim = await stack.enter_async_context(services.ledger.claim(window, policy))
+                if _is_news(claim.record, addresses(services.channels)):
+                    claims[window] = claim
         named, listed = _with_commands([*claims], services)
         if not named:
             return False
         if await services.alerts.send(None, [_stepped_over(named, listed)]) != "nobody":
             for window in named:
                 claims[window].record.given_up = True
-                await claims[window].save()
+                await _saved(claims[window], window)
     return True
+
+
+def _is_news(record: Record, present: Sequence[Address]) -> bool:
+    """Tell whether the window of `record` is stuck for any of `present`, and nobody was told."""
+    return record.is_stuck and not (record.given_up or record.is_settled(present))
+
+
+async def _saved(claim: Claim, window: Window) -> None:
+    try:
+        await claim.save()
+    except LedgerError as error:  # rather told twice than not at all
+        logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
 
 
 def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure:

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ..domain.window import DAY, HOUR, Window, day_of
+from ..domain.window import DAY, EARLIEST, HOUR, LATEST, Window, day_of
 from ..errors import LedgerError, StorageError
 from ..runtime.retry import RetryPolicy
 from ..supabase.storage import Storage
@@ -34,7 +34,17 @@ async def remove_old(services: Services, window: Window, watermark: datetime | N
     days = services.settings.report.report_keep_days
     if days is None:
         return
-    before = window.end - timedelta(days=days)
+    try:
+        await _remove_all(services, window, window.end - timedelta(days=days), watermark, policy)
+    except Exception:  # the reports have gone out
+        extra = {"event": "retention_failed"}
+        logger.warning("What is old could not be removed; the next run tries again", exc_info=True, extra=extra)
+
+
+async def _remove_all(
+    services: Services, window: Window, before: datetime, watermark: datetime | None, policy: RetryPolicy
+) -> None:
+    """Remove what is older than `before`, each kind for itself."""
     try:
         async with asyncio.timeout(min(services.run.timeouts.retention, policy.left())):
             await _remove_records(services, window, min(before, watermark or before), policy)
@@ -77,8 +87,7 @@ async def _old_paths(
     paths: list[str] = []
     async with aclosing(storage.folders(f"report.{window.template}.", policy)) as folders:
         async for folder in folders:
-            match = _FOLDER.match(folder)
-            start = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if match else None
+            start = _start_of(folder)
             if len(paths) == FILES_AT_ONCE or (start and start >= before):
                 break
             identity = _RESENT.sub("", folder)
@@ -86,6 +95,15 @@ async def _old_paths(
             named = [one for one in likely if report_identity(services.settings.supabase, one) == identity]
             paths += [f"{folder}/{file_name(one)}" for one in named[:1]]
     return paths
+
+
+def _start_of(folder: str) -> datetime | None:
+    """Return the start of the window that `folder` is named after, None if no window starts then."""
+    if match := _FOLDER.match(folder):
+        with suppress(ValueError):
+            start = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007 - compared without zones
+            return start.replace(tzinfo=UTC) if EARLIEST <= start <= LATEST else None
+    return None
 
 
 def _windows_from(start: datetime, like: Window) -> Iterator[Window]:

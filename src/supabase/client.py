@@ -40,12 +40,14 @@ class PostgrestClient:
     def server_time(self) -> datetime | None:
         """What Supabase's own clock shows now, going by its first answer (aware, a second at most behind).
 
-        None before any answer, and where that bears no date.
+        None before any answer, and where that bears no date, or one beyond the calendar.
         """
         if self._first_answer is None:
             return None
         date, at = self._first_answer
-        return date + timedelta(seconds=time.monotonic() - at)
+        with suppress(OverflowError):
+            return date + timedelta(seconds=time.monotonic() - at)
+        return None
 
     def table(self, name: str) -> AsyncRequestBuilder:
         """Begin a query."""
@@ -78,7 +80,7 @@ class PostgrestClient:
                 transient=found.transient,
             ) from error
         if self._first_answer is None and response.is_success:
-            with suppress(KeyError, ValueError, TypeError):
+            with suppress(KeyError, ValueError, TypeError, OverflowError):
                 date = parsedate_to_datetime(response.headers["date"])
                 self._first_answer = date.astimezone(UTC), time.monotonic()
         return response

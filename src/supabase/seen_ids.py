@@ -15,6 +15,8 @@ from ..domain.analysis import Analysis
 
 _ROOM = 1.5
 """Slots for each row that the server counted."""
+_MOST = 10_000_000
+"""Rows for which there are slots, 60 MB: the server's count alone can't fill the memory."""
 _FULL = 0.9
 """The share of slots that is used: of rows that come on top of so many, a repeated one is not noticed."""
 
@@ -23,7 +25,7 @@ class SeenIds:
     """The ids of the rows that came so far, of `counted` that are to come."""
 
     def __init__(self, counted: int) -> None:
-        self._size = int(counted * _ROOM) + 64
+        self._size = int(min(counted, _MOST) * _ROOM) + 64
         self._marks = array("I", [0]) * self._size
         self._room = int(self._size * _FULL)
         self._salt = secrets.randbits(60)

@@ -1,17 +1,19 @@
 """A window in which runs end without a word is stepped over in the end, and told of once."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
+from msgspec.structs import replace
 
-from ..builders import OPTION, make_rows
+from ..builders import OPTION, QUICK, make_rows
 from ..conftest import Run
 from ..faults import copies
 from ..processes import killed_when, started, wait_until
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
-from ..sandbox.web import FOREVER, Fault
-from .test_ledger import CATCH_UP, LEDGERS, job, this_hour
+from ..sandbox.web import FOREVER, Answer, Fault, Request
+from .test_ledger import CATCH_UP, LEDGERS, job, opened_long_ago, this_hour
 
 RunTool = Callable[..., Run]
 POD = {"POD_NAME": "reports-generator-1", **CATCH_UP}
@@ -122,6 +124,86 @@ def test_a_stuck_window_of_which_nobody_could_be_told_is_told_of_by_a_later_run(
     assert f"REPORT_START={start:%Y-%m-%dT%H}" in "".join(sandbox.alerts)
     assert shown(back + 1) not in hours(sandbox)
     assert "NOT delivered" not in told.log
+
+
+def leave_stuck(sandbox: Sandbox, back: int) -> dict[str, object]:
+    """Leave the record of an hour in which runs ended without a word; return it."""
+    entry = {"channel": "email", "recipient": RECIPIENTS[0], "state": "owed"}
+    record: dict[str, object] = {"template": "hourly", "start": this_hour(back).isoformat(), "scheduled": True}
+    record |= {"silent": 3, "attempts": 3, "entries": [entry]}
+    opened_long_ago(sandbox, back, json.dumps(record))
+    return record
+
+
+@contextmanager
+def before_each_message(sandbox: Sandbox, happens: Callable[[str], object]) -> Iterator[None]:
+    """Let something happen before Telegram takes a message; it is passed the address, which tells text from file."""
+    answer = sandbox.bot.answer
+
+    def meanwhile(request: Request) -> Answer:
+        happens(request.target)
+        return answer(request)
+
+    sandbox.bot.answer = meanwhile  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        sandbox.bot.answer = answer  # type: ignore[method-assign]
+
+
+DELIVERED = {"entries": [{"channel": "email", "recipient": RECIPIENTS[0], "state": "delivered"}]}
+
+
+@pytest.mark.parametrize("since", [{"silent": 0}, DELIVERED, {"given_up": True}], ids=["tried", "delivered", "told"])
+def test_an_hour_that_somebody_saw_to_since_the_history_was_read_is_not_told_of(
+    sandbox: Sandbox, run: RunTool, since: dict[str, object]
+) -> None:
+    """The run's own hour takes minutes, and meanwhile somebody sends the one that was stuck, or another run tells."""
+    run(JOB_NAME=job(2), **POD)
+    record = leave_stuck(sandbox, 2) | since
+
+    with before_each_message(sandbox, lambda _: opened_long_ago(sandbox, 2, json.dumps(record))):
+        result = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD)
+
+    assert (result.code, sandbox.alerts) == (0, [])
+    assert "stepped over" not in result.log
+
+
+def test_an_alert_on_a_stuck_hour_that_took_long_is_noted_all_the_same(sandbox: Sandbox, run: RunTool) -> None:
+    """As long as the run has time, or the next one would tell it again."""
+    run(JOB_NAME=job(2), **POD)
+    leave_stuck(sandbox, 2)
+    busy = Answer(status=503, headers={"retry-after": "3"})
+
+    def note_later(target: str) -> None:
+        if "/sendMessage" in target:
+            sandbox.supabase.faults.append(Fault(answer=busy, match="report_deliveries"))
+
+    with before_each_message(sandbox, note_later):
+        code = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", timeouts=replace(QUICK, alert_note=3), **POD).code
+
+    assert (code, sandbox.supabase.faults) == (1, [])
+    assert run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD).code == 0
+    assert len(sandbox.alerts) == 1
+
+
+def test_a_ledger_that_fails_after_an_alert_on_a_stuck_hour_is_a_warning(sandbox: Sandbox, run: RunTool) -> None:
+    """The run's own hour was delivered, and everybody knows what there is to know."""
+    run(JOB_NAME=job(2), **POD)
+    leave_stuck(sandbox, 2)
+    refused = Fault(answer=Answer(status=400), match="report_deliveries")
+
+    def refuse(target: str) -> None:
+        if "/sendMessage" in target:
+            sandbox.supabase.always = refused
+
+    with before_each_message(sandbox, refuse):
+        result = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD)
+
+    assert (result.code, len(sandbox.alerts)) == (1, 1)
+    assert "WARNING The ledger can't be used. Supabase refuses the question" in result.log
+    assert "failed: the ledger" not in result.log
+    assert hours(sandbox) == [shown(3), shown(1)]
 
 
 @LEDGERS

@@ -74,6 +74,22 @@ def test_two_containers_with_one_host_name_and_process_id_do_not_take_each_other
     assert asyncio.run(both()) == "ledger.held"
 
 
+@pytest.mark.parametrize("record", ['{"format": 99}', '{"no": "record"}'], ids=["later version", "not ours"])
+def test_a_record_that_cannot_be_read_is_not_held(sandbox: Sandbox, run: RunTool, record: str) -> None:
+    """Whoever mends it need not wait for the lease to end before the hour can be sent."""
+    run(*OPTION, POD_NAME="one", **TABLE)
+    kept = sandbox.supabase.sql("select record from report_deliveries")
+    sandbox.supabase.sql("update report_deliveries set record = $1", record)
+
+    assert run(*OPTION, POD_NAME="one", **TABLE).code == 1
+
+    assert sandbox.supabase.sql("select record, holder from report_deliveries") == [
+        {"record": json.loads(record), "holder": None}
+    ]
+    sandbox.supabase.sql("update report_deliveries set record = $1", json.dumps(kept[0]["record"]))
+    assert run(*OPTION, POD_NAME="other", **TABLE).code == 0
+
+
 def carried_out_again(sandbox: Sandbox) -> int:
     """Let Supabase carry out once more, in any order, what it was asked to write so far; return how much that is."""
     writes = [request for request in sandbox.supabase.requests if request.method in ("PATCH", "POST")]

@@ -10,10 +10,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from src.config.limits import LARGEST_PAGE
+from src.ledger.record import Entry, Record
+
 from ..builders import OPTION
 from ..conftest import Run
-from ..sandbox import CHATS, Sandbox
+from ..faults import source_name
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Answer, Fault
+from .test_ledger import job, this_hour
 
 RunTool = Callable[..., Run]
 TABLE = {"REPORT_LEDGER": "supabase"}
@@ -180,3 +185,57 @@ def test_a_machine_of_any_name_stays_one_value_in_the_question_for_a_claim(
     holder = rf'"pod\",lease_until.gt.now,holder.neq.\"\\.{os.getpid()}.'
     assert found.startswith(f"(holder.is.null,lease_until.lt.now,holder.eq.{holder}")
     assert re.fullmatch(r'[0-9a-f]+"\)', found.rpartition(".")[2])
+
+
+def many_recipients(sandbox: Sandbox, hours: int) -> None:
+    """Leave the records of so many hours before the last one, each delivered to fifty recipients."""
+    entries = [
+        Entry(channel=channel, recipient=one, state="delivered", receipt="message 1", at=f"{this_hour(1)}", rows=3)
+        for channel, known in (("email", RECIPIENTS), ("telegram", CHATS))
+        for one in (*known, *(f"{number}@example.com" for number in range(25 - len(known))))
+    ]
+    content = Record(template="hourly", start="", entries=entries, rows=3, scheduled=True, attempts=1).content()
+    sandbox.supabase.sql(
+        "insert into report_deliveries (name, template, source, zone, window_start, record, scheduled) "
+        "select 'production', 'hourly', $1, 'UTC', at, $2::jsonb || jsonb_build_object('start', at), true "
+        "from generate_series($3::timestamptz, $4::timestamptz, '1 hour') as at",
+        *(source_name(sandbox), json.dumps(content), f"{this_hour(hours + 1)}", f"{this_hour(2)}"),
+    )
+
+
+def test_a_month_of_many_recipients_is_listed_and_caught_up_from(sandbox: Sandbox, run: RunTool) -> None:
+    """No single answer could hold it: fewer records are asked for at once."""
+    many_recipients(sandbox, 744)
+
+    listed = run("--deliveries", f"{this_hour(745):%Y-%m-%dT%H}", **TABLE)
+    caught_up = run(JOB_NAME=job(0), REPORT_CATCH_UP="744", **TABLE)
+
+    assert (listed.code, len(re.findall(" delivered ", listed.output))) == (0, 744 * 50)
+    assert (caught_up.code, sandbox.alerts, len(sandbox.mails)) == (0, [], 1)
+    limits = [parse_qs(urlsplit(one.target).query).get("limit") for one in sandbox.supabase.requests]
+    assert limits.count(["1000"]) < limits.count(["100"])
+
+
+TOO_LARGE = Answer(body=b"x" * (LARGEST_PAGE + 1))
+
+
+def test_a_record_that_is_too_large_is_said_to_be_the_ledgers(sandbox: Sandbox, run: RunTool) -> None:
+    """Not the table's of analyses; where many are asked for, only one that is too large alone is said."""
+    run(JOB_NAME=job(1), **TABLE)
+    sandbox.supabase.always = Fault(answer=TOO_LARGE, match="window_start=gte")
+    caught_up = run(JOB_NAME=job(0), **TABLE)
+    limits = [
+        query["limit"]
+        for query in (parse_qs(urlsplit(one.target).query) for one in sandbox.supabase.requests)
+        if "window_start" in query and query["window_start"][0].startswith("gte")
+    ]
+    sandbox.supabase.always = Fault(answer=TOO_LARGE, match="window_start=eq")
+    opened = run(*OPTION, **TABLE)
+
+    assert (caught_up.code, len(sandbox.mails), opened.code) == (1, 2, 1)
+    assert limits[-4:] == [["1000"], ["100"], ["10"], ["1"]]
+    assert len(sandbox.alerts) == 2
+    for alert in sandbox.alerts:
+        assert "The ledger's answer for the table report_deliveries is too large to be read" in alert
+        assert "select window_start, length(record::text) from report_deliveries order by 2 desc limit 5;" in alert
+        assert "SUPABASE_TABLE" not in alert

@@ -184,6 +184,32 @@ def test_workbooks_in_the_bucket_that_cannot_be_removed_are_a_warning(
     assert (result.code, said in result.log) == (0, True)
 
 
+def test_folders_of_the_bucket_that_no_report_made_are_passed_over(sandbox: Sandbox, run: RunTool) -> None:
+    """Whoever may write there can't fail the runs, or keep what is old from being removed."""
+    old_workbooks(sandbox, run)
+    odd = ["00000101T000000Z", "00010101T000000Z", "20261399T000000Z", "20269999T999999Z"]
+    names = [f"report.{template}.{moment}.ab12/x.xlsx" for moment in odd for template in ("hourly", "daily")]
+    for name in names:
+        sandbox.supabase.sql("insert into storage.objects (bucket_id, name) values ('reports', $1)", name)
+    day = {"REPORT_TEMPLATE": "daily", "REPORT_TIMEZONE": "America/New_York"}
+
+    results = [run(JOB_NAME=job(0), **BUCKET, **KEEP, **changes) for changes in ({}, day)]
+
+    assert [(one.code, "could not be removed" in one.log) for one in results] == [(0, False)] * 2
+    assert "Removed 2 workbooks in the bucket" in results[0].log
+    assert {*names} <= {*stored(sandbox)}
+
+
+def test_what_nobody_foresaw_while_removing_is_a_warning(sandbox: Sandbox, run: RunTool) -> None:
+    """The report has gone out, and everyone who looks at the exit code should know."""
+    sandbox.supabase.always = Fault(answer=Answer(body=b"[{}]"), match="window_start=lt.")
+
+    result = run(JOB_NAME=job(0), REPORT_CATCH_UP="0", **CATCH_UP, **KEEP)
+
+    assert (result.code, sandbox.alerts) == (0, [])
+    assert "WARNING What is old could not be removed; the next run tries again" in result.log
+
+
 def test_own_workbooks_in_the_folder_go_after_a_day(sandbox: Sandbox, run: RunTool) -> None:
     """What somebody else put there, and what bears another name, stays."""
     day_ago = time.time() - 25 * 3600
