@@ -32,6 +32,7 @@ TABLES = (
     "analyses_guarded",
     "analyses_loose",
     "report_deliveries",
+    "report_notices",
     "storage.objects",
     "storage.buckets",
 )
