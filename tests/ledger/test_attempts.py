@@ -65,7 +65,9 @@ def test_a_window_whose_runs_were_killed_twice_is_caught_up(sandbox: Sandbox, ru
 
     assert run(JOB_NAME=job(1), **POD).code == 0
     assert (hours(sandbox), sandbox.failures) == ([shown(4), shown(2), shown(3)], [])
-    assert sandbox.alerts == [f"✅ All clear: the hourly report of {shown(3)}-{this_hour(2):%H:%M} UTC has now been delivered to everyone."]
+    assert sandbox.alerts == [
+        f"✅ All clear: the hourly report of {shown(3)}-{this_hour(2):%H:%M} UTC has now been delivered to everyone."
+    ]
     records = sandbox.supabase.sql("select record from report_deliveries order by window_start")
     assert [(row["record"]["attempts"], row["record"]["silent"]) for row in records] == [(1, 0), (3, 0), (1, 0)]
 
