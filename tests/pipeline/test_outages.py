@@ -6,7 +6,7 @@ Each is played with the ledger in Supabase, in the folder of one machine, and in
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -15,12 +15,13 @@ import pytest
 
 from ..builders import NO_TIME
 from ..conftest import Run
-from ..sandbox import RECIPIENTS, Sandbox
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.smtp import Delivery
 from ..sandbox.telegram import Sent
 from ..sandbox.web import FOREVER, Answer, Fault
 
 RunTool = Callable[..., Run]
+Playing = Callable[..., "Play"]
 Place = Literal["table", "machine", "pods"]
 BEGIN = datetime(2026, 11, 9, 0, 2, tzinfo=UTC)
 """When the first run starts, two minutes past the hour as every one: Monday."""
@@ -64,15 +65,18 @@ class Play:
     _mails: int = 0
     _chats: int = 0
 
-    def hour(self, number: int, *, restart: bool = False, **changes: str) -> Run:
-        """Start the run of an hour: 0 is that of BEGIN. `restart`: in the folder of the run before."""
+    def hour(self, number: int, changes: Mapping[str, str] | None = None, *, restart: bool = False) -> Run:
+        """Start the run of an hour, with `changes` of its settings: 0 is that of BEGIN.
+
+        `restart`: in the folder of the run before.
+        """
         at = BEGIN + timedelta(hours=number)
         folder = self.sandbox.folder / (f"pod-{number}" if self.place == "pods" else "machine")
         folder.mkdir(exist_ok=restart or self.place != "pods")
         ledger = "supabase" if self.place == "table" else "directory"
         job = "" if self.place == "machine" else job_at(at)
         where = {"REPORT_DIR": str(folder), "REPORT_LEDGER": ledger, "JOB_NAME": job}
-        given = OPERATORS | where | self.settings | changes
+        given = OPERATORS | where | self.settings | dict(changes or {})
         result = self.run(clock=lambda: at, timeouts=NO_TIME, **given)
         self._collect(at)
         self.codes.append(result.code)
@@ -105,81 +109,197 @@ def job_at(at: datetime) -> str:
 
 
 @pytest.fixture
-def play(sandbox: Sandbox, run: RunTool) -> Callable[..., Play]:
-    """Make a play; operators have an address and a chat of their own."""
+def play(sandbox: Sandbox, run: RunTool) -> Iterator[Playing]:
+    """Make a play; operators have an address and a chat of their own. The tables of a test are printed at its end."""
+    played: list[Play] = []
     sandbox.bot.chats.add("77")
 
     def make(place: Place, **settings: str) -> Play:
-        return Play(sandbox=sandbox, run=run, place=place, settings=settings)
+        played.append(Play(sandbox=sandbox, run=run, place=place, settings=settings))
+        return played[-1]
 
-    return make
-
-
-@pytest.fixture(autouse=True)
-def _table_of_a_play(capsys: pytest.CaptureFixture[str]) -> None:
-    """Let pytest -rP show what is printed."""
+    yield make
+    for one in played:
+        print(as_table(one.told))
 
 
 SOURCE_DOWN = Fault(answer=Answer(status=503), match="/rest/v1/analyses")
 SUPABASE_DOWN = Fault(answer=Answer(status=503))
+SIX_HOURS = range(1, 7)
+SIX_WINDOWS = [f"2026-11-09 0{hour}:00-0{hour + 1}:00 UTC" for hour in range(6)]
+OUT_OF_ORDER = "Supabase is out of order (HTTP 503)."
+GONE = "550 5.1.1 No such user here"
+FULL = "452 4.2.2 Mailbox full"
+REFUSED = f"The mail server refused {RECIPIENTS[0]} (“{{}}”)."
+UNAUTHORIZED = "Telegram does not accept TELEGRAM_BOT_TOKEN (“Unauthorized”)."
 
 
 class _Sigterm(threading.Event):
     """Comes when it is waited for: a SIGTERM to this process."""
 
     def wait(self, timeout: float | None = None) -> bool:
+        """Send it, once the request that waits for this has come in."""
         os.kill(os.getpid(), signal.SIGTERM)
         return True
 
 
-def source_outage(play: Play, fault: Fault, *, hours: int = 8) -> None:
-    for number in range(hours):
-        play.sandbox.supabase.always = fault if 1 <= number < 7 else None
-        play.hour(number)
-    print(as_table(play.told), play.codes)
+def failed(hour: int, why: str, *, to: str = EVERYWHERE) -> str:
+    """Write the row of an alert of the run of an hour, about the window before it."""
+    start = BEGIN + timedelta(hours=hour - 1)
+    end = BEGIN + timedelta(hours=hour)
+    window = f"{start:%Y-%m-%d %H}:00-{end:%H}:00 UTC"
+    return f"{end:%a %H:%M} | {to} | {ERROR}{window}: {why}"
 
 
-@pytest.mark.parametrize("place", ["table", "machine", "pods"])
-def test_source(play, place):
-    p = play(place)
-    source_outage(p, SOURCE_DOWN)
-    for t in p.told: print("-----", t.at, t.to); print(t.text)
+def clear(hour: int, words: str) -> str:
+    """Write the row of an all-clear of the run of an hour."""
+    return f"{BEGIN + timedelta(hours=hour):%a %H:%M} | {EVERYWHERE} | {CLEAR}{words}"
 
 
-@pytest.mark.parametrize("place", ["table", "pods"])
-def test_supabase(play, place):
-    p = play("pods", REPORT_LEDGER="supabase") if place == "pods" else play(place)
-    source_outage(p, SUPABASE_DOWN)
-    for t in p.told: print("-----", t.at, t.to); print(t.text)
+@pytest.mark.parametrize("fault", [SOURCE_DOWN, SUPABASE_DOWN], ids=["the table of analyses", "all of Supabase"])
+def test_six_hours_without_the_source_and_with_the_ledger_in_supabase(play: Playing, fault: Fault) -> None:
+    """One alert, and one all-clear that lists the hours; where the ledger is down too, a folder keeps what was told."""
+    outage = play("table")
+    for hour in range(8):
+        outage.sandbox.supabase.always = fault if hour in SIX_HOURS else None
+        outage.hour(hour)
+
+    what = OUT_OF_ORDER if fault is SOURCE_DOWN else f"The ledger can't be used. {OUT_OF_ORDER}"
+    assert outage.rows == [
+        failed(1, what),
+        clear(7, "6 hourly reports have now been delivered to everyone:"),
+    ]
+    alert, all_clear = outage.told
+    assert "Once the cause is gone, the next runs send it by themselves, up to 24 windows back." in alert.text
+    assert all_clear.text.splitlines()[1:7] == SIX_WINDOWS
+    assert "by themselves" not in all_clear.text
+    assert outage.codes == [0, 1, 1, 1, 1, 1, 1, 0]
 
 
-@pytest.mark.parametrize("place", ["table", "machine", "pods"])
-def test_pods3(play, place):
-    p = play("pods", REPORT_LEDGER="supabase")
-    p.hour(0)
-    p.sandbox.supabase.always = SUPABASE_DOWN
-    p.hour(1)
-    p.hour(1, restart=True)
-    p.sandbox.supabase.always = Fault(until=_Sigterm(), hold=FOREVER)
-    p.hour(1, restart=True)
-    print(as_table(p.told), p.codes)
+def test_six_hours_without_the_source_on_one_machine(play: Playing) -> None:
+    """No later run sends those hours, so the end of the outage is not the end of the matter."""
+    outage = play("machine")
+    for hour in range(8):
+        outage.sandbox.supabase.always = SOURCE_DOWN if hour in SIX_HOURS else None
+        outage.hour(hour)
+
+    assert outage.rows == [failed(1, OUT_OF_ORDER), clear(7, "reading the rows works again.")]
+    alert, all_clear = outage.told
+    assert "Nothing will send it by itself." in alert.text
+    assert "Reports that failed meanwhile are not sent by themselves; --deliveries lists them." in all_clear.text
+    assert outage.codes == [0, 1, 1, 1, 1, 1, 1, 0]
 
 
-@pytest.mark.parametrize("reply", ["550 5.1.1 No such user here", "452 4.2.2 Mailbox full"])
-@pytest.mark.parametrize("place", ["table", "machine", "pods"])
-def test_mailbox(play, place, reply):
-    p = play(place, REPORT_CATCH_UP="3")
-    for n in range(30 if place != "pods" else 5):
-        p.sandbox.mailbox.refused = {RECIPIENTS[0]: reply} if 1 <= n < 28 else {}
-        p.hour(n)
-    print(as_table(p.told), p.codes)
-    for t in p.told[:2] + p.told[-2:]: print("-----", t.at, t.to); print(t.text)
+@pytest.mark.parametrize("ledger", ["directory", "supabase"])
+def test_six_hours_without_supabase_in_pods(play: Playing, ledger: str) -> None:
+    """A pod is started three times, the third time it is stopped: one alert a pod.
+
+    With its ledger in Supabase the first run that reaches it again lists what was missed.
+    """
+    outage = play("pods", REPORT_LEDGER=ledger)
+    supabase = outage.sandbox.supabase
+    for hour in range(8):
+        supabase.always = SUPABASE_DOWN if hour in SIX_HOURS else None
+        outage.hour(hour)
+        if hour in SIX_HOURS:
+            outage.hour(hour, restart=True)
+            supabase.always = Fault(until=_Sigterm(), hold=FOREVER)
+            outage.hour(hour, restart=True)
+
+    what = OUT_OF_ORDER if ledger == "directory" else f"The ledger can't be used. {OUT_OF_ORDER}"
+    ends = [clear(7, "6 hourly reports have now been delivered to everyone:")] if ledger == "supabase" else []
+    assert outage.rows == [*(failed(hour, what) for hour in SIX_HOURS), *ends]
+    assert outage.codes == [0, *[1, 1, 143] * 6, 0]
+    if ends:
+        assert outage.told[-1].text.splitlines()[1:] == SIX_WINDOWS
 
 
-@pytest.mark.parametrize("place", ["table", "machine", "pods"])
-def test_token(play, place):
-    p = play(place)
-    for n in range(27 if place != "pods" else 5):
-        p.hour(n, **(WRONG_TOKEN if 1 <= n < 25 else {}))
-    print(as_table(p.told), p.codes)
-    for t in p.told[:2] + p.told[-2:]: print("-----", t.at, t.to); print(t.text)
+@pytest.mark.parametrize(("place", "step"), [("table", 1), ("machine", 3)])
+def test_a_mailbox_that_is_gone_for_three_days(play: Playing, place: Place, step: int) -> None:
+    """Told when it begins, then once a day, and at its end that what was refused is not sent by itself."""
+    outage = play(place, TELEGRAM_CHAT_ID="42")
+    for hour in range(0, 1 + 72 + step, step):
+        outage.sandbox.mailbox.refused = {RECIPIENTS[0]: GONE} if 1 <= hour <= 72 else {}
+        outage.hour(hour)
+
+    why = REFUSED.format(GONE)
+    told = [step, step + 24, step + 48]
+    assert outage.rows == [
+        *(failed(hour, why) for hour in told),
+        clear(72 + step, f"email to {RECIPIENTS[0]} works again."),
+    ]
+    first, second, third, all_clear = outage.told
+    assert "Told before" not in first.text
+    assert f"Told before, at 2026-11-09 0{step}:02 UTC. --deliveries lists who lacks which report." in second.text
+    assert f"Told before, at 2026-11-10 0{step}:02 UTC." in third.text
+    meanwhile = "were refused" if place == "table" else "failed"
+    assert f"Reports that {meanwhile} meanwhile are not sent by themselves; --deliveries lists them." in all_clear.text
+    assert outage.codes == [0, *[1] * (72 // step), 0]
+
+
+def test_a_mailbox_that_is_full_for_longer_than_catching_up_reaches(play: Playing) -> None:
+    """Each hour another report goes out of reach; they are told of once a day, and the rest at the end."""
+    outage = play("table", TELEGRAM_CHAT_ID="42", REPORT_CATCH_UP="1")
+    for hour in range(30):
+        outage.sandbox.mailbox.refused = {RECIPIENTS[0]: FULL} if 1 <= hour <= 28 else {}
+        outage.hour(hour)
+
+    why = REFUSED.format(FULL)
+    reach = "further back than REPORT_CATCH_UP reaches, so no run"
+    day = "from 2026-11-09 01:00-02:00 UTC to 2026-11-10 00:00-01:00 UTC"
+    assert [row[: row.find(reach) + len(reach)] if reach in row else row for row in outage.rows] == [
+        failed(1, why),
+        f"Mon 03:02 | {EVERYWHERE} | {ERROR}The report of 2026-11-09 00:00-01:00 UTC is {reach}",
+        failed(25, why),
+        f"Tue 03:02 | {EVERYWHERE} | {ERROR}24 reports, {day}, are {reach}",
+        f"Tue 05:02 | {EVERYWHERE} | {ERROR}2 reports, from 2026-11-10 01:00-02:00 UTC to 2026-11-10 02:00-03:00 UTC, "
+        f"are {reach}",
+        clear(29, "the hourly report of 2026-11-10 03:00-04:00 UTC has now been delivered to everyone."),
+    ]
+    assert "REPORT_START=2026-11-09T01 REPORT_COUNT=24 " in outage.told[3].text
+    assert outage.codes == [0, *[1] * 28, 0]
+
+
+def test_a_bot_whose_token_is_refused_for_a_day_with_the_ledger_in_supabase(play: Playing) -> None:
+    """Told by mail alone; the end by both ways, with all hours, and without a word on reports that are left."""
+    outage = play("table", REPORT_CATCH_UP="30")
+    for hour in range(0, 31, 6):
+        outage.hour(hour, WRONG_TOKEN if 1 <= hour <= 24 else {})
+
+    assert outage.rows == [
+        failed(6, UNAUTHORIZED, to=BY_MAIL),
+        clear(30, "29 hourly reports have now been delivered to everyone:"),
+    ]
+    assert "by themselves" not in outage.told[-1].text
+    assert outage.codes == [0, 1, 1, 1, 1, 0]
+
+
+def test_a_bot_whose_token_is_refused_for_a_day_on_one_machine(play: Playing) -> None:
+    """The same alert; the hours are left to the operator."""
+    outage = play("machine")
+    for hour in range(0, 31, 3):
+        outage.hour(hour, WRONG_TOKEN if 1 <= hour <= 27 else {})
+
+    assert outage.rows == [
+        failed(3, UNAUTHORIZED, to=BY_MAIL),
+        failed(27, UNAUTHORIZED, to=BY_MAIL),
+        clear(30, f"telegram to {CHATS[0]}, telegram to {CHATS[1]} work again."),
+    ]
+    assert "Reports that failed meanwhile are not sent by themselves" in outage.told[-1].text
+    assert outage.codes == [0, *[1] * 9, 0]
+
+
+def test_in_pods_without_a_lasting_ledger_each_tells_of_its_own_hour(play: Playing) -> None:
+    """Whether a mailbox is gone or a token is refused: nobody else will send it."""
+    outage = play("pods")
+    outage.sandbox.mailbox.refused = {RECIPIENTS[0]: GONE}
+    for hour in range(3):
+        outage.hour(hour)
+    outage.sandbox.mailbox.refused = {}
+    for hour in range(3, 6):
+        outage.hour(hour, WRONG_TOKEN if hour < 5 else {})
+
+    gone = [failed(hour, REFUSED.format(GONE)) for hour in range(3)]
+    assert outage.rows == [*gone, *(failed(hour, UNAUTHORIZED, to=BY_MAIL) for hour in (3, 4))]
+    assert outage.codes == [1, 1, 1, 1, 1, 0]
+    assert all("after that you must send it yourself" in one.text for one in outage.told)
