@@ -185,13 +185,13 @@ class RowsMissingError(SourceError):
 
 
 class NotOverError(SourceError):
-    """By Supabase's clock the window, called `label`, is over only in some `seconds`."""
+    """By Supabase's clock the window, called `label`, ends in some `seconds`."""
 
     def __init__(self, *, label: str, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(
             "source.not_over",
-            f"By Supabase's clock {label} is over only in {math.ceil(seconds):,} s; its report would lack rows.",
+            f"By Supabase's clock {label} ends in {math.ceil(seconds):,} s; its report would lack rows.",
             "Set the clock of the machine that runs this program, which is ahead.",
         )
 

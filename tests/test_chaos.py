@@ -48,7 +48,7 @@ BOT = (
 MAIL = ("451 4.3.0 Later", "421 4.3.2 Down", "554 5.6.0 Never", "cut", "taken, cut")
 POD = "import sys; from src.cli import main; from tests.builders import QUICK; sys.exit(main([], timeouts=QUICK))"
 """A run with hardly any waits between its attempts."""
-TOLD = ("Alert sent by", "Nobody could be alerted", "nobody is told again")
+TOLD = ("The alert was sent by", "Nobody could be alerted", "nobody is told again")
 
 
 @dataclass

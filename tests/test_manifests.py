@@ -304,6 +304,7 @@ def test_the_page_shows_every_setting_that_the_configmap_may_have() -> None:
 @pytest.mark.parametrize("name", sorted(SETTINGS - FIXED - BY_HAND))
 def test_every_other_setting_can_be_set_through_the_configmap(name: str, environment: pytest.MonkeyPatch) -> None:
     """The CronJob's own variables leave it alone, whatever it is."""
+    environment.setenv("POD_NAMESPACE", "production")
     before = load_settings(None)
     environment.setenv(name, (EXAMPLES | IN_SECRETS)[name])
 

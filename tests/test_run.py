@@ -344,7 +344,7 @@ def test_an_hour_that_is_not_over_by_supabases_clock_is_refused(sandbox: Sandbox
     results = [run(**changes) for changes in ({}, {"JOB_NAME": "by-hand"}, {"REPORT_LEDGER": "supabase"})]
 
     assert ([one.code for one in results], sandbox.mails, sandbox.messages) == ([1] * 3, [], [])
-    assert "is over only in 1," in sandbox.alerts[0]
+    assert "UTC ends in 1," in sandbox.alerts[0]
     assert "Set the clock of the machine that runs this program, which is ahead." in sandbox.alerts[0]
     assert run("--until-now").code == 0
     sandbox.supabase.slow = 0.0

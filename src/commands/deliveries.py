@@ -4,6 +4,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from ..config.schedule import windows_from
@@ -45,7 +46,8 @@ async def deliveries(run: Run) -> Result:
     lines = [line for window in windows for line in _lines(window, found.get(window.start))]
     after = f" and the {len(windows) - 1:,} windows after it" if len(windows) > 1 else ""
     head = f"{windows[0].label()}{after}, times in UTC. Ledger: {ledger_place(run, settings)}"
-    print(head, *as_table(lines, shutil.get_terminal_size(WIDTH).columns), sep="\n")  # noqa: T201 - the answer
+    with suppress(BrokenPipeError):  # whoever reads has seen enough
+        print(head, *as_table(lines, shutil.get_terminal_size(WIDTH).columns), sep="\n")  # noqa: T201 - the answer
     return Result(code=0, words=f"{len(found)} of {len(windows)} windows are in the ledger")
 
 

@@ -262,8 +262,9 @@ def _want_ledger_name(loaded: LoadedSettings) -> None:
     report = loaded.report
     if report and report.report_ledger == "supabase" and not report.ledger_name:
         loaded.problems.append(
-            "REPORT_LEDGER_NAME is missing, which REPORT_LEDGER=supabase needs outside a cluster; "
-            "wanted: production to act for the deployment there, or a name of your own for a trial"
+            "REPORT_LEDGER_NAME is missing, which REPORT_LEDGER=supabase needs outside a cluster; wanted: production, "
+            "only on the machine that sends the real reports, or another name for a trial, which sends to everyone in "
+            "SMTP_TO and TELEGRAM_CHAT_ID"
         )
 
 

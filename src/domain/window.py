@@ -106,7 +106,7 @@ def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime, *,
         raise OptionError(
             f"{option}{text} names a window that is not over before {window.end:%Y-%m-%dT%H:%M} UTC.",
             f"Did you mean the last full one, {option}{as_option(last_full(template, zone, now))}"
-            f"{'' if is_variable else ', or --until-now'}?",
+            f"{', or --until-now' if option == '--start ' else ''}?",
         )
     return window
 

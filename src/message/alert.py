@@ -1,5 +1,6 @@
 """What operators are told of a failure, and of its end."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -21,7 +22,6 @@ _OF_ONE_WINDOW = (
     "source.rows_missing",
     "source.id_too_long",
     "source.not_over",
-    "ledger.unreadable_record",
 )
 """How the keys begin of problems that are about one window: that another one goes well doesn't solve them."""
 PARTS = (
@@ -39,6 +39,7 @@ LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
 _WINDOWS_NAMED = 30
+_OF_OTHERS = re.compile(r" ?\([^()“]*(?:“[^”]*”[^()“]*)+\)| ?“[^”]*”")
 _HEADLINE = 200
 """UTF-16 units of the first line."""
 
@@ -133,9 +134,12 @@ def render(
 
 
 def _headline(window: Window | None, failures: Sequence[Failure], name: str) -> str:
-    """Name report, window and cause in one line, which a phone's lock screen and a list of mails show."""
+    """Name report, window and cause in one line, which a phone's lock screen and a list of mails show.
+
+    Without the words of others: they stand below, where their quotation marks are never cut off.
+    """
     report = "" if name == DEFAULT_NAME else f"{name}:"
-    cause = " ".join(failures[0].problem.reason.split()) if failures else ""
+    cause = " ".join(_OF_OTHERS.sub("", failures[0].problem.reason).split()) if failures else ""
     label = f"{window.label()}:" if window else ""
     return shortened(" ".join(filter(None, [ALERT, report, label, cause])), _HEADLINE)
 

@@ -226,7 +226,7 @@ class Alerts:
                 return True
         extra = {"event": "nobody_alerted"}
         if self._channels:
-            logger.error("Nobody could be alerted; this log is the only word of it:\n%s", text, extra=extra)
+            logger.error("Nobody could be alerted; this log is the only record of it:\n%s", text, extra=extra)
         else:  # what it is about was logged before
             logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
         return False

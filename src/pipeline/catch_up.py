@@ -55,7 +55,7 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     for one in late:
         # One that was skipped is sent by any run that names it, and once.
         command = rerun_command(one.window, services.settings.report, resend=not one.skipped)
-        how = "To send it" if one.skipped else "To send it to everyone again, each time that it is run"
+        how = "To send it" if one.skipped else "This command sends it to everyone again, every time it is run"
         extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
         logger.warning("%s%s %s: %s", one.remark, one.who_lacks_them, how, command, extra=extra)
     request = replace(request, remarks=[one.remark for one in late], watermark=history.watermark())
@@ -152,8 +152,8 @@ async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: 
 def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure:
     """Log that runs ended in `windows` without a word, and describe it as data."""
     what = ", ".join(window.label() for window in windows)
-    silent = f"{SILENT_RUNS} runs in a row ended in it without a word, so no run sends it by itself any more."
-    reason = f"{what}: {silent}"
+    killed = f"{SILENT_RUNS} runs in a row were killed while they worked on it, so no run sends it by itself any more."
+    reason = f"{what}: {killed}"
     look = (
         "Look at why they were killed: often it is the memory limit (kubectl describe pod says OOMKilled), or a node "
         "that was lost. Then run:"

@@ -23,7 +23,7 @@ FILES_AT_ONCE = 100
 """Files that one run removes at most, in the bucket and in REPORT_DIR each."""
 _FOLDER = re.compile(r"report\.(?:hourly|daily)\.([0-9]{8}T[0-9]{6}Z)\.[0-9a-f]+")
 _RESENT = re.compile(r"\.resend\.[0-9]+$")
-_WORKBOOK = re.compile(r"report_(?:[0-9]{8}_[0-9]{6}|daily_[0-9]{8})\.xlsx")
+_WORKBOOK = re.compile(r"report_(?:[0-9]{8}_[0-9]{6}|daily_[0-9]{8})(?:_[2-9])?\.xlsx")
 
 
 async def remove_old(services: Services, window: Window, watermark: datetime | None, policy: RetryPolicy) -> None:

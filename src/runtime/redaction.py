@@ -13,6 +13,9 @@ CUT = "…"
 MACHINE_MADE = 24
 """Signs from which on a secret is a key or a token: no other text begins like it by chance."""
 
+_TOKEN = re.compile(r"(?:[0-9]+:)?[A-Za-z0-9._~+/=-]+")
+"""A key, a JWT, or a bot's token with its number before it."""
+
 
 class Redaction:
     """Replaces secrets in texts, in the forms in which they turn up; `hide` tells it which."""
@@ -26,7 +29,7 @@ class Redaction:
         """Add `secrets` to what is replaced."""
         for secret in secrets:
             for form in filter(None, _forms(secret)):
-                self._known[form] = form[: len(form) // 3] if len(secret) >= MACHINE_MADE else form
+                self._known[form] = form[: len(form) // 3] if _is_machine_made(secret) else form
         # Longer ones first: one secret may be the beginning of another.
         self._known = {form: self._known[form] for form in sorted(self._known, key=len, reverse=True)}
         short = [_more_than_half(form) for form, known in self._known.items() if form == known]
@@ -42,6 +45,11 @@ class Redaction:
         for secret, known in self._known.items():
             text = _without(secret, known, text)
         return self._cut_off.sub(HIDDEN, text)
+
+
+def _is_machine_made(secret: str) -> bool:
+    """Tell a key or a token from what begins with a name or an address, which stand in other texts too."""
+    return len(secret) >= MACHINE_MADE and _TOKEN.fullmatch(secret) is not None
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -89,7 +89,9 @@ class Pods:
         with self._lock:
             self._names += 1
             name = f"backfill-{index}-{self._names}"
-        changes = self._environment | {"JOB_COMPLETION_INDEX": str(index), "POD_NAME": name}
+        folder = self._sandbox.folder / f"pod-{index}"  # a pod's folder ends with it
+        folder.mkdir(exist_ok=True)
+        changes = self._environment | {"JOB_COMPLETION_INDEX": str(index), "POD_NAME": name, "REPORT_DIR": str(folder)}
         environment = self._sandbox.environment | changes
         return subprocess.Popen([sys.executable, str(ENTRY)], env=environment, stderr=DEVNULL)
 

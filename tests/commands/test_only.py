@@ -198,8 +198,9 @@ def test_all_is_clear_only_when_all_have_it(sandbox: Sandbox, run: RunTool) -> N
 
     run(*OPTION, **CATCH_UP)
 
-    assert (alone, len(sandbox.alerts)) == (1, 2)
-    assert sandbox.alerts[1].startswith("✅ All clear")
+    assert (alone, len(sandbox.alerts)) == (2, 3)
+    assert sandbox.alerts[1].startswith(f"✅ All clear: email to {RECIPIENTS[0]} works again.")
+    assert sandbox.alerts[2].startswith("✅ All clear: the hourly report of 2026-11-22 13:00-14:00 UTC has now been")
 
 
 def test_late_rows_say_that_their_command_sends_each_time(sandbox: Sandbox, run: RunTool) -> None:
@@ -214,6 +215,6 @@ def test_late_rows_say_that_their_command_sends_each_time(sandbox: Sandbox, run:
     log = run(JOB_NAME=job(0), **skip).log
 
     sent, skipped = (line for line in log.splitlines() if "come late" in line)
-    assert re.search("To send it to everyone again, each time that it is run: .* REPORT_RESEND=true", sent)
+    assert re.search("This command sends it to everyone again, every time it is run: .* REPORT_RESEND=true", sent)
     assert re.search("To send it: kubectl", skipped)
     assert "RESEND" not in skipped

@@ -334,6 +334,7 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
 def test_a_value_in_quotes_is_said(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """docker's --env-file keeps them, and a key in quotes is no key; those of .env are taken away."""
     (tmp_path / ".env").write_text('REPORT_TIMEZONE="Europe/Berlin"\n')
+    (tmp_path / ".env").chmod(0o600)
     environment.setenv("SUPABASE_TABLE", "'analyses'")
 
     assert load_settings(tmp_path / ".env").hints == [

@@ -50,7 +50,7 @@ def test_after_three_runs_that_were_killed_a_window_is_stepped_over_and_told_of_
     (alert,) = sandbox.alerts
     assert (told.code, later.code) == (1, 0)
     assert hours(sandbox) == [shown(4), shown(2), shown(1)]
-    assert "3 runs in a row ended in it without a word" in alert
+    assert "3 runs in a row were killed while they worked on it" in alert
     assert f"REPORT_START={this_hour(3):%Y-%m-%dT%H}" in alert
     assert "The next runs send it" not in alert
     assert run(REPORT_START=f"{this_hour(3):%Y-%m-%dT%H}", JOB_NAME="again-1", **POD).code == 0
@@ -65,9 +65,8 @@ def test_a_window_whose_runs_were_killed_twice_is_caught_up(sandbox: Sandbox, ru
 
     assert run(JOB_NAME=job(1), **POD).code == 0
     assert (hours(sandbox), sandbox.failures) == ([shown(4), shown(2), shown(3)], [])
-    assert sandbox.alerts == [
-        f"✅ All clear: the hourly report of {shown(3)}-{this_hour(2):%H:%M} UTC has now been delivered to everyone."
-    ]
+    label = f"{shown(3)}-{this_hour(2):%H:%M} UTC"
+    assert sandbox.alerts == [f"✅ All clear: the hourly report of {label} has now been delivered to everyone."]
     records = sandbox.supabase.sql("select record from report_deliveries order by window_start")
     assert [(row["record"]["attempts"], row["record"]["silent"]) for row in records] == [(1, 0), (3, 0), (1, 0)]
 
