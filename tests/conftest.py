@@ -4,12 +4,14 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from src.cli import main
+from src.commands.report import now
 from src.config.settings import GROUPS
 from src.config.timeouts import Timeouts
 
@@ -62,13 +64,15 @@ def _root_logger() -> Iterator[None]:
 def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
     """Run the tool in this process, in the sandbox, with waits of hardly any length.
 
-    Keyword arguments change its settings. What it writes to standard error is part of a failed test's report.
+    Keyword arguments change its settings, `clock` is the program's time. What it writes to standard error is part of a
+    failed test's report.
     """
 
     def start(
         *arguments: str,
         timeouts: Timeouts = QUICK,
         env_file: Path | None = None,
+        clock: Callable[[], datetime] = now,
         **changes: str,
     ) -> Run:
         proxies = {f"{kind}_proxy" for kind in ("http", "https", "all", "no")}
@@ -78,7 +82,7 @@ def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)
         capsys.readouterr()
-        code = main(arguments, env_file=env_file, timeouts=timeouts)
+        code = main(arguments, env_file=env_file, timeouts=timeouts, clock=clock)
         written = capsys.readouterr()
         print(written.err, file=sys.__stderr__)  # past capsys, to what pytest shows
         return Run(code=code, log=written.err, output=written.out)

@@ -44,17 +44,26 @@ _HEADLINE = 200
 """UTF-16 units of the first line."""
 
 
+FOR_GOOD = " (for good)"
+"""How the causes end of what no later run sends by itself."""
+
+
 class Failure(Struct, frozen=True, kw_only=True):
-    """`what` failed, and the `problem` that it failed of; `parts` are those that `what` names, if several."""
+    """`what` failed, and the `problem` that it failed of; `parts` are those that `what` names, if several.
+
+    `for_good`: no later run sends by itself what failed so.
+    """
 
     what: str
     problem: Problem
     parts: Sequence[str] = ()
+    for_good: bool = False
 
     @property
     def causes(self) -> list[str]:
         """What stays the same when a part fails again of the same problem."""
-        return [f"{part}: {self.problem.key}" for part in self.parts or [self.what]]
+        end = FOR_GOOD if self.for_good else ""
+        return [f"{part}: {self.problem.key}{end}" for part in self.parts or [self.what]]
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
@@ -142,12 +151,17 @@ class Recovery(Struct, frozen=True, kw_only=True):
     skipped: bool = False
 
 
-def render_all_clear(recoveries: Sequence[Recovery], again: Sequence[str] = (), *, name: str = DEFAULT_NAME) -> str:
-    """Write that windows have reached everyone after all, and which parts work `again`."""
+def render_all_clear(
+    recoveries: Sequence[Recovery], again: Sequence[str] = (), *, left: str = "", name: str = DEFAULT_NAME
+) -> str:
+    """Write that windows have reached everyone after all, and which parts work `again`.
+
+    `left`: what happened meanwhile to reports that no run sends by itself, if there may be any.
+    """
     working = f"{', '.join(again)} {'works' if len(again) == 1 else 'work'} again."
     rest = ["", f"{working[0].upper()}{working[1:]}"] if again else []
-    if any(part not in PARTS for part in again):
-        rest += ["Reports that were refused meanwhile are not sent by themselves; --deliveries lists them."]
+    if again and left:
+        rest += [f"Reports that {left} meanwhile are not sent by themselves; --deliveries lists them."]
     if not recoveries:
         return "\n".join([f"{ALL_CLEAR} {working}", *rest[2:]])
     first, *others = recoveries

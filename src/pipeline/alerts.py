@@ -20,6 +20,7 @@ from ..ledger.claim import Claim
 from ..ledger.history import windows_before
 from ..ledger.notices import due, told_lately
 from ..message.alert import (
+    FOR_GOOD,
     STOPPED,
     Failure,
     Recovery,
@@ -131,7 +132,7 @@ class Alerts:
         told = await self.notices.told()
         over = [key for key in told if key not in self._failing and (is_well or part_of(key) in self._working)]
         again = [*dict.fromkeys(part for key in over if (part := works_again(key)))]
-        text = render_all_clear(self._recovered, again, name=self._name)
+        text = render_all_clear(self._recovered, again, left=self._left(over), name=self._name)
         if (self._recovered or again) and not await self._send(text):
             return
         self._recovered.clear()
@@ -178,6 +179,13 @@ class Alerts:
             command=rerun_command(window, self._settings, until_now=self._until_now, only=only),
             name=self._name,
         )
+
+    def _left(self, over: Sequence[str]) -> str:
+        """Say what happened to reports that no run sends by itself, while what is `over` now failed."""
+        settings = self._settings
+        if settings and settings.report_ledger != "supabase" and not settings.job_name:
+            return "failed"
+        return "were refused" if any(key.endswith(FOR_GOOD) for key in over) else ""
 
     def _is_in_reach(self, window: Window, settings: ReportSettings) -> bool:
         """Tell whether the next run catches `window` up."""

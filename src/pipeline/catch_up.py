@@ -66,7 +66,9 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     result = await report_window(services, request, policy.sharing(LARGEST_SHARE) if history.missed() else policy)
     # What nobody was told of stays news.
     await note_changed_rows([one for one in changed if result.sent or not one.is_late], services, policy)
-    code = max(result.code, await _catch_up(services, history, policy), await _tell(services, history, window, policy))
+    caught_up = await _catch_up(services, history, policy)
+    told = await _tell(services, history, window, policy, is_well=result.code == 0)
+    code = max(result.code, caught_up, told)
     await remove_old(services, window, history.watermark(), policy)
     earlier = Problem(key="earlier_window", reason="An earlier window failed.", remedy="The log says which, and why.")
     return replace(result, code=code, problem=result.problem or (earlier if code else None))
@@ -106,15 +108,17 @@ async def _catch_up(services: Services, history: History, policy: RetryPolicy) -
     return code
 
 
-async def _tell(services: Services, history: History, window: Window, policy: RetryPolicy) -> int:
+async def _tell(services: Services, history: History, window: Window, policy: RetryPolicy, *, is_well: bool) -> int:
     """Alert of what no run will send by itself, and note in the record of `window` what somebody was told of.
+
+    `is_well`: the run's own window has reached everyone.
 
     Return 1 if the ledger has a record that can't be read, or a window in which several runs ended without a word, and
     nobody had been told; or if nobody could be told.
     """
     stuck = await _tell_of_stuck(services, history.stuck(), policy)
     unreadable = await _tell_of_unreadable(services, history)
-    out_of_reach = await _tell_of_out_of_reach(services, history.out_of_reach())
+    out_of_reach, is_known = await _tell_of_out_of_reach(services, history.out_of_reach(), is_well=is_well)
     told = [*unreadable, *out_of_reach]
     if told:
         try:
@@ -124,7 +128,7 @@ async def _tell(services: Services, history: History, window: Window, policy: Re
                 await claim.save()
         except LedgerError as error:
             logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
-    return 1 if stuck or history.unreadable() or (history.out_of_reach() and not out_of_reach) else 0
+    return 1 if stuck or history.unreadable() or not is_known else 0
 
 
 async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: RetryPolicy) -> bool:
@@ -166,15 +170,16 @@ async def _saved(claim: Claim, window: Window) -> None:
 
 def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure:
     """Log that runs ended in `windows` without a word, and describe it as data."""
-    reason = f"{SILENT_RUNS} runs in a row were killed while they worked on it, so no run sends it by itself any more."
+    what = ", ".join(window.label() for window in windows)
+    killed = f"{SILENT_RUNS} runs in a row were killed while they worked on it, so no run sends it by itself any more."
+    reason = f"{what}: {killed}"
     look = (
         "Look at why they were killed: often it is the memory limit (kubectl describe pod says OOMKilled), or a node "
         "that was lost. Then run:"
     )
     problem = Problem(key=f"silent_runs.{as_option(windows[0])}", reason=reason, remedy="\n".join([look, *commands]))
-    failure = Failure(what=", ".join(window.label() for window in windows), problem=problem)
-    logger.error("%s: %s", failure.what, reason, extra={"event": "stepped_over"})
-    return failure
+    logger.error("%s", reason, extra={"event": "stepped_over"})
+    return Failure(what="catching up", problem=problem)
 
 
 async def _tell_of_unreadable(services: Services, history: History) -> list[Window]:
@@ -190,26 +195,34 @@ async def _tell_of_unreadable(services: Services, history: History) -> list[Wind
     return [window for window, _ in found] if taken else []
 
 
-async def _tell_of_out_of_reach(services: Services, windows: Sequence[Window]) -> list[Window]:
-    """Alert of windows further back than catch-up reaches, with a command for each range; return those told of.
+async def _tell_of_out_of_reach(
+    services: Services, windows: Sequence[Window], *, is_well: bool
+) -> tuple[list[Window], bool]:
+    """Alert of windows further back than catch-up reaches, with a command for each range.
 
-    What does not fit into one alert is left to the next run.
+    Return those told of, and whether somebody knows of such windows. While an outage lasts, each run pushes another
+    one out of reach: they are told of once a day, and the rest by the first run that `is_well`. What does not fit into
+    one alert is left to the next run.
     """
     named, listed = _with_commands(windows, services)
     if not named:
-        return []
+        return [], True
+    what, them = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}, are", "them"
+    if len(named) == 1:
+        what, them = f"The report of {named[0].label()} is", "it"
     problem = Problem(
-        key=f"out_of_reach.{as_option(named[0])}",
-        reason="They are further back than REPORT_CATCH_UP reaches, so no run will send them by itself.",
-        remedy="\n".join(["To send them, run:", *listed]),
+        key=f"out_of_reach.{as_option(named[0])}" if is_well else "out_of_reach",
+        reason=f"{what} further back than REPORT_CATCH_UP reaches, so no run will send {them} by itself.",
+        remedy="\n".join([f"To send {them} to whoever lacks {them}, run:", *listed]),
     )
-    what = f"{len(named)} reports, from {named[0].label()} to {named[-1].label()}"
-    return named if await services.alerts.send(None, [Failure(what=what, problem=problem)]) != "nobody" else []
+    result = await services.alerts.send(None, [Failure(what="catching up", problem=problem)])
+    return (named if result == "now" else []), result != "nobody"
 
 
 def _with_commands(windows: Sequence[Window], services: Services) -> tuple[list[Window], list[str]]:
     """Return those of `windows` that one alert can name, and for each range of them the command that sends it."""
     ranges = as_ranges(windows)[:RANGES_TOLD]
     commands = [rerun_command(one[0], services.settings.report, count=len(one)) for one in ranges]
-    listed = [f"{one[0].label()}, {len(one)} in a row:\n{line}" for one, line in zip(ranges, commands, strict=True)]
+    rows = [f", {len(one)} in a row" if len(one) > 1 else "" for one in ranges]
+    listed = [f"{one[0].label()}{row}:\n{line}" for one, row, line in zip(ranges, rows, commands, strict=True)]
     return [window for one in ranges for window in one], listed

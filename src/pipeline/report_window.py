@@ -122,7 +122,8 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
     command = rerun_command(window, settings, resend=True)
     problem = Problem(
         key=f"fewer_rows.{as_option(window)}",
-        reason=f"Rows came between two attempts: this report has {rows:,}, but {fewer} got it before with fewer.",
+        reason=f"{window.label()}: rows came between two attempts; this report has {rows:,}, but {fewer} got it before "
+        "with fewer.",
         remedy=f"To send it again to everyone, run:\n{command}",
     )
     logger.warning("%s To send it again: %s", problem.reason, command, extra={"event": "late_rows", "rows": rows})
@@ -173,11 +174,12 @@ async def _stopped(services: Services, window: Window, claim: Claim) -> None:
 
 def _failures(failed: Sequence[Outcome]) -> list[Failure]:
     """Gather failed outcomes by their problem, so that a dead server is told of once."""
-    by_problem: dict[Problem, list[str]] = {}
+    by_problem: dict[tuple[Problem, bool], list[str]] = {}
     for outcome in failed:
         if outcome.problem:
-            by_problem.setdefault(outcome.problem, []).append(f"{outcome.channel} to {outcome.recipient}")
+            kind = outcome.problem, outcome.state != "failed"
+            by_problem.setdefault(kind, []).append(f"{outcome.channel} to {outcome.recipient}")
     return [
-        Failure(what=", ".join(recipients), problem=problem, parts=tuple(recipients))
-        for problem, recipients in by_problem.items()
+        Failure(what=", ".join(recipients), problem=problem, parts=tuple(recipients), for_good=for_good)
+        for (problem, for_good), recipients in by_problem.items()
     ]

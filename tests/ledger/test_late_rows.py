@@ -107,7 +107,7 @@ def test_without_a_history_an_alert_tells_who_got_fewer_rows(sandbox: Sandbox, r
 
     alert = sandbox.failures[-1]
     assert (second.code, third.code) == (0, 0)
-    assert "Rows came between two attempts: this report has 5" in alert
+    assert "rows came between two attempts; this report has 5" in alert
     assert f"but telegram to {CHATS[0]}, telegram to {CHATS[1]} got it before with fewer" in alert
     assert "python reports_generator.py --start 2026-11-22T13 --resend" in alert
     assert len([one for one in sandbox.alerts if "between two attempts" in one]) == 1

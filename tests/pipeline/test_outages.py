@@ -1,0 +1,321 @@
+"""Outages played hour by hour with a set clock: who is told what, and when.
+
+Each is played with the ledger in Supabase, in the folder of one machine, and in pods whose folders end with them.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import pytest
+
+from ..builders import NO_TIME
+from ..conftest import Run
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
+from ..sandbox.smtp import Delivery
+from ..sandbox.telegram import Sent
+from ..sandbox.web import FOREVER, Answer, Fault
+
+RunTool = Callable[..., Run]
+Playing = Callable[..., "Play"]
+Place = Literal["table", "machine", "pods"]
+BEGIN = datetime(2026, 11, 9, 0, 2, tzinfo=UTC)
+"""When the first run starts, two minutes past the hour as every one: Monday."""
+OPERATORS = {"SMTP_ALERT_TO": "ops@example.com", "TELEGRAM_ALERT_CHAT_ID": "77"}
+BY_MAIL, BY_CHAT = "ops@example.com", "chat 77"
+EVERYWHERE = f"{BY_MAIL}, {BY_CHAT}"
+WRONG_TOKEN = {"TELEGRAM_BOT_TOKEN": "123456789:wrong-AAH4cKzV0Qw9uXyZlmNopQr"}
+ERROR = "⚠️ ERROR in Reports Generator: "
+CLEAR = "✅ All clear: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """One alert: when by the set clock, to whom, and what."""
+
+    at: datetime
+    to: str
+    text: str
+
+    @property
+    def row(self) -> str:
+        """When, to whom, and the first line."""
+        return f"{self.at:%a %H:%M} | {self.to} | {self.text.splitlines()[0]}"
+
+
+def as_table(told: Iterable[Told]) -> str:
+    """Write alerts as a table."""
+    return "\n".join(["when | to whom | first line", *(one.row for one in told)])
+
+
+@dataclass(kw_only=True)
+class Play:
+    """Runs the tool hour by hour, and keeps what operators were told, oldest first, and the exit codes."""
+
+    sandbox: Sandbox
+    run: RunTool
+    place: Place
+    settings: dict[str, str] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    _mails: int = 0
+    _chats: int = 0
+
+    def hour(self, number: int, changes: Mapping[str, str] | None = None, *, restart: bool = False) -> Run:
+        """Start the run of an hour, with `changes` of its settings: 0 is that of BEGIN.
+
+        `restart`: in the folder of the run before.
+        """
+        at = BEGIN + timedelta(hours=number)
+        folder = self.sandbox.folder / (f"pod-{number}" if self.place == "pods" else "machine")
+        folder.mkdir(exist_ok=restart or self.place != "pods")
+        ledger = "supabase" if self.place == "table" else "directory"
+        job = "" if self.place == "machine" else job_at(at)
+        where = {"REPORT_DIR": str(folder), "REPORT_LEDGER": ledger, "JOB_NAME": job}
+        given = OPERATORS | where | self.settings | dict(changes or {})
+        result = self.run(clock=lambda: at, timeouts=NO_TIME, **given)
+        self._collect(at)
+        self.codes.append(result.code)
+        return result
+
+    def _collect(self, at: datetime) -> None:
+        """Take up what came in since the run before: the mailbox of three days is not read anew each hour."""
+        mails, chats = self.sandbox.mailbox.deliveries, self.sandbox.bot.sent
+        came: list[Delivery | Sent] = [*mails[self._mails :], *chats[self._chats :]]
+        self._mails, self._chats = len(mails), len(chats)
+        by_text: dict[str, list[str]] = {}
+        for one in came:
+            if (text := one.text.rstrip("\n")).startswith((ERROR, CLEAR)):
+                by_text.setdefault(text, []).append(_whom(one))
+        self.told += [Told(at=at, to=", ".join(whom), text=text) for text, whom in by_text.items()]
+
+    def pass_by(self, hours: int, last: int) -> None:
+        """Let the runs of so many hours after the `last` one have left in Supabase what that left: it saves minutes."""
+        start = BEGIN.replace(minute=0) + timedelta(hours=last - 1)
+        key, then = "name, template, source, zone", "window_start + passed * interval '1 hour'"
+        moment = f"to_char(({then}) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS+00:00')"
+        record = f"jsonb_set(record, '{{start}}', to_jsonb({moment}))"
+        self.sandbox.supabase.sql(
+            f"insert into report_deliveries ({key}, window_start, record, scheduled) "
+            f"select {key}, {then}, {record}, scheduled from report_deliveries, generate_series(1, {hours}) as passed "
+            "where window_start = $1",
+            start.isoformat(),
+        )
+
+    @property
+    def rows(self) -> list[str]:
+        """The table's rows."""
+        return [one.row for one in self.told]
+
+
+def _whom(one: Delivery | Sent) -> str:
+    return ", ".join(one.recipients) if isinstance(one, Delivery) else f"chat {one.chat}"
+
+
+def job_at(at: datetime) -> str:
+    """Name the Job that a CronJob makes for the full hour before `at`."""
+    return f"reports-generator-{int(at.replace(minute=0).timestamp()) // 60}"
+
+
+@pytest.fixture
+def play(sandbox: Sandbox, run: RunTool) -> Iterator[Playing]:
+    """Make a play; operators have an address and a chat of their own. The tables of a test are printed at its end."""
+    played: list[Play] = []
+    sandbox.bot.chats.add("77")
+
+    def make(place: Place, **settings: str) -> Play:
+        played.append(Play(sandbox=sandbox, run=run, place=place, settings=settings))
+        return played[-1]
+
+    yield make
+    for one in played:
+        print(as_table(one.told))
+
+
+SOURCE_DOWN = Fault(answer=Answer(status=503), match="/rest/v1/analyses")
+SUPABASE_DOWN = Fault(answer=Answer(status=503))
+SIX_HOURS = range(1, 7)
+SIX_WINDOWS = [f"2026-11-09 0{hour}:00-0{hour + 1}:00 UTC" for hour in range(6)]
+OUT_OF_ORDER = "Supabase is out of order (HTTP 503)."
+GONE = "550 5.1.1 No such user here"
+FULL = "452 4.2.2 Mailbox full"
+REFUSED = f"The mail server refused {RECIPIENTS[0]}."
+UNAUTHORIZED = "Telegram does not accept TELEGRAM_BOT_TOKEN."
+
+
+class _Sigterm(threading.Event):
+    """Comes when it is waited for: a SIGTERM to this process."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Send it, once the request that waits for this has come in."""
+        os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+
+def failed(hour: int, why: str, *, to: str = EVERYWHERE) -> str:
+    """Write the row of an alert of the run of an hour, about the window before it."""
+    start = BEGIN + timedelta(hours=hour - 1)
+    end = BEGIN + timedelta(hours=hour)
+    window = f"{start:%Y-%m-%d %H}:00-{end:%H}:00 UTC"
+    return f"{end:%a %H:%M} | {to} | {ERROR}{window}: {why}"
+
+
+def clear(hour: int, words: str) -> str:
+    """Write the row of an all-clear of the run of an hour."""
+    return f"{BEGIN + timedelta(hours=hour):%a %H:%M} | {EVERYWHERE} | {CLEAR}{words}"
+
+
+@pytest.mark.parametrize("fault", [SOURCE_DOWN, SUPABASE_DOWN], ids=["the table of analyses", "all of Supabase"])
+def test_six_hours_without_the_source_and_with_the_ledger_in_supabase(play: Playing, fault: Fault) -> None:
+    """One alert, and one all-clear that lists the hours; where the ledger is down too, a folder keeps what was told."""
+    outage = play("table")
+    for hour in range(8):
+        outage.sandbox.supabase.always = fault if hour in SIX_HOURS else None
+        outage.hour(hour)
+
+    what = OUT_OF_ORDER if fault is SOURCE_DOWN else f"The ledger can't be used. {OUT_OF_ORDER}"
+    assert outage.rows == [
+        failed(1, what),
+        clear(7, "6 hourly reports have now been delivered to everyone:"),
+    ]
+    alert, all_clear = outage.told
+    assert "Once the cause is gone, the next runs send it by themselves, up to 24 windows back." in alert.text
+    assert all_clear.text.splitlines()[1:7] == SIX_WINDOWS
+    assert "by themselves" not in all_clear.text
+    assert outage.codes == [0, 1, 1, 1, 1, 1, 1, 0]
+
+
+def test_six_hours_without_the_source_on_one_machine(play: Playing) -> None:
+    """No later run sends those hours, so the end of the outage is not the end of the matter."""
+    outage = play("machine")
+    for hour in range(8):
+        outage.sandbox.supabase.always = SOURCE_DOWN if hour in SIX_HOURS else None
+        outage.hour(hour)
+
+    assert outage.rows == [failed(1, OUT_OF_ORDER), clear(7, "reading the rows works again.")]
+    alert, all_clear = outage.told
+    assert "Nothing will send it by itself." in alert.text
+    assert "Reports that failed meanwhile are not sent by themselves; --deliveries lists them." in all_clear.text
+    assert outage.codes == [0, 1, 1, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("ledger", ["directory", "supabase"])
+def test_six_hours_without_supabase_in_pods(play: Playing, ledger: str) -> None:
+    """A pod is started three times, the third time it is stopped: one alert a pod.
+
+    With its ledger in Supabase the first run that reaches it again lists what was missed.
+    """
+    outage = play("pods", REPORT_LEDGER=ledger)
+    supabase = outage.sandbox.supabase
+    for hour in range(8):
+        supabase.always = SUPABASE_DOWN if hour in SIX_HOURS else None
+        outage.hour(hour)
+        if hour in SIX_HOURS:
+            outage.hour(hour, restart=True)
+            supabase.always = Fault(until=_Sigterm(), hold=FOREVER)
+            outage.hour(hour, restart=True)
+
+    what = OUT_OF_ORDER if ledger == "directory" else f"The ledger can't be used. {OUT_OF_ORDER}"
+    ends = [clear(7, "6 hourly reports have now been delivered to everyone:")] if ledger == "supabase" else []
+    assert outage.rows == [*(failed(hour, what) for hour in SIX_HOURS), *ends]
+    assert outage.codes == [0, *[1, 1, 143] * 6, 0]
+    if ends:
+        assert outage.told[-1].text.splitlines()[1:] == SIX_WINDOWS
+
+
+@pytest.mark.parametrize("place", ["table", "machine"])
+def test_a_mailbox_that_is_gone_for_three_days(play: Playing, place: Place) -> None:
+    """Told when it begins, then once a day, and at its end that what was refused is not sent by itself.
+
+    Every third hour is played; the others of the ledger in Supabase are as those.
+    """
+    outage = play(place, TELEGRAM_CHAT_ID="42")
+    for hour in range(0, 76, 3):
+        outage.sandbox.mailbox.refused = {RECIPIENTS[0]: GONE} if 1 <= hour <= 72 else {}
+        outage.hour(hour)
+        if place == "table":
+            outage.pass_by(2, hour)
+
+    assert outage.rows == [
+        *(failed(hour, REFUSED) for hour in (3, 27, 51)),
+        clear(75, f"email to {RECIPIENTS[0]} works again."),
+    ]
+    first, second, third, all_clear = outage.told
+    assert GONE in first.text
+    assert "Told before" not in first.text
+    assert "Told before, at 2026-11-09 03:02 UTC. --deliveries lists who lacks which report." in second.text
+    assert "Told before, at 2026-11-10 03:02 UTC." in third.text
+    meanwhile = "were refused" if place == "table" else "failed"
+    assert f"Reports that {meanwhile} meanwhile are not sent by themselves; --deliveries lists them." in all_clear.text
+    assert outage.codes == [0, *[1] * 24, 0]
+
+
+def test_a_mailbox_that_is_full_for_longer_than_catching_up_reaches(play: Playing) -> None:
+    """Each hour another report goes out of reach; they are told of once a day, and the rest at the end."""
+    outage = play("table", TELEGRAM_CHAT_ID="42", REPORT_CATCH_UP="1")
+    for hour in range(30):
+        outage.sandbox.mailbox.refused = {RECIPIENTS[0]: FULL} if 1 <= hour <= 28 else {}
+        outage.hour(hour)
+
+    reach = "further back than REPORT_CATCH_UP reaches, so no run"
+    day = "from 2026-11-09 01:00-02:00 UTC to 2026-11-10 00:00-01:00 UTC"
+    assert [row[: row.find(reach) + len(reach)] if reach in row else row for row in outage.rows] == [
+        failed(1, REFUSED),
+        f"Mon 03:02 | {EVERYWHERE} | {ERROR}The report of 2026-11-09 00:00-01:00 UTC is {reach}",
+        failed(25, REFUSED),
+        f"Tue 03:02 | {EVERYWHERE} | {ERROR}24 reports, {day}, are {reach}",
+        f"Tue 05:02 | {EVERYWHERE} | {ERROR}2 reports, from 2026-11-10 01:00-02:00 UTC to 2026-11-10 02:00-03:00 UTC, "
+        f"are {reach}",
+        clear(29, "the hourly report of 2026-11-10 03:00-04:00 UTC has now been delivered to everyone."),
+    ]
+    assert "REPORT_START=2026-11-09T01 REPORT_COUNT=24 " in outage.told[3].text
+    assert outage.codes == [0, *[1] * 28, 0]
+
+
+def test_a_bot_whose_token_is_refused_for_a_day_with_the_ledger_in_supabase(play: Playing) -> None:
+    """Told by mail alone; the end by both ways, with all hours, and without a word on reports that are left."""
+    outage = play("table", REPORT_CATCH_UP="30")
+    for hour in range(0, 31, 6):
+        outage.hour(hour, WRONG_TOKEN if 1 <= hour <= 24 else {})
+
+    assert outage.rows == [
+        failed(6, UNAUTHORIZED, to=BY_MAIL),
+        clear(30, "29 hourly reports have now been delivered to everyone:"),
+    ]
+    assert "by themselves" not in outage.told[-1].text
+    assert outage.codes == [0, 1, 1, 1, 1, 0]
+
+
+def test_a_bot_whose_token_is_refused_for_a_day_on_one_machine(play: Playing) -> None:
+    """The same alert; the hours are left to the operator."""
+    outage = play("machine")
+    for hour in range(0, 31, 3):
+        outage.hour(hour, WRONG_TOKEN if 1 <= hour <= 27 else {})
+
+    assert outage.rows == [
+        failed(3, UNAUTHORIZED, to=BY_MAIL),
+        failed(27, UNAUTHORIZED, to=BY_MAIL),
+        clear(30, f"telegram to {CHATS[0]}, telegram to {CHATS[1]} work again."),
+    ]
+    assert "Reports that failed meanwhile are not sent by themselves" in outage.told[-1].text
+    assert outage.codes == [0, *[1] * 9, 0]
+
+
+def test_in_pods_without_a_lasting_ledger_each_tells_of_its_own_hour(play: Playing) -> None:
+    """Whether a mailbox is gone or a token is refused: nobody else will send it."""
+    outage = play("pods")
+    outage.sandbox.mailbox.refused = {RECIPIENTS[0]: GONE}
+    for hour in range(3):
+        outage.hour(hour)
+    outage.sandbox.mailbox.refused = {}
+    for hour in range(3, 6):
+        outage.hour(hour, WRONG_TOKEN if hour < 5 else {})
+
+    gone = [failed(hour, REFUSED) for hour in range(3)]
+    assert outage.rows == [*gone, *(failed(hour, UNAUTHORIZED, to=BY_MAIL) for hour in (3, 4))]
+    assert outage.codes == [1, 1, 1, 1, 1, 0]
+    assert all("after that you must send it yourself" in one.text for one in outage.told)
