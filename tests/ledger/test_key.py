@@ -44,7 +44,7 @@ def test_outside_a_cluster_the_ledger_in_supabase_asks_whom_the_run_acts_for(san
 
     assert (result.code, copies(sandbox), sandbox.supabase.requests) == (2, ((0, 0), (0, 0)), [])
     assert "REPORT_LEDGER_NAME is missing" in result.log
-    assert "production to act for the deployment there, or a name of your own for a trial" in result.log
+    assert "wanted: production, only on the machine that sends the real reports, or another name for" in result.log
 
 
 @pytest.mark.parametrize("name", ["Production", "a_b", "-a", "a-", "a" * 64, "a.b", "x' or '1'='1"])
