@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -49,7 +50,7 @@ def test_no_npm_package_runs_a_script_when_it_is_installed() -> None:
 def test_a_lock_takes_nothing_younger_than_a_week() -> None:
     """A release that was tampered with is mostly found out by then."""
     before = datetime.now(UTC).date()
-    command = made("lock", f"PYTHON={sys.executable}")
+    command = made("lock", f"PYTHON={shlex.quote(sys.executable)}")
     after = datetime.now(UTC).date()
 
     (day,) = re.findall(r"--exclude-newer (\S+)", command)
