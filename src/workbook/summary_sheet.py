@@ -94,6 +94,8 @@ def _write_comparison(layout: Layout, window: Window, summary: Summary, findings
         (phrases.ANALYSES, (summary.rows, before.analyses, usual.analyses if usual else None)),
         (phrases.FAILED_ANALYSES, (summary.failed_analyses, before.failed, usual.failed if usual else None)),
     )
+    # Rounded here, as the message rounds: Excel would round another half up.
+    rows = tuple((name, tuple(count if count is None else round(count) for count in counts)) for name, counts in rows)
     for name, counts in rows:
         figures = (layout.figure("-" if count is None else count, "#,##0") for count in counts)
         layout.row(layout.text(name), *figures)

@@ -262,18 +262,18 @@ def test_columns_are_narrow_and_print_upright(tmp_path: Path) -> None:
 
 
 def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> None:
-    """Above the figures; what isn't known is a dash, and what is unusual is said in a sentence."""
+    """Above the figures, rounded as in the message; what isn't known is a dash, and what is unusual is a sentence."""
     comparison = Comparison(before=Counts(analyses=3), usual=Usual(analyses=2400.5, failed=12))
     found = [Deviation(kind="few", value=2, reference=2400.5)]
     rows = (make_analysis(), make_analysis(status="failed"))
     content = build(tmp_path, *rows, findings=Findings(comparison=comparison, deviations=found))
 
     assert table_below(content, ["Compared", "This hour", "The hour before", "Usual"]) == [
-        ["Analyses", 2, 3, 2400.5],
+        ["Analyses", 2, 3, 2400],
         ["Failed analyses", 1, "-", 12],
     ]
     lines = lines_of(content)
-    assert lines.index(["⚠ 2 analyses, usually about 2,400"]) < lines.index(["Analyses", 2, 3, 2400.5])
+    assert lines.index(["⚠ 2 analyses, usually about 2,400"]) < lines.index(["Analyses", 2, 3, 2400])
     assert lines.index(["Failed analyses", 1, "-", 12]) < lines.index(["Statuses"])
     assert not [line for line in lines_of(build(tmp_path, *rows)) if line[:1] == ["Compared"]]
 
