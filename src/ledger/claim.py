@@ -126,10 +126,6 @@ class Claim:
         self.record.rows, self.record.late_rows, self.record.deleted = 0, 0, 0
         await self.save()
 
-    def is_new(self, causes: Sequence[str]) -> bool:
-        """Tell whether one of `causes` is one that nobody was told of."""
-        return any(cause not in self.record.alerted for cause in causes)
-
     def count_rows(self, rows: int) -> None:
         """Enter how many rows the report has; it is saved with the first sending.
 

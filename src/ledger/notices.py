@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import msgspec
 from postgrest import AsyncQueryRequestBuilder
 
+from ..config.loader import LoadedSettings, Settings
+from ..config.schedule import Options
 from ..errors import LedgerError, ReportError
 from ..runtime.atomic_write import atomic_write
 from ..supabase.client import PostgrestClient
 from ..supabase.decode import read_json
-from .directory import refuse_others
+from .directory import FOLDER, refuse_others
 
 logger = logging.getLogger(__name__)
 TABLE = "report_notices"
@@ -167,3 +169,18 @@ def _moment(value: object) -> datetime:
     except ValueError:
         moment = datetime.min.replace(tzinfo=UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def notices_without_table(options: Options, loaded: LoadedSettings) -> Notices:
+    """Return those of a run that has not reached Supabase: in the ledger's folder, of a trial in memory alone."""
+    return MemoryNotices() if options.is_trial else DirectoryNotices(loaded.folder() / FOLDER)
+
+
+def notices_of(
+    options: Options, settings: Settings, client: PostgrestClient, fallback: Notices, limit: float
+) -> Notices:
+    """Return those of a run: in the table beside the ledger's, if it keeps that, asked for `limit` seconds."""
+    report = settings.report
+    if options.is_trial or report.report_ledger != "supabase":
+        return fallback
+    return TableNotices(client, report.ledger_name, fallback, limit)

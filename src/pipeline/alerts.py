@@ -18,7 +18,7 @@ from ..domain.window import Window, after, last_full
 from ..errors import LedgerError
 from ..ledger.claim import Claim
 from ..ledger.history import windows_before
-from ..ledger.notices import due, told_lately
+from ..ledger.notices import due, notices_without_table, told_lately
 from ..message.alert import (
     FOR_GOOD,
     STOPPED,
@@ -35,7 +35,6 @@ from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
 from ..runtime.visible_text import visible
 from .alert_routes import Route, operator_routes, reader_routes, send_alert
-from .notices import notices_without_table
 
 logger = logging.getLogger(__name__)
 _LONGEST_NAMES = 500

@@ -24,6 +24,7 @@ from ..domain.outcome import Address
 from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
 from ..ledger.key import ledger_key
+from ..ledger.notices import notices_of
 from ..ledger.table import TableLedger
 from ..runtime.connection import tls_context
 from ..runtime.redaction import Redaction
@@ -32,7 +33,6 @@ from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient, open_client
 from ..supabase.storage import Storage
 from .alerts import Alerts
-from .notices import notices_of
 
 
 class Run(Struct, frozen=True, kw_only=True):
