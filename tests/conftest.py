@@ -20,8 +20,11 @@ from .sandbox import Sandbox
 
 collect_ignore = ["real"]
 """`make real` runs these."""
+settings.register_profile("gate", derandomize=True)
+"""The same examples every time: what a change breaks, it breaks in its own gate, not in a later one."""
 settings.register_profile("fuzz", max_examples=10_000)
-"""`make fuzz` chooses it."""
+"""`make fuzz` chooses it, and tries others every time."""
+settings.load_profile("gate")
 
 
 @dataclass(frozen=True, kw_only=True)

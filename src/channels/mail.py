@@ -212,4 +212,5 @@ def _largest(server: SMTP) -> int:
 
 def size_limit(named: str) -> int:
     """Return how many bytes a message may have where a server names this as its SIZE (RFC 1870: up to 20 digits)."""
-    return (int(named) if re.fullmatch("[0-9]{1,20}", named.strip()) else 0) or LARGEST
+    size = named.strip()  # before int(), which takes fewer characters for blanks
+    return (int(size) if re.fullmatch("[0-9]{1,20}", size) else 0) or LARGEST
