@@ -42,3 +42,19 @@ def test_without_the_packages_one_sentence_has_the_command_that_installs_them(tm
     assert done.stderr.count("\n") == 1
     assert "The package src" not in done.stderr
     assert f"pip install --require-hashes -r {shlex.quote(str(ROOT / 'requirements.reports.txt'))}" in done.stderr
+
+
+def test_what_no_report_needs_is_not_loaded() -> None:
+    """The libraries load it where they find it: 11 MiB, and as much time as the workbook."""
+    code = f"""
+import atexit, runpy, sys
+atexit.register(lambda: print(*(name for name, module in sys.modules.items() if module)))
+sys.argv[1:] = ["--version"]
+runpy.run_path({str(ENTRY)!r}, run_name="__main__")
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert {"telegram", "httpx"} <= loaded
+    assert not {"cryptography", "h2", "jinja2", "babel"} & loaded

@@ -1,7 +1,9 @@
 """What the cluster is given: valid, whole, of one mind with settings and documents, and careful."""
 
 import copy
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -506,6 +508,17 @@ def test_the_image_gets_what_it_copies_and_nothing_else() -> None:
     assert copied == let_through == {"requirements.reports.txt", "reports_generator.py", "src"}
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_mails_template_is_compiled_when_the_image_is_built(tmp_path: Path) -> None:
+    """Later nothing may be written there, and a run that can't keep what it compiled does without."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    compiles = re.findall(r'python -c "(from src.*)"', (ROOT / "Dockerfile.reports").read_text())
+
+    for flags, kept in ((["-B"], 0), ([], 1), (["-B"], 1)):
+        command = [sys.executable, *flags, "-c", *compiles]
+        subprocess.run(command, cwd=tmp_path, timeout=60, check=True, env={"PATH": os.environ["PATH"]})
+        assert len([*tmp_path.rglob("*.jinja")]) == kept
 
 
 def test_sigterm_in_the_first_moment_ends_a_container_too() -> None:

@@ -120,13 +120,14 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
         *_needless_secret(loaded.supabase),
         *_open_to_others(env_file),
     ]
-    loaded.unchecked = [_unchecked(group, env_file, folder) for group in GROUPS]
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
     _want_ledger_name(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():  # which Python would pass over in silence
         loaded.problems.append("SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate")
+    if loaded.problems or not (loaded.mail and loaded.telegram):
+        loaded.unchecked = [_unchecked(group, env_file, folder) for group in GROUPS]
     return loaded
 
 

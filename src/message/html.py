@@ -1,6 +1,9 @@
 """A report as the page of a mail, which Gmail, Outlook and a phone show alike; what it looks like is its template's."""
 
+import sys
+from contextlib import suppress
 from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,7 @@ from .unlinked import unlinked
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.bccache import Bucket
 
 _HEIGHT = 56
 """Pixels of the highest bar of the chart."""
@@ -32,7 +36,7 @@ def render(content: Content, attachment: Attachment) -> str:
     """Write the page, in which the workbook is as `attachment` says."""
     phrases = phrases_of(content.language)
     counts = [] if content.is_compared else [(one.name, one.now) for one in content.compared]
-    return _template().render(
+    return load_template().render(
         content=content,
         attachment=attachment,
         warnings=[phrases.warned(warning) for warning in content.warnings],
@@ -66,14 +70,24 @@ def _labels(chart: Chart) -> list[tuple[str, int]]:
 
 
 @cache
-def _template() -> "Template":
-    """Load the template, once, and Jinja2 with it: a run that sends no mail does without."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+def load_template() -> "Template":
+    """Load the template, once, and Jinja2 with it: a run that sends no mail does without.
+
+    Its bytecode is kept beside that of this module, if Python may write that.
+    """
+    from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+
+    class Kept(FileSystemBytecodeCache):
+        def dump_bytecode(self, bucket: "Bucket") -> None:
+            with suppress(OSError):  # on a read-only file system, for one
+                if not sys.dont_write_bytecode:
+                    super().dump_bytecode(bucket)
 
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         loader=FileSystemLoader(_TEMPLATES),
+        bytecode_cache=Kept(str(Path(cache_from_source(__file__)).parent), "%s.jinja"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,8 +27,9 @@ PROGRAMS = {
     "c": PEERS / "frames.py",
     "d": PEERS / "floor.py",
 }
-EXTRAS = Path(sys.prefix) / "bench"
-"""Where `make bench` installs what only "c" needs: openpyxl loads numpy where it finds it, so nobody else may."""
+BENCH = Path(sys.prefix) / "bench"
+PYTHON, EXTRAS = BENCH / "bin" / "python", BENCH / "pandas"
+"""Where `make bench` installs what the image has, and what only "c" needs."""
 _LEVELS = range(1, 10)
 
 
@@ -104,7 +104,7 @@ class Runs:
             return cost
 
     def _measured(self, letter: str, hour: Source, folder: Path, *, dry: bool) -> Cost:
-        command = [sys.executable, str(PROGRAMS[letter])]
+        command = [str(PYTHON), str(PROGRAMS[letter])]
         if letter == "a":
             command += [*OPTION, *(("--dry-run", "--output", str(folder / "out")) if dry else ())]
         if dry:
@@ -164,13 +164,9 @@ def count_rows(book: bytes) -> int:
 
 
 def check_packages() -> None:
-    """Raise BenchError unless pandas is where "c" finds it, and numpy where openpyxl does not."""
-    if not (EXTRAS / "pandas").is_dir():
-        raise BenchError(
-            "The packages of tests/bench/requirements.txt are missing. Run `make bench`, which installs them."
-        )
-    if find_spec("numpy"):
-        raise BenchError("openpyxl would load the numpy that is installed here. Run `make clean`, then `make bench`.")
+    """Raise BenchError unless the programs have what they need."""
+    if not PYTHON.exists() or not (EXTRAS / "pandas").is_dir():
+        raise BenchError("The programs' packages are missing. Run `make bench`, which installs them.")
 
 
 def can_dry_run() -> bool:
