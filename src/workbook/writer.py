@@ -158,13 +158,16 @@ class WorkbookWriter:
         data_sheet.end(sheet, self._columns, self._window, len(self._sheets), 0, self._phrases)
 
     def _drawn(self, rows: int) -> bytes:
-        """Draw the sheet by itself, as the whole book will have it when it is saved, but for its rows."""
+        """Draw the sheet by itself, as the whole book will have it when it is saved, but for its rows and texts."""
         book = Workbook(write_only=True)
         sheet = book.create_sheet()
         Styles(sheet, self._columns)  # in the order of the whole book, so that styles have the same numbers
         data_sheet.begin(sheet, self._columns, self._window, self._first, self._phrases)
         data_sheet.end(sheet, self._columns, self._window, len(self._sheets), rows, self._phrases)
-        return self._saved(book)["xl/worksheets/sheet1.xml"]
+        with ZipFile(BytesIO(), "w", ZIP_STORED) as saved:
+            ExcelWriter(book, saved).write_worksheet(sheet)
+            (part,) = saved.namelist()
+            return self._strings.put_into(saved.read(part))
 
     def _saved(self, book: Workbook) -> dict[str, bytes]:
         """Return the parts of a book as Workbook.save writes them, but for its stamp of the moment, and its texts.
