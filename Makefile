@@ -18,7 +18,7 @@ BASE ?=
 # Of what is in the image: with a mark where that isn't what the commit has.
 REVISION = $$(git rev-parse HEAD)$$(test -z "$$(git status --porcelain)" || echo -dirty)
 
-.PHONY: help demo test coverage fuzz chaos real lint types cluster name image push bench pictures audit sbom lock clean
+.PHONY: help demo test coverage fuzz chaos real large lint types cluster name image push bench pictures audit sbom lock clean
 help:  ## these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
 
@@ -40,6 +40,9 @@ chaos: $(READY) $(SANDBOX)  ## pods killed at any moment and servers that fail a
 
 real: $(READY) $(SANDBOX) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
 	$(BIN)/python -m pytest tests/real
+
+large: $(READY) $(SANDBOX) $(REAL)  ## what 250,000 rows cost on the real servers, beside the obvious script with keyset paging
+	$(BIN)/python -m tests.real.large_hour
 
 lint: $(READY)  ## ruff: rules and form; import-linter: who may import whom
 	$(BIN)/ruff check .

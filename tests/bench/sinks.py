@@ -1,10 +1,13 @@
-"""The sandbox's mail server and Bot API in a process of their own, so that they don't count as anybody's cost."""
+"""A mail server and the sandbox's Bot API in a process of their own, so that they don't count as anybody's cost."""
 
+import ssl
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ..sandbox import CHATS, Sandbox
+from ..sandbox.smtp import Delivery
+from .mailbox import LeanMailbox
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,23 +24,26 @@ def serve(pipe: Connection, folder: Path) -> None:
     End when the pipe's other end is closed; the certificate is put into `folder`.
     """
     sandbox = Sandbox(folder)
-    with sandbox.mailbox.serving(), sandbox.bot.serving():
-        environment = sandbox.environment
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    sandbox.authority.issue_cert("localhost").configure_cert(tls)
+    mailbox = LeanMailbox(tls)
+    with mailbox.serving(), sandbox.bot.serving():
         sandbox.bot.reset()  # fills its chats
         # One chat, because the other programs know one.
-        pipe.send(environment | {"TELEGRAM_API_URL": sandbox.bot.url, "TELEGRAM_CHAT_ID": CHATS[0]})
+        here = {"TELEGRAM_API_URL": sandbox.bot.url, "TELEGRAM_CHAT_ID": CHATS[0], "SMTP_PORT": str(mailbox.port)}
+        pipe.send(sandbox.environment | here)
         try:
             while pipe.recv():
-                pipe.send(_taken(sandbox))
+                pipe.send(_taken(mailbox, sandbox))
         except EOFError:
             return
 
 
-def _taken(sandbox: Sandbox) -> Arrived:
+def _taken(mailbox: LeanMailbox, sandbox: Sandbox) -> Arrived:
+    mails = [Delivery(sender="", recipients=(), raw=message, at=0.0) for message in mailbox.messages]
     arrived = Arrived(
-        mailed=[delivery.attachment() for delivery in sandbox.mails],
-        sent=[message.document for message in sandbox.messages],
+        mailed=[mail.attachment() for mail in mails], sent=[message.document for message in sandbox.messages]
     )
-    sandbox.mailbox.reset()
+    mailbox.messages.clear()
     sandbox.bot.reset()
     return arrived
