@@ -39,22 +39,29 @@ async def report(run: Run) -> Result:
     stop = _Stop(alerts)
     try:
         await heartbeat.started()
-        result = await _report_windows(run, channels, alerts)
+        result = await _reported(run, channels, alerts)
     except asyncio.CancelledError:
         result = await stop.result(_likely_window(run))
-    except OptionError as error:  # the operator is at the terminal
+    with suppress(asyncio.CancelledError):  # what became of the report is settled
+        if result.code:
+            await heartbeat.failed(str(result.problem or result.words))
+        else:
+            await heartbeat.succeeded(result.last_line(run.seconds()))
+    return result
+
+
+async def _reported(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
+    """Report the windows; whatever fails is logged, and alerted unless the operator reads it on the terminal."""
+    try:
+        return await _report_windows(run, channels, alerts)
+    except OptionError as error:
         failure = describe_failure(error)
-        result = Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
     except Exception as error:
         failure = describe_failure(error)
         await alerts.send(_likely_window(run), [failure])
         code = error.exit_code if isinstance(error, ReportError) else 1
-        result = Result(code=code, words=f"failed: {failure.what}", problem=failure.problem)
-    if result.code:
-        await heartbeat.failed(str(result.problem or result.words))
-    else:
-        await heartbeat.succeeded(result.last_line(run.seconds()))
-    return result
+        return Result(code=code, words=f"failed: {failure.what}", problem=failure.problem)
 
 
 async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
@@ -144,7 +151,7 @@ class _Stop:
         self._alerts = alerts
         self._is_interrupted = False
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
+        with suppress(ValueError, RuntimeError):  # not the main thread
             self._loop.add_signal_handler(signal.SIGTERM, self._cancel)
             self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
 
@@ -152,9 +159,10 @@ class _Stop:
         """Return the result of the stopped run; alert of a SIGTERM that came before a window was at hand."""
         if self._is_interrupted:
             return Result(code=SIGINT_CODE, words="stopped from the keyboard", problem=_BY_HAND)
+        self._task = None  # another SIGTERM finds the run being stopped already
         if not self._alerts.stop_is_told:
             logger.error("%s", STOPPED, extra={"event": "failed", "stage": "the run"})
-            await self._alerts.send(window, [Failure(what="the run", problem=STOPPED)])
+            await self._alerts.send(self._alerts.at_hand or window, [Failure(what="the run", problem=STOPPED)])
         return Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED)
 
     def _cancel(self) -> None:

@@ -47,7 +47,8 @@ class Alerts:
 
     `notices` know what somebody was told of: a failure that lasts is told of when it begins, then once a day.
     `muted`: nobody is to be told: it is a dry run or a trial from a terminal, or the operator stopped the run there.
-    `stop_is_told`: a stop by SIGTERM has been dealt with for the window at hand.
+    `at_hand` is the window that is being reported, or was last. `stop_is_told`: a stop by SIGTERM has been dealt with
+    for it, or it has come to its end.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Alerts:
         self._recovered: list[Recovery] = []
         self.notices = notices_without_table(options, loaded)
         self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
+        self.at_hand: Window | None = None
         self.stop_is_told = False
 
     async def send(

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 async def report_window(services: Services, request: WindowRequest, policy: RetryPolicy) -> Result:
     """Report a window to those to whom the run sends it; log and alert whatever fails."""
     window_in_hand.set(as_option(request.window))
+    services.alerts.at_hand, services.alerts.stop_is_told = request.window, False
     present = addresses(services.channels)
     tally = Tally(delivered=0, owed=len(present), recipients=len(present))
     try:
@@ -45,6 +46,7 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
                 tally = claim.record.tally(present)
     except Exception as error:  # it can't be claimed
         result = await _failed(services, request, error, None, policy)
+    services.alerts.stop_is_told = True  # what became of it was told
     return replace(result, window=as_option(request.window), tally=tally)
 
 
