@@ -161,6 +161,10 @@ def parse(arguments: Sequence[str] | None) -> Options:
         parser.error("--only has nobody to choose from with --dry-run, which sends to nobody")
     if options.until_now and (options.start or options.count):
         parser.error("--until-now is a window of its own, without --start and --count")
+    if options.check and (options.test_alert or options.dry_run):
+        parser.error(f"--check goes without {'--test-alert' if options.test_alert else '--dry-run'}")
+    if options.test_alert and options != Options(test_alert=True):
+        parser.error("--test-alert goes alone")
     if options.deliveries is not None and options != Options(deliveries=options.deliveries):
         parser.error("--deliveries goes alone")
     return options

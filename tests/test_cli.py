@@ -35,7 +35,16 @@ def test_a_near_miss_is_told_what_was_meant(capsys: pytest.CaptureFixture[str], 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--output", "x"], ["--until-now", "--count", "2"], ["--count", "0"], ["--start", "a", "--until-now"]]
+    "arguments",
+    [
+        ["--output", "x"],
+        ["--until-now", "--count", "2"],
+        ["--count", "0"],
+        ["--start", "a", "--until-now"],
+        ["--check", "--test-alert"],
+        ["--check", "--dry-run"],
+        ["--test-alert", "--only", "a"],
+    ],
 )
 def test_options_that_contradict_each_other_are_refused(arguments: list[str]) -> None:
     """Rather than one of them being ignored."""

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
@@ -39,8 +39,12 @@ class MailChannel:
     name = "email"
     one_by_one = False
 
-    def __init__(self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
+    def __init__(
+        self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts, only: Sequence[str] = ()
+    ) -> None:
+        """Send reports to all of SMTP_TO, or, where some are named, to those of `only` alone."""
         self._settings = settings
+        self._present = [one for one in settings.smtp_to if not only or one.casefold() in map(str.casefold, only)]
         self._sender = settings.sender
         self._tls = tls
         self._timeouts = timeouts
@@ -65,8 +69,15 @@ class MailChannel:
             recipients,
             limits.deadline,
             at_least=at_least,
+            # Who is sent to apart from others has been told apart from them: they have it, or were refused.
+            others_accepted=len(recipients) < len(self._present),
         )
         return [self._outcome(address, sent) for address in recipients]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses that it writes to, each once."""
+        return tuple(dict.fromkeys((*self.recipients, *self.operators)))
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -85,12 +96,12 @@ class MailChannel:
         return sent.failed
 
     async def check(self) -> tuple[str, dict[str, DeliveryError]]:
-        """Go as far as a run would without sending: log in, name sender and recipients, and take that back.
+        """Go as far as a run would without sending: log in, name sender, recipients and operators, and take that back.
 
-        Return how large a message may be, in words, and the recipients that were refused. Raise DeliveryError where
-        the login or the sender is refused.
+        Return how large a message may be, in words, and those of `addresses` that were refused. Raise DeliveryError
+        where the login or the sender is refused.
         """
-        waiting: Sequence[str] = self.recipients
+        waiting: Sequence[str] = self.addresses
         refused: dict[str, SMTPRecipientRefused] = {}
         with translated(self._settings):
             async with self._connection(self._soon()) as server:
@@ -100,14 +111,21 @@ class MailChannel:
                     refused |= named.refused
                     waiting = named.rest
         words = f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
-        return words, judged(refused, some_accepted=len(refused) < len(self.recipients))
+        return words, self._judged(refused, some_accepted=len(refused) < len(self.addresses))
 
     async def _transmit(
-        self, write: Callable[[], Mail], recipients: Sequence[str], deadline: float, *, at_least: int = 0
+        self,
+        write: Callable[[], Mail],
+        recipients: Sequence[str],
+        deadline: float,
+        *,
+        at_least: int = 0,
+        others_accepted: bool = False,
     ) -> Sent:
         """Send what `write` writes, until `deadline`, as often as the server's limit of recipients wants it.
 
-        Nothing is written if even `at_least` bytes are too many.
+        Nothing is written if even `at_least` bytes are too many. `others_accepted`: the server took the same before,
+        for other recipients.
         """
         sent, waiting = Sent(), recipients
         try:
@@ -117,20 +135,26 @@ class MailChannel:
                     mail = write()
                     self._check_size(mail.size, server)
                     while waiting:
-                        waiting = await self._send_once(server, mail, waiting, deadline, sent)
+                        accepted = others_accepted or bool(sent.replies)
+                        waiting = await self._send_once(server, mail, waiting, deadline, sent, some_accepted=accepted)
         except DeliveryError as error:
             sent.failed.update({address: error for address in waiting if address not in sent.failed})
         return sent
 
     async def _send_once(
-        self, server: SMTP, mail: Mail, recipients: Sequence[str], deadline: float, sent: Sent
+        self,
+        server: SMTP,
+        mail: Mail,
+        recipients: Sequence[str],
+        deadline: float,
+        sent: Sent,
+        *,
+        some_accepted: bool,
     ) -> Sequence[str]:
         """Send one message to as many of `recipients` as it may have, enter them into `sent`, return the rest."""
         async with asyncio.timeout_at(deadline):
             named = await envelope(server, self._sender.address, recipients, mail.size)
-        # Who is sent to alone is one whom others of SMTP_TO were told apart from: they have it, or were refused.
-        some_accepted = bool(named.accepted or sent.replies or len(recipients) < len(self.recipients))
-        sent.failed.update(judged(named.refused, some_accepted=some_accepted))
+        sent.failed.update(self._judged(named.refused, some_accepted=some_accepted or bool(named.accepted)))
         if named.accepted:
             try:
                 reply = await data(server, mail, self._timeouts.smtp, deadline)
@@ -139,6 +163,11 @@ class MailChannel:
                 raise SMTPServerDisconnected(str(error)) from error
             sent.replies.update(dict.fromkeys(named.accepted, reply))
         return named.rest
+
+    def _judged(self, refused: Mapping[str, SMTPRecipientRefused], *, some_accepted: bool) -> dict[str, DeliveryError]:
+        """Judge the refusals of recipients and operators; `some_accepted`: the server took it for somebody."""
+        setting = {one: "SMTP_TO" if one in self.recipients else "SMTP_ALERT_TO" for one in refused}
+        return {one: judged(one, reply, setting[one], some_accepted=some_accepted) for one, reply in refused.items()}
 
     def _soon(self) -> float:
         """Return the deadline of what is short: an alert, a check."""

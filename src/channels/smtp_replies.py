@@ -1,7 +1,7 @@
 """What a mail server's answers and failures mean: whose fault they are, and in words for the operator."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aiosmtplib import (
@@ -55,12 +55,11 @@ def _name(settings: MailSettings) -> str:
     return f"mail server {settings.smtp_host}:{settings.smtp_port}"
 
 
-def judged(refused: Mapping[str, SMTPRecipientRefused], *, some_accepted: bool) -> dict[str, DeliveryError]:
-    """Judge the refusals at RCPT of one sending, for which `some_accepted` tells whether any address was accepted."""
-    return {address: _judged(address, reply, some_accepted=some_accepted) for address, reply in refused.items()}
+def judged(address: str, reply: SMTPRecipientRefused, setting: str, *, some_accepted: bool) -> DeliveryError:
+    """Judge a refusal at RCPT of an address that `setting` names.
 
-
-def _judged(address: str, reply: SMTPRecipientRefused, *, some_accepted: bool) -> DeliveryError:
+    `some_accepted` tells whether any address was accepted for the same message.
+    """
     said = f"({in_quotes(f'{reply.code} {reply.message}')})"
     if is_too_large(reply):
         return TooLargeError(f"The message is too large for {address} {said}.")
@@ -71,7 +70,7 @@ def _judged(address: str, reply: SMTPRecipientRefused, *, some_accepted: bool) -
             f"The mail server refused {address} {said}.",
             "Ask whoever runs the recipient's mail server to accept mail from SMTP_FROM."
             if is_policy
-            else "Correct the address in SMTP_TO, or have the mailbox restored.",
+            else f"Correct the address in {setting}, or have the mailbox restored.",
             transient=is_transient_reply(reply),
             fault="theirs",
         )

@@ -260,7 +260,7 @@ def checks_of_channel(channel: Channel) -> list[tuple[str, Check]]:
 
 
 def checks_of_mail(channel: MailChannel) -> list[tuple[str, Check]]:
-    """Check connection, certificate, login and sender; and whether the server takes each recipient."""
+    """Check connection, certificate, login and sender; and whether the server takes each recipient and operator."""
     answer = _once(channel.check)
 
     async def server() -> str:
@@ -273,7 +273,7 @@ def checks_of_mail(channel: MailChannel) -> list[tuple[str, Check]]:
             raise refused[recipient]
         return "accepted by the mail server"
 
-    return [("email", server), *((f"email {recipient}", partial(one, recipient)) for recipient in channel.recipients)]
+    return [("email", server), *((f"email {recipient}", partial(one, recipient)) for recipient in channel.addresses)]
 
 
 def checks_of_telegram(channel: TelegramChannel) -> list[tuple[str, Check]]:

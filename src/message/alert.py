@@ -9,7 +9,7 @@ from msgspec import Struct
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..domain.window import Window, as_option
 from ..errors import Problem
-from ..runtime.visible_text import shortened
+from ..runtime.visible_text import shortened, units
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
@@ -130,7 +130,7 @@ def render(
     told = [line for failure in failures for line in ("", f"Failed: {failure.what}", str(failure.problem))]
     first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
     # What is told of the failures is cut short, never the window, the owed or the command.
-    return first + shortened("\n".join(told), LONGEST - len(first) - len(last)) + last
+    return first + shortened("\n".join(told), LONGEST - units(first) - units(last)) + last
 
 
 def _headline(window: Window | None, failures: Sequence[Failure], name: str) -> str:

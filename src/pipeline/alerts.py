@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Literal
 
 from ..channels.interface import Channel, addresses
@@ -69,7 +70,9 @@ class Alerts:
         self._only = limited_to(options, loaded.report)
         everyone = [f"{channel} to {recipient}" for channel, recipient in addresses(channels, self._only)]
         self._everyone = ["everyone"] if loaded.problems else everyone
-        self._is_backfill = bool(options.count or (loaded.report and loaded.report.report_count))
+        self._is_backfill = bool(options.count) or bool(
+            loaded.report and (loaded.report.report_count or loaded.report.job_completion_index is not None)
+        )
         self._name = loaded.report.report_name if loaded.report else DEFAULT_NAME
         self._unusual_chat = loaded.telegram.unusual_chat if loaded.telegram else None
         self._failing: set[str] = set()
@@ -201,8 +204,9 @@ class Alerts:
         place of a wrong one.
         """
         names = [outcome.recipient for outcome in lacking]
-        if self._only:
-            return names or self._only
+        if self._only:  # as many as fit: without a name, the command would be for everyone
+            lengths = accumulate(len(name) + 1 for name in names or self._only)
+            return [name for name, end in zip(names or self._only, lengths, strict=True) if end <= _LONGEST_NAMES]
         if self._settings and (self._settings.report_ledger == "supabase" or not self._settings.job_name):
             return []
         is_short = len(",".join(names)) <= _LONGEST_NAMES

@@ -64,7 +64,8 @@ class Run(Struct, frozen=True, kw_only=True):
         """Make the channels whose settings are whole."""
         found: list[Channel] = []
         if self.loaded.mail:
-            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts))
+            only = limited_to(self.options, self.loaded.report)
+            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts, only))
         if self.loaded.telegram:
             found.append(TelegramChannel(self.loaded.telegram, self.tls, self.timeouts))
         return found

@@ -220,3 +220,14 @@ def test_on_a_terminal_it_is_coloured(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "\x1b[32mOK  \x1b[0m folder" in shown
     assert "\x1b[31mFAIL\x1b[0m email" in shown
     assert "\x1b[33mSKIP\x1b[0m email manager" in shown
+
+
+def test_an_operators_address_that_is_refused_is_told_with_its_setting(sandbox: Sandbox, run: RunTool) -> None:
+    """Before the first failure, of which nobody would be told."""
+    sandbox.mailbox.refused = {"ops@example.com": "550 5.1.1 No such user here"}
+
+    result = run("--check", SMTP_ALERT_TO="ops@example.com")
+
+    (line,) = [line for line in result.output.splitlines() if "email ops@example.com" in line]
+    assert (result.code, line[:4]) == (1, "FAIL")
+    assert "Correct the address in SMTP_ALERT_TO" in line

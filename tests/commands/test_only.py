@@ -218,3 +218,16 @@ def test_late_rows_say_that_their_command_sends_each_time(sandbox: Sandbox, run:
     assert re.search("This command sends it to everyone again, every time it is run: .* REPORT_RESEND=true", sent)
     assert re.search("To send it: kubectl", skipped)
     assert "RESEND" not in skipped
+
+
+def test_a_policy_that_keeps_everyone_out_is_no_refusal_of_the_one_who_was_named(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Scheduled runs would send a refused one nothing any more, though the cause is the sender's."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.mailbox.refused = dict.fromkeys(RECIPIENTS, "550 5.7.1 Blocked by policy")
+
+    result = run(*OPTION, "--only", RECIPIENTS[0])
+
+    assert result.code == 1
+    assert "refused the message for every recipient" in result.log

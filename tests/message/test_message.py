@@ -711,3 +711,14 @@ def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
     assert render_alert(window, [failure]).startswith(f"⚠️ ERROR in Reports Generator: {window.label()}: y.\nWindow: ")
     all_clear = render_all_clear([Recovery(window=window)], name="Staging")
     assert all_clear.startswith("✅ All clear: the hourly report Staging of 2026")
+
+
+def test_an_alert_of_many_names_and_wide_characters_fits_into_a_message() -> None:
+    """Telegram refuses a longer one, and nobody would be told."""
+    failure = Failure(what="reading the rows", problem=Problem(key="a", reason="🙂" * 3000, remedy="Look."))
+    owed = [f"email to somebody-{place}@example.com" for place in range(50)]
+
+    text = render_alert(make_window(), [failure], owed=owed, command="run it " + "x" * 500, name="🙂" * 60)
+
+    assert units(text) <= LONGEST
+    assert text.endswith("run it " + "x" * 500)

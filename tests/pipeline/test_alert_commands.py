@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..builders import START, make_rows
+from ..builders import OPTION, START, make_rows
 from ..conftest import Run
 from ..faults import copies
 from ..kubernetes_api import KubernetesApi
@@ -142,3 +142,15 @@ def test_the_command_of_late_rows_sends_to_everyone_again(sandbox: Sandbox, depl
 
     assert copies(sandbox) == ((2, 2), (2, 2))
     assert "Analyses: 5" in sandbox.messages[-1].text
+
+
+def test_a_command_for_very_many_who_were_named_names_as_many_as_fit(sandbox: Sandbox, run: RunTool) -> None:
+    """The alert must fit into a message, and without names the command would be for everyone."""
+    many = [f"somebody-with-a-long-name-{place}@example.com" for place in range(130)]
+
+    run(*OPTION, SUPABASE_KEY="sb_secret_wrong_0123456789", SMTP_TO=",".join(many), REPORT_ONLY=",".join(many))
+
+    (alert,) = sandbox.alerts
+    assert len(alert) <= 4096
+    assert "REPORT_ONLY=" in alert or "--only" in alert
+    assert 5 <= alert.splitlines()[-1].count("@example.com") <= 20

@@ -307,16 +307,24 @@ def test_an_alert_chat_that_cannot_be_told_fails_nothing(sandbox: Sandbox, run: 
     assert "The message on an unusual window could not be sent by telegram" in result.log
 
 
-@pytest.mark.parametrize("options", [("--until-now",), (*OPTION, "--count", "2")], ids=["trial", "backfill"])
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (("--until-now",), {}),
+        ((*OPTION, "--count", "2"), {}),
+        ((), {"REPORT_START": OPTION[1], "JOB_COMPLETION_INDEX": "0", "REPORT_LEDGER": "supabase"}),
+    ],
+    ids=["trial", "backfill", "pod of a backfill"],
+)
 def test_a_trial_and_a_backfill_tell_nobody_of_an_unusual_hour(
-    sandbox: Sandbox, run: RunTool, options: Sequence[str]
+    sandbox: Sandbox, run: RunTool, options: Sequence[str], changes: dict[str, str]
 ) -> None:
     """The operator sees the reports, which are marked."""
     sandbox.bot.chats.add(ALERT_CHAT)
     put(sandbox, 9, datetime.now(UTC) - timedelta(minutes=30))
     put(sandbox, 9)
 
-    result = run(*options, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT, REPORT_WARN_SLOWER_THAN="1")
+    result = run(*options, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT, REPORT_WARN_SLOWER_THAN="1", **changes)
 
     assert (result.code, sandbox.unusual) == (0, [])
     assert "⚠ 95 % took at most 1.5 s" in sandbox.mails[0].message["Subject"]
