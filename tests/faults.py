@@ -329,9 +329,9 @@ ROWS = [
          changes=BUCKET, timeouts=SHORT_WAITS),
     _row("Storage", "web page with 200, once", stored(answer=Answer(body=HTML)), changes=BUCKET),
     _row("Storage", "no link in the answer, once", stored(answer=Answer(body=b"{}"), match="/sign/"), changes=BUCKET),
-    _row("Storage", "503 until half of the remaining time: the messages come without the workbook", stored(
+    _row("Storage", "503 until its time is over: the messages come without the workbook", stored(
         0, answer=Answer(status=503)), changes=BUCKET, timeouts=SHORT_STORAGE, **FAILS),
-    _row("Storage", "no answer, until half of the remaining time: without the workbook", stored(0, delay=FOREVER),
+    _row("Storage", "no answer, until its time is over: without the workbook", stored(0, delay=FOREVER),
          changes=BUCKET, timeouts=SHORT_STORAGE, **FAILS),
     _row("Storage", "no such bucket: without the workbook", large, changes=BUCKET, **FAILS),
     _row("Storage", "the bucket is public: not used, without the workbook", with_bucket(

@@ -77,8 +77,9 @@ async def _remove_stored(
         return
     _say(removed, f"workbooks in the bucket from before {before:%Y-%m-%dT%H:%M}Z")
     if removed < len(paths):
-        why = "%d old workbooks in the bucket could not be removed: SUPABASE_KEY's role needs a policy for delete on it"
-        logger.warning(why, len(paths) - removed, extra=extra)
+        why = "the key's role needs a grant and a policy for delete on storage.objects"
+        left = len(paths) - removed
+        logger.warning("%d old workbooks in the bucket could not be removed: %s", left, why, extra=extra)
 
 
 async def _old_paths(

@@ -40,5 +40,6 @@ end $$;
 -- grant usage on schema storage to reports_generator;
 -- grant select on storage.buckets to reports_generator;
 -- grant select, insert, update on storage.objects to reports_generator;
+-- grant delete on storage.objects to reports_generator; -- with REPORT_KEEP_DAYS
 -- create policy reports_generator on storage.buckets for select to reports_generator using (id = 'reports');
 -- create policy reports_generator on storage.objects to reports_generator using (bucket_id = 'reports');

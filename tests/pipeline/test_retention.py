@@ -167,7 +167,7 @@ def test_own_workbooks_in_the_bucket_that_are_too_old_go(sandbox: Sandbox, run: 
     ("answer", "said"),
     [
         (storage_says(403, "Unauthorized"), "WARNING Old workbooks in the bucket could not be removed: SUPABASE_KEY"),
-        (Answer(body=b"[]"), "WARNING 2 old workbooks in the bucket could not be removed: SUPABASE_KEY's role needs"),
+        (Answer(body=b"[]"), "WARNING 2 old workbooks in the bucket could not be removed: the key's role needs"),
         (Answer(body=b"<html>"), "WARNING Old workbooks in the bucket could not be removed: Supabase Storage's answer"),
     ],
     ids=["refused", "row-level security", "odd"],
