@@ -60,7 +60,9 @@ def _checked_size(rows: list[Analysis], body: bytes, table: str) -> list[Analysi
     bytes, and so does then each of its text.
     """
     if len(body) > _LENIENT:
-        values = chain.from_iterable((row.id, row.status, row.duration, row.records_processed) for row in rows)
+        values = chain.from_iterable(
+            (row.id, row.status, row.duration, row.records_processed, row.records_failed) for row in rows
+        )
         if sum(map(getsizeof, values)) > LARGEST_PAGE:
             raise PageTooLargeError(table=table)
     return rows
