@@ -53,10 +53,11 @@ def units(text: str) -> int:
 
 
 def shortened(text: str, limit: int, mark: str = "…") -> str:
-    """Cut `text` to `limit` UTF-16 units, between characters, with a mark at its end."""
+    """Cut `text` to `limit` UTF-16 units, between characters, with a mark at its end if there is room for one."""
     if len(text) * 2 <= limit or units(text) <= limit:
         return text
-    kept = text.encode("utf-16-le")[: (limit - units(mark)) * 2]
+    mark = mark if units(mark) <= limit else ""
+    kept = text.encode("utf-16-le")[: max(0, limit - units(mark)) * 2]
     return kept.decode("utf-16-le", "ignore") + mark
 
 
