@@ -77,8 +77,8 @@ async def _remove_stored(
         return
     _say(removed, f"workbooks in the bucket from before {before:%Y-%m-%dT%H:%M}Z")
     if removed < len(paths):
-        why = "%d old workbooks in the bucket could not be removed: SUPABASE_KEY's role needs a policy for delete on it"
-        logger.warning(why, len(paths) - removed, extra=extra)
+        why = "%d old workbooks in the bucket could not be removed: %s's role needs a policy for delete on it"
+        logger.warning(why, len(paths) - removed, services.client.credentials.setting, extra=extra)
 
 
 async def _old_paths(
