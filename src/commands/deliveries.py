@@ -36,9 +36,7 @@ async def deliveries(run: Run) -> Result:
         settings = run.loaded.checked()
         windows = _windows(run.options.deliveries or "", settings.report, run.clock())
         async with open_services(run, settings, [], run.alerts([])) as services:
-            found = await services.ledger.records(
-                windows[0].template, windows[0].start, windows[-1].end, services.policy()
-            )
+            found = await services.ledger.records(windows[0].start, windows[-1].end, services.policy())
     except ReportError as error:  # the operator is at the terminal
         failure = describe_failure(error)
         return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)

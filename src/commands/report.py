@@ -144,7 +144,7 @@ class _Stop:
         self._alerts = alerts
         self._is_interrupted = False
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows, or not the main thread
+        with suppress(ValueError, RuntimeError):  # not the main thread
             self._loop.add_signal_handler(signal.SIGTERM, self._cancel)
             self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
 

@@ -47,7 +47,7 @@ async def _remove_all(
     """Remove what is older than `before`, each kind for itself."""
     try:
         async with asyncio.timeout(min(services.run.timeouts.retention, policy.left())):
-            await _remove_records(services, window, min(before, watermark or before), policy)
+            await _remove_records(services, min(before, watermark or before), policy)
             if services.storage:
                 await _remove_stored(services, services.storage, window, before, policy)
     except TimeoutError:
@@ -55,9 +55,9 @@ async def _remove_all(
     _remove_workbooks(services.settings.report.report_dir, services.run.clock() - DAY)
 
 
-async def _remove_records(services: Services, window: Window, before: datetime, policy: RetryPolicy) -> None:
+async def _remove_records(services: Services, before: datetime, policy: RetryPolicy) -> None:
     try:
-        removed = await services.ledger.prune(window.template, before, policy)
+        removed = await services.ledger.prune(before, policy)
     except LedgerError as error:
         logger.warning("Old records of the ledger could not be removed: %s", error, extra={"event": "retention_failed"})
     else:
