@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
 _LONGEST_WAIT = 10**9
-"""Seconds of retry_after that are told from more: thirty years."""
+"""Cap on retry_after, in seconds: thirty years."""
 _CHATS = "TELEGRAM_CHAT_ID"
 _ALERT_CHAT = "TELEGRAM_ALERT_CHAT_ID"
 # It would have Telegram download what a link opens.
@@ -362,7 +362,7 @@ def _problem(error: TelegramError, chat: str, refusal: str, variable: str) -> tu
 
 
 def _is_transient(error: TelegramError) -> bool:
-    """Tell whether trying again may help."""
+    """Return whether trying again may help."""
     if isinstance(error, NetworkError) and isinstance(error.__cause__, httpx.HTTPError):
         return diagnose(error).transient
     return not isinstance(error, InvalidToken | Forbidden | ChatMigrated | BadRequest)
@@ -381,7 +381,7 @@ def _is_unknown_chat(error: TelegramError) -> bool:
 
 
 def _is_ambiguous(error: TelegramError) -> bool:
-    """Tell whether the message may have been taken: all of it was sent, and its answer did not come."""
+    """Return whether the message may have been taken: all of it was sent, and its answer did not come."""
     unread = AnswerTooLargeError | AnswerEncodingError
     unanswered = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError | unread)
     return unanswered and not isinstance(error, CutShortError)

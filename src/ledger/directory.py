@@ -168,7 +168,7 @@ def _start(path: Path) -> datetime | None:
 
 
 def _has_format(path: Path) -> bool:
-    """Tell whether a record says which form it has; those of version 1.0 do not."""
+    """Return whether a record says which form it has; those of version 1.0 do not."""
     return b'"format"' in path.read_bytes()[:12]
 
 

@@ -62,7 +62,7 @@ class TableLedger:
 
     @asynccontextmanager
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
-        """Claim the window's record for the block; wait for a live foreign claim, until the deadline."""
+        """Claim the window's record for the block; wait while another run holds it, until the deadline."""
         row = await self._claimed(window, policy)
         version, claim = _version(row), None
 
@@ -311,7 +311,7 @@ class TableLedger:
 
 
 async def has_table(client: PostgrestClient) -> bool:
-    """Tell whether the ledger's table is there, as far as that can be seen."""
+    """Return whether the ledger's table is there, as far as that can be seen."""
     try:
         return (await client.send(client.table(TABLE).select("name").limit(1), TABLE)).is_success
     except SourceError:  # the check of the table says why

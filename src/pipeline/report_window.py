@@ -114,7 +114,10 @@ async def _conclude(
 
 
 async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, rows: int) -> None:
-    """Tell that rows came between two attempts, so that some have a report with fewer; a history tells it by itself."""
+    """Tell that rows came between two attempts, so that some have a report with fewer.
+
+    With a ledger that remembers, the next run reports it.
+    """
     fewer = named(claim.record.with_fewer_than(rows))
     if not fewer:
         return

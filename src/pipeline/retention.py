@@ -1,4 +1,7 @@
-"""What is older than REPORT_KEEP_DAYS is removed at the end of a scheduled run; what fails of that is a warning."""
+"""With REPORT_KEEP_DAYS, the end of a scheduled run removes old records and old workbooks of the bucket.
+
+Workbooks in REPORT_DIR, of which every run makes a new one, go after one day. What fails of that is a warning.
+"""
 
 import asyncio
 import logging
@@ -27,8 +30,9 @@ _WORKBOOK = re.compile(r"report_(?:[0-9]{8}_[0-9]{6}|daily_[0-9]{8})(?:_[2-9])?\
 
 
 async def remove_old(services: Services, window: Window, watermark: datetime | None, policy: RetryPolicy) -> None:
-    """Remove this deployment's own records and files that are too old by the end of `window`.
+    """Remove this deployment's own records and stored workbooks that are too old by the end of `window`.
 
+    In REPORT_DIR any workbook of a report goes that is this user's and older than a day.
     From `watermark` on (aware), somebody is still to be sent a window or told of it, so that its record stays.
     """
     days = services.settings.report.report_keep_days
@@ -115,7 +119,7 @@ def _windows_from(start: datetime, like: Window) -> Iterator[Window]:
 
 
 def _remove_workbooks(folder: Path, before: datetime) -> None:
-    """Remove workbooks of this user's that were put into `folder` before `before` (aware)."""
+    """Remove the reports' workbooks of this user's that were put into `folder` before `before` (aware)."""
     removed = 0
     for path in sorted(folder.glob("report_*.xlsx")):
         if removed == FILES_AT_ONCE:

@@ -300,7 +300,7 @@ def _within(window: Window, last: datetime, rows: list[Analysis], table: str) ->
 
 
 def _come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
-    """Tell whether the last rows of the page `before` stand among the first of `rows`."""
+    """Return whether the last rows of the page `before` stand among the first of `rows`."""
     at = before[-1].created_at
     known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
     return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))

@@ -47,7 +47,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9._-]{20,4096}")
 
 
 class Storage:
-    """The bucket of REPORT_BUCKET. Each link lives `lifetime`; its token is told to `hide`, for it opens the file."""
+    """The bucket of REPORT_BUCKET. Each link lives `lifetime`.
+
+    `hide` is called with its token, for that opens the file.
+    """
 
     def __init__(
         self,
