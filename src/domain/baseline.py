@@ -85,7 +85,7 @@ def earlier_weeks(window: Window) -> list[Window]:
     A week in which the clocks left that hour out is left out too; of an hour that came twice the first is meant.
     """
     start = window.start.astimezone(window.zone).replace(tzinfo=None)
-    if window.template == "daily" and window == day_of(start.date(), window.zone):
+    if window.is_calendar_day:
         return [day_of(start.date() - week * 7 * DAY, window.zone) for week in range(1, WEEKS + 1)]
     locals_ = [start - week * 7 * DAY for week in range(1, WEEKS + 1)]
     starts = [(local, local.replace(tzinfo=window.zone).astimezone(UTC)) for local in locals_]

@@ -27,13 +27,18 @@ class Window(Struct, frozen=True, kw_only=True):
     end: datetime
     zone: ZoneInfo
 
+    @property
+    def is_calendar_day(self) -> bool:
+        """Whether it is a whole local day, rather than an hour or the 24 hours of a trial."""
+        return self.template == "daily" and self == day_of(self.start.astimezone(self.zone).date(), self.zone)
+
     def label(self) -> str:
         """Name the window for people: `2026-11-23 13:00-14:00 UTC`, or `2026-11-23 Europe/Berlin` for a day.
 
         An hour's zone is written as its offset, because the hours around a clock change share their names.
         """
         start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
-        if self.template == "daily" and self == day_of(start.date(), self.zone):
+        if self.is_calendar_day:
             return f"{start:%Y-%m-%d} {self.zone.key}"
         dash = "-" if start.utcoffset() == end.utcoffset() else f" {offset_name(start)} - "
         end_date = "" if self.end - self.start < DAY else f"{end:%Y-%m-%d} "

@@ -20,7 +20,7 @@ from openpyxl.writer.excel import ExcelWriter
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis
 from ..domain.summary import Summary
-from ..domain.window import Window, day_of
+from ..domain.window import Window
 from ..errors import WorkbookError
 from ..phrases.language import Phrases, phrases_of
 from ..runtime.atomic_write import atomic_write
@@ -195,7 +195,7 @@ def _properties(window: Window, name: str, phrases: Phrases) -> DocumentProperti
 
 def file_name(window: Window) -> str:
     """Name the file by the window's start: in UTC for an hour or a trial, by the local date for a day."""
-    if window.template == "daily" and window == day_of(window.start.astimezone(window.zone).date(), window.zone):
+    if window.is_calendar_day:
         return f"report_daily_{window.start.astimezone(window.zone):%Y%m%d}.xlsx"
     return f"report_{window.start:%Y%m%d_%H%M%S}.xlsx"
 
