@@ -13,7 +13,7 @@ from ..domain.window import Window, as_option, bare_date, last_full, starting_at
 from ..errors import LedgerError, OptionError, ReportError
 from ..ledger.history import windows_before
 from ..ledger.record import Entry, Record
-from ..pipeline.report_window import describe_failure
+from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, ledger_place, open_services
 from ..runtime.visible_text import visible
 
@@ -38,8 +38,7 @@ async def deliveries(run: Run) -> Result:
         async with open_services(run, settings, [], run.alerts([])) as services:
             found = await services.ledger.records(windows[0].start, windows[-1].end, services.policy())
     except ReportError as error:  # the operator is at the terminal
-        failure = describe_failure(error)
-        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+        return failed_result(error)
     lines = [line for window in windows for line in _lines(window, found.get(window.start))]
     after = f" and the {len(windows) - 1:,} windows after it" if len(windows) > 1 else ""
     head = f"{windows[0].label()}{after}, times in UTC. Ledger: {ledger_place(run, settings)}"

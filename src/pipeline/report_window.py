@@ -154,6 +154,12 @@ async def _failed(
     return replace(result, known=told == "before")
 
 
+def failed_result(error: ReportError) -> Result:
+    """Log `error`, and return the result of a run that failed of it."""
+    failure = describe_failure(error)
+    return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+
+
 def describe_failure(error: Exception) -> Failure:
     """Log `error`, and describe it as data: what failed, and of which problem."""
     if isinstance(error, ReportError):
