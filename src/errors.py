@@ -1,7 +1,7 @@
 """What can go wrong, as one tree; each branch knows the exit code it leads to.
 
     ReportError                     1   something failed
-    ├── InputError                  2   found before anything was contacted
+    ├── InputError                  2   found before a row is read or a report sent
     │   ├── SettingsError               variables that are missing or wrong, all of them at once
     │   └── OptionError                 an option that is wrong or contradicts another
     ├── SourceError                 1   the rows could not be read
@@ -70,7 +70,7 @@ class ReportError(Exception):
 
 
 class InputError(ReportError):
-    """Settings or options are wrong; nothing was contacted."""
+    """Settings or options are wrong; no row is read and no report sent, but the monitor and operators may be told."""
 
     exit_code = 2
     stage = "the settings"

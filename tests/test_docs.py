@@ -199,7 +199,9 @@ def test_what_the_runbook_quotes_is_what_the_program_says() -> None:
 def test_the_runbook_has_an_entry_for_every_problem() -> None:
     """By the keys that tell alerts apart; each entry names its own in a comment."""
     source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
-    keys = set(re.findall(r'"((?:source|workbook|storage|ledger|smtp|telegram|too_large|window)\.[a-z_]+)"', source))
+    keys = set(
+        re.findall(r'"((?:source|workbook|storage|ledger|smtp|telegram|preview|too_large|window)\.[a-z_]+)"', source)
+    )
     keys |= {f"telegram.{key}" for key in re.findall(r'return "([a-z_]+)", f"', source)}
     named = {key for comment in re.findall(r"<!-- (.+?) -->", PAGES["runbook"], re.DOTALL) for key in comment.split()}
 

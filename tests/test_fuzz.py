@@ -318,8 +318,8 @@ def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(server: Server, ra
             ledger = TableLedger(client, lambda: START, LEDGER_KEY, TIMEOUTS, holder="pod")
             window = make_window()
             for question in (
-                lambda: ledger.records("hourly", START - timedelta(days=1), window.end, policy()),
-                lambda: ledger.check("hourly", policy()),
+                lambda: ledger.records(START - timedelta(days=1), window.end, policy()),
+                lambda: ledger.check(policy()),
                 lambda: read_history(ledger, window, 24, [("email", "a@b.c")], policy()),
             ):
                 with suppress(ReportError):

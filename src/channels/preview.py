@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ..config.loader import Settings
 from ..config.settings import MailSettings
-from ..domain.outcome import Outcome
+from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError
 from ..message import caption, html
 from ..message.report import Report
@@ -38,12 +38,14 @@ class Preview(Struct, frozen=True, kw_only=True):
         repeats: Set[str],  # noqa: ARG002
         limits: Limits,  # noqa: ARG002
     ) -> list[Outcome]:
-        """Write the files, for their owner only; raise OSError if they can't be written."""
+        """Write the files, for their owner only."""
         files = _mail(report, self.mail) if self.mail else _caption(report)
         stem = self.folder / report.workbook.stem
-        for suffix, pieces in files.items():
-            with atomic_write(stem.with_suffix(suffix)) as file:
-                file.writelines(pieces)
+        try:
+            for suffix, pieces in files.items():
+                _write(stem.with_suffix(suffix), pieces)
+        except DeliveryError as error:
+            return not_delivered(self.name, recipients, error)
         first, *others = files
         receipt = " and ".join([f"{stem.with_suffix(first)}", *others])
         return [Outcome(channel=self.name, recipient=one, state="written", receipt=receipt) for one in recipients]
@@ -67,6 +69,18 @@ def previews(settings: Settings) -> list[Channel]:
     if settings.telegram:
         found.append(Preview(name="telegram", folder=folder))
     return found
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    try:
+        with atomic_write(path) as file:
+            file.writelines(pieces)
+    except OSError as error:
+        raise DeliveryError(
+            "preview.unwritable",
+            f"{path} can't be written ({error.strerror}).",
+            "Remove what is in its place, check the disk, or name another folder with --output.",
+        ) from error
 
 
 def _mail(report: Report, settings: MailSettings) -> Mapping[str, Iterable[bytes]]:

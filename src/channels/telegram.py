@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
 _LONGEST_WAIT = 10**9
-"""Seconds of retry_after that are told from more: thirty years."""
+"""Cap on retry_after, in seconds: thirty years."""
 _CHATS = "TELEGRAM_CHAT_ID"
 _ALERT_CHAT = "TELEGRAM_ALERT_CHAT_ID"
 # It would have Telegram download what a link opens.
@@ -133,7 +133,7 @@ class TelegramChannel:
             for chat in recipients:
                 variable = _ALERT_CHAT if chat in self.operators else _CHATS
                 try:
-                    with _translated(chat, variable):
+                    with _translated(chat, "did not take the alert for", variable):
                         await _alert(chat, text, bot, variable)
                 except DeliveryError as error:
                     failed[chat] = error
@@ -147,13 +147,14 @@ class TelegramChannel:
     async def check_bot(self) -> str:
         """Name the bot; raise DeliveryError if its token is not accepted."""
         async with self._bot() as bot:
-            with _translated("of the bot"):
+            with _translated("", "did not name"):
                 return f"@{foreign((await bot.get_me()).username)}"
 
     async def check_chat(self, chat: str) -> str:
         """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
+        variable = _CHATS if chat in self.recipients else _ALERT_CHAT
         async with self._bot() as bot:
-            with _translated(chat):
+            with _translated(chat, "did not describe", variable):
                 # The library's get_chat fails where a server older than itself leaves a field out. In small letters,
                 # which the Bot API takes too, for it warns of a name that it has a method for.
                 found: Chat = await bot.do_api_request("getchat", {"chat_id": chat}, return_type=Chat)
@@ -183,7 +184,7 @@ class TelegramChannel:
         words = caption.render(report.content, report.attachment, is_repeat=repeat)
         silent = self._settings.is_silent(is_normal=report.content.is_normal)
         try:
-            with _translated(chat):
+            with _translated(chat, "did not take the report for"):
                 _check_size(report)
                 try:
                     sent, moved_to = await _upload(chat, bot, report, words, limits, silent=silent), None
@@ -294,8 +295,11 @@ async def _until(deadline: float) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
-    """Turn whatever python-telegram-bot raises into DeliveryError."""
+def _translated(chat: str, refusal: str, variable: str = _CHATS) -> Iterator[None]:
+    """Turn whatever python-telegram-bot raises about `chat`, or about the bot without one, into DeliveryError.
+
+    `refusal` says what Telegram did not do; `variable` is the setting that names the chat.
+    """
     try:
         yield
     except OddAnswerError as error:
@@ -305,7 +309,7 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
             raise TooLargeError(
                 f"The file is too large for Telegram in chat {chat} ({in_quotes(error.message)})."
             ) from error
-        key, reason, remedy = _problem(error, chat, variable)
+        key, reason, remedy = _problem(error, chat, refusal, variable)
         raise DeliveryError(
             f"telegram.{key}",
             f"Telegram {reason}.",
@@ -319,41 +323,46 @@ def _translated(chat: str, variable: str = _CHATS) -> Iterator[None]:
         raise
     except Exception as error:  # an answer that the library can't read; the next chat must still get its report
         extra = {"event": "broke_down", "channel": TelegramChannel.name, "recipient": chat}
-        logger.exception("Telegram's answer for chat %s could not be understood", chat, extra=extra)
+        logger.exception("Telegram's answer for %s could not be understood", _about(chat), extra=extra)
         raise _odd_answer(chat, type(error).__name__) from error
 
 
+def _about(chat: str) -> str:
+    return f"chat {chat}" if chat else "the bot"
+
+
 def _odd_answer(chat: str, why: str) -> DeliveryError:
-    reason = f"Telegram's answer for chat {chat} could not be understood ({why})."
-    return DeliveryError("telegram.odd_answer", reason, "Look into the chat and into the log.", ambiguous=True)
+    reason = f"Telegram's answer for {_about(chat)} could not be understood ({why})."
+    remedy = f"Look into {'the chat and into ' if chat else ''}the log."
+    return DeliveryError("telegram.odd_answer", reason, remedy, ambiguous=True)
 
 
-def _problem(error: TelegramError, chat: str, variable: str) -> tuple[str, str, str]:
+def _problem(error: TelegramError, chat: str, refusal: str, variable: str) -> tuple[str, str, str]:
     """Return a key, what Telegram did, and what to do about it."""
     said = f"({in_quotes(error.message)})"
     match error:
         case InvalidToken():
             return "token", f"does not accept TELEGRAM_BOT_TOKEN {said}", "Copy the token again from @BotFather"
-        case Forbidden():
+        case Forbidden() if chat:
             remedy = f"Have the bot unblocked in chat {chat}, or added there again"
             return "forbidden", f"does not let the bot write to chat {chat} {said}", remedy
-        case ChatMigrated():
+        case ChatMigrated() if chat:
             return "migrated", f"moved chat {chat} to {_new_chat(error.new_chat_id)}", f"Set {variable} to the new one"
         case RetryAfter():
-            return "rate_limit", f"gets too many messages for chat {chat} {said}", "Wait for the time that it names"
-        case BadRequest() if _is_unknown_chat(error):
+            return "rate_limit", f"gets too many messages for {_about(chat)} {said}", "Wait for the time that it names"
+        case BadRequest() if chat and _is_unknown_chat(error):
             remedy = f"Correct {variable}, and make the bot a member there"
             return "unknown_chat", f"does not know chat {chat} {said}", remedy
         case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
             found = diagnose(error)
             remedy = f"{found.remedy}; TELEGRAM_API_URL says where it is"
-            return found.kind, f"could not be used for chat {chat}: {found.reason}", remedy
+            return found.kind, f"could not be used for {_about(chat)}: {found.reason}", remedy
     # What is left is another BadRequest, a status of 5xx, or a gateway's page.
-    return "refused", f"did not take the report for chat {chat} {said}", "Read Telegram's words"
+    return "refused", f"{refusal} {_about(chat)} {said}", "Read Telegram's words"
 
 
 def _is_transient(error: TelegramError) -> bool:
-    """Tell whether trying again may help."""
+    """Return whether trying again may help."""
     if isinstance(error, NetworkError) and isinstance(error.__cause__, httpx.HTTPError):
         return diagnose(error).transient
     return not isinstance(error, InvalidToken | Forbidden | ChatMigrated | BadRequest)
@@ -372,7 +381,7 @@ def _is_unknown_chat(error: TelegramError) -> bool:
 
 
 def _is_ambiguous(error: TelegramError) -> bool:
-    """Tell whether the message may have been taken: all of it was sent, and its answer did not come."""
+    """Return whether the message may have been taken: all of it was sent, and its answer did not come."""
     unread = AnswerTooLargeError | AnswerEncodingError
     unanswered = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError | unread)
     return unanswered and not isinstance(error, CutShortError)

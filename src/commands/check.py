@@ -152,12 +152,12 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
         found += checks_of_channel(channel)
     if services.storage:
         found.append(("bucket", services.storage.check))
-    return [*found, ("ledger", partial(_check_ledger, services, window, policy))]
+    return [*found, ("ledger", partial(_check_ledger, services, policy))]
 
 
-async def _check_ledger(services: Services, window: Window, policy: RetryPolicy) -> str:
+async def _check_ledger(services: Services, policy: RetryPolicy) -> str:
     """Check the ledger, and say what another setting would make better."""
-    words, report = await services.ledger.check(window.template, policy), services.settings.report
+    words, report = await services.ledger.check(policy), services.settings.report
     if report.report_ledger == "supabase":
         return f"{words}, name {report.ledger_name}"
     notes = [words]

@@ -1,6 +1,5 @@
 """`--deliveries`: who got which window, when, and in how many attempts, as the ledger has it."""
 
-import re
 import shutil
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +9,11 @@ from datetime import datetime
 from ..config.schedule import windows_from
 from ..config.settings import LARGEST_COUNT, ReportSettings
 from ..domain.request import Result
-from ..domain.window import Window, as_option, last_full, starting_at
+from ..domain.window import Window, as_option, bare_date, last_full, starting_at
 from ..errors import LedgerError, OptionError, ReportError
 from ..ledger.history import windows_before
 from ..ledger.record import Entry, Record
-from ..pipeline.report_window import describe_failure
+from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, ledger_place, open_services
 from ..runtime.visible_text import visible
 
@@ -37,18 +36,16 @@ async def deliveries(run: Run) -> Result:
         settings = run.loaded.checked()
         windows = _windows(run.options.deliveries or "", settings.report, run.clock())
         async with open_services(run, settings, [], run.alerts([])) as services:
-            found = await services.ledger.records(
-                windows[0].template, windows[0].start, windows[-1].end, services.policy()
-            )
+            found = await services.ledger.records(windows[0].start, windows[-1].end, services.policy())
     except ReportError as error:  # the operator is at the terminal
-        failure = describe_failure(error)
-        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+        return failed_result(error)
     lines = [line for window in windows for line in _lines(window, found.get(window.start))]
     after = f" and the {len(windows) - 1:,} windows after it" if len(windows) > 1 else ""
     head = f"{windows[0].label()}{after}, times in UTC. Ledger: {ledger_place(run, settings)}"
     with suppress(BrokenPipeError):  # whoever reads has seen enough
         print(head, *as_table(lines, shutil.get_terminal_size(WIDTH).columns), sep="\n")  # noqa: T201 - the answer
-    return Result(code=0, words=f"{len(found)} of {len(windows)} windows are in the ledger")
+    recorded = sum(window.start in found for window in windows)  # a trial's record may lie between them
+    return Result(code=0, words=f"{recorded} of {len(windows)} windows are in the ledger")
 
 
 def _windows(start: str, report: ReportSettings, now: datetime) -> list[Window]:
@@ -57,8 +54,8 @@ def _windows(start: str, report: ReportSettings, now: datetime) -> list[Window]:
     last = last_full(template, zone, now)
     if not start:
         return [*windows_before(last, SHOWN - 1), last]
-    if template == "hourly" and re.fullmatch(r"\d{4}-\d{2}-\d{2}", start):
-        start += "T00"
+    if template == "hourly" and (day := bare_date(start)):
+        start = f"{day}T00"
     first = starting_at(start, template, zone, now, option="--deliveries ")
     windows = windows_from(first, LARGEST_COUNT, now)
     if windows[-1].end < last.end:

@@ -7,7 +7,7 @@ from ..domain.request import Result
 from ..errors import Problem, ReportError
 from ..message.alert import render_test
 from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
-from ..pipeline.report_window import describe_failure
+from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run
 from .check import Finding, finding_line
 
@@ -19,8 +19,7 @@ async def test_alert(run: Run) -> Result:
     try:
         run.loaded.checked()
     except ReportError as error:
-        failure = describe_failure(error)
-        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+        return failed_result(error)
     channels = run.channels()
     operators = operator_routes(channels)
     words = "taken" if operators else _TO_READERS

@@ -1,4 +1,4 @@
-"""How much of an answer is read, in bytes once it is unpacked; whoever reads is passed it.
+"""How much of an answer is read, in bytes once it is unpacked.
 
 A run has 1 GiB in its pod. With a page of this size at hand, and the next on its way, it stays below 200 MiB.
 """

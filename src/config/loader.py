@@ -205,7 +205,7 @@ def _needless_secret(supabase: SupabaseSettings | None) -> list[str]:
 def _open_to_others(env_file: Path | None) -> list[str]:
     """Name a file of secrets that other users of the machine may read or change."""
     with suppress(OSError):
-        if env_file and os.name == "posix" and env_file.stat().st_mode & 0o077:
+        if env_file and env_file.stat().st_mode & 0o077:
             return [f"Other users of this machine may read {env_file}. Run: chmod 600 {shlex.quote(str(env_file))}"]
     return []
 

@@ -10,6 +10,8 @@ from .settings import ReportSettings
 CRONJOB = "reports-generator"
 NAMESPACE = "production"
 """The CronJob's name and namespace in the manifest, which also tells both to the program."""
+_LONGEST_BEGINNING = 46
+"""Characters of a CronJob's name in that of a new Job, which has 63 at most, `-again-` and ten digits among them."""
 
 
 def rerun_command(
@@ -33,13 +35,14 @@ def rerun_command(
     namespace = shlex.quote(settings.pod_namespace or NAMESPACE)
     # Without CRONJOB_NAME only a scheduled Job's name tells it, or that of a Job that such a command made.
     found = re.fullmatch(r"(.+?)-(?:[0-9]{8,9}|again-[0-9]+)", settings.job_name)
-    cronjob = shlex.quote(settings.cronjob_name or (found[1] if found else CRONJOB))
+    cronjob = settings.cronjob_name or (found[1] if found else CRONJOB)
+    job = shlex.quote(cronjob[:_LONGEST_BEGINNING].rstrip("-."))
     variables = f"REPORT_START={start}"
     variables += f" REPORT_COUNT={count}" if count > 1 else ""
     variables += " REPORT_RESEND=true" if resend else ""
     variables += f" REPORT_ONLY={shlex.quote(','.join(only))}" if only else ""
     return (
-        f"kubectl create job {cronjob}-again-$(date +%s) --from=cronjob/{cronjob} -n {namespace} "
+        f"kubectl create job {job}-again-$(date +%s) --from=cronjob/{shlex.quote(cronjob)} -n {namespace} "
         f"--dry-run=client -o yaml | kubectl set env --local -f - {variables} -o yaml | kubectl create -f -"
     )
 

@@ -99,13 +99,13 @@ def shared_by_pods(options: Options, settings: ReportSettings, now: datetime) ->
 
 
 def goes_by_job(options: Options, settings: ReportSettings, now: datetime) -> bool:
-    """Tell whether the run's window follows from its Job's name, so that no clock of this machine matters."""
+    """Return whether the run's window follows from its Job's name, so that no clock of this machine matters."""
     is_own = not (options.until_now or is_named(options, settings))
     return is_own and scheduled_time(settings.job_name, now) is not None
 
 
 def is_named(options: Options, settings: ReportSettings) -> bool:
-    """Tell whether the run's window was named, by --start or REPORT_START, rather than being its own."""
+    """Return whether the run's window was named, by --start or REPORT_START, rather than being its own."""
     return options.start is not None or settings.report_start is not None
 
 

@@ -143,7 +143,7 @@ class TelegramSettings(Group):
         return [part for token in super().secrets() for part in (token, token.partition(":")[2]) if part]
 
     def is_silent(self, *, is_normal: bool) -> bool:
-        """Tell whether the report of a window makes no sound."""
+        """Return whether the report of a window makes no sound."""
         return self.telegram_silent == "always" or (self.telegram_silent == "normal" and is_normal)
 
     @property

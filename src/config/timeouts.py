@@ -23,7 +23,7 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     supabase_answer: float = 120.0
     """One whole answer, so that a server that sends byte by byte ends too."""
     comparison: float = 3.0
-    """Counting the window before; the report matters more."""
+    """Up to eleven counts over five windows, all at once; the report matters more."""
     history: float = 60.0
     """Reading from the ledger what was missed; the run's own window matters more."""
     retention: float = 30.0

@@ -44,12 +44,12 @@ LONGEST_SUBDOMAIN = 253
 
 
 def is_placeholder(value: str) -> bool:
-    """Tell whether `value`, or an entry of it, still is what the manifests and .env.example put there."""
+    """Return whether `value`, or an entry of it, still is what the manifests and .env.example put there."""
     return any(_PLACEHOLDER.fullmatch(part.strip()) for part in value.split(","))
 
 
 def is_plain_http(url: str) -> bool:
-    """Tell whether `url` would carry secrets in the clear to another machine."""
+    """Return whether `url` would carry secrets in the clear to another machine."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 

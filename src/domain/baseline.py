@@ -25,6 +25,11 @@ LEAST_DIFFERENCE = 20
 """Analyses by which an unusual window differs from a usual one at least, so that small numbers raise no alarm."""
 LEAST_FOR_EMPTY = 5
 """An empty window is unusual where so many analyses are usual."""
+Compared = tuple[int, int | None, int | None]
+"""Whole counts, as far as they are known: of a window, of the one before, and the usual one.
+
+Rounded here, for Excel would round another half up than a message does.
+"""
 DeviationKind = Literal["empty", "few", "many", "failed", "low_success", "high_failures", "slow"]
 
 
@@ -54,6 +59,15 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     before: Counts = Counts()
     usual: Usual | None = None
+
+    def analyses(self, now: int) -> Compared:
+        """Return a window's count of analyses beside those that it is compared with."""
+        return now, self.before.analyses, round(self.usual.analyses) if self.usual else None
+
+    def failed(self, now: int) -> Compared:
+        """Return a window's count of failed analyses beside those that it is compared with."""
+        usual = self.usual.failed if self.usual else None
+        return now, self.before.failed, None if usual is None else round(usual)
 
 
 class Thresholds(Struct, frozen=True, kw_only=True):
@@ -85,7 +99,7 @@ def earlier_weeks(window: Window) -> list[Window]:
     A week in which the clocks left that hour out is left out too; of an hour that came twice the first is meant.
     """
     start = window.start.astimezone(window.zone).replace(tzinfo=None)
-    if window.template == "daily" and window == day_of(start.date(), window.zone):
+    if window.is_calendar_day:
         return [day_of(start.date() - week * 7 * DAY, window.zone) for week in range(1, WEEKS + 1)]
     locals_ = [start - week * 7 * DAY for week in range(1, WEEKS + 1)]
     starts = [(local, local.replace(tzinfo=window.zone).astimezone(UTC)) for local in locals_]

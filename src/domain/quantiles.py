@@ -2,7 +2,8 @@
 
 Up to EXACT durations are kept and the quantiles are exact. Beyond that they are counted in buckets that grow by a
 constant factor (the idea of DDSketch, Masson, Rim and Lee, VLDB 2019), so that every one of them is known to within
-RELATIVE_ERROR: from a nanosecond to 1e100 seconds that is 12,600 buckets at most, some hundred in practice.
+RELATIVE_ERROR: from a nanosecond to 1e100 seconds that is 12,600 buckets at most, some hundred in practice. No quantile
+is longer than the longest duration, which is always exact.
 """
 
 from array import array
@@ -64,7 +65,7 @@ class Durations(Struct, kw_only=True):
         place = (self.count - 1) * share
         lower = int(place)
         below, above = self._at(lower), self._at(min(lower + 1, self.count - 1))
-        return below + (above - below) * (place - lower)
+        return min(below + (above - below) * (place - lower), self.longest or 0.0)
 
     def _at(self, place: int) -> float:
         """Find the duration that has `place` shorter ones."""

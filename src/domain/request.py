@@ -10,7 +10,10 @@ from ..errors import Problem
 from .window import Window
 
 Trigger = Literal["scheduled", "manual", "catch_up"]
-"""Why a window is reported: it is this run's own, it was named (--start, REPORT_START), or it was missed before."""
+"""Why a window is reported: it is this run's own, somebody asked for it, or it was missed before.
+
+Trials and runs with --only are asked for too.
+"""
 
 
 class WindowRequest(Struct, frozen=True, kw_only=True):
@@ -44,7 +47,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
     `sent` tells whether anything was sent, `known` whether its failure was told of before; `window` is its start,
     `rows` are those it had, `bytes` those of its workbook, `tally` counts its recipients. Of several windows,
-    these are sums.
+    `rows` and `tally` are sums, and `sent`, `known`, `window` and `bytes` are not set.
     """
 
     code: int

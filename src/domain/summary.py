@@ -221,6 +221,11 @@ class Summary(Struct, kw_only=True):
         return buckets
 
 
+def busiest(buckets: Sequence[TimeBucket]) -> int:
+    """Return the place of the bucket with the most analyses, of equal ones the first."""
+    return max(range(len(buckets)), key=lambda place: buckets[place].analyses)
+
+
 def _count_into(known: Counter[str], statuses: Mapping[str | None, int] | Mapping[str, int]) -> int:
     """Add up `statuses` in `known`, as far as there is room for their names; return how many there was none for."""
     unlisted = 0

@@ -27,13 +27,18 @@ class Window(Struct, frozen=True, kw_only=True):
     end: datetime
     zone: ZoneInfo
 
+    @property
+    def is_calendar_day(self) -> bool:
+        """Whether it is a whole local day, rather than an hour or the 24 hours of a trial."""
+        return self.template == "daily" and self == day_of(self.start.astimezone(self.zone).date(), self.zone)
+
     def label(self) -> str:
         """Name the window for people: `2026-11-23 13:00-14:00 UTC`, or `2026-11-23 Europe/Berlin` for a day.
 
         An hour's zone is written as its offset, because the hours around a clock change share their names.
         """
         start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
-        if self.template == "daily" and self == day_of(start.date(), self.zone):
+        if self.is_calendar_day:
             return f"{start:%Y-%m-%d} {self.zone.key}"
         dash = "-" if start.utcoffset() == end.utcoffset() else f" {offset_name(start)} - "
         end_date = "" if self.end - self.start < DAY else f"{end:%Y-%m-%d} "
@@ -89,11 +94,11 @@ def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime, *,
     Raise OptionError if no window starts there, or if it is not over at `now`; the error names the likely one.
     """
     is_variable = option.endswith("=")
-    if template == "hourly" and _is_bare_date(text):
+    if template == "hourly" and (day := bare_date(text)):
         raise OptionError(
             f"{option}{text} is a whole day.",
-            f"Ask for its hours with {option}{text}T00 {'REPORT_COUNT=24' if is_variable else '--count 24'}, "
-            f"or for one of them, like {option}{text}T13.",
+            f"Ask for its hours with {option}{day}T00 {'REPORT_COUNT=24' if is_variable else '--count 24'}, "
+            f"or for one of them, like {option}{day}T13.",
         )
     moment = _moment(text, template, zone, option)
     window = _around(moment, template, zone)
@@ -117,6 +122,14 @@ def day_of(day: date, zone: ZoneInfo) -> Window:
     return Window(template="daily", start=start, end=end, zone=zone)
 
 
+def bare_date(text: str) -> date | None:
+    """Return the day that `text` is in any form of ISO 8601, None if it is anything else."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def _moment(text: str, template: Template, zone: ZoneInfo, option: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
@@ -129,16 +142,8 @@ def _moment(text: str, template: Template, zone: ZoneInfo, option: str) -> datet
             "Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00.",
         )
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone if template == "daily" and _is_bare_date(text) else UTC)
+        moment = moment.replace(tzinfo=zone if template == "daily" and bare_date(text) else UTC)
     return moment.astimezone(UTC)
-
-
-def _is_bare_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _around(moment: datetime, template: Template, zone: ZoneInfo) -> Window:

@@ -68,14 +68,14 @@ class Claim:
             self.record.silent += 1
 
     def end(self) -> bool:
-        """Enter that this run has come to its end with a word; tell whether that has to be saved."""
+        """Enter that this run recorded its end; return whether that has to be saved."""
         if not self._is_opened:
             return False
         self._is_opened, self.record.silent, self.record.given_up = False, 0, False
         return True
 
     async def close(self) -> None:
-        """Note that this run has come to its end with a word, if it was opened to send."""
+        """Record that this run ended, if it was opened to send."""
         if self.end():
             await self.save()
 
@@ -129,7 +129,7 @@ class Claim:
     def count_rows(self, rows: int) -> None:
         """Enter how many rows the report has; it is saved with the first sending.
 
-        Where somebody has the report of an earlier build, the smaller number stays: the difference came late for him.
+        Where somebody has the report of an earlier build, the smaller number stays: those rows were late for them.
         """
         record, self._rows = self.record, rows
         if record.has_reached_anybody and record.rows is not None and record.rows <= rows:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.timeouts import Timeouts
-from ..domain.window import Template, Window
+from ..domain.window import Window
 from ..errors import LedgerError, LedgerVersionError
 from ..runtime.atomic_write import atomic_write, remove_left_overs
 from ..runtime.retry import RetryPolicy
@@ -65,7 +65,6 @@ class DirectoryLedger(WithoutHistory):
 
     async def records(
         self,
-        template: Template,  # noqa: ARG002
         start: datetime,
         end: datetime,
         policy: RetryPolicy,  # noqa: ARG002
@@ -86,7 +85,7 @@ class DirectoryLedger(WithoutHistory):
                     found |= {at: record} if record else {}
         return found
 
-    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:  # noqa: ARG002
+    async def prune(self, before: datetime, policy: RetryPolicy) -> int:  # noqa: ARG002
         """Remove the records of the oldest windows that start before `before` (aware); return how many."""
         removed = 0
         with _translated(self._folder):
@@ -118,7 +117,7 @@ class DirectoryLedger(WithoutHistory):
         path = self._path_read(start)
         return _read(path, start) if path else None
 
-    async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
+    async def check(self, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say where it is; raise LedgerError if it is there and not to be used."""
         with _translated(self._folder), suppress(FileNotFoundError):  # the first run makes it
             refuse_others(self._folder)
@@ -169,7 +168,7 @@ def _start(path: Path) -> datetime | None:
 
 
 def _has_format(path: Path) -> bool:
-    """Tell whether a record says which form it has; those of version 1.0 do not."""
+    """Return whether a record says which form it has; those of version 1.0 do not."""
     return b'"format"' in path.read_bytes()[:12]
 
 

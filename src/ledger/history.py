@@ -110,17 +110,17 @@ async def read_history(
     """
     if not ledger.remembers or not reach:
         return None
-    begun = await ledger.begun(window.template, policy)
+    begun = await ledger.begun(policy)
     if begun is None or begun >= window.start:
         return None
     in_reach = [other for other in windows_before(window, reach) if other.start >= begun]
     oldest = in_reach[0] if in_reach else window
-    records = await ledger.records(window.template, oldest.start, window.end, policy)
+    records = await ledger.records(oldest.start, window.end, policy)
     marks = [record.watermark for record in records.values() if isinstance(record, Record) and record.watermark]
     if not marks:
-        marks = [await ledger.newest_watermark(window.template, oldest.start, policy) or begun]
+        marks = [await ledger.newest_watermark(oldest.start, policy) or begun]
     since = max(marks)
     beyond = windows_between(since, oldest)
     if beyond:
-        records |= await ledger.records(window.template, since, oldest.start, policy)
+        records |= await ledger.records(since, oldest.start, policy)
     return History(reach_start=oldest.start, in_reach=in_reach, beyond=beyond, records=records, present=present)

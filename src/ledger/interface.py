@@ -1,11 +1,11 @@
-"""What every ledger does."""
+"""What every ledger does: it holds the windows of one key, and so of one template."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
-from ..domain.window import Template, Window
+from ..domain.window import Window
 from ..errors import LedgerError
 from ..runtime.retry import RetryPolicy
 from .claim import Claim
@@ -27,7 +27,7 @@ class Ledger(Protocol):
         """
 
     async def records(
-        self, template: Template, start: datetime, end: datetime, policy: RetryPolicy
+        self, start: datetime, end: datetime, policy: RetryPolicy
     ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
@@ -35,19 +35,19 @@ class Ledger(Protocol):
         version wrote it.
         """
 
-    async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
+    async def begun(self, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
 
-    async def newest_watermark(self, template: Template, before: datetime, policy: RetryPolicy) -> datetime | None:
+    async def newest_watermark(self, before: datetime, policy: RetryPolicy) -> datetime | None:
         """Return the watermark of the last scheduled window that starts before `before` (aware), None without one."""
 
-    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:
+    async def prune(self, before: datetime, policy: RetryPolicy) -> int:
         """Remove the records of the oldest windows that start before `before` (aware); return how many.
 
         Those that a run holds stay, and more than PRUNED_AT_ONCE are left to the next time.
         """
 
-    async def check(self, template: Template, policy: RetryPolicy) -> str:
+    async def check(self, policy: RetryPolicy) -> str:
         """Say what is there, and change nothing; raise LedgerError if a run could not use it."""
 
 
@@ -58,7 +58,6 @@ class WithoutHistory:
 
     async def records(
         self,
-        template: Template,  # noqa: ARG002
         start: datetime,  # noqa: ARG002
         end: datetime,  # noqa: ARG002
         policy: RetryPolicy,  # noqa: ARG002
@@ -66,13 +65,12 @@ class WithoutHistory:
         """Return none."""
         return {}
 
-    async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
+    async def begun(self, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
         """Return None."""
         return None
 
     async def newest_watermark(
         self,
-        template: Template,  # noqa: ARG002
         before: datetime,  # noqa: ARG002
         policy: RetryPolicy,  # noqa: ARG002
     ) -> datetime | None:
@@ -94,10 +92,10 @@ class NoLedger(WithoutHistory):
 
         return nullcontext(Claim(new_record(window), forget, self._clock))
 
-    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:  # noqa: ARG002
+    async def prune(self, before: datetime, policy: RetryPolicy) -> int:  # noqa: ARG002
         """Return 0."""
         return 0
 
-    async def check(self, template: Template, policy: RetryPolicy) -> str:  # noqa: ARG002
+    async def check(self, policy: RetryPolicy) -> str:  # noqa: ARG002
         """Say that there is none."""
         return "none"

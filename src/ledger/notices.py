@@ -33,7 +33,7 @@ _CONTENT = msgspec.json.Decoder(dict[str, datetime])
 
 
 class Notices(Protocol):
-    """Where it is kept; a notice is the key of a cause and the moment at which somebody was told of it."""
+    """Where notices are kept; a notice is the key of a cause and the moment at which somebody was told of it."""
 
     async def told(self) -> Moments:
         """Return the moments of the notices that are not cleared."""
@@ -51,7 +51,7 @@ def due(causes: Iterable[str], told: Moments, now: datetime) -> list[str]:
 
 
 def told_lately(told: Moments, now: datetime) -> bool:
-    """Tell whether somebody was told of anything within the last hour."""
+    """Return whether somebody was told of anything within the last hour."""
     return any(now - at < RECENT for at in told.values())
 
 

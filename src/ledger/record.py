@@ -24,7 +24,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 FORMAT = 2
 """The form of a record's content; that of version 1.0, which has no number, can be read too."""
 SILENT_RUNS = 3
-"""Runs in a row that opened a window and ended without a word, after which no run catches it up."""
+"""Runs in a row that opened a window and ended without recording it, after which no run catches it up."""
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -52,7 +52,7 @@ class Record(msgspec.Struct, kw_only=True):
     """What is known of one window; `start` is ISO 8601 in UTC.
 
     `rows`: how many the delivered report had, 0 if it was skipped; the fewest of those that reached somebody.
-    `attempts`: how many runs opened it to send it; `silent`: how many of the last ones ended without a word.
+    `attempts`: how many runs opened it to send it; `silent`: how many of the last ones ended without recording it.
     `resent`: how often it was sent again on purpose, `resent_by` whom.
     `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
     `deleted`: how many of the rows were seen to be gone.
@@ -102,11 +102,11 @@ class Record(msgspec.Struct, kw_only=True):
         return Tally(delivered=delivered, owed=len(self.lacking(present)), recipients=len(present))
 
     def is_done(self, present: Sequence[Address]) -> bool:
-        """Tell whether those of `present` who have an entry have the report, or it was skipped for them."""
+        """Return whether those of `present` who have an entry have the report, or it was skipped for them."""
         return bool(self.entries) and not self.lacking(present)
 
     def is_settled(self, present: Sequence[Address]) -> bool:
-        """Tell whether no recipient of `present` is sent it any more unless somebody names the window."""
+        """Return whether no recipient of `present` is sent it any more unless somebody names the window."""
         return bool(self.entries) and not self.owed(present, "catch_up")
 
     @property
@@ -116,7 +116,7 @@ class Record(msgspec.Struct, kw_only=True):
 
     @property
     def is_stuck(self) -> bool:
-        """Whether so many runs in a row ended without a word in it that it is left to people."""
+        """Whether so many runs in a row ended without recording it that it is left to people."""
         return self.silent >= SILENT_RUNS
 
     @property

@@ -11,7 +11,7 @@ import httpx
 from postgrest import AsyncQueryRequestBuilder, AsyncSelectRequestBuilder, ReturnMethod
 
 from ..config.timeouts import Timeouts
-from ..domain.window import Template, Window
+from ..domain.window import Window
 from ..errors import LedgerError, LedgerVersionError, RecordsTooLargeError, SourceError
 from ..runtime.retry import RetryPolicy, retry
 from ..supabase.analyses import PageSize
@@ -62,7 +62,7 @@ class TableLedger:
 
     @asynccontextmanager
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
-        """Claim the window's record for the block; wait for a live foreign claim, until the deadline."""
+        """Claim the window's record for the block; wait while another run holds it, until the deadline."""
         row = await self._claimed(window, policy)
         version, claim = _version(row), None
 
@@ -119,7 +119,7 @@ class TableLedger:
         return version + 1
 
     async def records(
-        self, template: Template, start: datetime, end: datetime, policy: RetryPolicy
+        self, start: datetime, end: datetime, policy: RetryPolicy
     ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
@@ -127,7 +127,7 @@ class TableLedger:
         one: a page may be shorter than all that there is. Raise LedgerVersionError if a later version wrote one.
         """
         found, size = dict[datetime, Record | LedgerError](), PageSize(rows=PAGE_RECORDS, most=PAGE_RECORDS)
-        while rows := await self._fitting(template, start, end, size, policy):
+        while rows := await self._fitting(start, end, size, policy):
             for row in rows:
                 at = _window_start(row)
                 try:
@@ -144,25 +144,25 @@ class TableLedger:
         return found
 
     async def _fitting(
-        self, template: Template, start: datetime, end: datetime, size: PageSize, policy: RetryPolicy
+        self, start: datetime, end: datetime, size: PageSize, policy: RetryPolicy
     ) -> list[dict[str, Any]]:
         """Return a page; one that is too large is asked for again with a tenth of its records, down to one alone."""
         while True:
             try:
-                return await self._ask(self._page(template, start, end, size.rows), policy)
+                return await self._ask(self._page(start, end, size.rows), policy)
             except RecordsTooLargeError:
                 if size.rows == 1:
                     raise
                 size.shrink()
                 logger.info("A page of the ledger is too large; %d records are asked for instead", size.rows)
 
-    def _page(self, template: Template, start: datetime, end: datetime, most: int) -> AsyncQueryRequestBuilder:
-        query = self._select("window_start,record", template)
+    def _page(self, start: datetime, end: datetime, most: int) -> AsyncQueryRequestBuilder:
+        query = self._select("window_start,record")
         query = query.gte("window_start", start.isoformat()).lt("window_start", end.isoformat())
         return query.order("window_start").limit(most)
 
-    def _select(self, columns: str, template: Template) -> AsyncSelectRequestBuilder:
-        return self._client.table(TABLE).select(columns).match(self._key.columns() | {"template": template})
+    def _select(self, columns: str) -> AsyncSelectRequestBuilder:
+        return self._client.table(TABLE).select(columns).match(self._key.columns())
 
     def _read(self, row: dict[str, Any], start: datetime) -> Record:
         key = " and ".join(f"{column} = '{value}'" for column, value in self._key.columns().items())
@@ -170,12 +170,12 @@ class TableLedger:
         removal = f"delete from {TABLE} where {where};"  # noqa: S608 - shown to the operator, never run
         return read_record(row.get("record"), start, removal)
 
-    async def begun(self, template: Template, policy: RetryPolicy) -> datetime | None:
+    async def begun(self, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
-        query = self._select("window_start", template)
+        query = self._select("window_start")
         query = query.is_("scheduled", "true").order("window_start").limit(1)
         rows = await self._ask(query, policy)
-        if not rows and template == "daily":
+        if not rows and self._key.template == "daily":
             await self._say_that_it_begins(policy)
         return _window_start(rows[0]) if rows else None
 
@@ -193,23 +193,23 @@ class TableLedger:
                 extra={"event": "history_begins"},
             )
 
-    async def newest_watermark(self, template: Template, before: datetime, policy: RetryPolicy) -> datetime | None:
+    async def newest_watermark(self, before: datetime, policy: RetryPolicy) -> datetime | None:
         """Return the watermark of the last scheduled window that starts before `before` (aware), None without one."""
-        query = self._select("window_start,record", template)
+        query = self._select("window_start,record")
         query = query.is_("scheduled", "true").lt("window_start", before.isoformat())
         rows = await self._ask(query.order("window_start", desc=True).limit(1), policy)
         with suppress(LedgerError):  # said where its window is looked at
             return self._read(rows[0], _window_start(rows[0])).watermark if rows else None
         return None
 
-    async def prune(self, template: Template, before: datetime, policy: RetryPolicy) -> int:
+    async def prune(self, before: datetime, policy: RetryPolicy) -> int:
         """Remove the records of the oldest windows that start before `before` (aware); return how many."""
-        key, unheld = self._key.columns() | {"template": template}, "holder.is.null,lease_until.lt.now"
-        query = self._select("window_start", template).lt("window_start", before.isoformat()).or_(unheld)
+        unheld = "holder.is.null,lease_until.lt.now"
+        query = self._select("window_start").lt("window_start", before.isoformat()).or_(unheld)
         query = query.order("window_start").limit(PRUNED_AT_ONCE)
         if not (rows := await self._ask(query, policy)):
             return 0
-        removal = self._client.table(TABLE).delete(returning=ReturnMethod.minimal).match(key)
+        removal = self._client.table(TABLE).delete(returning=ReturnMethod.minimal).match(self._key.columns())
         removal = removal.lte("window_start", rows[-1]["window_start"]).or_(unheld)
         response = await self._send(removal, policy)
         if error_of(response).get("code") == INSUFFICIENT_PRIVILEGE:
@@ -218,9 +218,9 @@ class TableLedger:
             raise refused(response, TABLE, self._client.credentials)
         return len(rows)
 
-    async def check(self, template: Template, policy: RetryPolicy) -> str:
+    async def check(self, policy: RetryPolicy) -> str:
         """Say with which window it begins; raise LedgerError if a run could not use it, or its trigger is missing."""
-        begun = await self.begun(template, policy)
+        begun = await self.begun(policy)
         answers = await self._probe(policy)
         for response in answers.values():
             if not response.is_success and error_of(response).get("code") != NOT_NULL:
@@ -240,7 +240,7 @@ class TableLedger:
 
     async def _row(self, window: Window, policy: RetryPolicy) -> dict[str, Any] | None:
         """Return the window's row as it is; None if there is none."""
-        query = self._select("version,holder,record,scheduled", window.template)
+        query = self._select("version,holder,record,scheduled")
         rows = await self._ask(query.eq("window_start", window.start.isoformat()), policy)
         return rows[0] if rows else None
 
@@ -311,7 +311,7 @@ class TableLedger:
 
 
 async def has_table(client: PostgrestClient) -> bool:
-    """Tell whether the ledger's table is there, as far as that can be seen."""
+    """Return whether the ledger's table is there, as far as that can be seen."""
     try:
         return (await client.send(client.table(TABLE).select("name").limit(1), TABLE)).is_success
     except SourceError:  # the check of the table says why

@@ -9,7 +9,7 @@ from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
 from ..domain.baseline import Comparison, Deviation
 from ..domain.cluster import failure_cluster
-from ..domain.summary import Summary, TimeBucket
+from ..domain.summary import Summary, TimeBucket, busiest
 from ..domain.window import Window
 from ..phrases.formats import clocks, given, shown
 from ..phrases.formats import moment as moment_of
@@ -143,17 +143,15 @@ def _cluster(phrases: Phrases, window: Window, summary: Summary) -> str:
 def _compared(
     phrases: Phrases, window: Window, summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]
 ) -> list[Compared]:
-    before, usual = comparison.before, comparison.usual
     kinds = {found.kind for found in deviations}
-    analyses = (summary.rows, before.analyses, usual.analyses if usual else None)
-    failed = (summary.failed_analyses, before.failed, usual.failed if usual else None)
-    figures: tuple[tuple[str, tuple[float | None, ...], bool], ...] = (
+    analyses, failed = comparison.analyses(summary.rows), comparison.failed(summary.failed_analyses)
+    figures = (
         (phrases.ANALYSES, analyses, bool(kinds & {"empty", "few", "many"})),
         (phrases.FAILED_ANALYSES, failed, bool(kinds & {"failed", "high_failures"})),
     )
     found = []
     for name, counts, unusual in figures:
-        now, then, mostly = ["" if count is None else phrases.number(round(count)) for count in counts]
+        now, then, mostly = ["" if count is None else phrases.number(count) for count in counts]
         line = f"{name}: {phrases.compared(window, now, then, mostly)}"
         found.append(Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line=line))
     return found
@@ -162,7 +160,7 @@ def _compared(
 def _chart(phrases: Phrases, window: Window, summary: Summary) -> Chart:
     buckets = summary.buckets(window)
     starts = clocks([bucket.start for bucket in buckets], window.zone)
-    most = max(range(len(buckets)), key=lambda place: buckets[place].analyses)
+    most = busiest(buckets)
     any_failed = bool(summary.failed_analyses)
     return Chart(
         title=phrases.chart_title(window),

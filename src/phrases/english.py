@@ -15,7 +15,7 @@ from ..domain.baseline import Deviation
 from ..domain.cluster import Cluster
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
-from ..domain.window import Window, day_of, offset_name
+from ..domain.window import Window, offset_name
 from . import formats
 from .formats import NAME_LENGTH, about, megabytes, per_cent, shown
 from .formats import number as number
@@ -147,7 +147,7 @@ def records(summary: Summary) -> str:
         return ""
     if not summary.rated_records:
         return "No records processed"
-    return f"{rate(summary.success_rate)} of {number(summary.rated_records)} records succeeded"
+    return f"{rate(summary.success_rate)} of {_records(number(summary.rated_records))} succeeded"
 
 
 def no_analyses(window: Window) -> str:
@@ -257,7 +257,7 @@ def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:
 
 def toll(failed: str, processed: str, took: str) -> str:
     """Say what an analysis cost: `12 of 200 records failed, 1.25 s`."""
-    return f"{failed} of {processed} records failed{took and f', {took}'}"
+    return f"{failed} of {_records(processed)} failed{took and f', {took}'}"
 
 
 def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str) -> str:
@@ -330,9 +330,10 @@ def chart_axis(window: Window) -> str:
 
 def chart_description(window: Window, summary: Summary, most: TimeBucket, start: str) -> str:
     """Tell who doesn't see the chart what it shows; `most` is its highest column, which begins at `start`."""
+    of_them = "" if summary.rows == 1 else " of them"
     return (
-        f"Column chart: analyses and failures {_buckets(window)}, {window.label()}. {summary.rows:,} analyses, "
-        f"{summary.failed_analyses:,} of them failed; most, {most.analyses:,}, from {start}."
+        f"Column chart: analyses and failures {_buckets(window)}, {window.label()}. {_analyses(summary.rows)}, "
+        f"{summary.failed_analyses:,}{of_them} failed; most, {most.analyses:,}, from {start}."
     )
 
 
@@ -351,6 +352,10 @@ def _analyses(count: int) -> str:
     return "1 analysis" if count == 1 else f"{count:,} analyses"
 
 
+def _records(count: str) -> str:
+    return "1 record" if count == "1" else f"{count} records"
+
+
 def _buckets(window: Window) -> str:
     return "per hour" if window.template == "daily" else "per five minutes"
 
@@ -358,4 +363,4 @@ def _buckets(window: Window) -> str:
 def _span(window: Window) -> str:
     if window.template == "hourly":
         return "hour"
-    return "day" if window == day_of(window.start.astimezone(window.zone).date(), window.zone) else "24 hours"
+    return "day" if window.is_calendar_day else "24 hours"

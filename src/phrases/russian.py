@@ -23,7 +23,7 @@ from ..domain.baseline import Deviation
 from ..domain.cluster import Cluster
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
-from ..domain.window import DAY, Window, day_of, offset_name
+from ..domain.window import DAY, Window, offset_name
 from .formats import NAME_LENGTH, shown
 
 LANGUAGE = "ru"
@@ -405,7 +405,7 @@ def _buckets(window: Window) -> str:
 def _span(window: Window) -> str:
     if window.template == "hourly":
         return "hour"
-    return "day" if window == day_of(window.start.astimezone(window.zone).date(), window.zone) else "24 hours"
+    return "day" if window.is_calendar_day else "24 hours"
 
 
 def _label(window: Window, comma: str) -> str:

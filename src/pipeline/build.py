@@ -36,7 +36,7 @@ from .services import Services
 
 logger = logging.getLogger(__name__)
 _NEARLY_OVER = 60.0
-"""Seconds that a window is waited for which is not over by Supabase's clock."""
+"""A window that ends within this many seconds, by Supabase's clock, is waited for."""
 
 
 class Reading(Struct):

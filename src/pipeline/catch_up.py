@@ -157,7 +157,7 @@ async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: 
 
 
 def _is_news(record: Record, present: Sequence[Address]) -> bool:
-    """Tell whether the window of `record` is stuck for any of `present`, and nobody was told."""
+    """Return whether the window of `record` is stuck for any of `present`, and nobody was told."""
     return record.is_stuck and not (record.given_up or record.is_settled(present))
 
 

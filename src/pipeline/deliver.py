@@ -96,7 +96,7 @@ class ChannelDelivery:
         return final
 
     def _may_help(self, outcome: Outcome, repeated: set[str], wait: float) -> bool:
-        """Tell whether another attempt may help: there is time, and it is no second repeat of what may have arrived."""
+        """Return whether another attempt may help: there is time, and what may have arrived was not repeated yet."""
         if not outcome.retry or outcome.too_large or outcome.recipient in repeated:
             return False
         # One that wants to be left alone for longer than there is time doesn't keep the others waiting.

@@ -116,7 +116,10 @@ async def _conclude(
 
 
 async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, rows: int) -> None:
-    """Tell that rows came between two attempts, so that some have a report with fewer; a history tells it by itself."""
+    """Tell that rows came between two attempts, so that some have a report with fewer.
+
+    With a ledger that remembers, the next run reports it.
+    """
     fewer = named(claim.record.with_fewer_than(rows))
     if not fewer:
         return
@@ -151,6 +154,12 @@ async def _failed(
         return replace(result, known=True)
     told = await alert(services, request.window, [failure], policy, claim=claim)
     return replace(result, known=told == "before")
+
+
+def failed_result(error: ReportError) -> Result:
+    """Log `error`, and return the result of a run that failed of it."""
+    failure = describe_failure(error)
+    return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
 
 
 def describe_failure(error: Exception) -> Failure:

@@ -1,4 +1,7 @@
-"""What is older than REPORT_KEEP_DAYS is removed at the end of a scheduled run; what fails of that is a warning."""
+"""With REPORT_KEEP_DAYS, the end of a scheduled run removes old records and old workbooks of the bucket.
+
+Workbooks in REPORT_DIR, of which every run makes a new one, go after one day. What fails of that is a warning.
+"""
 
 import asyncio
 import logging
@@ -27,8 +30,9 @@ _WORKBOOK = re.compile(r"report_(?:[0-9]{8}_[0-9]{6}|daily_[0-9]{8})(?:_[2-9])?\
 
 
 async def remove_old(services: Services, window: Window, watermark: datetime | None, policy: RetryPolicy) -> None:
-    """Remove this deployment's own records and files that are too old by the end of `window`.
+    """Remove this deployment's own records and stored workbooks that are too old by the end of `window`.
 
+    In REPORT_DIR any workbook of a report goes that is this user's and older than a day.
     From `watermark` on (aware), somebody is still to be sent a window or told of it, so that its record stays.
     """
     days = services.settings.report.report_keep_days
@@ -47,7 +51,7 @@ async def _remove_all(
     """Remove what is older than `before`, each kind for itself."""
     try:
         async with asyncio.timeout(min(services.run.timeouts.retention, policy.left())):
-            await _remove_records(services, window, min(before, watermark or before), policy)
+            await _remove_records(services, min(before, watermark or before), policy)
             if services.storage:
                 await _remove_stored(services, services.storage, window, before, policy)
     except TimeoutError:
@@ -55,9 +59,9 @@ async def _remove_all(
     _remove_workbooks(services.settings.report.report_dir, services.run.clock() - DAY)
 
 
-async def _remove_records(services: Services, window: Window, before: datetime, policy: RetryPolicy) -> None:
+async def _remove_records(services: Services, before: datetime, policy: RetryPolicy) -> None:
     try:
-        removed = await services.ledger.prune(window.template, before, policy)
+        removed = await services.ledger.prune(before, policy)
     except LedgerError as error:
         logger.warning("Old records of the ledger could not be removed: %s", error, extra={"event": "retention_failed"})
     else:
@@ -77,8 +81,8 @@ async def _remove_stored(
         return
     _say(removed, f"workbooks in the bucket from before {before:%Y-%m-%dT%H:%M}Z")
     if removed < len(paths):
-        why = "the key's role needs a grant and a policy for delete on storage.objects"
-        left = len(paths) - removed
+        left, setting = len(paths) - removed, services.client.credentials.setting
+        why = f"{setting}'s role needs a grant and a policy for delete on storage.objects"
         logger.warning("%d old workbooks in the bucket could not be removed: %s", left, why, extra=extra)
 
 
@@ -116,7 +120,7 @@ def _windows_from(start: datetime, like: Window) -> Iterator[Window]:
 
 
 def _remove_workbooks(folder: Path, before: datetime) -> None:
-    """Remove workbooks of this user's that were put into `folder` before `before` (aware)."""
+    """Remove the reports' workbooks of this user's that were put into `folder` before `before` (aware)."""
     removed = 0
     for path in sorted(folder.glob("report_*.xlsx")):
         if removed == FILES_AT_ONCE:

@@ -31,7 +31,7 @@ def atomic_write(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     No half file ever bears the name, and a symbolic link of that name is replaced, not followed.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file

@@ -21,7 +21,6 @@ class AnswerTooLargeError(httpx.TransportError):
     """An answer has more than `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
         super().__init__(f"an answer of more than {limit} bytes")
 
 

@@ -9,7 +9,7 @@ _has_bar: ContextVar[bool] = ContextVar("_has_bar", default=False)
 
 
 def is_watched() -> bool:
-    """Tell whether standard error is a terminal, where bars are shown."""
+    """Return whether standard error is a terminal, where bars are shown."""
     return sys.stderr.isatty()
 
 

@@ -21,7 +21,7 @@ _SHORTEST_SECRET = 4
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine whatever DNS says: localhost, 127.0.0.0/8 or ::1, in no other spelling."""
+    """Return whether `host` is this machine whatever DNS says: localhost, 127.0.0.0/8 or ::1, in no other spelling."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -46,7 +46,7 @@ def proxy_of(url: str) -> tuple[str, str]:
 
 
 def proxies_are_set() -> bool:
-    """Tell whether the environment names any proxy."""
+    """Return whether the environment names any proxy."""
     return any(address for _, address in _named())
 
 
@@ -112,7 +112,7 @@ def _parsed(address: str) -> SplitResult | None:
 
 
 def _is_excepted(host: str, port: int) -> bool:
-    """Tell whether NO_PROXY names `host`: itself, a domain that it is in, or a network."""
+    """Return whether NO_PROXY names `host`: itself, a domain that it is in, or a network."""
     entries = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").lower().split(",")
     return any(_covers(entry.strip(), host, port) for entry in entries)
 

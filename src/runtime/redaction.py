@@ -11,7 +11,7 @@ HIDDEN = "[hidden]"
 CUT = "…"
 """Stands where somebody else's words were cut off."""
 MACHINE_MADE = 24
-"""Signs from which on a secret is a key or a token: no other text begins like it by chance."""
+"""Characters from which on a secret is a key or a token: no other text begins like it by chance."""
 
 _TOKEN = re.compile(r"(?:[0-9]+:)?[A-Za-z0-9._~+/=-]+")
 """A key, a JWT, or a bot's token with its number before it."""
@@ -64,7 +64,7 @@ def _forms(secret: str) -> Iterator[str]:
 def _more_than_half(secret: str) -> str:
     """Return the pattern of a secret that somebody else's words break off in."""
     half = len(secret) // 2 + 1
-    return f"{re.escape(secret[:half])}{''.join(f'(?:{re.escape(sign)}' for sign in secret[half:])}" + (
+    return f"{re.escape(secret[:half])}{''.join(f'(?:{re.escape(character)}' for character in secret[half:])}" + (
         ")?" * len(secret[half:]) + f"(?={CUT})"
     )
 

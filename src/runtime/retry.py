@@ -49,11 +49,11 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         return f"Retrying in {wait:.1f} s{end}."
 
     def allows(self, wait: float) -> bool:
-        """Tell whether there is time for `wait` and something after it."""
+        """Return whether there is time for `wait` and something after it."""
         return asyncio.get_running_loop().time() + wait < self.deadline
 
     def allows_sending(self, wait: float) -> bool:
-        """Tell whether another attempt at a sending may begin after `wait`."""
+        """Return whether another attempt at a sending may begin after `wait`."""
         return self.allows(wait) and asyncio.get_running_loop().time() + wait < self.sendings_until
 
     def sharing(self, share: float) -> "RetryPolicy":
@@ -84,7 +84,7 @@ RETRYABLE_STATUSES = (408, 423, 425, 429)
 
 
 def is_transient_status(status: int) -> bool:
-    """Tell whether an HTTP status may be another one at the next attempt."""
+    """Return whether an HTTP status may be another one at the next attempt."""
     return status in RETRYABLE_STATUSES or status >= 500
 
 

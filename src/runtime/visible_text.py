@@ -16,7 +16,7 @@ _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
     f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
 )
-# A selector behind a sign such as ⚠ makes an emoji of it; anywhere else it only hides.
+# A selector behind a character such as ⚠ makes an emoji of it; anywhere else it only hides.
 _SELECTORS = "\ufe00-\ufe0f"
 _UNSEEN = re.compile(f"[{_CONTROLS}{_FORMAT}{_IGNORABLE}{_NONCHARACTERS}]|(?<![^\\w\\s!-~{_SELECTORS}])[{_SELECTORS}]")
 _QUOTE_MARKS = str.maketrans(dict.fromkeys("“”„‟«»″〝〞〟＂", '"'))
@@ -53,10 +53,11 @@ def units(text: str) -> int:
 
 
 def shortened(text: str, limit: int, mark: str = "…") -> str:
-    """Cut `text` to `limit` UTF-16 units, between characters, with a mark at its end."""
+    """Cut `text` to `limit` UTF-16 units, between characters, with a mark at its end if there is room for one."""
     if len(text) * 2 <= limit or units(text) <= limit:
         return text
-    kept = text.encode("utf-16-le")[: (limit - units(mark)) * 2]
+    mark = mark if units(mark) <= limit else ""
+    kept = text.encode("utf-16-le")[: max(0, limit - units(mark)) * 2]
     return kept.decode("utf-16-le", "ignore") + mark
 
 

@@ -88,14 +88,14 @@ class AnalysesTable:
         self._client = client
         self._name = name
 
-    async def pages(self, window: Window, policy: RetryPolicy, page_rows: int = PAGE_ROWS) -> AsyncGenerator[Page]:
+    async def pages(self, window: Window, policy: RetryPolicy) -> AsyncGenerator[Page]:
         """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
 
         Raise RowsMissingError at the end if fewer rows came than the server counted at the beginning,
         HiddenRowsError if an empty window may hide rows, another SourceError if the server can't be reached,
         refuses, or answers with something else than the window's rows.
         """
-        size = PageSize(rows=page_rows, most=page_rows)
+        size = PageSize(rows=PAGE_ROWS, most=PAGE_ROWS)
         rows, counted = await self._first(window, policy, size)
         arrived = len(rows)
         # The first answer's rows and count are of one moment: when they agree there is nothing behind.
@@ -300,7 +300,7 @@ def _within(window: Window, last: datetime, rows: list[Analysis], table: str) ->
 
 
 def _come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
-    """Tell whether the last rows of the page `before` stand among the first of `rows`."""
+    """Return whether the last rows of the page `before` stand among the first of `rows`."""
     at = before[-1].created_at
     known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
     return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))

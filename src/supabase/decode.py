@@ -39,7 +39,7 @@ def read_page(body: bytes, table: str) -> list[Analysis]:
     """Read an answer's body as rows; raise SourceError for anything else.
 
     Decoded and validated in one native pass, a quarter of json's time; what that won't take is read by hand.
-    (Of a second's seventh digit, which PostgreSQL never sends, the one makes it round and the other cuts it off.)
+    (msgspec rounds a seventh fractional digit, fromisoformat truncates it; PostgreSQL sends six.)
     """
     try:
         rows = _NATIVE.decode(body)
@@ -56,11 +56,14 @@ def read_by_hand(body: bytes, table: str) -> list[Analysis]:
 
 
 def _checked_size(rows: list[Analysis], body: bytes, table: str) -> list[Analysis]:
-    """Return `rows`; raise PageTooLargeError if their texts take more than a page may: one wide character takes four
-    bytes, and so does then each of its text.
+    """Return `rows`; raise PageTooLargeError if their texts take more than a page may.
+
+    One wide character makes Python store every character of its text in four bytes.
     """
     if len(body) > _LENIENT:
-        values = chain.from_iterable((row.id, row.status, row.duration, row.records_processed) for row in rows)
+        values = chain.from_iterable(
+            (row.id, row.status, row.duration, row.records_processed, row.records_failed) for row in rows
+        )
         if sum(map(getsizeof, values)) > LARGEST_PAGE:
             raise PageTooLargeError(table=table)
     return rows
@@ -101,7 +104,7 @@ def _objects(body: bytes, table: str) -> Iterator[dict[str, Any]]:
 
 
 def _objects_of_many(body: bytes, table: str) -> Iterator[dict[str, Any]]:
-    """Read a large list, if it has no more than _VALUES values: the signs between them are counted, and texts' too."""
+    """Read a large list, if it has no more than _VALUES values: the marks between them are counted, and texts' too."""
     if sum(map(body.count, (b",", b"[", b"{"))) > _VALUES:
         raise PageTooLargeError(table=table)
     try:

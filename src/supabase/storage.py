@@ -9,10 +9,10 @@ import functools
 import json
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from msgspec.structs import replace
@@ -30,6 +30,13 @@ from ..runtime.visible_text import in_quotes
 from .credentials import ROLE_SQL, credentials
 from .decode import excerpt
 
+Action = Literal["store", "list", "remove"]
+_REFUSALS: Mapping[Action, tuple[str, str]] = {
+    "store": ("may not store in the bucket", "select, insert, update"),
+    "list": ("may not list the bucket", "select"),
+    "remove": ("may not remove from the bucket", "select, delete"),
+}
+"""How the refusal of an action is said, and the rights that it needs on storage.objects."""
 LISTED = 100
 """Folders asked for at once: each takes some 200 bytes of an answer."""
 _CHUNK = 1 << 16
@@ -40,7 +47,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9._-]{20,4096}")
 
 
 class Storage:
-    """The bucket of REPORT_BUCKET. Each link lives `lifetime`; its token is told to `hide`, for it opens the file."""
+    """The bucket of REPORT_BUCKET. Each link lives `lifetime`.
+
+    `hide` is called with its token, for that opens the file.
+    """
 
     def __init__(
         self,
@@ -111,7 +121,7 @@ class Storage:
     async def _list(self, client: httpx.AsyncClient, beginning: str, offset: int) -> list[str]:
         order = {"column": "name", "order": "asc"}
         body = {"prefix": "", "search": beginning, "limit": LISTED, "offset": offset, "sortBy": order}
-        content = await self._answer(client, "POST", f"/object/list/{self._bucket}", json=body)
+        content = await self._answer(client, "POST", f"/object/list/{self._bucket}", action="list", json=body)
         try:
             return [str(found["name"]) for found in json.loads(content)]
         except (ValueError, TypeError, LookupError, RecursionError) as error:
@@ -123,9 +133,8 @@ class Storage:
         Raise StorageError if it can't be asked; a key that may not remove them finds none.
         """
         async with self._client() as client:
-            content = await retry(
-                lambda: self._answer(client, "DELETE", f"/object/{self._bucket}", json={"prefixes": [*paths]}), policy
-            )
+            ask = functools.partial(self._answer, client, "DELETE", f"/object/{self._bucket}", action="remove")
+            content = await retry(lambda: ask(json={"prefixes": [*paths]}), policy)
         try:
             return len(json.loads(content))
         except (ValueError, TypeError, RecursionError) as error:
@@ -173,9 +182,11 @@ class Storage:
 
     async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
-        return _object(await self._answer(client, method, path, **options))
+        return _object(await self._answer(client, method, path, action="store", **options))
 
-    async def _answer(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> bytes:
+    async def _answer(
+        self, client: httpx.AsyncClient, method: str, path: str, *, action: Action, **options: Any
+    ) -> bytes:
         try:
             response = await client.request(method, path, **options)
         except CONNECTION_ERRORS as error:
@@ -187,21 +198,22 @@ class Storage:
                 transient=found.transient,
             ) from error
         if not response.is_success:
-            raise self._refusal(response)
+            raise self._refusal(response, action)
         return response.content
 
-    def _refusal(self, response: httpx.Response) -> StorageError:
+    def _refusal(self, response: httpx.Response, action: Action) -> StorageError:
         answer = _object(response.content)
         told = str(answer.get("statusCode"))
         status = int(told) if re.fullmatch(r"[1-5][0-9]{2}", told) else response.status_code
         words = in_quotes(answer["message"]) if "message" in answer else excerpt(response.content)
         said = f"(HTTP {status}, {words})"
         if status in (401, 403) or "jwt" in str(answer.get("error")).lower():
+            refused, rights = _REFUSALS[action]
             return StorageError(
                 "storage.permission",
-                f"{self._credentials.setting} may not store in the bucket {self._bucket} {said}.",
+                f"{self._credentials.setting} {refused} {self._bucket} {said}.",
                 "Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
-                f"(select, insert, update): {ROLE_SQL} has them.",
+                f"({rights}){'' if action == 'remove' else f': {ROLE_SQL} has them'}.",
             )
         refusals = {
             404: (

@@ -76,4 +76,6 @@ def _escaped(text: str, mark: str) -> str:
     """Shorten `text` so that its escapes fit into the cell too."""
     text = shortened(text, TEXT_UNITS, mark)
     grown_by = len(_ESCAPE.findall(text)) * (len("_x005F_") - 1)
-    return _ESCAPE.sub("_x005F_", shortened(text, TEXT_UNITS - grown_by, mark)) if grown_by else text
+    # Six more for at least six that stand there: half of a cell's always fits.
+    limit = max(TEXT_UNITS - grown_by, TEXT_UNITS // 2)
+    return _ESCAPE.sub("_x005F_", shortened(text, limit, mark)) if grown_by else text

@@ -12,7 +12,7 @@ from openpyxl.drawing.line import LineProperties
 from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, TwoCellAnchor
 from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
 
-from ..domain.summary import Summary
+from ..domain.summary import Summary, busiest
 from ..domain.window import Window
 from ..phrases.formats import clocks
 from ..phrases.language import Phrases
@@ -58,7 +58,7 @@ def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: i
     chart.title = _title(phrases.chart_title(window), 1200)
     chart.x_axis.title = _title(phrases.chart_axis(window), 900)
     chart.y_axis.title = _title(phrases.ANALYSES, 900)
-    most = max(range(len(buckets)), key=lambda place: buckets[place].analyses)
+    most = busiest(buckets)
     anchor = DescribedAnchor(
         left=0,
         top=chart_row - 1,

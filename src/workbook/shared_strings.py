@@ -110,7 +110,7 @@ class SharedStrings:
 
 
 def is_shared(text: str) -> bool:
-    """Tell whether a text is among the shared ones.
+    """Return whether a text is among the shared ones.
 
     It stands in its cell where python-calamine, which pandas and polars use, would read it wrongly: it takes nothing
     but blanks for nothing, and reads escapes twice.

@@ -81,7 +81,6 @@ def _write_head(layout: Layout, window: Window, origin: Origin, phrases: Phrases
 
 def _write_comparison(layout: Layout, window: Window, summary: Summary, findings: Findings, phrases: Phrases) -> None:
     """Say what is out of the ordinary, and put the counts beside those of the window before and the usual ones."""
-    before, usual = findings.comparison.before, findings.comparison.usual
     if findings.deviations:
         layout.add()
     for warning in dict.fromkeys(map(phrases.warning, findings.deviations)):
@@ -90,12 +89,10 @@ def _write_comparison(layout: Layout, window: Window, summary: Summary, findings
         return
     layout.add()
     layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
-    rows: tuple[tuple[str, tuple[float | None, ...]], ...] = (
-        (phrases.ANALYSES, (summary.rows, before.analyses, usual.analyses if usual else None)),
-        (phrases.FAILED_ANALYSES, (summary.failed_analyses, before.failed, usual.failed if usual else None)),
+    rows = (
+        (phrases.ANALYSES, findings.comparison.analyses(summary.rows)),
+        (phrases.FAILED_ANALYSES, findings.comparison.failed(summary.failed_analyses)),
     )
-    # Rounded here, as the message rounds: Excel would round another half up.
-    rows = tuple((name, tuple(count if count is None else round(count) for count in counts)) for name, counts in rows)
     for name, counts in rows:
         figures = (layout.figure("-" if count is None else count, "#,##0") for count in counts)
         layout.row(layout.text(name), *figures)

@@ -20,7 +20,7 @@ from openpyxl.writer.excel import ExcelWriter
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis
 from ..domain.summary import Summary
-from ..domain.window import Window, day_of
+from ..domain.window import Window
 from ..errors import WorkbookError
 from ..phrases.language import Phrases, phrases_of
 from ..runtime.atomic_write import atomic_write
@@ -124,7 +124,7 @@ class WorkbookWriter:
             write_summary(self._summary_sheet, self._window, summary, origin, findings, self._phrases)
             self._book.properties = _properties(self._window, name, self._phrases)
             with atomic_write(path) as file:
-                self._streamed.finish(self._saved(self._book), self._strings, file)
+                self._streamed.finish(self._saved(), self._strings, file)
         return path
 
     @property
@@ -169,13 +169,13 @@ class WorkbookWriter:
             (part,) = saved.namelist()
             return self._strings.put_into(saved.read(part))
 
-    def _saved(self, book: Workbook) -> dict[str, bytes]:
-        """Return the parts of a book as Workbook.save writes them, but for its stamp of the moment, and its texts.
+    def _saved(self) -> dict[str, bytes]:
+        """Return the parts of the book as Workbook.save writes them, but for its stamp of the moment, and its texts.
 
         The same report has the same properties.
         """
         content = BytesIO()
-        ExcelWriter(book, ZipFile(content, "w", ZIP_STORED)).save()
+        ExcelWriter(self._book, ZipFile(content, "w", ZIP_STORED)).save()
         with ZipFile(content) as saved:
             parts = {part: saved.read(part) for part in saved.namelist()}
         sheets = {part: self._strings.put_into(xml) for part, xml in parts.items() if "/worksheets/sheet" in part}
@@ -195,7 +195,7 @@ def _properties(window: Window, name: str, phrases: Phrases) -> DocumentProperti
 
 def file_name(window: Window) -> str:
     """Name the file by the window's start: in UTC for an hour or a trial, by the local date for a day."""
-    if window.template == "daily" and window == day_of(window.start.astimezone(window.zone).date(), window.zone):
+    if window.is_calendar_day:
         return f"report_daily_{window.start.astimezone(window.zone):%Y%m%d}.xlsx"
     return f"report_{window.start:%Y%m%d_%H%M%S}.xlsx"
 

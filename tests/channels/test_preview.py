@@ -63,3 +63,17 @@ def test_a_folder_that_cannot_be_made_is_said(sandbox: Sandbox, run: RunTool, tm
     assert result.code == 2
     assert "can't be made" in result.log
     assert sandbox.supabase.requests == []
+
+
+def test_a_file_that_cannot_be_written_is_said_with_what_to_do(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:
+    """It is the folder's fault and not the program's."""
+    sandbox.supabase.insert(make_rows(3))
+    (tmp_path / f"{STEM}.eml").mkdir()
+
+    result = run(*OPTION, "--dry-run", "--output", str(tmp_path))
+
+    assert result.code == 1
+    assert f"{STEM}.eml can't be written (Is a directory)" in result.log
+    assert "--output" in result.log
+    assert "broke down" not in result.log
+    assert (tmp_path / f"{STEM}.txt").exists()

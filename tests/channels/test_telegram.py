@@ -16,6 +16,7 @@ from src.config.settings import TelegramSettings
 from src.config.timeouts import Timeouts
 from src.domain.baseline import Comparison, Deviation, Usual
 from src.domain.outcome import Outcome
+from src.errors import DeliveryError
 from src.message import caption
 from src.message.content import Content
 
@@ -346,3 +347,46 @@ def test_a_workbook_that_cannot_be_read_is_not_telegrams_fault(sandbox: Sandbox,
     assert reason in str(outcome.problem)
     assert "Telegram" not in str(outcome.problem)
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", False, False)
+
+
+BAD = refusal(400, "Bad Request: something new")
+SLOW = refusal(429, "Too Many Requests: retry after 7", retry_after=7)
+ODD = Answer(body=b"[]")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (BAD, "Telegram did not name the bot (“Something new”)"),
+        (SLOW, "Telegram gets too many messages for the bot"),
+        (ODD, "Telegram's answer for the bot could not be understood"),
+    ],
+)
+def test_what_fails_of_the_bot_is_said_of_no_chat(sandbox: Sandbox, answer: Answer, said: str) -> None:
+    """The bot is asked for its name before any chat is."""
+    sandbox.bot.faults.append(Fault(answer=answer))
+
+    with pytest.raises(DeliveryError) as caught:
+        asyncio.run(make_channel(sandbox).check_bot())
+
+    assert said in str(caught.value)
+    assert "chat" not in str(caught.value)
+
+
+def test_what_fails_of_a_chat_is_said_with_what_was_asked_of_it(sandbox: Sandbox) -> None:
+    """An alert and a look are no report; the setting is the one that names the chat."""
+    channel = make_channel(sandbox, telegram_chat_id="42", telegram_alert_chat_id="-43")
+    unknown = refusal(400, "Bad Request: chat not found")
+    sandbox.bot.faults += [Fault(answer=one) for one in (BAD, BAD, unknown, unknown)]
+
+    failed = asyncio.run(channel.alert("text", CREATED, ["-43"]))
+    looks = []
+    for chat in ("42", "42", "-43"):
+        with pytest.raises(DeliveryError) as caught:
+            asyncio.run(channel.check_chat(chat))
+        looks.append(str(caught.value))
+
+    assert "Telegram did not take the alert for chat -43 (“Something new”)" in str(failed["-43"])
+    assert "Telegram did not describe chat 42 (“Something new”)" in looks[0]
+    assert "Correct TELEGRAM_CHAT_ID" in looks[1]
+    assert "Correct TELEGRAM_ALERT_CHAT_ID" in looks[2]

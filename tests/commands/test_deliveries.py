@@ -135,3 +135,25 @@ def test_a_ledger_that_cannot_be_read_is_said_on_the_terminal_alone(sandbox: San
 
     assert (result.code, sandbox.alerts) == (1, [])
     assert "does not accept SUPABASE_KEY" in result.log
+
+
+def test_only_windows_that_were_asked_for_are_counted(sandbox: Sandbox, run: RunTool) -> None:
+    """A trial of sixty minutes has a record too, which lies between two hours."""
+    run("--start", f"{datetime.now(UTC) - 2 * HOUR:%Y-%m-%dT%H}", REPORT_LEDGER="supabase")
+    sandbox.supabase.sql(
+        "insert into report_deliveries (name, template, source, zone, window_start, record) "
+        "select name, template, source, zone, window_start + interval '1 minute', record from report_deliveries"
+    )
+
+    shown = run("--deliveries", REPORT_LEDGER="supabase")
+
+    assert "1 of 24 windows are in the ledger" in shown.log
+
+
+@pytest.mark.parametrize("date", ["20261122", "2026-W47-7"])
+def test_a_date_of_any_form_is_its_first_hour(run: RunTool, date: str) -> None:
+    """As with dashes."""
+    shown = run("--deliveries", date)
+
+    assert shown.code == 0
+    assert shown.output.startswith("2026-11-22 00:00-01:00 UTC")

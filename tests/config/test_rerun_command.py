@@ -1,5 +1,6 @@
 """The command of an alert is one command, whatever a setting says."""
 
+import re
 import shlex
 
 import pytest
@@ -27,3 +28,15 @@ def test_every_value_in_a_printed_command_is_one_word_of_it(job: str) -> None:
     variables = ["REPORT_START=2026-11-22T13", "REPORT_COUNT=2", "REPORT_RESEND=true"]
     assert shlex.split(changed) == ["set", "env", "--local", "-f", "-", *variables, "-o", "yaml"]
     assert shlex.split(created) == ["create", "-f", "-"]
+
+
+@pytest.mark.parametrize("cronjob", ["r" * 52, "r" * 45 + ".eports", "r" * 44 + "-.eports"])
+def test_the_new_jobs_name_is_one_that_kubernetes_takes(cronjob: str) -> None:
+    """At most 63 characters, as a label; the CronJob that it is made from keeps its whole name."""
+    settings = ReportSettings.model_construct(job_name="x", cronjob_name=cronjob)
+
+    words = shlex.split(rerun_command(make_window(), settings).replace("$(date +%s)", "1795435200"))
+
+    assert len(words[3]) <= 63
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", words[3])
+    assert f"--from=cronjob/{cronjob}" in words

@@ -83,3 +83,13 @@ def test_without_durations_there_are_no_quantiles() -> None:
 
     assert (none.median, none.p95, none.longest) == (None, None, None)
     assert (one.median, one.p95, one.longest) == (4.5, 4.5, 4.5)
+
+
+@pytest.mark.parametrize("seconds", [10.0, 7.25, 3.1, 0.5])
+def test_no_quantile_is_longer_than_the_longest_duration(seconds: float) -> None:
+    """They stand side by side, and nobody would believe the rest."""
+    durations = folded([seconds] * (EXACT + 1))
+
+    assert durations.longest == seconds
+    assert (durations.median or 0) <= seconds
+    assert (durations.p95 or 0) <= seconds

@@ -1,5 +1,6 @@
 """Each window is exact: half-open, in UTC, no row in two of them and none in between."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -169,3 +170,13 @@ def test_a_full_window_is_compared_with_the_full_one_before_it() -> None:
     """The day after the clocks went back with the 25 hours of the day before."""
     assert to_compare_with(day_of(date(2026, 10, 26), BERLIN)) == day_of(date(2026, 10, 25), BERLIN)
     assert to_compare_with(make_window()) == make_window(START - HOUR)
+
+
+@pytest.mark.parametrize("text", ["2026-11-22", "20261122", "2026-W47-7"])
+def test_the_hours_of_a_date_are_asked_for_in_words_that_are_taken(text: str) -> None:
+    """In whatever form it was written."""
+    with pytest.raises(OptionError) as caught:
+        starting_at(text, "hourly", BERLIN, at("2026-11-23T14:30"))
+
+    start, hour = re.findall(r"--start (\S+T\d\d)", caught.value.problem.remedy)
+    assert (start, hour) == ("2026-11-22T00", "2026-11-22T13")

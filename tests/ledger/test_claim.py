@@ -227,6 +227,6 @@ def test_a_run_can_be_given_a_ledger_in_a_folder_that_is_not_there(tmp_path: Pat
 
     async def read() -> object:
         window = make_window()
-        return await ledger.records("hourly", window.start, window.end, make_policy())
+        return await ledger.records(window.start, window.end, make_policy())
 
     assert asyncio.run(read()) == {}

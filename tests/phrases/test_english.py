@@ -5,11 +5,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..builders import make_analysis, make_window
 from ..test_start import SRC
+from .golden import shown
+from .hours import Hour
 
 WORDS = re.compile(r"^[A-Z][a-z]+\b|[a-z]{3,} [a-z]{3,}")
-NO_WORDS = {"Calibri", "General", "Template"}
-"""A font, a number format, a type."""
+NO_WORDS = {"Calibri", "General", "Template", "Bucket"}
+"""A font, a number format, types."""
 
 
 def strings(node: ast.AST) -> Iterator[str]:
@@ -49,3 +52,14 @@ def test_the_page_has_no_word_of_its_own() -> None:
 
     assert body
     assert words.strip(" .,()\n") == ""
+
+
+def test_one_is_said_in_the_singular() -> None:
+    """A quiet hour has one analysis of one record."""
+    row = make_analysis(status="failed", records_processed=1, records_failed=1)
+    content = shown(Hour(rows=[row], window=make_window()), "en")
+
+    assert "0 % of 1 record succeeded" in content
+    assert "1 of 1 record failed" in content
+    assert "1 analysis, 1 failed; most" in content
+    assert re.findall(r"(?<![\d,.])1 (?:analyses|records)|of them", content) == []

@@ -167,7 +167,7 @@ def test_own_workbooks_in_the_bucket_that_are_too_old_go(sandbox: Sandbox, run: 
     ("answer", "said"),
     [
         (storage_says(403, "Unauthorized"), "WARNING Old workbooks in the bucket could not be removed: SUPABASE_KEY"),
-        (Answer(body=b"[]"), "WARNING 2 old workbooks in the bucket could not be removed: the key's role needs"),
+        (Answer(body=b"[]"), "WARNING 2 old workbooks in the bucket could not be removed: SUPABASE_KEY's role needs"),
         (Answer(body=b"<html>"), "WARNING Old workbooks in the bucket could not be removed: Supabase Storage's answer"),
     ],
     ids=["refused", "row-level security", "odd"],
@@ -249,3 +249,14 @@ def test_a_record_that_another_run_holds_stays(sandbox: Sandbox, run: RunTool) -
     assert run(JOB_NAME=job(0), REPORT_CATCH_UP="0", **CATCH_UP, **KEEP).code == 0
 
     assert (held in recorded(sandbox, "supabase"), old in recorded(sandbox, "supabase")) == (True, False)
+
+
+def test_the_setting_whose_role_may_not_remove_workbooks_is_named(sandbox: Sandbox, run: RunTool) -> None:
+    """The key of the project is not to blame where a token speaks in its place."""
+    token = {"SUPABASE_JWT": sandbox.supabase.jwt("service_role")}
+    old_workbooks(sandbox, run)
+    sandbox.supabase.faults += [Fault(answer=Answer(body=b"[]"), match="/storage/v1/object/reports")]
+
+    log = run(JOB_NAME=job(0), **BUCKET, **KEEP, **token).log
+
+    assert "could not be removed: SUPABASE_JWT's role" in log

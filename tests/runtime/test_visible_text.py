@@ -92,3 +92,9 @@ def test_whatever_is_said_is_one_bounded_line_that_can_be_seen_and_sent(said: st
     assert line.encode().decode() == line
     assert (quoted[0], quoted[-1], quoted.count("“") + quoted.count("”")) == ("“", "”", 2)
     assert foreign(line, limit) == line
+
+
+@pytest.mark.parametrize(("limit", "cut"), [(3, "abc"), (1, "a"), (0, ""), (-3, "")])
+def test_a_mark_that_does_not_fit_is_left_out(limit: int, cut: str) -> None:
+    """A limit is a limit."""
+    assert shortened("abcdefghij", limit, " [cut]") == cut

@@ -332,3 +332,11 @@ def test_the_hour_is_asked_for_by_its_very_limits(sandbox: Sandbox) -> None:
     read(sandbox)
 
     assert f"gte.{START:%Y-%m-%dT%H}" in sandbox.supabase.requests[0].target
+
+
+def test_a_token_that_is_nested_too_deeply_has_no_end() -> None:
+    """It is as any other text that is none."""
+    nested = base64.urlsafe_b64encode(b'{"exp":' + b"[" * 200_000 + b"]" * 200_000 + b"}").decode().rstrip("=")
+    used = Credentials(key=SecretStr("sb_publishable_abc"), token=SecretStr(f"x.{nested}.x"))
+
+    assert (used.expires, used.role) == (None, "")

@@ -267,3 +267,12 @@ def test_the_six_columns_are_those_of_the_report() -> None:
 def test_a_status_counts_as_failed_by_its_whole_word(status: str | None, failed: bool) -> None:
     """In whatever case; what somebody cancelled did not fail."""
     assert (status in FailedStatuses()) is failed
+
+
+@pytest.mark.parametrize("column", ["status", "duration", "records_processed", "records_failed"])
+def test_texts_of_every_column_count_with_the_memory_that_they_take(column: str) -> None:
+    """A figure may hold text too."""
+    wire = json.dumps([ROW | {column: "🙂" + "x" * 32_000}] * 400, ensure_ascii=False).encode()
+
+    with pytest.raises(PageTooLargeError):
+        read_page(wire, "analyses")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -261,3 +262,34 @@ def test_it_leaves_half_of_the_time_for_a_message_without_the_workbook(sandbox: 
         return policy.left()
 
     assert asyncio.run(left_over()) > 0
+
+
+def refused(sandbox: Sandbox, ask: Callable[[Storage, RetryPolicy], Awaitable[object]]) -> str:
+    """Ask what the role may not do, and return the sentence."""
+    sandbox.supabase.always = Fault(answer=storage_says(403, "row-level security"), match="/storage/v1/object")
+
+    async def asked() -> None:
+        policy = RetryPolicy(deadline=asyncio.get_running_loop().time() + 120, first_wait=0.01, longest_wait=0.01)
+        await ask(make_storage(sandbox), policy)
+
+    with pytest.raises(StorageError) as caught:
+        asyncio.run(asked())
+    return str(caught.value)
+
+
+async def _list(storage: Storage, policy: RetryPolicy) -> None:
+    async for _ in storage.folders("report.", policy):
+        pass
+
+
+def test_a_refusal_names_what_was_refused_and_the_right_that_it_needs(sandbox: Sandbox) -> None:
+    """Whoever may store may still lack the right to list or to remove."""
+    sandbox.supabase.make_bucket("reports")
+
+    listed = refused(sandbox, _list)
+    removed = refused(sandbox, lambda storage, policy: storage.remove(["report.hourly.x/report.xlsx"], policy))
+
+    assert "SUPABASE_KEY may not list the bucket reports (HTTP 403" in listed
+    assert "storage.objects (select)" in listed
+    assert "SUPABASE_KEY may not remove from the bucket reports (HTTP 403" in removed
+    assert "storage.objects (select, delete)" in removed

@@ -77,3 +77,15 @@ def test_a_text_that_looks_like_an_escape_stays_that_text(tmp_path: Path, text: 
 
     assert data_rows_again(content)[0][2] == text
     assert unescaped(data_rows(content)[0][2]) == text
+
+
+@pytest.mark.parametrize("count", [5460, 5459, 5000])
+def test_no_escapes_make_a_text_longer_than_a_cell(count: int) -> None:
+    """Excel would say that the file is damaged."""
+    text = "_x0041" * count + "_"
+
+    written = cell_text(text)
+
+    assert units(written) <= TEXT_UNITS
+    assert written.endswith(SHORTENED)
+    assert text.startswith(unescaped(written).removesuffix(SHORTENED))
