@@ -22,7 +22,7 @@ from .commands.deliveries import deliveries
 from .commands.report import SIGINT_CODE, now, report
 from .commands.test_alert import test_alert
 from .config.loader import ENV_FILE, load_settings
-from .config.schedule import Options
+from .config.options import Options
 from .config.settings import LARGEST_COUNT
 from .config.timeouts import Timeouts
 from .domain.request import Result

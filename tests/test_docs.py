@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from src.cli import make_parser, parse
-from src.config.schedule import Options
+from src.config.options import Options
 from src.config.settings import GROUPS
 from src.domain.analysis import COLUMNS, FAILED_STATUSES
 from src.domain.summary import AnomalyKind

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from ..errors import OptionError, SettingsError
 from .loader import Settings
-from .schedule import Options
+from .options import Options
 from .settings import ReportSettings
 
 

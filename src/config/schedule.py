@@ -2,39 +2,18 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ..domain.window import Window, after, as_option, last_full, starting_at, until
 from ..errors import OptionError, ReportError, SettingsError
+from .options import Options
 from .settings import ReportSettings
 
 LONGEST_DELAY = timedelta(days=2)
 """A Job that starts later than this after its time is not one of this CronJob; its digits mean something else."""
 CLOCK_SKEW = timedelta(days=1)
 """How far a node's clock may be behind the one that named the Job; a date's digits are years away."""
-
-
-class Options(Struct, frozen=True, kw_only=True):
-    """What the command line asks for."""
-
-    start: str | None = None
-    until_now: bool = False
-    count: int | None = None
-    resend: bool = False
-    only: tuple[str, ...] | None = None
-    dry_run: bool = False
-    output: Path | None = None
-    check: bool = False
-    test_alert: bool = False
-    deliveries: str | None = None
-
-    @property
-    def is_trial(self) -> bool:
-        """Whether the run leaves no trace in the ledger and at the monitor."""
-        return self.until_now or self.dry_run
 
 
 def choose_windows(options: Options, settings: ReportSettings, now: datetime) -> list[Window]:

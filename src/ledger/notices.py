@@ -12,7 +12,7 @@ import msgspec
 from postgrest import AsyncQueryRequestBuilder
 
 from ..config.loader import LoadedSettings, Settings
-from ..config.schedule import Options
+from ..config.options import Options
 from ..errors import LedgerError, ReportError
 from ..runtime.atomic_write import atomic_write
 from ..supabase.client import PostgrestClient

@@ -9,9 +9,9 @@ from typing import Literal
 
 from ..channels.interface import Channel, addresses
 from ..config.loader import LoadedSettings
+from ..config.options import Options
 from ..config.recipients import limited_to
 from ..config.rerun_command import rerun_command
-from ..config.schedule import Options
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome

@@ -17,8 +17,8 @@ from ..channels.mail import MailChannel
 from ..channels.preview import previews
 from ..channels.telegram import TelegramChannel
 from ..config.loader import LoadedSettings, Settings
+from ..config.options import Options
 from ..config.recipients import limited_to
-from ..config.schedule import Options
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Address
 from ..ledger.directory import FOLDER, DirectoryLedger

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from src.config.loader import load_settings
-from src.config.schedule import Options
+from src.config.options import Options
 from src.errors import LedgerError
 from src.ledger.directory import DirectoryLedger
 from src.ledger.interface import Ledger

@@ -10,7 +10,7 @@ import pytest
 
 from src.channels.interface import Channel, Limits, addresses
 from src.config.loader import LoadedSettings
-from src.config.schedule import Options
+from src.config.options import Options
 from src.config.settings import ReportSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome, not_delivered
