@@ -8,7 +8,7 @@ from msgspec import Struct
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
 from ..domain.baseline import Comparison, Deviation
-from ..domain.cluster import failure_cluster
+from ..domain.failure_burst import failure_burst
 from ..domain.summary import Summary, TimeBucket, busiest
 from ..domain.window import Window
 from ..phrases.formats import clocks, given, shown
@@ -83,7 +83,7 @@ class Content(Struct, frozen=True, kw_only=True):
     warned: Sequence[str]
     headline: str
     records: str
-    cluster: str
+    failure_burst: str
     columns: Sequence[str]
     compared: Sequence[Compared]
     is_compared: bool
@@ -121,7 +121,7 @@ def describe(
         warned=[*dict.fromkeys(map(phrases.deviation, deviations))],
         headline=phrases.headline(window, summary),
         records=phrases.records(summary),
-        cluster=_cluster(phrases, window, summary),
+        failure_burst=_failure_burst(phrases, window, summary),
         columns=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
         compared=_compared(phrases, window, summary, comparison, deviations),
         is_compared=comparison != Comparison(),
@@ -135,9 +135,9 @@ def describe(
     )
 
 
-def _cluster(phrases: Phrases, window: Window, summary: Summary) -> str:
-    found = failure_cluster(summary.buckets(window))
-    return phrases.cluster(found, *clocks([found.start, found.end], window.zone)) if found else ""
+def _failure_burst(phrases: Phrases, window: Window, summary: Summary) -> str:
+    found = failure_burst(summary.buckets(window))
+    return phrases.failure_burst(found, *clocks([found.start, found.end], window.zone)) if found else ""
 
 
 def _compared(

@@ -17,7 +17,7 @@ def render(content: Content, attachment: Attachment) -> str:
     paragraphs = (
         [f"{phrases.page_title(content.window, content.name)}{content.marks}", content.label],
         [phrases.warned(warning) for warning in content.warnings],
-        [content.headline, content.records, content.cluster],
+        [content.headline, content.records, content.failure_burst],
         [one.line for one in content.compared] if content.rows or content.is_compared else [],
         [whereabouts, attachment.link] if not attachment.is_attached else [],
         [*content.remarks],

@@ -11,6 +11,6 @@ def render(content: Content) -> str:
         *content.warnings,
         content.headline,
         content.records,
-        content.cluster,
+        content.failure_burst,
     ]
     return "\n".join(dict.fromkeys(filter(None, lines)))

@@ -12,7 +12,7 @@ from ..config.settings import DEFAULT_NAME
 from ..domain.analysis import TOO_LONG as TOO_LONG
 from ..domain.attachment import Attachment
 from ..domain.baseline import Deviation
-from ..domain.cluster import Cluster
+from ..domain.failure_burst import FailureBurst
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import Window, offset_name
@@ -198,8 +198,8 @@ def alert_of_unusual(window: Window, name: str) -> str:
     return f"⚠ Unusual: {caption_title(window, name)}"
 
 
-def cluster(found: Cluster, start: str, end: str) -> str:
-    """Say where failures cluster, from the clock time `start` to `end`."""
+def failure_burst(found: FailureBurst, start: str, end: str) -> str:
+    """Say where failures come in a burst, from the clock time `start` to `end`."""
     return f"Over half of the failures, {found.failed:,} of {found.of:,}, came between {start} and {end}."
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from ..config.settings import Language
 from ..domain.attachment import Attachment
 from ..domain.baseline import Deviation
-from ..domain.cluster import Cluster
+from ..domain.failure_burst import FailureBurst
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import Window
 from . import english
@@ -124,8 +124,8 @@ class Phrases(Protocol):
     def alert_of_unusual(self, window: Window, name: str) -> str:
         """Head the message that tells the alert chat of an unusual window."""
 
-    def cluster(self, found: Cluster, start: str, end: str) -> str:
-        """Say where failures cluster, from the clock time `start` to `end`."""
+    def failure_burst(self, found: FailureBurst, start: str, end: str) -> str:
+        """Say where failures come in a burst, from the clock time `start` to `end`."""
 
     def this(self, window: Window) -> str:
         """Name the window in a table that compares it."""

@@ -20,7 +20,7 @@ from ..config.settings import DEFAULT_NAME
 from ..domain import analysis
 from ..domain.attachment import Attachment
 from ..domain.baseline import Deviation
-from ..domain.cluster import Cluster
+from ..domain.failure_burst import FailureBurst
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import DAY, Window, offset_name
@@ -236,8 +236,8 @@ def alert_of_unusual(window: Window, name: str) -> str:
     return f"⚠ Необычно: {title(window).lower()} – {_label(window, ' ')}{named(name)}"
 
 
-def cluster(found: Cluster, start: str, end: str) -> str:
-    """Say where failures cluster, from the clock time `start` to `end`."""
+def failure_burst(found: FailureBurst, start: str, end: str) -> str:
+    """Say where failures come in a burst, from the clock time `start` to `end`."""
     return (
         f"Больше половины ошибок ({number(found.failed)} из {number(found.of)}) пришлось на время с {start} до {end}."
     )

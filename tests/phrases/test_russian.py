@@ -10,7 +10,7 @@ from src.config.settings import DEFAULT_NAME
 from src.domain.analysis import FailedStatuses
 from src.domain.attachment import Attachment
 from src.domain.baseline import Deviation
-from src.domain.cluster import Cluster
+from src.domain.failure_burst import FailureBurst
 from src.domain.summary import StatusCount, Summary
 from src.domain.window import Window, day_of, until
 from src.phrases import russian
@@ -168,11 +168,11 @@ def test_a_day_is_compared_with_the_day_before() -> None:
     assert [russian.this(one) for one in (make_window(), DAY, TRIAL)] == ["Этот час", "Эти сутки", "Эти 24 часа"]
 
 
-def test_a_cluster_is_told_in_a_sentence() -> None:
+def test_a_burst_of_failures_is_told_in_a_sentence() -> None:
     """From when to when."""
-    found = Cluster(start=START, end=START, failed=1200, of=1500)
+    found = FailureBurst(start=START, end=START, failed=1200, of=1500)
 
-    assert russian.cluster(found, "13:15", "13:25") == (
+    assert russian.failure_burst(found, "13:15", "13:25") == (
         "Больше половины ошибок (1\u00a0200 из 1\u00a0500) пришлось на время с 13:15 до 13:25."
     )
 

@@ -1,11 +1,11 @@
-"""Where failures cluster, and where nothing is said of it."""
+"""Where failures come in a burst, and where nothing is said of it."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
-from src.domain.cluster import Cluster, failure_cluster
+from src.domain.failure_burst import FailureBurst, failure_burst
 from src.domain.summary import BUCKET, TimeBucket
 
 from ..builders import START
@@ -32,9 +32,9 @@ def test_the_shortest_stretch_with_over_half_of_the_failures_is_found(
     failed: tuple[int, ...], first: int, last: int, within: int
 ) -> None:
     """Of equally short ones the fullest, and of those the first."""
-    found = failure_cluster(buckets(*failed))
+    found = failure_burst(buckets(*failed))
 
-    assert found == Cluster(start=START + first * BUCKET, end=START + last * BUCKET, failed=within, of=sum(failed))
+    assert found == FailureBurst(start=START + first * BUCKET, end=START + last * BUCKET, failed=within, of=sum(failed))
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_the_shortest_stretch_with_over_half_of_the_failures_is_found(
     ],
     ids=["few", "everywhere", "half the hour", "where the analyses are too", "no buckets"],
 )
-def test_nothing_is_said_where_failures_do_not_cluster(hour: list[TimeBucket]) -> None:
+def test_nothing_is_said_where_failures_come_evenly(hour: list[TimeBucket]) -> None:
     """A sentence about chance would be read as one about a cause."""
-    assert failure_cluster(hour) is None
+    assert failure_burst(hour) is None
 
 
 def test_a_stretch_ends_where_the_next_bucket_begins() -> None:
@@ -60,6 +60,6 @@ def test_a_stretch_ends_where_the_next_bucket_begins() -> None:
         for place in range(24)
     ]
 
-    assert failure_cluster(hours) == Cluster(
+    assert failure_burst(hours) == FailureBurst(
         start=START + timedelta(hours=20), end=START + timedelta(hours=21), failed=10, of=10
     )

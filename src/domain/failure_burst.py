@@ -1,4 +1,4 @@
-"""Where failures cluster within a window."""
+"""Where failures come in a burst within a window."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,12 +11,12 @@ from .summary import TimeBucket
 FEWEST = 10
 """Failures from which on anything is said of where they are."""
 WIDEST = 4
-"""A cluster takes at most this part of a window."""
+"""A burst takes at most this part of a window."""
 DENSER = 2
 """How many times larger its share of the failures is than its share of the analyses."""
 
 
-class Cluster(Struct, frozen=True, kw_only=True):
+class FailureBurst(Struct, frozen=True, kw_only=True):
     """`failed` analyses, over half of the window's, `of` so many, lie in the buckets from `start` to before `end`."""
 
     start: datetime
@@ -25,7 +25,7 @@ class Cluster(Struct, frozen=True, kw_only=True):
     of: int
 
 
-def failure_cluster(buckets: Sequence[TimeBucket]) -> Cluster | None:
+def failure_burst(buckets: Sequence[TimeBucket]) -> FailureBurst | None:
     """Return the shortest row of buckets that holds over half of the failures, the fullest of equally short ones.
 
     None if there are few failures, or if they are spread as the analyses are.
@@ -44,5 +44,5 @@ def failure_cluster(buckets: Sequence[TimeBucket]) -> Cluster | None:
                 return None
             width = buckets[1].start - buckets[0].start
             end = buckets[first].start + length * width
-            return Cluster(start=buckets[first].start, end=end, failed=found, of=failed[-1])
+            return FailureBurst(start=buckets[first].start, end=end, failed=found, of=failed[-1])
     return None
