@@ -27,7 +27,7 @@ from src.phrases.language import phrases_of
 from src.runtime.retry import RetryPolicy
 from src.workbook.columns import Column, sheet_columns
 from src.workbook.data_sheet import SHEET_ROWS
-from src.workbook.summary_sheet import Findings
+from src.workbook.summary_sheet import Assessment
 from src.workbook.writer import WorkbookWriter
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)
@@ -118,7 +118,7 @@ def build(
     window: Window | None = None,
     sheet_rows: int = SHEET_ROWS,
     table: str = "analyses",
-    findings: Findings | None = None,
+    assessment: Assessment | None = None,
     columns: Sequence[Column] | None = None,
     language: Language = "en",
     **options: Any,
@@ -133,7 +133,7 @@ def build(
     columns = columns or sheet_columns(FailedStatuses(), phrases_of(language))
     with WorkbookWriter(window, columns=columns, sheet_rows=sheet_rows, language=language) as workbook:
         workbook.add(rows)
-        path = workbook.save(folder, summary, table=table, generated=generated, findings=findings, **options)
+        path = workbook.save(folder, summary, table=table, generated=generated, assessment=assessment, **options)
         return path.read_bytes()
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ..domain.outcome import Address, Outcome, same
+from ..domain.outcome import ChannelAddress, Outcome, same
 from ..errors import DeliveryError
 from ..message.report import Report
 
@@ -62,7 +62,7 @@ def unreadable(workbook: Path, error: OSError) -> DeliveryError:
     )
 
 
-def addresses(channels: Iterable[Channel], only: Sequence[str] = ()) -> list[Address]:
+def addresses(channels: Iterable[Channel], only: Sequence[str] = ()) -> list[ChannelAddress]:
     """List the recipients that the settings name now, each with its channel; with `only`, these of them alone."""
     found = [(channel.name, recipient) for channel in channels for recipient in channel.recipients]
     chosen = {recipient.casefold() for recipient in only}

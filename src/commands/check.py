@@ -51,7 +51,7 @@ COLOURS: dict[Status, str] = {"OK": "32", "FAIL": "31", "SKIP": "33"}
 """ECMA-48: green, red, yellow."""
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class CheckResult(Struct, frozen=True, kw_only=True):
     """What became of one check: `words` say what is there, or what to do. SKIP: it could not be tried."""
 
     part: str
@@ -79,42 +79,42 @@ async def check(run: Run) -> Result:
     async with open_services(run, settings, channels, alerts) as services:
         parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
-        async for finding in run_checks(parts, run.timeouts.check):
-            print(finding_line(finding, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
-            found.append(finding)
-    not_ok = {finding.part for finding in found if finding.status != "OK"}
+        async for result in run_checks(parts, run.timeouts.check):
+            print(result_line(result, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
+            found.append(result)
+    not_ok = {result.part for result in found if result.status != "OK"}
     if wrong := [part for part, _ in parts if part in not_ok]:
         problem = Problem(key="check", reason=f"Not OK: {', '.join(wrong)}.", remedy="Their lines say what to do.")
         return Result(code=1, words=f"not OK: {', '.join(wrong)}", problem=problem)
     return Result(code=0, words=f"all {len(found)} are OK")
 
 
-def finding_line(finding: Finding, width: int, redaction: Redaction) -> str:
-    """Write a finding in one line, in colour on a terminal."""
-    status = f"{finding.status:<4}"
+def result_line(result: CheckResult, width: int, redaction: Redaction) -> str:
+    """Write a result in one line, in colour on a terminal."""
+    status = f"{result.status:<4}"
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        status = f"\x1b[{COLOURS[finding.status]}m{status}\x1b[0m"
-    return f"{status} {finding.part:<{width}}  {visible(redaction(finding.words))}"
+        status = f"\x1b[{COLOURS[result.status]}m{status}\x1b[0m"
+    return f"{status} {result.part:<{width}}  {visible(redaction(result.words))}"
 
 
-async def run_checks(parts: Sequence[tuple[str, Check]], limit: float) -> AsyncIterator[Finding]:
+async def run_checks(parts: Sequence[tuple[str, Check]], limit: float) -> AsyncIterator[CheckResult]:
     """Do all checks side by side, each for `limit` seconds at most; yield what became of each when it is known."""
-    for finding in asyncio.as_completed([_finding(part, one, limit) for part, one in parts]):
-        yield await finding
+    for result in asyncio.as_completed([_checked(part, one, limit) for part, one in parts]):
+        yield await result
 
 
-async def _finding(part: str, check: Check, limit: float) -> Finding:
+async def _checked(part: str, check: Check, limit: float) -> CheckResult:
     try:
         async with asyncio.timeout(limit):
-            return Finding(part=part, status="OK", words=await check())
+            return CheckResult(part=part, status="OK", words=await check())
     except NotTriedError as error:
-        return Finding(part=part, status="SKIP", words=str(error))
+        return CheckResult(part=part, status="SKIP", words=str(error))
     except ReportError as error:
-        return Finding(part=part, status="FAIL", words=str(error))
+        return CheckResult(part=part, status="FAIL", words=str(error))
     except TimeoutError:
-        return Finding(part=part, status="FAIL", words=f"It took longer than {limit:.0f} s. Check its server.")
-    except Exception as error:  # a check that breaks down is a finding too
-        return Finding(part=part, status="FAIL", words=str(broken_down("The check", error, in_quotes(error))))
+        return CheckResult(part=part, status="FAIL", words=f"It took longer than {limit:.0f} s. Check its server.")
+    except Exception as error:  # a check that breaks down is a result too
+        return CheckResult(part=part, status="FAIL", words=str(broken_down("The check", error, in_quotes(error))))
 
 
 class NotTriedError(ReportError):

@@ -9,7 +9,7 @@ from ..message.alert import render_test
 from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run
-from .check import Finding, finding_line
+from .check import CheckResult, result_line
 
 _TO_READERS = "taken. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"
 
@@ -25,26 +25,26 @@ async def test_alert(run: Run) -> Result:
     words = "taken" if operators else _TO_READERS
     text = run.redaction(render_test(run.clock()))
     routes = operators or reader_routes(channels)
-    findings = await asyncio.gather(*(_findings(text, route, words, run) for route in routes))
-    found = [finding for one in findings for finding in one]
-    width = max(len(finding.part) for finding in found)
-    for finding in found:
-        print(finding_line(finding, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
+    results = await asyncio.gather(*(_results(text, route, words, run) for route in routes))
+    found = [result for one in results for result in one]
+    width = max(len(result.part) for result in found)
+    for result in found:
+        print(result_line(result, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
     return _summed_up(found)
 
 
-async def _findings(text: str, route: Route, words: str, run: Run) -> list[Finding]:
+async def _results(text: str, route: Route, words: str, run: Run) -> list[CheckResult]:
     failed = await send_alert(text, run.clock(), route, run.timeouts)
     return [
-        Finding(part=f"{route.channel.name} {one}", status="FAIL", words=str(failed[one]))
+        CheckResult(part=f"{route.channel.name} {one}", status="FAIL", words=str(failed[one]))
         if one in failed
-        else Finding(part=f"{route.channel.name} {one}", status="OK", words=words)
+        else CheckResult(part=f"{route.channel.name} {one}", status="OK", words=words)
         for one in route.recipients
     ]
 
 
-def _summed_up(found: Sequence[Finding]) -> Result:
-    wrong = [finding.part for finding in found if finding.status != "OK"]
+def _summed_up(found: Sequence[CheckResult]) -> Result:
+    wrong = [result.part for result in found if result.status != "OK"]
     if not wrong:
         return Result(code=0, words=f"the test alert was taken for all {len(found)}")
     problem = Problem(

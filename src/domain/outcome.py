@@ -60,16 +60,16 @@ def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError)
     ]
 
 
-Address = tuple[str, str]
+ChannelAddress = tuple[str, str]
 """A channel and a recipient there."""
 
 
-def named(addresses: Sequence[Address]) -> str:
+def named(addresses: Sequence[ChannelAddress]) -> str:
     """Name recipients in a sentence."""
     return ", ".join(f"{channel} to {recipient}" for channel, recipient in addresses)
 
 
-def same(address: Address) -> Address:
+def same(address: ChannelAddress) -> ChannelAddress:
     """Return `address` in the form in which two spellings of it are equal."""
     channel, recipient = address
     return channel, recipient.casefold()

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
-from ..domain.outcome import Address, Outcome, same
+from ..domain.outcome import ChannelAddress, Outcome, same
 from ..domain.request import Trigger
 from .record import Entry, EntryState, Record
 
@@ -23,13 +23,13 @@ class Claim:
         self._save = save
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._owed: list[Address] = []
+        self._owed: list[ChannelAddress] = []
         self._rows: int | None = None
         self._is_opened = False
 
     async def open_for(
         self,
-        present: Sequence[Address],
+        present: Sequence[ChannelAddress],
         trigger: Trigger,
         *,
         resend_by: str = "",
@@ -40,7 +40,7 @@ class Claim:
         With `resend_by` that is all of them, once more or for the first time; nobody else's entry changes. A resend
         that was begun by the same (a Job, or else a process) goes on where it was.
         """
-        record, repeats = self.record, dict[Address, int]()
+        record, repeats = self.record, dict[ChannelAddress, int]()
         is_resent = bool(resend_by and record.resent_by != resend_by)
         if is_resent:
             record.resent += bool(record.entries)
@@ -158,7 +158,7 @@ class Claim:
         async with self._turn:
             await self._save(self.record)
 
-    def _set(self, recipients: Iterable[Address], state: EntryState, receipt: str = "") -> None:
+    def _set(self, recipients: Iterable[ChannelAddress], state: EntryState, receipt: str = "") -> None:
         changed = set(map(same, recipients))
         for entry in self.record.entries:
             if entry.address in changed:

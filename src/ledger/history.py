@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ..domain.outcome import Address
+from ..domain.outcome import ChannelAddress
 from ..domain.window import Window, before
 from ..errors import LedgerError
 from ..runtime.retry import RetryPolicy
@@ -54,7 +54,7 @@ class History(Struct, frozen=True, kw_only=True):
     in_reach: Sequence[Window]
     beyond: Sequence[Window]
     records: Mapping[datetime, Record | LedgerError]
-    present: Sequence[Address]
+    present: Sequence[ChannelAddress]
 
     def missed(self) -> list[Window]:
         """Return the windows in reach that are to be sent to somebody, oldest first; those that are stuck are not."""
@@ -100,7 +100,7 @@ def _is_counted(record: Record) -> bool:
 
 
 async def read_history(
-    ledger: Ledger, window: Window, reach: int, present: Sequence[Address], policy: RetryPolicy
+    ledger: Ledger, window: Window, reach: int, present: Sequence[ChannelAddress], policy: RetryPolicy
 ) -> History | None:
     """Read what `ledger` remembers; None if it remembers nothing, or nothing before `window`.
 

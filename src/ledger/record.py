@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ..domain.outcome import Address, same
+from ..domain.outcome import ChannelAddress, same
 from ..domain.request import Tally, Trigger
 from ..domain.window import Template, Window
 from ..errors import LedgerError, LedgerVersionError
@@ -43,7 +43,7 @@ class Entry(msgspec.Struct, kw_only=True):
     repeat: int = 0
 
     @property
-    def address(self) -> Address:
+    def address(self) -> ChannelAddress:
         """The channel and the recipient, to be compared with others."""
         return same((self.channel, self.recipient))
 
@@ -80,7 +80,7 @@ class Record(msgspec.Struct, kw_only=True):
     silent: int = 0
     deleted: int = 0
 
-    def owed(self, present: Sequence[Address], trigger: Trigger) -> list[Address]:
+    def owed(self, present: Sequence[ChannelAddress], trigger: Trigger) -> list[ChannelAddress]:
         """Return those of `present`, as they are spelt there, to whom a run of this `trigger` sends the window.
 
         A recipient without an entry is sent it by every trigger, unless catching up finds that a scheduled run has
@@ -90,22 +90,22 @@ class Record(msgspec.Struct, kw_only=True):
         without: EntryState = "delivered" if trigger == "catch_up" and self.scheduled else "owed"
         return [address for address in present if states.get(same(address), without) in _SENT_BY[trigger]]
 
-    def lacking(self, present: Sequence[Address]) -> list[Address]:
+    def lacking(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
         """Return those of `present` who have an entry, and not the report."""
         states = self._states()
         return [address for address in present if states.get(same(address), "delivered") not in _DONE]
 
-    def tally(self, present: Sequence[Address]) -> Tally:
+    def tally(self, present: Sequence[ChannelAddress]) -> Tally:
         """Count those of `present` who have the report, and those who are owed it."""
         states = self._states()
         delivered = sum(states.get(same(address)) == "delivered" for address in present)
         return Tally(delivered=delivered, owed=len(self.lacking(present)), recipients=len(present))
 
-    def is_done(self, present: Sequence[Address]) -> bool:
+    def is_done(self, present: Sequence[ChannelAddress]) -> bool:
         """Return whether those of `present` who have an entry have the report, or it was skipped for them."""
         return bool(self.entries) and not self.lacking(present)
 
-    def is_settled(self, present: Sequence[Address]) -> bool:
+    def is_settled(self, present: Sequence[ChannelAddress]) -> bool:
         """Return whether no recipient of `present` is sent it any more unless somebody names the window."""
         return bool(self.entries) and not self.owed(present, "catch_up")
 
@@ -134,7 +134,7 @@ class Record(msgspec.Struct, kw_only=True):
             [(entry.address, entry.state, entry.rows) for entry in self.entries],
         )
 
-    def with_fewer_than(self, rows: int) -> list[Address]:
+    def with_fewer_than(self, rows: int) -> list[ChannelAddress]:
         """Return those who got the report with fewer rows than `rows`."""
         got = [entry for entry in self.entries if entry.state in _GOT]
         return [(entry.channel, entry.recipient) for entry in got if self._rows_of(entry) < rows]
@@ -147,7 +147,7 @@ class Record(msgspec.Struct, kw_only=True):
         """Whether the window was skipped for whoever was owed it, because it had no rows."""
         return any(entry.state == "skipped" for entry in self.entries)
 
-    def _states(self) -> dict[Address, EntryState]:
+    def _states(self) -> dict[ChannelAddress, EntryState]:
         return {entry.address: entry.state for entry in self.entries}
 
     def content(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import httpx
 
 from ..errors import LedgerError, LedgerVersionError, PageTooLargeError, RecordsTooLargeError, SourceError
 from ..supabase.credentials import ROLE_SQL, Credentials
-from ..supabase.replies import STOPPED, error_of, grant, quoted, refusal
+from ..supabase.replies import QUERY_STOPPED, error_of, grant, quoted, refusal
 
 SQL = "src/sql/report_deliveries.sql"
 NOT_NULL = "23502"
@@ -34,7 +34,7 @@ def refused(response: httpx.Response, table: str, used: Credentials) -> LedgerEr
             f"There is no table {table}, which REPORT_LEDGER=supabase needs {quoted(response)}.",
             f"Run {SQL} in the SQL editor.",
         )
-    if code in STOPPED:
+    if code in QUERY_STOPPED:
         return LedgerError(
             "ledger.locked",
             f"Supabase stopped the query for {table} because it took too long {quoted(response)}.",

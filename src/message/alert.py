@@ -66,14 +66,14 @@ class Failure(Struct, frozen=True, kw_only=True):
         return [f"{part}: {self.problem.key}{end}" for part in self.parts or [self.what]]
 
 
-class Outlook(Struct, frozen=True, kw_only=True):
+class RecoveryNote(Struct, frozen=True, kw_only=True):
     """What will become of a window without anybody's doing, in `words`; `is_automatic`: all that is owed is sent."""
 
     words: str = ""
     is_automatic: bool = False
 
 
-NO_OUTLOOK = Outlook()
+NO_RECOVERY_NOTE = RecoveryNote()
 
 
 def part_of(cause: str) -> str:
@@ -91,10 +91,10 @@ def works_again(key: str) -> str | None:
     """Return the part that works again once nothing fails of a notice's `key`; None where that says nothing of it."""
     part, _, cause = key.partition(": ")
     is_part = part in PARTS or part.startswith(("email to ", "telegram to "))
-    return part if is_part and not cause.startswith((*_OF_ONE_WINDOW, STOPPED.key)) else None
+    return part if is_part and not cause.startswith((*_OF_ONE_WINDOW, STOPPED_BY_SIGTERM.key)) else None
 
 
-STOPPED = Problem(
+STOPPED_BY_SIGTERM = Problem(
     key="stopped",
     reason="The run was stopped by SIGTERM.",
     remedy="Its Job came to its deadline, or its node was drained.",
@@ -107,7 +107,7 @@ def render(
     *,
     owed: Sequence[str] = (),
     since: datetime | None = None,
-    outlook: Outlook = NO_OUTLOOK,
+    note: RecoveryNote = NO_RECOVERY_NOTE,
     command: str = "",
     name: str = DEFAULT_NAME,
 ) -> str:
@@ -124,8 +124,8 @@ def render(
     if owed:
         more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
         tail += ["", f"Still owed: {', '.join(owed[:_OWED_NAMED])}{more}"]
-    tail += [outlook.words] if outlook.words else []
-    todo = "To send it at once, run:" if outlook.is_automatic else "To send it, fix the cause, then run:"
+    tail += [note.words] if note.words else []
+    todo = "To send it at once, run:" if note.is_automatic else "To send it, fix the cause, then run:"
     tail += ["", todo, command] if command else []
     told = [line for failure in failures for line in ("", f"Failed: {failure.what}", str(failure.problem))]
     first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
@@ -184,7 +184,9 @@ def render_test(at: datetime) -> str:
     )
 
 
-def outlook_of(settings: ReportSettings, *, owed: bool, settled: bool, in_reach: bool, to_everyone: bool) -> Outlook:
+def recovery_note(
+    settings: ReportSettings, *, owed: bool, settled: bool, in_reach: bool, to_everyone: bool
+) -> RecoveryNote:
     """Say what later runs send by themselves.
 
     `owed`: somebody is still owed the report. `settled`: somebody was refused, or got it without its workbook, which
@@ -198,10 +200,10 @@ def outlook_of(settings: ReportSettings, *, owed: bool, settled: bool, in_reach:
         elif owed:
             notes.append("No later run sends it by itself: REPORT_CATCH_UP does not reach back so far.")
         notes += ["No later run sends by itself what was refused or went without its workbook."] if settled else []
-        return Outlook(words=" ".join(notes), is_automatic=owed and in_reach and not settled)
+        return RecoveryNote(words=" ".join(notes), is_automatic=owed and in_reach and not settled)
     if settings.job_name is None:
-        return Outlook(words="Nothing will send it by itself.")
-    return Outlook(
+        return RecoveryNote(words="Nothing will send it by itself.")
+    return RecoveryNote(
         words="Kubernetes may retry this Job; after that you must send it yourself. "
         "This deployment keeps no lasting ledger, so "
         + ("the command sends to everyone again." if to_everyone else "each run of the command sends again.")

@@ -68,7 +68,9 @@ async def send_alert(text: str, at: datetime, route: Route, timeouts: Timeouts) 
             return failed
         reason = found[waiting[0]].problem.reason
         extra = {"event": "retry", "channel": route.channel.name, "attempt": attempt}
-        logger.warning("The alert, attempt %d: %s %s", attempt, reason, policy.outlook(attempt, wait), extra=extra)
+        logger.warning(
+            "The alert, attempt %d: %s %s", attempt, reason, policy.describe_next(attempt, wait), extra=extra
+        )
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")
 

@@ -22,12 +22,12 @@ from ..ledger.history import windows_before
 from ..ledger.notices import due, notices_without_table, told_lately
 from ..message.alert import (
     FOR_GOOD,
-    STOPPED,
+    STOPPED_BY_SIGTERM,
     Failure,
     Recovery,
     notice_key,
-    outlook_of,
     part_of,
+    recovery_note,
     render,
     render_all_clear,
     works_again,
@@ -100,7 +100,7 @@ class Alerts:
             return "nobody"
         told = await self.notices.told()
         now = self._clock()
-        is_stop = all(failure.problem.key == STOPPED.key for failure in failures)
+        is_stop = all(failure.problem.key == STOPPED_BY_SIGTERM.key for failure in failures)
         if not due(keys, told, now) or (is_stop and told_lately(told, now)):
             logger.info("Alerted of this before; nobody is told again before a day has passed")
             result: AlertResult = "before"
@@ -173,7 +173,7 @@ class Alerts:
             failures,
             owed=self._owed(claim, lacking),
             since=since,
-            outlook=outlook_of(
+            note=recovery_note(
                 self._settings,
                 owed=not outcomes or any(outcome.state == "failed" for outcome in lacking),
                 settled=any(outcome.state != "failed" for outcome in lacking),

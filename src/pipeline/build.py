@@ -29,7 +29,7 @@ from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import Page
 from ..supabase.seen_ids import SeenIds
 from ..workbook.columns import sheet_columns
-from ..workbook.summary_sheet import Findings
+from ..workbook.summary_sheet import Assessment
 from ..workbook.writer import WorkbookWriter, translated
 from .compare import compare
 from .services import Services
@@ -122,8 +122,8 @@ async def _build(
             return None, 0
         created = services.run.clock()
         table = settings.supabase.supabase_table
-        findings = Findings(comparison=comparison, deviations=found, remarks=request.remarks)
-        path = workbook.save(folder, summary, table=table, generated=created, findings=findings, name=name)
+        assessment = Assessment(comparison=comparison, deviations=found, remarks=request.remarks)
+        path = workbook.save(folder, summary, table=table, generated=created, assessment=assessment, name=name)
     with translated(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     kept = _kept(path, settings.report.report_dir)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
-from ..domain.outcome import Address
+from ..domain.outcome import ChannelAddress
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, LedgerVersionError, Problem
@@ -156,7 +156,7 @@ async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: 
     return True
 
 
-def _is_news(record: Record, present: Sequence[Address]) -> bool:
+def _is_news(record: Record, present: Sequence[ChannelAddress]) -> bool:
     """Return whether the window of `record` is stuck for any of `present`, and nobody was told."""
     return record.is_stuck and not (record.given_up or record.is_settled(present))
 

@@ -162,8 +162,8 @@ class ChannelDelivery:
         first = failed[0]
         extra = {"event": "retry", "channel": self._channel.name, "attempt": first.attempt}
         reason = first.problem.reason if first.problem else ""
-        outlook = self._policy.outlook(first.attempt, wait)
-        logger.warning("%s, attempt %d: %s %s", self._channel.name, first.attempt, reason, outlook, extra=extra)
+        next_attempt = self._policy.describe_next(first.attempt, wait)
+        logger.warning("%s, attempt %d: %s %s", self._channel.name, first.attempt, reason, next_attempt, extra=extra)
         await asyncio.sleep(wait)
 
 

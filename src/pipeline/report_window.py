@@ -14,7 +14,7 @@ from ..domain.window import Window, as_option
 from ..errors import Problem, ReportError, TimeLimitError, broken_down
 from ..ledger.claim import Claim
 from ..message import unusual
-from ..message.alert import STOPPED, Failure
+from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
@@ -180,7 +180,7 @@ async def _stopped(services: Services, window: Window, claim: Claim) -> None:
         return
     logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
     if not claim.record.alerted or claim.record.cleared:
-        await services.alerts.send(window, [Failure(what="the run", problem=STOPPED)], claim=claim)
+        await services.alerts.send(window, [Failure(what="the run", problem=STOPPED_BY_SIGTERM)], claim=claim)
 
 
 def _failures(failed: Sequence[Outcome]) -> list[Failure]:

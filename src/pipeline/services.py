@@ -20,7 +20,7 @@ from ..config.loader import LoadedSettings, Settings
 from ..config.options import Options
 from ..config.recipients import limited_to
 from ..config.timeouts import Timeouts
-from ..domain.outcome import Address
+from ..domain.outcome import ChannelAddress
 from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
 from ..ledger.key import ledger_key
@@ -128,7 +128,7 @@ class Services(Struct, frozen=True, kw_only=True):
         return () if self.run.options.dry_run else limited_to(self.run.options, self.settings.report)
 
     @property
-    def present(self) -> list[Address]:
+    def present(self) -> list[ChannelAddress]:
         """The recipients that the settings name now, as far as the run is for them."""
         return addresses(self.channels, self.only)
 

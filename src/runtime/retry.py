@@ -43,7 +43,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         """Return the seconds until the end."""
         return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
-    def outlook(self, attempt: int, wait: float) -> str:
+    def describe_next(self, attempt: int, wait: float) -> str:
         """Say when the next attempt comes, and after the first one also for how long there are any."""
         end = f", for up to {self.left():.0f} s more" if attempt == 1 else ""
         return f"Retrying in {wait:.1f} s{end}."
@@ -74,7 +74,7 @@ async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
             if not error.transient or not policy.allows(wait):
                 raise
             extra = {"event": "retry", "stage": error.stage, "attempt": attempt}
-            logger.warning("%s %s", error.problem.reason, policy.outlook(attempt, wait), extra=extra)
+            logger.warning("%s %s", error.problem.reason, policy.describe_next(attempt, wait), extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")
 

@@ -14,7 +14,7 @@ from .decode import excerpt
 INSUFFICIENT_PRIVILEGE = "42501"
 _UNDEFINED_COLUMN = "42703"
 _UNDEFINED_TABLE = ("42P01", "PGRST205")
-STOPPED = ("57014", "55P03")
+QUERY_STOPPED = ("57014", "55P03")
 """query_canceled, by statement_timeout; lock_not_available, by lock_timeout."""
 _SHUT_DOWN = ("57P01", "57P02", "57P03")
 """admin_shutdown, crash_shutdown, cannot_connect_now."""
@@ -124,7 +124,7 @@ def _refused(response: httpx.Response, table: str, used: Credentials) -> SourceR
 def _failed(response: httpx.Response, table: str) -> SourceError:
     """Say that the server failed, or that nothing is known of its refusal but its words."""
     code, said = error_of(response).get("code"), quoted(response)
-    if code in STOPPED:
+    if code in QUERY_STOPPED:
         return SourceUnreachableError(
             "source.query_too_slow",
             f"Supabase stopped the query for {table} because it took too long {said}.",

@@ -36,7 +36,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     name: str
 
 
-class Findings(Struct, frozen=True, kw_only=True):
+class Assessment(Struct, frozen=True, kw_only=True):
     """What a window is compared with, how it is out of the ordinary, and remarks on other windows."""
 
     comparison: Comparison = Comparison()
@@ -45,23 +45,23 @@ class Findings(Struct, frozen=True, kw_only=True):
 
 
 def write_summary(
-    sheet: Sheet, window: Window, summary: Summary, origin: Origin, findings: Findings, phrases: Phrases
+    sheet: Sheet, window: Window, summary: Summary, origin: Origin, assessment: Assessment, phrases: Phrases
 ) -> None:
-    """Write the figures of `summary`, and the `findings` about them, into a sheet that has no rows yet."""
+    """Write the figures of `summary`, and the `assessment` about them, into a sheet that has no rows yet."""
     sheet.sheet_view.showGridLines = False
     set_up_print(sheet, phrases.page_header(window), "portrait")
     layout = Layout(sheet)
     _write_head(layout, window, origin, phrases)
     if not summary.rows:
         layout.heading(phrases.no_analyses(window))
-        _write_comparison(layout, window, summary, findings, phrases)
-        _write_notes(layout, summary, findings.remarks, phrases)
+        _write_comparison(layout, window, summary, assessment, phrases)
+        _write_notes(layout, summary, assessment.remarks, phrases)
         return
-    _write_comparison(layout, window, summary, findings, phrases)
+    _write_comparison(layout, window, summary, assessment, phrases)
     layout.cards(_figures(summary, phrases))
     statuses = summary.statuses(CARDS)
     layout.cards([(phrases.counted_status(one, _CARD_LABEL), one.analyses, "#,##0") for one in statuses])
-    _write_notes(layout, summary, findings.remarks, phrases)
+    _write_notes(layout, summary, assessment.remarks, phrases)
     chart_row = layout.last + 2
     for _ in range(CHART_ROWS + 1):
         layout.add()
@@ -79,19 +79,21 @@ def _write_head(layout: Layout, window: Window, origin: Origin, phrases: Phrases
     layout.fact(phrases.TABLE, origin.table)
 
 
-def _write_comparison(layout: Layout, window: Window, summary: Summary, findings: Findings, phrases: Phrases) -> None:
+def _write_comparison(
+    layout: Layout, window: Window, summary: Summary, assessment: Assessment, phrases: Phrases
+) -> None:
     """Say what is out of the ordinary, and put the counts beside those of the window before and the usual ones."""
-    if findings.deviations:
+    if assessment.deviations:
         layout.add()
-    for warning in dict.fromkeys(map(phrases.warning, findings.deviations)):
+    for warning in dict.fromkeys(map(phrases.warning, assessment.deviations)):
         layout.warning(phrases.warned(warning))
-    if findings.comparison == Comparison():
+    if assessment.comparison == Comparison():
         return
     layout.add()
     layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
     rows = (
-        (phrases.ANALYSES, findings.comparison.analyses(summary.rows)),
-        (phrases.FAILED_ANALYSES, findings.comparison.failed(summary.failed_analyses)),
+        (phrases.ANALYSES, assessment.comparison.analyses(summary.rows)),
+        (phrases.FAILED_ANALYSES, assessment.comparison.failed(summary.failed_analyses)),
     )
     for name, counts in rows:
         figures = (layout.figure("-" if count is None else count, "#,##0") for count in counts)

@@ -31,7 +31,7 @@ from .columns import SHEET_COLUMNS, Column
 from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
 from .shared_strings import SharedStrings
-from .summary_sheet import Findings, Origin, write_summary
+from .summary_sheet import Assessment, Origin, write_summary
 
 
 class WorkbookWriter:
@@ -105,7 +105,7 @@ class WorkbookWriter:
         *,
         table: str,
         generated: datetime,
-        findings: Findings | None = None,
+        assessment: Assessment | None = None,
         name: str = DEFAULT_NAME,
     ) -> Path:
         """Write the Summary and the whole file into `folder`; return its path.
@@ -120,8 +120,8 @@ class WorkbookWriter:
             else:
                 self._draw_empty()
             origin = Origin(table=table, generated=generated, starts=self._starts, name=name)
-            findings = findings or Findings()
-            write_summary(self._summary_sheet, self._window, summary, origin, findings, self._phrases)
+            assessment = assessment or Assessment()
+            write_summary(self._summary_sheet, self._window, summary, origin, assessment, self._phrases)
             self._book.properties = _properties(self._window, name, self._phrases)
             with atomic_write(path) as file:
                 self._streamed.finish(self._saved(), self._strings, file)

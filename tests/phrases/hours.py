@@ -22,7 +22,7 @@ from src.message import unusual
 from src.message.content import describe
 from src.phrases.language import phrases_of
 from src.workbook.columns import sheet_columns
-from src.workbook.summary_sheet import Findings
+from src.workbook.summary_sheet import Assessment
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, make_analysis, make_window, opened
@@ -171,12 +171,14 @@ def got(folder: Path, hour: Hour, language: Language) -> Got:
         name=hour.name,
         language=language,
     )
-    findings = Findings(comparison=comparison, deviations=found, remarks=remarks)
+    assessment = Assessment(comparison=comparison, deviations=found, remarks=remarks)
     columns = sheet_columns(FailedStatuses(), phrases)
     with WorkbookWriter(hour.window, columns=columns, language=language) as workbook:
         workbook.add(hour.rows[:ROWS_WRITTEN])
         generated = hour.window.end + timedelta(seconds=35)
-        path = workbook.save(folder, summary, table="analyses", generated=generated, findings=findings, name=hour.name)
+        path = workbook.save(
+            folder, summary, table="analyses", generated=generated, assessment=assessment, name=hour.name
+        )
     return Got(
         forms=all_forms(content, attachment),
         unusual=unusual.render(content) if found else "",

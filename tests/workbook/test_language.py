@@ -11,13 +11,13 @@ from src.domain.baseline import Comparison, Counts, Usual
 from src.phrases import russian
 from src.workbook.cells import TEXT_UNITS, breadth
 from src.workbook.layout import WIDTHS
-from src.workbook.summary_sheet import Findings
+from src.workbook.summary_sheet import Assessment
 
 from ..builders import build, make_analysis, opened
 from .readers import WINDOW, Table, analyses, same
 from .test_readers import READERS, written
 
-COMPARED = Findings(comparison=Comparison(before=Counts(analyses=1), usual=Usual(analyses=2)))
+COMPARED = Assessment(comparison=Comparison(before=Counts(analyses=1), usual=Usual(analyses=2)))
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -76,7 +76,7 @@ def test_what_stands_in_place_of_a_value_is_russian_too(tmp_path: Path) -> None:
 
 def test_headers_have_room_for_their_russian_words(tmp_path: Path) -> None:
     """In the width of their columns, or in lines enough; Cyrillic letters are broader than others."""
-    book = opened(build(tmp_path, *analyses(20), language="ru", findings=COMPARED))
+    book = opened(build(tmp_path, *analyses(20), language="ru", assessment=COMPARED))
     rows, summary = book.worksheets
 
     for cell in rows[1]:
@@ -95,7 +95,7 @@ def test_headers_have_room_for_their_russian_words(tmp_path: Path) -> None:
 
 def test_an_english_summary_is_as_high_as_it_was(tmp_path: Path) -> None:
     """Its headers fit into one line."""
-    summary = opened(build(tmp_path, *analyses(20), findings=COMPARED))["Summary"]
+    summary = opened(build(tmp_path, *analyses(20), assessment=COMPARED))["Summary"]
 
     headers = [row[0].row for row in summary.iter_rows() if row[0].fill.start_color.rgb == "004472C4"]
     assert [summary.row_dimensions[row].height for row in headers] == [20] * 4

@@ -19,7 +19,7 @@ from src.domain.window import day_of
 from src.phrases.formats import shown
 from src.runtime.visible_text import units
 from src.workbook.layout import TEXT_SHOWN
-from src.workbook.summary_sheet import STATUSES_SHOWN, Findings
+from src.workbook.summary_sheet import STATUSES_SHOWN, Assessment
 
 from ..builders import START, build, make_analysis, make_window, opened
 
@@ -128,7 +128,7 @@ def test_each_of_the_worst_leads_to_its_row_in_whatever_sheet_it_is(tmp_path: Pa
 def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_path: Path) -> None:
     """Counted, in words; a manager sees them before the chart."""
     odd = [make_analysis(records_failed=300), make_analysis(duration=None), make_analysis(duration=-1)]
-    lines = lines_of(build(tmp_path, *odd, findings=Findings(remarks=[REMARK])))
+    lines = lines_of(build(tmp_path, *odd, assessment=Assessment(remarks=[REMARK])))
 
     assert ["more records failed than were processed: 1 analysis"] in lines
     assert ["1 analysis without figures (1 completed)"] in lines
@@ -140,7 +140,7 @@ def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_p
 
 def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path: Path) -> None:
     """Neither cards of zeros nor an empty chart."""
-    content = build(tmp_path, findings=Findings(remarks=[REMARK]))
+    content = build(tmp_path, assessment=Assessment(remarks=[REMARK]))
 
     assert ["No analyses in 2026-11-22 13:00-14:00 UTC."] in lines_of(content)
     assert [REMARK] in lines_of(content)
@@ -190,7 +190,7 @@ def test_the_chart_has_a_text_for_who_cannot_see_it(tmp_path: Path) -> None:
 
 def test_the_chart_covers_empty_rows_only(tmp_path: Path) -> None:
     """Nothing is hidden behind it."""
-    content = build(tmp_path, make_analysis(duration=-1), findings=Findings(remarks=[REMARK] * 3))
+    content = build(tmp_path, make_analysis(duration=-1), assessment=Assessment(remarks=[REMARK] * 3))
 
     top, bottom = map(int, re.findall("<row>(.*?)</row>", part(content, "xl/drawings/drawing1.xml")))
     lines = lines_of(content)
@@ -232,7 +232,7 @@ def test_half_an_hour_of_change_within_one_hour_is_told_too(tmp_path: Path) -> N
 def test_hostile_text_stays_text_and_short_wherever_it_is_shown(tmp_path: Path, text: str) -> None:
     """Status, id, table and remark: nothing is computed, nothing breaks the file, two readers agree."""
     row = make_analysis(id=text, status=text, duration=text, records_failed=text)
-    content = build(tmp_path, row, table=text, findings=Findings(remarks=[text]))
+    content = build(tmp_path, row, table=text, assessment=Assessment(remarks=[text]))
 
     cells = [cell for row in opened(content)["Summary"].iter_rows() for cell in row if cell.value is not None]
     assert {cell.data_type for cell in cells} == {"s", "n"}
@@ -245,7 +245,7 @@ def test_hostile_text_stays_text_and_short_wherever_it_is_shown(tmp_path: Path, 
 def test_no_row_is_higher_than_excel_takes(tmp_path: Path) -> None:
     """409 points, whatever stands in it."""
     row = make_analysis(id="x" * 900, status="🙂" * 900)
-    sheet = opened(build(tmp_path, row, table="x" * 900, findings=Findings(remarks=["word " * 4000])))["Summary"]
+    sheet = opened(build(tmp_path, row, table="x" * 900, assessment=Assessment(remarks=["word " * 4000])))["Summary"]
 
     assert max(one.height for one in sheet.row_dimensions.values() if one.height) <= 409
 
@@ -266,7 +266,7 @@ def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> 
     comparison = Comparison(before=Counts(analyses=3), usual=Usual(analyses=2400.5, failed=12))
     found = [Deviation(kind="few", value=2, reference=2400.5)]
     rows = (make_analysis(), make_analysis(status="failed"))
-    content = build(tmp_path, *rows, findings=Findings(comparison=comparison, deviations=found))
+    content = build(tmp_path, *rows, assessment=Assessment(comparison=comparison, deviations=found))
 
     assert table_below(content, ["Compared", "This hour", "The hour before", "Usual"]) == [
         ["Analyses", 2, 3, 2400],
@@ -282,7 +282,7 @@ def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
     """There it matters most."""
     comparison = Comparison(before=Counts(analyses=3, failed=0), usual=Usual(analyses=2400))
     found = [Deviation(kind="empty", value=0, reference=2400)]
-    content = build(tmp_path, findings=Findings(comparison=comparison, deviations=found))
+    content = build(tmp_path, assessment=Assessment(comparison=comparison, deviations=found))
 
     assert ["⚠ No analyses, usually about 2,400"] in lines_of(content)
     assert ["Analyses", 0, 3, 2400] in lines_of(content)
