@@ -19,7 +19,7 @@ from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
-from ..pipeline.indexed_job import alert
+from ..pipeline.indexed_job import alert_in_turn
 from ..pipeline.report_window import describe_failure, report_window
 from ..pipeline.services import Run, Services, ledger_place, open_services
 from .backfill import report_each
@@ -73,7 +73,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts)
     except ReportError as error:  # a pod's window isn't over, nor are those of the pods after it
         failure = describe_failure(error)
         async with open_services(run, settings, channels, alerts) as services:
-            await alert(services, None, [failure], services.policy())
+            await alert_in_turn(services, None, [failure], services.policy())
         return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
     check_limit(options, settings)
     logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})

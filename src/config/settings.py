@@ -101,7 +101,7 @@ class MailSettings(Group):
     smtp_password: validators.LoginPassword = Field(
         description="the password to log in with; Gmail wants an app password"
     )
-    smtp_from: validators.Sender = Field(
+    smtp_from: validators.SenderHeader = Field(
         description="one address, like reports@example.com or Reports <reports@example.com>"
     )
     smtp_to: validators.Addresses = Field(description="addresses with commas between, like a@example.com,b@example.com")

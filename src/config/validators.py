@@ -206,7 +206,7 @@ CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_CRON
 PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
 Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
-Sender = Annotated[str, BeforeValidator(_matches(_SENDER, "is neither an e-mail address nor Name <address>"))]
+SenderHeader = Annotated[str, BeforeValidator(_matches(_SENDER, "is neither an e-mail address nor Name <address>"))]
 # It stands in subjects and headings.
 Name = Annotated[str, BeforeValidator(_matches(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}", "is not one short line"))]
 Statuses = Annotated[

@@ -84,7 +84,7 @@ class Content(Struct, frozen=True, kw_only=True):
     headline: str
     records: str
     failure_burst: str
-    columns: Sequence[str]
+    comparison_headers: Sequence[str]
     compared: Sequence[Compared]
     is_compared: bool
     is_normal: bool
@@ -122,7 +122,7 @@ def describe(
         headline=phrases.headline(window, summary),
         records=phrases.records(summary),
         failure_burst=_failure_burst(phrases, window, summary),
-        columns=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
+        comparison_headers=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
         compared=_compared(phrases, window, summary, comparison, deviations),
         is_compared=comparison != Comparison(),
         is_normal=comparison.usual is not None and not deviations,

@@ -25,7 +25,7 @@ _LABELS = 4
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-class Column(Struct, frozen=True, kw_only=True):
+class ChartBar(Struct, frozen=True, kw_only=True):
     """One bar of the chart: the heights of its two parts in pixels."""
 
     failed: int
@@ -49,14 +49,14 @@ def render(content: Content, attachment: Attachment) -> str:
     )
 
 
-def _columns(chart: Chart) -> list[Column]:
+def _columns(chart: Chart) -> list[ChartBar]:
     """Return the bars; whatever is there, be it one analysis, can be seen."""
     most = max(1, *(bucket.analyses for bucket in chart.buckets))
     columns = []
     for bucket in chart.buckets:
         height = max(2 if bucket.analyses else 0, round(bucket.analyses / most * _HEIGHT))
         failed = max(1, round(bucket.failed / bucket.analyses * height)) if bucket.failed else 0
-        columns.append(Column(failed=failed, others=height - failed))
+        columns.append(ChartBar(failed=failed, others=height - failed))
     return columns
 
 

@@ -19,7 +19,7 @@ from .services import Services
 logger = logging.getLogger(__name__)
 
 
-async def alert(
+async def alert_in_turn(
     services: Services,
     window: Window | None,
     failures: Sequence[Failure],
@@ -35,14 +35,14 @@ async def alert(
     shared = shared_by_pods(services.run.options, services.settings.report, services.run.clock())
     if shared and not services.alerts.muted:
         try:
-            async with services.ledger.claim(shared, _patient(services, policy)):
+            async with services.ledger.claim(shared, _outlasting_another_alert(services, policy)):
                 return await services.alerts.send(window, failures, claim=claim, outcomes=outcomes)
         except LedgerError as error:
             logger.warning("What other pods have alerted of is not known: %s", error, extra={"event": "ledger_failed"})
     return await services.alerts.send(window, failures, claim=claim, outcomes=outcomes)
 
 
-def _patient(services: Services, policy: RetryPolicy) -> RetryPolicy:
+def _outlasting_another_alert(services: Services, policy: RetryPolicy) -> RetryPolicy:
     """Return a policy that outlasts another pod's alert, by Telegram and then by email."""
     longest = 2 * services.run.timeouts.alert + services.run.timeouts.alert_note
     return replace(policy, deadline=asyncio.get_running_loop().time() + longest)

@@ -21,7 +21,7 @@ from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import foreign, in_quotes
 from .build import built_report
 from .deliver import deliver
-from .indexed_job import alert
+from .indexed_job import alert_in_turn
 from .services import Services
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ async def _conclude(
     if not failed:
         await _note_recovery(services, window, claim, is_late=request.is_late)
         return Result(code=0, words=words, sent=True)
-    told = await alert(services, window, _failures(failed), policy, claim=claim, outcomes=outcomes)
+    told = await alert_in_turn(services, window, _failures(failed), policy, claim=claim, outcomes=outcomes)
     sent = len(failed) < len(outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, sent=sent, known=told == "before")
 
@@ -152,7 +152,7 @@ async def _failed(
         extra = {"event": "postponed"}
         logger.warning("%s The next run continues with this window.", failure.problem.reason, extra=extra)
         return replace(result, known=True)
-    told = await alert(services, request.window, [failure], policy, claim=claim)
+    told = await alert_in_turn(services, request.window, [failure], policy, claim=claim)
     return replace(result, known=told == "before")
 
 
