@@ -154,12 +154,12 @@ def _remedy(found: ConnectionFailure, settings: MailSettings) -> str:
 
 
 def is_transient_reply(error: SMTPResponseException) -> bool:
-    """Tell whether a reply is of the class "not now" (RFC 5321 4.2.1)."""
+    """Return whether a reply is of the class "not now" (RFC 5321 4.2.1)."""
     return 400 <= error.code < 500
 
 
 def is_too_large(error: SMTPResponseException) -> bool:
-    """Tell whether a message was refused for its size.
+    """Return whether a message was refused for its size.
 
     The enhanced code says so, where there is one (RFC 3463: 5.2.3, 5.3.4); else 552 does, but not at a recipient,
     where it means a full mailbox.
@@ -170,7 +170,7 @@ def is_too_large(error: SMTPResponseException) -> bool:
 
 
 def is_one_too_many(error: SMTPRecipientRefused) -> bool:
-    """Tell whether a recipient may be refused only because the message has as many as the server takes at once.
+    """Return whether a recipient may be refused only because the message has as many as the server takes at once.
 
     The enhanced code says so (RFC 3463: X.5.3), of whatever class, for 552 is what RFC 821 had for it; else 452 may
     mean that (RFC 5321 4.5.3.1.10), or a full mailbox.

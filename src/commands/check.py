@@ -23,7 +23,7 @@ from ..domain.request import Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, SourceRefusedError, WorkbookError, broken_down
 from ..ledger.table import has_table
-from ..pipeline.report_window import describe_failure
+from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.proxies import proxies_are_set, proxy_of
 from ..runtime.redaction import Redaction
@@ -70,8 +70,7 @@ async def check(run: Run) -> Result:
         choose_windows(run.options, settings.report, run.clock())
         check_limit(run.options, settings)
     except ReportError as error:
-        failure = describe_failure(error)
-        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+        return failed_result(error)
     channels = run.channels()
     alerts = run.alerts(channels)
     window = last_full(settings.report.report_template, settings.report.report_timezone, run.clock())
@@ -234,7 +233,7 @@ def checks_of_table(
 
 
 async def _takes_pattern(table: AnalysesTable, window: Window) -> bool:
-    """Tell whether the failed analyses of earlier weeks can be counted; where that can't be told, nothing is said."""
+    """Return whether the failed analyses of earlier weeks can be counted; where that can't be told, nothing is said."""
     try:
         return await table.count_failed(window.start, window.end, FailedStatuses()) is not None
     except SourceError:

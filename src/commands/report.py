@@ -20,7 +20,7 @@ from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.indexed_job import alert_in_turn
-from ..pipeline.report_window import describe_failure, report_window
+from ..pipeline.report_window import describe_failure, failed_result, report_window
 from ..pipeline.services import Run, Services, ledger_place, open_services
 from .backfill import report_each
 
@@ -55,8 +55,7 @@ async def _reported(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Re
     try:
         return await _report_windows(run, channels, alerts)
     except OptionError as error:
-        failure = describe_failure(error)
-        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+        return failed_result(error)
     except Exception as error:
         failure = describe_failure(error)
         await alerts.send(_likely_window(run), [failure])

@@ -192,7 +192,7 @@ class Alerts:
         return "were refused" if any(key.endswith(FOR_GOOD) for key in over) else ""
 
     def _is_in_reach(self, window: Window, settings: ReportSettings) -> bool:
-        """Tell whether the next run catches `window` up."""
+        """Return whether the next run catches `window` up."""
         newest = last_full(window.template, window.zone, self._clock())
         reach = windows_before(after(newest), settings.report_catch_up)
         return bool(reach) and window.start >= reach[0].start
@@ -221,7 +221,7 @@ class Alerts:
         return [*self._everyone]
 
     async def _send(self, text: str, outcomes: Sequence[Outcome] = ()) -> bool:
-        """Send `text` to all operators, or to the first readers who can be told; tell whether anybody was."""
+        """Send `text` to all operators, or to the first readers who can be told; return whether anybody was."""
         text = visible(self._redaction(text))
         operators = operator_routes(self._channels)
         if any(await asyncio.gather(*(self._is_taken(text, route) for route in operators))):
@@ -239,7 +239,7 @@ class Alerts:
     async def _is_taken(
         self, text: str, route: Route, *, what: str = "The alert", told: dict[str, str] | None = None
     ) -> bool:
-        """Send `text` by `route`; tell whether anybody got it."""
+        """Send `text` by `route`; return whether anybody got it."""
         failed = await send_alert(text, self._clock(), route, self._timeouts)
         channel = route.channel.name
         for recipient, error in failed.items():

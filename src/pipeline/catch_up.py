@@ -132,7 +132,7 @@ async def _tell(services: Services, history: History, window: Window, policy: Re
 
 
 async def _tell_of_stuck(services: Services, windows: Sequence[Window], policy: RetryPolicy) -> bool:
-    """Alert of windows that are stepped over, once; tell whether there are any that nobody was told of.
+    """Alert of windows that are stepped over, once; return whether there are any that nobody was told of.
 
     One that another run holds, or whose last run's claim has not ended yet, is left to the next run. One that somebody
     saw to since the history was read is no news.
