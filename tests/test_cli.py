@@ -35,14 +35,23 @@ def test_a_near_miss_is_told_what_was_meant(capsys: pytest.CaptureFixture[str], 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--output", "x"], ["--until-now", "--count", "2"], ["--count", "0"], ["--start", "a", "--until-now"]]
+    ("arguments", "said"),
+    [
+        (["--output", "x"], "--output goes with --dry-run"),
+        (["--until-now", "--count", "2"], "--until-now is a window of its own, without --start and --count"),
+        (["--start", "a", "--until-now"], "--until-now is a window of its own, without --start and --count"),
+        (["--count", "0"], "0 is not a number from 1 to "),
+    ],
 )
-def test_options_that_contradict_each_other_are_refused(arguments: list[str]) -> None:
+def test_options_that_contradict_each_other_are_refused(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
     """Rather than one of them being ignored."""
     with pytest.raises(SystemExit) as stopped:
         parse(arguments)
 
     assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_version_names_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -608,11 +608,14 @@ def test_a_file_of_a_secret_that_is_nearly_named_like_one_is_told(secrets: Path)
 
 
 def test_a_folder_of_secrets_that_is_not_there_is_told(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Once, and without what is only missing because of it."""
+    """Once, before what is missing because of it."""
     environment.delenv("SUPABASE_KEY")
     environment.setenv("SECRETS_DIR", str(tmp_path / "gone"))
 
-    assert problems()[0].startswith("SECRETS_DIR does not point to a directory; wanted: a folder")
+    folder, key = problems()
+
+    assert folder.startswith("SECRETS_DIR does not point to a directory; wanted: a folder")
+    assert key.startswith("SUPABASE_KEY is missing")
 
 
 def test_a_secrets_file_that_cannot_be_read_is_told_without_its_content(secrets: Path) -> None:

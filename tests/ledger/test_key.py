@@ -186,7 +186,6 @@ def test_two_windows_of_an_hour_that_another_deployment_missed_are_not_caught_up
 
     assert run(JOB_NAME=job(0), REPORT_LEDGER_NAME="production", **CATCH_UP).code == 0
 
-    hours = [this_hour(back) for back in (4, 1)]
-    assert [
-        f"{hour:%Y-%m-%d %H:%M}" in mail.message["Subject"] for hour, mail in zip(hours, sandbox.mails, strict=True)
-    ]
+    subjects = [mail.message["Subject"] for mail in sandbox.mails]
+    hours = [f"{this_hour(back):%Y-%m-%d %H:%M}" for back in (4, 1)]
+    assert [hour in subject for hour, subject in zip(hours, subjects, strict=True)] == [True, True]

@@ -96,22 +96,7 @@ def test_the_ledgers_folder_and_files_are_for_their_owner_only(sandbox: Sandbox,
     assert (stat.S_IMODE(folder.stat().st_mode), modes) == (0o700, {0o600})
 
 
-@LEDGERS
-def test_killed_before_it_fetched(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
-    """The second run delivers all, once."""
-    rows = make_rows(5)
-    sandbox.supabase.insert(rows)
-    sandbox.supabase.faults.append(Fault(delay=FOREVER, match="/analyses"))
-    pod = {"REPORT_LEDGER": ledger, "POD_NAME": "reports-generator-1"}
-
-    killed_when(sandbox, lambda: any("/analyses" in r.target for r in sandbox.supabase.requests), **pod)
-
-    assert run(*OPTION, **pod).code == 0
-    assert copies(sandbox) == ONCE
-    assert everyone_has(sandbox, rows)
-
-
-def test_killed_in_mid_page(sandbox: Sandbox, run: RunTool) -> None:
+def test_a_run_killed_in_mid_page_leaves_no_half_workbook(sandbox: Sandbox, run: RunTool) -> None:
     """No half workbook bears the report's name."""
     rows = make_rows(30)
     sandbox.supabase.insert(rows)
@@ -127,7 +112,9 @@ def test_killed_in_mid_page(sandbox: Sandbox, run: RunTool) -> None:
 
 
 @LEDGERS
-def test_killed_in_mid_upload_to_telegram(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
+def test_a_chat_whose_upload_was_killed_is_told_that_it_may_be_a_repeat(
+    sandbox: Sandbox, run: RunTool, ledger: str
+) -> None:
     """The chat gets it, with a word that it may be a repeat; everyone else gets it once."""
     sandbox.bot.faults.append(Fault(delay=FOREVER))
     pod = {"REPORT_LEDGER": ledger, "POD_NAME": "reports-generator-1"}
@@ -139,7 +126,7 @@ def test_killed_in_mid_upload_to_telegram(sandbox: Sandbox, run: RunTool, ledger
     assert "may be a repeat" in [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]][-1]
 
 
-def test_killed_between_telegrams_taking_it_and_the_ledgers_write(sandbox: Sandbox, run: RunTool) -> None:
+def test_a_run_killed_before_it_noted_telegrams_answer_sends_again_and_says_so(sandbox: Sandbox, run: RunTool) -> None:
     """At least once beats lost; the repeat says that it may be one."""
     sandbox.bot.faults.append(Fault(hold=FOREVER))
 
@@ -152,7 +139,9 @@ def test_killed_between_telegrams_taking_it_and_the_ledgers_write(sandbox: Sandb
     assert "may be a repeat" in second
 
 
-def test_killed_between_the_mail_servers_taking_it_and_the_ledgers_write(sandbox: Sandbox, run: RunTool) -> None:
+def test_a_run_killed_before_it_noted_the_mail_servers_answer_sends_under_the_same_id(
+    sandbox: Sandbox, run: RunTool
+) -> None:
     """The second mail has the Message-ID of the first."""
     sandbox.mailbox.data_faults.append("taken, silent")
 
