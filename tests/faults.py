@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -27,7 +27,7 @@ LATE = 0.6
 """Seconds: longer than the ordinary waits of SHORT_WAITS."""
 SHORT_WAITS = replace(QUICK, supabase_read=0.4, storage_read=0.4, smtp=0.4, telegram_read=0.4)
 """For what comes late: whichever wait ends early on a busy machine, the next attempt makes up for it."""
-SHORT_SEND = replace(QUICK, send=1.5)
+SHORT_SEND = replace(QUICK, send=4)
 """For a server that never answers: the other channel has to be through with a sending in that time."""
 SHORT_RUN = replace(QUICK, supabase_read=0.2, supabase_answer=0.4, run=0.5)
 """For what fails to the end of the time limit, before which nothing else has to be done."""
@@ -176,10 +176,7 @@ def foreign_record(box: Sandbox) -> None:
 def not_over(seconds: float) -> Plan:
     """Let the window be over by Supabase's clock in `seconds`."""
 
-    def plan(box: Sandbox) -> None:
-        box.supabase.slow = (datetime.now(UTC) - (START + HOUR)).total_seconds() + seconds
-
-    return plan
+    return lambda box: box.supabase.show(START + HOUR - timedelta(seconds=seconds))
 
 
 def large(box: Sandbox) -> None:

@@ -339,16 +339,18 @@ def test_an_hour_that_is_not_over_by_supabases_clock_is_refused(sandbox: Sandbox
     """A machine that is ahead would send five of twelve rows as the whole hour."""
     end = last_hour()
     sandbox.supabase.insert(make_rows(5, start=end - HOUR))
-    sandbox.supabase.slow = (datetime.now(UTC) - end).total_seconds() + 25 * 60
+    sandbox.supabase.show(end - timedelta(minutes=25))
+    clock = datetime.now(UTC)
+    changes: tuple[dict[str, str], ...] = ({}, {"JOB_NAME": "by-hand"}, {"REPORT_LEDGER": "supabase"})
 
-    results = [run(**changes) for changes in ({}, {"JOB_NAME": "by-hand"}, {"REPORT_LEDGER": "supabase"})]
+    results = [run(clock=lambda: clock, **one) for one in changes]
 
     assert ([one.code for one in results], sandbox.mails, sandbox.messages) == ([1] * 3, [], [])
     assert "UTC ends in 1," in sandbox.alerts[0]
     assert "Set the clock of the machine that runs this program, which is ahead." in sandbox.alerts[0]
-    assert run("--until-now").code == 0
+    assert run("--until-now", clock=lambda: clock).code == 0
     sandbox.supabase.slow = 0.0
-    assert run().code == 0
+    assert run(clock=lambda: clock).code == 0
     assert "Analyses: 5" in sandbox.mails[-1].text
 
 
@@ -356,9 +358,9 @@ def test_an_hour_that_is_over_in_a_moment_by_supabases_clock_is_waited_for(sandb
     """And its rows are asked for again then."""
     end = last_hour()
     sandbox.supabase.insert(make_rows(5, start=end - HOUR))
-    sandbox.supabase.slow = (datetime.now(UTC) - end).total_seconds() + 1
+    sandbox.supabase.show(end - timedelta(seconds=1))
 
-    result = run()
+    result = run(clock=lambda: end + timedelta(minutes=1))
 
     assert (result.code, "Waiting " in result.log) == (0, True)
     assert "Analyses: 5" in sandbox.mails[0].text

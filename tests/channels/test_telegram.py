@@ -204,7 +204,7 @@ def test_a_broken_connection_is_said_and_the_next_chat_tried(sandbox: Sandbox, f
     """The one chat's bad luck is its own."""
     sandbox.bot.faults.append(fault)
 
-    first, second = send(sandbox, answer=1)
+    first, second = send(sandbox, answer=3)
 
     assert what in (str(first.problem) or "")
     assert second.delivered
@@ -322,7 +322,7 @@ def test_a_sending_ends_at_its_limit_and_may_have_arrived(sandbox: Sandbox, left
     report = replace(report, attachment=replace(report.attachment, left_out=left_out))
     channel = make_channel(sandbox, telegram_chat_id="42")
 
-    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(1)))
+    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(3)))
 
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, True)
     assert "it did not answer in time" in str(outcome.problem)

@@ -93,14 +93,14 @@ def daily(zone: str) -> dict[str, str]:
 
 def test_another_zone_of_daily_reports_begins_a_new_history_and_says_so(sandbox: Sandbox, run: RunTool) -> None:
     """No old day is sent once more; the first day in the new zone is."""
-    start = (datetime.now(UTC) - timedelta(days=5)).date()
-    run(*("--start", f"{start}"), **daily("UTC"))
+    at = datetime.now(UTC)
+    run("--start", f"{(at - timedelta(days=5)).date()}", clock=lambda: at, **daily("UTC"))
     sandbox.supabase.sql("update report_deliveries set scheduled = true")
-    assert run(**daily("UTC")).code == 0
+    assert run(clock=lambda: at, **daily("UTC")).code == 0
     sent = len(sandbox.mails)
     assert sent > 3
 
-    first, second = run(**daily("Pacific/Kiritimati")), run(**daily("Pacific/Kiritimati"))
+    first, second = (run(clock=lambda: at, **daily("Pacific/Kiritimati")) for _ in range(2))
 
     assert (first.code, second.code, len(sandbox.mails)) == (0, 0, sent + 1)
     said = "REPORT_TIMEZONE was UTC before: the ledger of days in Pacific/Kiritimati begins with this one"

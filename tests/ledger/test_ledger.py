@@ -1098,7 +1098,7 @@ def test_a_mailbox_that_says_later_for_hours_keeps_no_missed_hour_from_the_other
     run(JOB_NAME=job(4), **CATCH_UP)
     sandbox.mailbox.refused = {RECIPIENTS[0]: "452 4.2.2 Mailbox full"}
 
-    result = run(JOB_NAME=job(0), timeouts=replace(QUICK, run=6), **CATCH_UP)
+    result = run(JOB_NAME=job(0), timeouts=replace(QUICK, run=12), **CATCH_UP)
 
     hours = [f"{this_hour(back):%Y-%m-%d %H:%M}" for back in (5, 1, 4, 3, 2)]
     assert [hour in mail.message["Subject"] for hour, mail in zip(hours, sandbox.mails, strict=True)] == [True] * 5

@@ -334,10 +334,12 @@ def test_the_next_page_is_on_its_way_while_one_is_worked_on(sandbox: Sandbox) ->
     sandbox.supabase.page_cap = 10
 
     async def asked_meanwhile() -> list[int]:
-        asked = []
+        asked = list[int]()
         async with opened_table(sandbox) as table:
             async for _page in table.pages(make_window(), make_policy()):
-                time.sleep(0.3)  # noqa: ASYNC251 - as work does
+                end = time.monotonic() + 10
+                while len(sandbox.supabase.requests) < len(asked) + 2 and time.monotonic() < end:
+                    time.sleep(0.01)  # noqa: ASYNC251 - as work does
                 asked.append(len(sandbox.supabase.requests))
         return asked
 
