@@ -162,13 +162,6 @@ def test_no_more_is_asked_of_the_bot_api_than_to_send(sandbox: Sandbox) -> None:
     assert [request.target.rpartition("/")[2] for request in sandbox.bot.requests] == ["sendDocument"] * 2
 
 
-def test_a_server_that_fails_is_an_outcome_not_an_exception(sandbox: Sandbox) -> None:
-    """The second chat is tried after the first one failed."""
-    sandbox.bot.faults += [Fault(answer=refusal(502, "Bad Gateway"))]
-
-    assert [outcome.delivered for outcome in send(sandbox)] == [False, True]
-
-
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
@@ -198,7 +191,12 @@ def test_every_refusal_says_what_to_mend(sandbox: Sandbox, answer: Answer, sente
 
 @pytest.mark.parametrize(
     ("fault", "what"),
-    [(Fault(cut="before"), "the connection broke off"), (Fault(delay=FOREVER), "it did not answer in time")],
+    [
+        (Fault(cut="before"), "the connection broke off"),
+        (Fault(delay=FOREVER), "it did not answer in time"),
+        (Fault(answer=refusal(502, "Bad Gateway")), "Bad Gateway"),
+    ],
+    ids=["cut", "silent", "502"],
 )
 def test_a_broken_connection_is_said_and_the_next_chat_tried(sandbox: Sandbox, fault: Fault, what: str) -> None:
     """The one chat's bad luck is its own."""

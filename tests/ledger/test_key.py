@@ -68,24 +68,6 @@ def test_another_spelling_of_the_address_is_the_same_project(sandbox: Sandbox, r
     assert copies(sandbox) == ONCE
 
 
-@pytest.mark.parametrize(
-    ("spelling", "usual"),
-    [
-        ("https://ABC.supabase.CO", "https://abc.supabase.co"),
-        ("https://abc.supabase.co:443/", "https://abc.supabase.co"),
-        ("http://127.0.0.1:80", "http://127.0.0.1"),
-        ("https://abc.supabase.co:8443", "https://abc.supabase.co:8443"),
-        ("http://[::1]:54321/Path", "http://[::1]:54321/Path"),
-    ],
-)
-def test_an_address_is_written_as_usual(spelling: str, usual: str) -> None:
-    """The usual spelling is left as it is, so that version 1.0's records are found."""
-    from src.config.settings import SupabaseSettings
-
-    settings = SupabaseSettings.model_validate({"supabase_url": spelling, "supabase_key": "sb_secret_0123456789"})
-    assert settings.supabase_url == usual
-
-
 def daily(zone: str) -> dict[str, str]:
     """Return the settings of daily reports in a zone."""
     return {"REPORT_TEMPLATE": "daily", "REPORT_TIMEZONE": zone, **CATCH_UP}

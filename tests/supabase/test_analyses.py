@@ -413,7 +413,7 @@ def test_a_row_of_the_next_hour_is_an_error(sandbox: Sandbox) -> None:
     """Its own report will have it."""
     sandbox.supabase.faults.append(answer(make_rows(1, start=START + HOUR), counted=1))
 
-    with pytest.raises(BadAnswerError, match="outside 2026-11-22 13:00-14:00 UTC"):
+    with pytest.raises(BadAnswerError, match=r"a row of 2026-11-22 14:00:00.*outside 2026-11-22 13:00-14:00 UTC"):
         read(sandbox)
 
 

@@ -152,6 +152,7 @@ def test_a_status_is_text_whatever_its_columns_type(value: object, status: str |
         (0, 5, 1.0),
         (10, 12, -0.2),
         (200, 3, 0.985),
+        (200, 200, 0.0),
         ("10.0", "2", 0.8),
         (None, 0, None),
         (5, None, None),
