@@ -7,7 +7,7 @@ from pathlib import Path
 SRC = Path(__file__).parent.parent / "src"
 
 
-def test_only_run_asks_the_clock() -> None:
+def test_only_the_report_command_asks_the_clock() -> None:
     """Everyone else is given a moment, so that any moment can be tried."""
     for path in SRC.rglob("*.py"):
         assert path.parts[-2:] == ("commands", "report.py") or "now(" not in path.read_text(), path

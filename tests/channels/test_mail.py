@@ -160,7 +160,7 @@ def test_a_subject_that_has_to_be_encoded_comes_in_words_of_the_length_that_is_a
     assert delivery.message["Subject"] == subject.render(content)
 
 
-def test_starttls_works_too(sandbox: Sandbox) -> None:
+def test_the_mail_leaves_by_starttls_too(sandbox: Sandbox) -> None:
     """Port 587 of most providers."""
     send(sandbox, smtp_security="starttls", smtp_port=str(sandbox.mailbox.starttls_port))
 

@@ -220,7 +220,7 @@ def test_a_record_of_a_later_format_in_a_folder_stops_the_run(sandbox: Sandbox, 
     assert "A later version of this program wrote the ledger's record" in again.log
 
 
-def test_a_run_can_be_given_a_ledger_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_ledger_in_a_folder_that_is_not_there_has_no_records(tmp_path: Path) -> None:
     """It has no records then."""
     key = LedgerKey(name="", template="hourly", source="x", zone="UTC")
     ledger = DirectoryLedger(tmp_path / "nowhere", lambda: datetime.now(UTC), key, QUICK)

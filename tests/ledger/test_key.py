@@ -160,9 +160,7 @@ def test_a_check_says_that_a_folder_ends_with_its_pod_and_that_the_table_is_ther
     assert "the table report_deliveries is there, but not used: set REPORT_LEDGER=supabase" in line
 
 
-def test_two_windows_of_an_hour_that_another_deployment_missed_are_not_caught_up(
-    sandbox: Sandbox, run: RunTool
-) -> None:
+def test_hours_that_another_deployment_missed_are_not_caught_up(sandbox: Sandbox, run: RunTool) -> None:
     """Each catches up its own."""
     run(JOB_NAME=job(3), REPORT_LEDGER_NAME="staging", **CATCH_UP)
 
