@@ -1,8 +1,7 @@
 """A window in which runs end without a word is stepped over in the end, and told of once."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
@@ -12,7 +11,7 @@ from ..conftest import Run
 from ..faults import copies
 from ..processes import killed_when, started, wait_until
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
-from ..sandbox.web import FOREVER, Answer, Fault, Request
+from ..sandbox.web import FOREVER, Answer, Fault
 from .test_ledger import CATCH_UP, LEDGERS, ONCE, everyone_has, job, opened_long_ago, this_hour
 
 RunTool = Callable[..., Run]
@@ -135,22 +134,6 @@ def leave_stuck(sandbox: Sandbox, back: int) -> dict[str, object]:
     return record
 
 
-@contextmanager
-def before_each_message(sandbox: Sandbox, happens: Callable[[str], object]) -> Iterator[None]:
-    """Let something happen before Telegram takes a message; it is passed the address, which tells text from file."""
-    answer = sandbox.bot.answer
-
-    def meanwhile(request: Request) -> Answer:
-        happens(request.target)
-        return answer(request)
-
-    sandbox.bot.answer = meanwhile  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        sandbox.bot.answer = answer  # type: ignore[method-assign]
-
-
 DELIVERED = {"entries": [{"channel": "email", "recipient": RECIPIENTS[0], "state": "delivered"}]}
 
 
@@ -162,8 +145,9 @@ def test_an_hour_that_somebody_saw_to_since_the_history_was_read_is_not_told_of(
     run(JOB_NAME=job(2), **POD)
     record = leave_stuck(sandbox, 2) | since
 
-    with before_each_message(sandbox, lambda _: opened_long_ago(sandbox, 2, json.dumps(record))):
-        result = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD)
+    sandbox.bot.before_each = lambda _: opened_long_ago(sandbox, 2, json.dumps(record))
+
+    result = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD)
 
     assert (result.code, sandbox.alerts) == (0, [])
     assert "stepped over" not in result.log
@@ -179,8 +163,9 @@ def test_an_alert_on_a_stuck_hour_that_took_long_is_noted_all_the_same(sandbox: 
         if "/sendMessage" in target:
             sandbox.supabase.faults.append(Fault(answer=busy, match="report_deliveries"))
 
-    with before_each_message(sandbox, note_later):
-        code = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", timeouts=replace(QUICK, alert_note=3), **POD).code
+    sandbox.bot.before_each = note_later
+    code = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", timeouts=replace(QUICK, alert_note=3), **POD).code
+    sandbox.bot.before_each = None
 
     assert (code, sandbox.supabase.faults) == (1, [])
     assert run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD).code == 0
@@ -197,8 +182,8 @@ def test_a_ledger_that_fails_after_an_alert_on_a_stuck_hour_is_a_warning(sandbox
         if "/sendMessage" in target:
             sandbox.supabase.always = refused
 
-    with before_each_message(sandbox, refuse):
-        result = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD)
+    sandbox.bot.before_each = refuse
+    result = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD)
 
     assert (result.code, len(sandbox.alerts)) == (1, 1)
     assert "WARNING The ledger can't be used. Supabase refuses the question" in result.log
