@@ -64,7 +64,9 @@ def _root_logger() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+def run(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _root_logger: None
+) -> Callable[..., Run]:
     """Run the tool in this process, in the sandbox, with waits of hardly any length.
 
     Keyword arguments change its settings, `clock` is the program's time. What it writes to standard error is part of a

@@ -56,9 +56,17 @@ sys.exit(main([], timeouts=replace(QUICK, lease=20)))
 TOLD = ("The alert was sent by", "Nobody could be alerted", "nobody is told again")
 
 
+def first_hour() -> datetime:
+    """Return the start of the oldest of the HOURS last hours that are over."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOURS * HOUR
+
+
 @dataclass
 class Story:
-    """What happens in one round: drawn from its seed alone, so that it can be played again."""
+    """What happens in one round: drawn from its seed alone, so that it can be played again.
+
+    `first` is the start of its first hour, the same however long it lasts.
+    """
 
     seed: int
     ledger: str
@@ -67,6 +75,7 @@ class Story:
     dice: random.Random
     kills: int = 0
     ambiguous: int = 0
+    first: datetime = field(default_factory=first_hour)
     logs: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -79,16 +88,11 @@ def stories() -> Iterator[Story]:
         yield Story(seed=seed, ledger=ledger, scheme=scheme, pods=dice.randint(1, 3), dice=dice)
 
 
-def first_hour() -> datetime:
-    """Return the start of the oldest of the HOURS last hours that are over."""
-    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOURS * HOUR
-
-
-def fill(sandbox: Sandbox) -> dict[str, set[str]]:
+def fill(sandbox: Sandbox, story: Story) -> dict[str, set[str]]:
     """Put a few rows into each hour; return their ids by the name of the hour's file."""
     expected = {}
     for number in range(HOURS):
-        start = first_hour() + number * HOUR
+        start = story.first + number * HOUR
         rows = [row | {"id": str(uuid.uuid4())} for row in make_rows(4, start=start, step=timedelta(minutes=7))]
         sandbox.supabase.insert(rows)
         expected[f"report_{start:%Y%m%d_%H%M%S}.xlsx"] = {row["id"] for row in rows}
@@ -111,7 +115,7 @@ def plan(sandbox: Sandbox, story: Story) -> None:
 
 def start_pod(sandbox: Sandbox, story: Story, hour: int, name: str) -> subprocess.Popen[str]:
     """Start the scheduled run of an hour, as a CronJob's pod would."""
-    due = first_hour() + (hour + 1) * HOUR
+    due = story.first + (hour + 1) * HOUR
     environment = sandbox.environment | {
         "JOB_NAME": f"reports-generator-{int(due.timestamp() // 60)}",
         "POD_NAME": name,
@@ -193,7 +197,7 @@ def test_after_any_chaos_everyone_has_every_row_of_every_hour(sandbox: Sandbox) 
         sandbox.reset()
         sandbox.speak(story.scheme)
         shutil.rmtree(sandbox.folder / "report_ledger", ignore_errors=True)
-        expected = fill(sandbox)
+        expected = fill(sandbox, story)
         play(sandbox, story)
         until_all_is_well(sandbox, story)
         assert_all_is_well(sandbox, story, expected)

@@ -23,7 +23,8 @@ def starts(*arguments: str, **settings: object) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "meant"), [("--strat=2026", "--start"), ("--dryrun", "--dry-run"), ("--chek", "--check")]
+    ("wrong", "meant"),
+    [("--strat=2026", "--start"), ("--dryrun", "--dry-run"), ("--chek", "--check"), ("--untilnow", "--until-now")],
 )
 def test_a_near_miss_is_told_what_was_meant(capsys: pytest.CaptureFixture[str], wrong: str, meant: str) -> None:
     """And nothing is done; an option is never guessed."""
@@ -31,27 +32,32 @@ def test_a_near_miss_is_told_what_was_meant(capsys: pytest.CaptureFixture[str], 
         parse([wrong])
 
     assert stopped.value.code == 2
-    assert f"Did you mean {meant}?" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert f"unrecognized arguments: {wrong}." in shown
+    assert f"Did you mean {meant}?" in shown
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "said"),
     [
-        ["--output", "x"],
-        ["--until-now", "--count", "2"],
-        ["--count", "0"],
-        ["--start", "a", "--until-now"],
-        ["--check", "--test-alert"],
-        ["--check", "--dry-run"],
-        ["--test-alert", "--only", "a"],
+        (["--output", "x"], "--output goes with --dry-run"),
+        (["--until-now", "--count", "2"], "--until-now is a window of its own, without --start and --count"),
+        (["--start", "a", "--until-now"], "--until-now is a window of its own, without --start and --count"),
+        (["--count", "0"], "0 is not a number from 1 to "),
+        (["--check", "--test-alert"], "--check goes without --test-alert"),
+        (["--check", "--dry-run"], "--check goes without --dry-run"),
+        (["--test-alert", "--only", "a"], "--test-alert goes alone"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(arguments: list[str]) -> None:
+def test_options_that_contradict_each_other_are_refused(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
     """Rather than one of them being ignored."""
     with pytest.raises(SystemExit) as stopped:
         parse(arguments)
 
     assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_version_names_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,10 +75,11 @@ def test_version_names_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str
 def test_help_fits_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """One screen, with examples."""
     monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as stopped:
         parse(["--help"])
 
     shown = capsys.readouterr().out.splitlines()
+    assert stopped.value.code == 0
     assert len(shown) <= 45
     assert "  reports_generator.py --start 2026-11-23T13" in shown
 

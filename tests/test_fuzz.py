@@ -236,7 +236,7 @@ def test_the_rows_are_read_or_it_is_said_why_not(server: Server, raw: bytes, fir
 @example(date="Fri, 31 Dec 9999 23:59:59 -2359")
 @example(date="Fri, 31 Dec 9999 23:59:59 GMT")
 @given(date=VALUE)
-def test_the_clock_of_supabase_is_read_or_not(server: Server, date: str) -> None:
+def test_whatever_date_supabase_sends_is_read_as_its_clock_or_left_alone(server: Server, date: str) -> None:
     """At once and an hour after its first answer."""
     told: list[datetime | None] = []
 
@@ -359,7 +359,7 @@ def test_a_record_is_read_or_said_to_be_none(content: Any) -> None:
 
 @FUZZ
 @given(body=PLAIN)
-def test_a_plan_is_read_or_not(body: bytes) -> None:
+def test_whatever_comes_for_a_plan_is_a_cost_or_nothing(body: bytes) -> None:
     """It is only asked for by --check."""
     cost = sort_cost(body)
 

@@ -16,7 +16,7 @@ from .sandbox.telegram import refusal
 from .sandbox.web import FOREVER, Answer, Fault
 from .test_run import forget
 
-TIMEOUTS = structs.replace(QUICK, supabase_read=0.4, send=1.5)
+TIMEOUTS = structs.replace(QUICK, supabase_read=0.4, send=4)
 SUPABASE = st.sampled_from(
     [
         Fault(cut="before"),

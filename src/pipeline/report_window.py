@@ -179,8 +179,10 @@ async def _stopped(services: Services, window: Window, claim: Claim) -> None:
         logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
         return
     logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
-    if not claim.record.alerted or claim.record.cleared:
-        await services.alerts.send(window, [Failure(what="the run", problem=STOPPED_BY_SIGTERM)], claim=claim)
+    if claim.record.alerted and not claim.record.cleared:
+        logger.info("%s was alerted of before; nobody is told again", window.label(), extra={"event": "stopped"})
+        return
+    await services.alerts.send(window, [Failure(what="the run", problem=STOPPED_BY_SIGTERM)], claim=claim)
 
 
 def _failures(failed: Sequence[Outcome]) -> list[Failure]:

@@ -160,7 +160,7 @@ def test_a_subject_that_has_to_be_encoded_comes_in_words_of_the_length_that_is_a
     assert delivery.message["Subject"] == subject.render(content)
 
 
-def test_starttls_works_too(sandbox: Sandbox) -> None:
+def test_the_mail_leaves_by_starttls_too(sandbox: Sandbox) -> None:
     """Port 587 of most providers."""
     send(sandbox, smtp_security="starttls", smtp_port=str(sandbox.mailbox.starttls_port))
 
@@ -201,13 +201,6 @@ def test_a_refused_recipient_is_told_apart_from_the_others(sandbox: Sandbox) -> 
     assert f"refused {refused} (“550 5.1.1 No such user here”)" in str(outcomes[refused].problem)
 
 
-def test_all_refused_is_an_outcome_for_each(sandbox: Sandbox) -> None:
-    """Not one exception for all."""
-    sandbox.mailbox.refused = dict.fromkeys(RECIPIENTS, "550 5.1.1 No such user here")
-
-    assert [outcome.delivered for outcome in send(sandbox)] == [False, False]
-
-
 def test_a_refused_login_is_said_with_its_codes_only(sandbox: Sandbox) -> None:
     """A server may repeat in its words what it was told at the login, and that is the password."""
     said = base64.b64encode(b"\0reports\0wrong-Pa55").decode()
@@ -242,9 +235,9 @@ def test_a_server_that_does_not_answer_is_given_up(sandbox: Sandbox) -> None:
 
 def test_an_answer_to_the_final_dot_is_waited_for_longer_than_any_other(sandbox: Sandbox) -> None:
     """A server that looks for viruses, or is under load, has taken the message all the same."""
-    sandbox.mailbox.data_faults, sandbox.mailbox.hold = ["taken, late"], 1.2
+    sandbox.mailbox.data_faults, sandbox.mailbox.hold = ["taken, late"], 3.3
 
-    outcomes = send(sandbox, timeout=1)
+    outcomes = send(sandbox, timeout=3)
 
     assert [outcome.delivered for outcome in outcomes] == [True, True]
     assert len(sandbox.mails) == 1
@@ -425,13 +418,6 @@ def test_what_concerns_the_sending_as_a_whole_is_ours_and_stays_owed(
     assert [(outcome.state, outcome.retry, outcome.ambiguous) for outcome in outcomes] == [("failed", False, False)] * 2
 
 
-def test_a_wrong_tls_mode_stays_owed(sandbox: Sandbox) -> None:
-    """It is a setting of ours."""
-    outcomes = send(sandbox, smtp_port=str(sandbox.mailbox.starttls_port))
-
-    assert [(outcome.state, outcome.retry) for outcome in outcomes] == [OURS, OURS]
-
-
 def test_an_address_refused_stays_so_when_the_message_fails_for_the_others(sandbox: Sandbox) -> None:
     """It isn't asked again for another's sake."""
     sandbox.mailbox.refused = {RECIPIENTS[0]: NO_SUCH}
@@ -443,11 +429,13 @@ def test_an_address_refused_stays_so_when_the_message_fails_for_the_others(sandb
 
 
 def test_tls_spoken_to_a_starttls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:
-    """The commonest mistake with port 587."""
-    assert re.search(
-        r"does not speak TLS on that port\. Set SMTP_SECURITY=starttls if the port speaks it, as 587 does",
-        failure(sandbox, smtp_port=str(sandbox.mailbox.starttls_port)),
-    )
+    """The commonest mistake with port 587; the report stays owed until it is put right."""
+    outcomes = send(sandbox, smtp_port=str(sandbox.mailbox.starttls_port))
+
+    said = "does not speak TLS on that port. Set SMTP_SECURITY=starttls if the port speaks it, as 587 does"
+    assert said in str(outcomes[0].problem)
+    assert [(outcome.state, outcome.retry) for outcome in outcomes] == [OURS, OURS]
+    assert sandbox.mails == []
 
 
 def test_starttls_spoken_to_a_tls_port_says_which_setting_to_change(sandbox: Sandbox) -> None:

@@ -50,7 +50,7 @@ def test_a_dry_run_that_fails_alerts_nobody(sandbox: Sandbox, run: RunTool, tmp_
 
     assert result.code == 1
     assert "does not accept SUPABASE_KEY" in result.log
-    assert "Alert sent" not in result.log
+    assert "The alert was sent by" not in result.log
     assert (sandbox.mailbox.deliveries, sandbox.bot.requests) == ([], [])
 
 

@@ -1,5 +1,6 @@
 """`--deliveries` tells who got what, from either ledger, in a table that fits a terminal."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,9 +10,11 @@ from msgspec import structs
 
 from src.commands.deliveries import as_table
 from src.domain.window import HOUR
+from src.ledger.record import Entry, Record
 
 from ..builders import OPTION, QUICK, make_rows
 from ..conftest import Run
+from ..faults import source_name
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 
 RunTool = Callable[..., Run]
@@ -62,19 +65,23 @@ def test_without_a_beginning_the_last_24_windows_are_listed(sandbox: Sandbox, ru
 
 def test_thirty_days_of_hours_are_one_question_a_page(sandbox: Sandbox, run: RunTool) -> None:
     """And one more, which tells that nothing follows."""
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 720 * HOUR
+    entry = Entry(channel="email", recipient=RECIPIENTS[0], state="delivered", receipt="", at=f"{start}", rows=3)
+    delivered = Record(template="hourly", start="", entries=[entry], rows=3, attempts=1)
     sandbox.supabase.sql(
         "insert into report_deliveries (name, template, source, zone, window_start, record) "
-        "select 'production', 'hourly', 'x', 'UTC', at, '{}' from "
-        "generate_series(now() - interval '30 days', now(), interval '1 hour') as at"
+        "select 'production', 'hourly', $1, 'UTC', at, $2::jsonb || jsonb_build_object('start', at) from "
+        "generate_series($3::timestamptz, $3::timestamptz + interval '718 hours', '1 hour') as at",
+        *(source_name(sandbox), json.dumps(delivered.content()), f"{start + HOUR}"),
     )
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 720 * HOUR
     run("--start", f"{start:%Y-%m-%dT%H}", REPORT_LEDGER="supabase")
     sandbox.supabase.requests.clear()
 
     shown = run("--deliveries", f"{start:%Y-%m-%dT%H}", REPORT_LEDGER="supabase", COLUMNS="200")
 
     assert len(cells(shown.output, f"{start:%Y-%m-%d %H:%M}")) == len(RECIPIENTS) + len(CHATS)
-    assert len(sandbox.supabase.requests) <= 2
+    assert shown.output.count(f"email {RECIPIENTS[0]}  delivered") == 720
+    assert len(sandbox.supabase.requests) == 2
 
 
 def test_a_bare_date_is_its_first_hour(sandbox: Sandbox, run: RunTool) -> None:

@@ -113,19 +113,16 @@ def test_a_write_that_is_carried_out_late_changes_nothing(sandbox: Sandbox, run:
 
 def test_a_write_that_is_carried_out_late_in_its_own_run_changes_nothing(sandbox: Sandbox, run: RunTool) -> None:
     """While the second chat is being sent the report, the first one's is not forgotten."""
-    answer, seen = sandbox.bot.answer, list[tuple[object, object]]()
+    seen = list[tuple[object, object]]()
 
-    def meanwhile(request: object) -> object:
+    def meanwhile(_: str) -> None:
         before = sandbox.supabase.sql(EVERYTHING)
         carried_out_again(sandbox)
         seen.append((before, sandbox.supabase.sql(EVERYTHING)))
-        return answer(request)  # type: ignore[arg-type]
 
-    sandbox.bot.answer = meanwhile  # type: ignore[method-assign, assignment]
-    try:
-        code = run(*OPTION, REPORT_CHANNELS="telegram", **TABLE).code
-    finally:
-        sandbox.bot.answer = answer  # type: ignore[method-assign]
+    sandbox.bot.before_each = meanwhile
+
+    code = run(*OPTION, REPORT_CHANNELS="telegram", **TABLE).code
 
     assert (code, len(seen)) == (0, len(CHATS))
     assert all(before == after for before, after in seen)
@@ -148,17 +145,9 @@ def test_a_record_that_another_run_changed_stops_the_run_before_it_sends_more(sa
     """The first chat has the report by then; the second does not get it from this run."""
     taken = "update report_deliveries set holder = 'another', version = version + 1"
     sandbox.bot.faults.append(Fault())
-    answer = sandbox.bot.answer
+    sandbox.bot.before_each = lambda _: sandbox.supabase.sql(taken)
 
-    def take_over(request: object) -> object:
-        sandbox.supabase.sql(taken)
-        return answer(request)  # type: ignore[arg-type]
-
-    sandbox.bot.answer = take_over  # type: ignore[method-assign, assignment]
-    try:
-        result = run(*OPTION, REPORT_CHANNELS="telegram", **TABLE)
-    finally:
-        sandbox.bot.answer = answer  # type: ignore[method-assign]
+    result = run(*OPTION, REPORT_CHANNELS="telegram", **TABLE)
 
     assert (result.code, [sent.chat for sent in sandbox.messages]) == (1, [CHATS[0]])
     assert "was taken over by another run" in result.log
@@ -220,7 +209,7 @@ def test_a_record_of_a_later_format_in_a_folder_stops_the_run(sandbox: Sandbox, 
     assert "A later version of this program wrote the ledger's record" in again.log
 
 
-def test_a_run_can_be_given_a_ledger_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_ledger_in_a_folder_that_is_not_there_has_no_records(tmp_path: Path) -> None:
     """It has no records then."""
     key = LedgerKey(name="", template="hourly", source="x", zone="UTC")
     ledger = DirectoryLedger(tmp_path / "nowhere", lambda: datetime.now(UTC), key, QUICK)

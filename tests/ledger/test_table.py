@@ -4,8 +4,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -22,16 +21,6 @@ from .test_ledger import job, this_hour
 
 RunTool = Callable[..., Run]
 TABLE = {"REPORT_LEDGER": "supabase"}
-
-
-@contextmanager
-def changed(sandbox: Sandbox, change: str, back: str) -> Iterator[None]:
-    """Change what is there by SQL while the block runs."""
-    sandbox.supabase.sql(change)
-    try:
-        yield
-    finally:
-        sandbox.supabase.sql(back)
 
 
 def ledger_line(output: str) -> str:
@@ -54,7 +43,7 @@ def test_a_check_of_the_ledger_changes_nothing(sandbox: Sandbox, run: RunTool) -
 def test_a_ledger_without_its_trigger_is_found_by_a_check(sandbox: Sandbox, run: RunTool) -> None:
     """Even when nothing is in it yet."""
     disabled, enabled = (f"alter table report_deliveries {way} trigger all" for way in ("disable", "enable"))
-    with changed(sandbox, disabled, enabled):
+    with sandbox.supabase.changed(disabled, enabled):
         check = run("--check", **TABLE)
 
     assert check.code == 1
@@ -80,7 +69,7 @@ def test_a_right_that_the_ledger_lacks_is_named_with_the_statement_that_grants_i
     """By a run and by a check."""
     run("--check", **TABLE)  # Supabase Lite grants everything once, at its first question
     grant = f'grant {right} on "report_deliveries" to service_role;'
-    with changed(sandbox, f"revoke {right} on report_deliveries from service_role", grant):
+    with sandbox.supabase.changed(f"revoke {right} on report_deliveries from service_role", grant):
         report, check = run(*OPTION, **TABLE), run("--check", **TABLE)
 
     for said in (report.log, ledger_line(check.output)):
@@ -99,7 +88,7 @@ def test_a_ledger_for_which_the_key_is_of_the_wrong_kind_asks_for_a_secret_key(s
 def test_a_ledger_that_is_not_there_is_named_with_its_sql(sandbox: Sandbox, run: RunTool) -> None:
     """Not with the table of analyses, though PostgREST 12 says nothing of a table that it should write to."""
     gone, back = "alter table report_deliveries rename to gone", "alter table gone rename to report_deliveries"
-    with changed(sandbox, gone, back):
+    with sandbox.supabase.changed(gone, back):
         report, check = run(*OPTION, **TABLE), run("--check", **TABLE)
 
     for said in (report.log, ledger_line(check.output)):
@@ -112,7 +101,7 @@ def test_a_column_that_the_ledger_lacks_is_said(sandbox: Sandbox, run: RunTool) 
     """Its SQL leaves a table alone that is there."""
     run("--check", **TABLE)  # Supabase Lite reads the columns once, at its first question
     gone, back = (f"alter table report_deliveries rename {names}" for names in ("holder to h", "h to holder"))
-    with changed(sandbox, gone, back):
+    with sandbox.supabase.changed(gone, back):
         check = run("--check", **TABLE)
 
     assert "The table report_deliveries is not the one that this version needs" in ledger_line(check.output)

@@ -193,15 +193,15 @@ def test_a_name_that_is_taken_in_the_folder_costs_no_hour(sandbox: Sandbox, run:
     assert names(sandbox.folder) == {NAME, "report_20261122_130000_2.xlsx", "report_ledger"}
 
 
-def test_a_run_that_crashes_leaves_no_picture_of_its_memory(sandbox: Sandbox) -> None:
-    """In a core dump there would be keys and rows."""
-    crashed = threading.Event()
-    sandbox.bot.faults.append(Fault(until=crashed))
+def test_no_run_may_leave_a_picture_of_its_memory(sandbox: Sandbox) -> None:
+    """In the core dump of a crash there would be keys and rows."""
+    looked_at = threading.Event()
+    sandbox.bot.faults.append(Fault(until=looked_at))
 
     with started(sandbox, *OPTION) as process:
         wait_for_the_bot(sandbox, process)
         limits = Path(f"/proc/{process.pid}/limits").read_text()
-        crashed.set()
+        looked_at.set()
         assert process.wait(LONGEST) == 0
 
     assert [line.split()[-3:] for line in limits.splitlines() if "core file" in line] == [["0", "0", "bytes"]]

@@ -203,7 +203,7 @@ def test_a_report_goes_out_with_what_came(sandbox: Sandbox, run: RunTool, weeks:
         day = f"{START - week * WEEK:%Y-%m-%d}"
         sandbox.supabase.faults += [Fault(delay=FOREVER, match=f"created_at=gte.{day}")] * 2
 
-    assert run(*OPTION, timeouts=replace(QUICK, comparison=1.5)).code == 0
+    assert run(*OPTION, timeouts=replace(QUICK, comparison=5)).code == 0
 
     assert f"Analyses: 55 (the hour before 7{usual})" in sandbox.mails[0].text
 

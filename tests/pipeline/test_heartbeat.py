@@ -4,11 +4,12 @@ import math
 import re
 
 import pytest
+from msgspec.structs import replace
 
-from ..builders import OPTION, make_rows
+from ..builders import OPTION, QUICK, make_rows
 from ..sandbox import Sandbox
 from ..sandbox.monitor import CHECK
-from ..sandbox.web import Answer, Fault
+from ..sandbox.web import FOREVER, Answer, Fault
 from ..test_run import RunTool
 
 
@@ -24,12 +25,14 @@ def test_a_run_that_went_well_is_a_start_and_a_success(sandbox: Sandbox, run: Ru
 
 def test_a_run_that_failed_says_why_in_short(sandbox: Sandbox, run: RunTool) -> None:
     """Who gets the monitor's mail knows where to look, and gets no secret."""
-    run(*OPTION, SUPABASE_KEY="sb_secret_wrong_0123456789", HEARTBEAT_URL=sandbox.monitor.check_url)
+    key = "sb_secret_wrong_0123456789"
+    sandbox.supabase.faults.append(Fault(answer=Answer(status=400, body=f"apikey was {key}".encode())))
+    run(*OPTION, SUPABASE_KEY=key, HEARTBEAT_URL=sandbox.monitor.check_url)
 
     (start, _), (end, reason) = sandbox.monitor.pings
     assert (start, end) == ("/start", "/fail")
-    assert "does not accept SUPABASE_KEY" in reason
-    assert "sb_secret_of_elsewhere" not in reason
+    assert "Supabase refuses the question for analyses (HTTP 400, “apikey was [hidden]”)" in reason
+    assert key not in reason
     assert len(reason) <= 500
 
 
@@ -55,7 +58,7 @@ def test_wrong_settings_are_told_too(sandbox: Sandbox, run: RunTool) -> None:
     [
         Fault(answer=Answer(status=500)),
         Fault(cut="before"),
-        Fault(delay=0.4, cut="before"),
+        Fault(delay=FOREVER),
         Fault(cut="handshake"),
         Fault(cut="garbled"),
     ],
@@ -67,7 +70,8 @@ def test_a_broken_monitor_is_logged_and_fails_nothing(sandbox: Sandbox, run: Run
     sandbox.supabase.insert(make_rows(3))
     sandbox.monitor.faults += [fault] * 2
 
-    result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url)
+    timeouts = replace(QUICK, heartbeat=0.2)
+    result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url, timeouts=timeouts)
 
     assert result.code == 0
     assert len(sandbox.mails) == 1

@@ -170,7 +170,7 @@ def clear(hour: int, words: str) -> str:
 
 
 @pytest.mark.parametrize("fault", [SOURCE_DOWN, SUPABASE_DOWN], ids=["the table of analyses", "all of Supabase"])
-def test_six_hours_without_the_source_and_with_the_ledger_in_supabase(play: Playing, fault: Fault) -> None:
+def test_six_hours_without_the_source_are_one_alert_and_one_list_when_they_end(play: Playing, fault: Fault) -> None:
     """One alert, and one all-clear that lists the hours; where the ledger is down too, a folder keeps what was told."""
     outage = play("table")
     for hour in range(8):
@@ -189,7 +189,7 @@ def test_six_hours_without_the_source_and_with_the_ledger_in_supabase(play: Play
     assert outage.codes == [0, 1, 1, 1, 1, 1, 1, 0]
 
 
-def test_six_hours_without_the_source_on_one_machine(play: Playing) -> None:
+def test_six_hours_without_the_source_on_one_machine_are_left_to_the_operator(play: Playing) -> None:
     """No later run sends those hours, so the end of the outage is not the end of the matter."""
     outage = play("machine")
     for hour in range(8):
@@ -204,7 +204,7 @@ def test_six_hours_without_the_source_on_one_machine(play: Playing) -> None:
 
 
 @pytest.mark.parametrize("ledger", ["directory", "supabase"])
-def test_six_hours_without_supabase_in_pods(play: Playing, ledger: str) -> None:
+def test_six_hours_without_supabase_are_one_alert_a_pod(play: Playing, ledger: str) -> None:
     """A pod is started three times, the third time it is stopped: one alert a pod.
 
     With its ledger in Supabase the first run that reaches it again lists what was missed.
@@ -228,7 +228,7 @@ def test_six_hours_without_supabase_in_pods(play: Playing, ledger: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["table", "machine"])
-def test_a_mailbox_that_is_gone_for_three_days(play: Playing, place: Place) -> None:
+def test_a_mailbox_that_is_gone_for_three_days_is_told_of_once_a_day(play: Playing, place: Place) -> None:
     """Told when it begins, then once a day, and at its end that what was refused is not sent by itself.
 
     Every third hour is played; the others of the ledger in Supabase are as those.
@@ -254,7 +254,7 @@ def test_a_mailbox_that_is_gone_for_three_days(play: Playing, place: Place) -> N
     assert outage.codes == [0, *[1] * 24, 0]
 
 
-def test_a_mailbox_that_is_full_for_longer_than_catching_up_reaches(play: Playing) -> None:
+def test_a_mailbox_that_is_full_beyond_the_reach_of_catching_up_is_told_of_once_a_day(play: Playing) -> None:
     """Each hour another report goes out of reach; they are told of once a day, and the rest at the end."""
     outage = play("table", TELEGRAM_CHAT_ID="42", REPORT_CATCH_UP="1")
     for hour in range(30):
@@ -276,7 +276,7 @@ def test_a_mailbox_that_is_full_for_longer_than_catching_up_reaches(play: Playin
     assert outage.codes == [0, *[1] * 28, 0]
 
 
-def test_a_bot_whose_token_is_refused_for_a_day_with_the_ledger_in_supabase(play: Playing) -> None:
+def test_a_token_refused_for_a_day_is_told_by_mail_and_its_end_by_both_ways(play: Playing) -> None:
     """Told by mail alone; the end by both ways, with all hours, and without a word on reports that are left."""
     outage = play("table", REPORT_CATCH_UP="30")
     for hour in range(0, 31, 6):
@@ -290,7 +290,7 @@ def test_a_bot_whose_token_is_refused_for_a_day_with_the_ledger_in_supabase(play
     assert outage.codes == [0, 1, 1, 1, 1, 0]
 
 
-def test_a_bot_whose_token_is_refused_for_a_day_on_one_machine(play: Playing) -> None:
+def test_a_token_refused_for_a_day_on_one_machine_leaves_its_hours_to_the_operator(play: Playing) -> None:
     """The same alert; the hours are left to the operator."""
     outage = play("machine")
     for hour in range(0, 31, 3):

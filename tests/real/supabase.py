@@ -97,15 +97,6 @@ class RealSupabase(Supabase):
             connection.execute(f"lock table {table}".encode())
             yield
 
-    @contextmanager
-    def changed(self, change: str, back: str) -> Iterator[None]:
-        """Change what is there by SQL while the block runs."""
-        self.sql(change)
-        try:
-            yield
-        finally:
-            self.sql(back)
-
     def pages(self, table: str = "analyses") -> list[str]:
         """List the questions for pages of rows that came in, as targets for `buffers`."""
         return [

@@ -102,7 +102,8 @@ def test_records_of_1_0_stay_what_they_are_and_only_what_is_owed_is_sent(real: R
 
     assert result.code == 0
     subjects = [str(mail.message["Subject"]) for mail in real.mails]
-    assert [f"{this_hour(back):%Y-%m-%d %H:%M}" in subject for back, subject in zip((1, 4), subjects, strict=True)]
+    hours = [f"{this_hour(back):%Y-%m-%d %H:%M}" for back in (1, 4)]
+    assert [hour in subject for hour, subject in zip(hours, subjects, strict=True)] == [True, True]
     assert [mail.recipients for mail in real.mails] == [RECIPIENTS, RECIPIENTS[:1]]
     assert len(real.messages) == len(CHATS)
 

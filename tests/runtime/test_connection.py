@@ -9,7 +9,6 @@ import pytest
 
 from src.errors import ReportError
 from src.runtime.connection import diagnose
-from src.runtime.retry import retry_after
 
 
 def caused(error: BaseException, *causes: BaseException) -> BaseException:
@@ -72,19 +71,3 @@ def test_what_an_alert_failed_of_is_not_mixed_up_with_what_it_is_about() -> None
     error = caused(ConnectionRefusedError(111, "refused"), run_failed)
 
     assert diagnose(error).reason == "nothing listens on that port"
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "7"}, 7),
-        ({"retry-after": "Mon, 23 Nov 2026 14:01:30 GMT", "date": "Mon, 23 Nov 2026 14:00:00 GMT"}, 90),
-        ({"retry-after": "Mon, 23 Nov 2026 13:00:00 GMT", "date": "Mon, 23 Nov 2026 14:00:00 GMT"}, 0),
-        ({"retry-after": "Mon, 23 Nov 2026 14:01:30 GMT"}, 0),
-        ({"retry-after": "soon"}, 0),
-        ({}, 0),
-    ],
-)
-def test_retry_after_is_read_as_seconds_or_as_a_date(headers: dict[str, str], seconds: float) -> None:
-    """By the server's own clock."""
-    assert retry_after(httpx.Headers(headers)) == seconds

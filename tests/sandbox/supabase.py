@@ -91,6 +91,15 @@ class Supabase(Web):
             rows: list[dict[str, Any]] = json.load(response)
             return rows
 
+    @contextmanager
+    def changed(self, change: str, back: str) -> Iterator[None]:
+        """Change what is there by SQL while the block runs."""
+        self.sql(change)
+        try:
+            yield
+        finally:
+            self.sql(back)
+
     def insert(self, rows: Sequence[dict[str, Any]], table: str = "analyses") -> None:
         """Insert `rows`; a column that a row leaves out is null."""
         self.sql(f"insert into {table} select * from json_populate_recordset(null::{table}, $1)", json.dumps(rows))

@@ -3,6 +3,7 @@
 import json
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -41,6 +42,7 @@ class BotApi(Web):
     """One bot that is a member of `chats`; `blocked` chats refuse it. `largest` is what a file may have in bytes.
 
     `is_old` tells whether it leaves out what later versions of the Bot API say of a chat; `title` is that of each.
+    `before_each` is done before an answer; it is passed the address, which tells text from file.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -50,6 +52,7 @@ class BotApi(Web):
         self.largest = DOCUMENT_LIMIT
         self.is_old = False
         self.title = "Reports"
+        self.before_each: Callable[[str], object] | None = None
         self.sent: list[Sent] = []
         self._files: dict[str, _Upload] = {}
 
@@ -62,9 +65,12 @@ class BotApi(Web):
         self.largest = DOCUMENT_LIMIT
         self.is_old = False
         self.title = "Reports"
+        self.before_each = None
 
     def answer(self, request: Request) -> Answer:
         """Answer /bot<TOKEN>/<Method> as the real server does."""
+        if self.before_each:
+            self.before_each(request.target)
         _, bot, method = request.target.split("/", 2)
         if bot != f"bot{TOKEN}":
             return _error(401, "Unauthorized")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FOREVER = 600.0
@@ -61,7 +62,7 @@ class Web:
     """A server on free ports of the loopback; each request uses up one of `faults`, oldest first, then `always`.
 
     It speaks plain HTTP on one port and TLS, as `tls` says, on another; `secure` tells which of them `url` names.
-    Its clock is `slow` seconds behind this machine's.
+    Its clock is `slow` seconds behind this machine's; `show` sets it with the next request.
     `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one.
     """
 
@@ -73,6 +74,7 @@ class Web:
         self.requests: list[Request] = []
         self.secure = False
         self.slow = 0.0
+        self._shown: datetime | None = None
         self._tls = tls
         self._plain_port = self._tls_port = 0
         self._lock = threading.Lock()
@@ -92,6 +94,7 @@ class Web:
         self.over = threading.Event()
         self.dripped = 0
         self.slow = 0.0
+        self._shown = None
         self.faults.clear()
         self.always = None
         self.requests.clear()
@@ -104,10 +107,16 @@ class Web:
             self._tls_port = stack.enter_context(_served(_Server(self, self._tls)))
             yield
 
+    def show(self, moment: datetime) -> None:
+        """Let the clock show `moment` when the next request comes, however long that takes, and go on from there."""
+        self._shown = moment
+
     def take(self, request: Request) -> Fault:
         """Record `request` and return the fault that is due for it, an empty one if none is."""
         with self._lock:
             self.requests.append(request)
+            if self._shown:
+                self.slow, self._shown = time.time() - self._shown.timestamp(), None
             for fault in self.faults:
                 if fault.match in request.target and fault.cut != "handshake":
                     self.faults.remove(fault)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.domain.analysis import COLUMNS, LONGEST_TEXT, Analysis, FailedStatuses, success_rates
+from src.domain.analysis import COLUMNS, LONGEST_TEXT, Analysis
 from src.errors import BadAnswerError, PageTooLargeError
 from src.supabase.decode import read_page
 
@@ -146,29 +146,6 @@ def test_a_status_is_text_whatever_its_columns_type(value: object, status: str |
 
 
 @pytest.mark.parametrize(
-    ("processed", "failed", "rate"),
-    [
-        (0, 0, 1.0),
-        (0, 5, 1.0),
-        (10, 12, -0.2),
-        (200, 3, 0.985),
-        ("10.0", "2", 0.8),
-        (None, 0, None),
-        (5, None, None),
-        (5, "NaN", None),
-        (10**99, -(10**99), 2.0),
-    ],
-)
-def test_the_rate_is_whole_when_nothing_was_processed_and_blank_without_a_figure(
-    processed: object, failed: object, rate: float | None
-) -> None:
-    """Below zero where more failed than were processed: that is for people to look at."""
-    row = read_one(records_processed=processed, records_failed=failed)
-
-    assert success_rates([row.records_processed], [row.records_failed]) == [rate]
-
-
-@pytest.mark.parametrize(
     ("body", "came"),
     [
         (b"<!doctype html><title>502 Bad Gateway</title>", "a web page, “<!doctype html><title>502 Bad Gateway"),
@@ -255,18 +232,6 @@ def test_a_row_that_cannot_be_placed_is_refused(changes: dict[str, Any], came: s
 def test_the_six_columns_are_those_of_the_report() -> None:
     """No more is asked for."""
     assert ", ".join(COLUMNS) == "id, created_at, status, duration, records_processed, records_failed"
-
-
-@pytest.mark.parametrize(
-    ("status", "failed"),
-    [
-        *((status, True) for status in ("failed", "FAILED", " Failure\n", "Error", "timed out", "TimedOut", "crashed")),
-        *((status, False) for status in (None, "", "completed", "cancelled", "not failed", "failed over")),
-    ],
-)
-def test_a_status_counts_as_failed_by_its_whole_word(status: str | None, failed: bool) -> None:
-    """In whatever case; what somebody cancelled did not fail."""
-    assert (status in FailedStatuses()) is failed
 
 
 @pytest.mark.parametrize("column", ["status", "duration", "records_processed", "records_failed"])

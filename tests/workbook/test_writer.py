@@ -83,18 +83,6 @@ def test_dates_counts_and_rates_are_real_ones(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("processed", "failed", "rate"), [(0, 0, 1.0), (200, 0, 1.0), (200, 200, 0.0), (None, 3, None), (200, None, None)]
-)
-def test_the_rate_is_whole_without_records_and_blank_without_figures(
-    tmp_path: Path, processed: int | None, failed: int | None, rate: float | None
-) -> None:
-    """Nothing processed means nothing failed; a missing figure isn't guessed."""
-    content = build(tmp_path, make_analysis(records_processed=processed, records_failed=failed))
-
-    assert (processed, failed, rate) == data_rows(content)[0][4:]
-
-
 @pytest.mark.parametrize("text", ["=1+1", "#N/A", "+7", "-1", "@x", "1e5", "TRUE"])
 def test_a_text_that_looks_like_a_formula_stays_that_text(tmp_path: Path, text: str) -> None:
     """Nothing of the table is ever computed in a manager's Excel."""
