@@ -27,7 +27,7 @@ LATE = 0.6
 """Seconds: longer than the ordinary waits of SHORT_WAITS."""
 SHORT_WAITS = replace(QUICK, supabase_read=0.4, storage_read=0.4, smtp=0.4, telegram_read=0.4)
 """For what comes late: whichever wait ends early on a busy machine, the next attempt makes up for it."""
-SHORT_SEND = replace(QUICK, send=4)
+SHORT_SEND = replace(QUICK, send=2.5)
 """For a server that never answers: the other channel has to be through with a sending in that time."""
 SHORT_RUN = replace(QUICK, supabase_read=0.2, supabase_answer=0.4, run=0.5)
 """For what fails to the end of the time limit, before which nothing else has to be done."""

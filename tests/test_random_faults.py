@@ -16,7 +16,7 @@ from .sandbox.telegram import refusal
 from .sandbox.web import FOREVER, Answer, Fault
 from .test_run import forget
 
-TIMEOUTS = structs.replace(QUICK, supabase_read=0.4, send=4)
+TIMEOUTS = structs.replace(QUICK, supabase_read=0.4, send=2.5)
 SUPABASE = st.sampled_from(
     [
         Fault(cut="before"),
