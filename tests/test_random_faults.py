@@ -53,7 +53,7 @@ def test_after_any_faults_everyone_has_every_row_and_no_more_copies_than_ambiguo
     rows = make_rows(7)
 
     @settings(
-        max_examples=10, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
+        max_examples=6, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
     )
     @given(st.lists(SUPABASE, max_size=5), st.lists(BOT, max_size=4), st.lists(DATA, max_size=3))
     def check(supabase: list[Fault], bot: list[Fault], data: list[str]) -> None:
