@@ -18,8 +18,8 @@ from .mime import Mail
 from .smtp_replies import is_one_too_many
 
 _FIRST_LOOK, _LAST_LOOK = 0.001, 0.02
-"""Seconds until it is looked whether a piece has left, then twice as many, up to the second figure: a line of 1 Gbit/s
-is hardly slowed, and a slow one costs hardly any time of the processor."""
+"""Seconds before the first look at whether a piece has left; each further wait is twice as long, up to the second
+figure. A line of 1 Gbit/s is hardly slowed by that, and a slow one takes hardly any processor time."""
 
 
 class UnansweredError(SMTPServerDisconnected):
