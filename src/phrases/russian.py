@@ -1,20 +1,14 @@
 """The words of a report in Russian; `english` says what each of them is.
 
-Numbers, dates, units and plural forms are Babel's, of Unicode's CLDR. A count stands before its noun in the form that
+Numbers, dates, units and plural forms come from `russian_formats`. A count stands before its noun in the form that
 it asks for: 1 анализ, 2 анализа, 5 анализов. Behind "из" and "не менее" it asks for the genitive: из 1 анализа, из 2
 анализов.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TypeVar
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
-from babel import Locale
-from babel.dates import format_date, format_time
-from babel.numbers import format_decimal
-from babel.units import format_unit
+from babel.dates import format_time
 
 from ..config.settings import DEFAULT_NAME
 from ..domain import analysis
@@ -25,15 +19,15 @@ from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import DAY, Window, offset_name
 from .formats import NAME_LENGTH, shown
+from .russian_formats import LOCALE, PER_CENT, about, date, genitive, megabytes, minute, per_cent, plural
+from .russian_formats import moment as moment
+from .russian_formats import number as number
+from .russian_formats import rate as rate
+from .russian_formats import seconds as seconds
 
 LANGUAGE = "ru"
-_LOCALE = Locale(LANGUAGE)
 _CHANNELS = {"email": "почты", "telegram": "Телеграма"}
 _REASON_LENGTH = 300
-_T = TypeVar("_T")
-_PER_CENT = "\u00a0%"
-_LARGEST = 10**21
-"""Numbers from here on are written with a power of ten, so that any number fits into a line."""
 
 LATE = " (с опозданием)"
 ROWS_LATE = " (есть опоздавшие строки)"
@@ -92,46 +86,6 @@ ITS_ROW = "Строка"
 FROM = "Начало"
 
 
-def number(value: int | float) -> str:
-    """Write a count or a sum: `1 234`, of fractions at most six digits, from 10^21 on with a power of ten."""
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if abs(value) >= _LARGEST:
-        digits, _, power = f"{value:.3e}".partition("e")
-        return f"{digits.replace('.', ',')}·10^{int(power)}"
-    return str(format_decimal(round(value, 6), "#,##0.######", locale=_LOCALE))
-
-
-def rate(value: float | None) -> str:
-    """Write a share: `97,8 %`, or `-` where there is none; as in English near its ends."""
-    if value is None:
-        return "-"
-    if 0 < value < 0.001:
-        return f"< 0,1{_PER_CENT}"
-    if abs(value) >= 10:
-        return f"{number(round(value * 100, 0))}{_PER_CENT}"
-    if value == 1:
-        return f"100{_PER_CENT}"
-    tenths = min(value * 100, 99.9) if value < 1 else value * 100
-    return f"{format_decimal(round(tenths, 1), '#,##0.0', locale=_LOCALE)}{_PER_CENT}"
-
-
-def seconds(value: float) -> str:
-    """Write a duration: `2,9 с`, `3 мин 5 с`, `2 ч 7 мин`."""
-    if not 60 <= value < 360_000:
-        return _unit(number(round(value, 2)), "duration-second")
-    minutes, rest = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{_unit(f'{minutes}', 'duration-minute')} {_unit(f'{rest}', 'duration-second')}"
-    return f"{_unit(f'{minutes // 60}', 'duration-hour')} {_unit(f'{minutes % 60}', 'duration-minute')}"
-
-
-def moment(at: datetime, zone: ZoneInfo) -> str:
-    """Write an aware moment to the second: `23.11.2026, 14:00:31 UTC`."""
-    local = at.astimezone(zone)
-    return f"{_date(local)}, {local:%H:%M:%S} {offset_name(local)}"
-
-
 def title(window: Window) -> str:
     """Name the report: `Часовой отчёт`."""
     return "Суточный отчёт" if window.template == "daily" else "Часовой отчёт"
@@ -179,7 +133,7 @@ def headline(window: Window, summary: Summary) -> str:
         return no_analyses(window)
     if not failed:
         return f"{_analyses(rows)}, ошибок нет"
-    return f"{number(failed)} из {_genitive(rows, 'анализа', 'анализов')} с ошибкой ({rate(failed / rows)})"
+    return f"{number(failed)} из {genitive(rows, 'анализа', 'анализов')} с ошибкой ({rate(failed / rows)})"
 
 
 def records(summary: Summary) -> str:
@@ -188,7 +142,7 @@ def records(summary: Summary) -> str:
         return ""
     if not summary.rated_records:
         return "Записи не обрабатывались"
-    return f"Успешно обработано {rate(summary.success_rate)} из {_genitive(summary.rated_records, 'записи', 'записей')}"
+    return f"Успешно обработано {rate(summary.success_rate)} из {genitive(summary.rated_records, 'записи', 'записей')}"
 
 
 def no_analyses(window: Window) -> str:
@@ -204,11 +158,11 @@ def deviation(found: Deviation) -> str:
         case "few" | "many":
             return f"{_analyses(round(found.value))}, {_usually(found)}"
         case "failed" | "high_failures":
-            return f"{_per_cent(found.value)} анализов с ошибкой"
+            return f"{per_cent(found.value)} анализов с ошибкой"
         case "low_success":
             return f"успешно обработано {rate(found.value)} записей"
         case "slow":
-            return f"95{_PER_CENT} анализов не дольше {seconds(found.value)}"
+            return f"95{PER_CENT} анализов не дольше {seconds(found.value)}"
 
 
 def warning(found: Deviation) -> str:
@@ -219,11 +173,11 @@ def warning(found: Deviation) -> str:
         case "empty" | "few" | "many":
             return said
         case "failed":
-            return f"{said}, обычно {f'около {_per_cent(found.reference)}' if found.reference else 'таких нет'}"
+            return f"{said}, обычно {f'около {per_cent(found.reference)}' if found.reference else 'таких нет'}"
         case "slow":
             return f"{said}, порог {seconds(found.reference)}"
         case _:
-            return f"{said}, порог {_per_cent(found.reference)}"
+            return f"{said}, порог {per_cent(found.reference)}"
 
 
 def warned(text: str) -> str:
@@ -272,14 +226,14 @@ def anomaly(odd: Anomaly) -> str:
 
 def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
     """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
-    came = _plural(more, ("пришла ещё", "строка"), ("пришли ещё", "строки"), ("пришло ещё", "строк"))
+    came = plural(more, ("пришла ещё", "строка"), ("пришли ещё", "строки"), ("пришло ещё", "строк"))
     end = "отчёт уже пропустили как пустой" if skipped else "отчёт был уже отправлен"
     return f"За {label(window)} {came[0]} {number(more)} {came[1]}, когда {end}."
 
 
 def more_like_this(count: int) -> str:
     """Say that remarks are left out."""
-    such = _plural(count, "такое замечание", "таких замечания", "таких замечаний")
+    such = plural(count, "такое замечание", "таких замечания", "таких замечаний")
     return f"И ещё {number(count)} {such}."
 
 
@@ -293,8 +247,8 @@ def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:
     if not counted.others:
         return status(counted.status, limit)
     if counted.more:
-        return f"не менее {_genitive(counted.others, 'другого статуса', 'других статусов')}"
-    return f"{number(counted.others)} {_plural(counted.others, 'другой статус', 'других статуса', 'других статусов')}"
+        return f"не менее {genitive(counted.others, 'другого статуса', 'других статусов')}"
+    return f"{number(counted.others)} {plural(counted.others, 'другой статус', 'других статуса', 'других статусов')}"
 
 
 def toll(failed: str, processed: str, took: str) -> str:
@@ -307,8 +261,8 @@ def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str)
     if attachment.left_out:
         return f"Файл не удалось приложить. {shown(attachment.left_out, _REASON_LENGTH)}"
     if attachment.link:
-        end = f" до {_minute(attachment.until.astimezone(window.zone))}" if attachment.until else ""
-        return f"Файл слишком велик для {_CHANNELS[channel]} ({_megabytes(attachment.size)}), скачайте его{end}:"
+        end = f" до {minute(attachment.until.astimezone(window.zone))}" if attachment.until else ""
+        return f"Файл слишком велик для {_CHANNELS[channel]} ({megabytes(attachment.size)}), скачайте его{end}:"
     if not rows:
         return f"В приложенном файле {attachment.name} строк нет."
     if window.template == "hourly" and window.start.astimezone(window.zone).utcoffset():
@@ -320,7 +274,7 @@ def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str)
 def too_large(channel: str, size: int) -> str:
     """Say to those who get it why a workbook of `size` bytes is left out."""
     return (
-        f"Он слишком велик для {_CHANNELS[channel]} ({_megabytes(size)}), и выложить его по ссылке не удалось. "
+        f"Он слишком велик для {_CHANNELS[channel]} ({megabytes(size)}), и выложить его по ссылке не удалось. "
         "Те, кто следит за отчётами, об этом знают."
     )
 
@@ -341,8 +295,8 @@ def page_header(window: Window) -> str:
 
 def approximate_quantiles() -> str:
     """Say how exact median and 95 % are where there are many durations."""
-    error = _per_cent(RELATIVE_ERROR)
-    return f"Когда длительностей больше {number(EXACT)}, медиана и 95{_PER_CENT} даны с точностью до {error}."
+    error = per_cent(RELATIVE_ERROR)
+    return f"Когда длительностей больше {number(EXACT)}, медиана и 95{PER_CENT} даны с точностью до {error}."
 
 
 def failed_statuses(names: Sequence[str]) -> str:
@@ -352,7 +306,7 @@ def failed_statuses(names: Sequence[str]) -> str:
 
 def highlights(low_rate: float) -> str:
     """Say what stands out among the rows."""
-    low = _per_cent(low_rate)
+    low = per_cent(low_rate)
     return f"Среди строк жирным шрифтом и цветом выделены статусы с ошибкой и доли успешных записей ниже {low}."
 
 
@@ -391,11 +345,11 @@ def chart_caption(most: TimeBucket, start: str, *, any_failed: bool) -> str:
 
 
 def _analyses(count: int) -> str:
-    return f"{number(count)} {_plural(count, 'анализ', 'анализа', 'анализов')}"
+    return f"{number(count)} {plural(count, 'анализ', 'анализа', 'анализов')}"
 
 
 def _usually(found: Deviation) -> str:
-    return f"обычно около {_about(found.reference)}" if found.reference else "обычно ни одного"
+    return f"обычно около {about(found.reference)}" if found.reference else "обычно ни одного"
 
 
 def _buckets(window: Window) -> str:
@@ -412,56 +366,12 @@ def _label(window: Window, comma: str) -> str:
     """Name the window, with `comma` between date and time."""
     start, end = window.start.astimezone(window.zone), window.end.astimezone(window.zone)
     if _span(window) == "day":
-        return f"{_date(start)}{comma}{window.zone.key}"
+        return f"{date(start)}{comma}{window.zone.key}"
     clock = "medium" if start.second else "short"
-    first, last = (format_time(one.time(), clock, locale=_LOCALE) for one in (start, end))
-    last = last if window.end - window.start < DAY else f"{_date(end)}{comma}{last}"
+    first, last = (format_time(one.time(), clock, locale=LOCALE) for one in (start, end))
+    last = last if window.end - window.start < DAY else f"{date(end)}{comma}{last}"
     if start.utcoffset() != end.utcoffset():
         first, last = f"{first} {offset_name(start)} ", f" {last}"
     elif window.end - window.start >= DAY:
         first, last = f"{first} ", f" {last}"
-    return f"{_date(start)}{comma}{first}–{last} {offset_name(end)}"
-
-
-def _date(local: datetime) -> str:
-    return str(format_date(local.date(), "short", locale=_LOCALE))
-
-
-def _minute(local: datetime) -> str:
-    return f"{_date(local)}, {local:%H:%M} {offset_name(local)}"
-
-
-def _per_cent(value: float) -> str:
-    """Write a share briefly: `55 %`, `7,7 %`; as `rate` does near its ends."""
-    if 0.1 <= value < 0.99:
-        return f"{number(round(value * 100))}{_PER_CENT}"
-    return rate(value).replace(f",0{_PER_CENT}", _PER_CENT)
-
-
-def _about(value: float) -> str:
-    """Write a count with two digits that count: `2 400`, `37`."""
-    digits = max(len(f"{value:.0f}") - 2, 0)
-    return number(round(round(value, -digits)))
-
-
-def _megabytes(size: int) -> str:
-    """Write a size in bytes: `31 МБ`, `0,4 МБ`, `60 кБ`."""
-    if size < 1e5:
-        return _unit(number(round(size / 1e3)), "digital-kilobyte")
-    millions = size / 1e6
-    return _unit(number(round(millions, 1) if millions < 9.95 else round(millions)), "digital-megabyte")
-
-
-def _unit(figure: str, unit: str) -> str:
-    return str(format_unit(figure, unit, "short", locale=_LOCALE)).replace(" ", "\u00a0")
-
-
-def _plural(count: int, one: _T, few: _T, many: _T) -> _T:
-    """Return the form that a noun has behind `count`."""
-    return {"one": one, "few": few}.get(_LOCALE.plural_form(count), many)
-
-
-def _genitive(count: int | float, one: str, many: str) -> str:
-    """Write a count with its noun in the genitive: `1 записи`, `2 записей`; of a fraction, `1,5 записи`."""
-    form = _LOCALE.plural_form(round(count, 6))
-    return f"{number(count)} {one if form in ('one', 'other') else many}"
+    return f"{date(start)}{comma}{first}–{last} {offset_name(end)}"

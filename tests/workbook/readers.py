@@ -7,7 +7,7 @@ import math
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from openpyxl.utils.datetime import from_excel
 from python_calamine import CalamineWorkbook
 from xlsx2csv import Xlsx2csv
 
-from src.domain.analysis import Analysis
+from src.domain.analysis import Analysis, success_rates
 from src.supabase.analyses import PAGE_ROWS
 from src.supabase.decode import read_page
 
@@ -138,3 +138,19 @@ def differences(path: Path) -> list[str]:
                 if not same(other.get(address), one.get(address))
             ]
     return found
+
+
+def written(row: Analysis) -> list[Any]:
+    """List what the cells of a row hold."""
+    local = row.created_at.astimezone(WINDOW.zone).replace(tzinfo=None)
+    row_id = str(row.id) if isinstance(row.id, int) and row.id >= 10**15 else row.id
+    (rate,) = success_rates([row.records_processed], [row.records_failed])
+    return [row_id, local, row.status, row.duration, row.records_processed, row.records_failed, rate]
+
+
+def assert_same_cells(cells: Table, rows: Sequence[Analysis]) -> None:
+    """Assert that a reader found in `cells` what was written of `rows`."""
+    assert len(cells) == len(rows)
+    for found, row in zip(cells, rows, strict=True):
+        wanted = written(row)
+        assert [same(one, two) for one, two in zip(found, wanted, strict=True)] == [True] * 7, (found, wanted)

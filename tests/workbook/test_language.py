@@ -14,8 +14,8 @@ from src.workbook.layout import WIDTHS
 from src.workbook.summary_sheet import Assessment
 
 from ..builders import build, make_analysis, opened
-from .readers import WINDOW, Table, analyses, same
-from .test_readers import READERS, written
+from .readers import WINDOW, Table, analyses, assert_same_cells
+from .test_readers import READERS
 
 COMPARED = Assessment(comparison=Comparison(before=Counts(analyses=1), usual=Usual(analyses=2)))
 
@@ -32,10 +32,7 @@ def test_every_reader_finds_every_cell_under_russian_headers(
     for sheet, part in (("Часовой отчёт", rows[:200]), ("Часовой отчёт (2)", rows[200:])):
         header, *cells = read(path, sheet)
         assert header[:3] == ["Идентификатор", "Время", "Статус"]
-        assert len(cells) == len(part)
-        for found, row in zip(cells, part, strict=True):
-            wanted = written(row)
-            assert [same(one, two) for one, two in zip(found, wanted, strict=True)] == [True] * 7, (found, wanted)
+        assert_same_cells(cells, part)
     texts = {str(value) for row in read(path, "Сводка") for value in row}
     assert {"Часовой отчёт", "Период", russian.label(WINDOW), "Анализы", "completed", "Худшие анализы"} <= texts
 

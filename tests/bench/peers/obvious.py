@@ -20,7 +20,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from supabase import create_client
+from supabase import Client, create_client
 
 HEADER = ("ID", "Timestamp", "Status", "Duration (s)", "Records Processed", "Records Failed", "Success Rate")
 PAGE = 1000
@@ -28,15 +28,19 @@ START = datetime.fromisoformat(os.environ["BENCH_START"])
 TITLE = f"Hourly Report - {START:%Y-%m-%d %H:%M} UTC"
 
 
+def the_hour(client: Client) -> Any:
+    """Ask for the hour's rows in order."""
+    end = START + timedelta(hours=1)
+    query = client.table("analyses").select("*").gte("created_at", START.isoformat())
+    return query.lt("created_at", end.isoformat()).order("created_at").order("id")
+
+
 def fetch() -> list[Any]:
     """Collect the hour's rows."""
     client = create_client(os.environ["SUPABASE_URL"], os.environ["SUPABASE_KEY"])
-    end = START + timedelta(hours=1)
     rows: list[Any] = []
     while True:
-        query = client.table("analyses").select("*").gte("created_at", START.isoformat())
-        query = query.lt("created_at", end.isoformat()).order("created_at").order("id")
-        page = query.range(len(rows), len(rows) + PAGE - 1).execute().data
+        page = the_hour(client).range(len(rows), len(rows) + PAGE - 1).execute().data
         rows += page
         if len(page) < PAGE:
             return rows
