@@ -135,8 +135,9 @@ class MailChannel:
                     mail = write()
                     self._check_size(mail.size, server)
                     while waiting:
-                        accepted = others_accepted or bool(sent.replies)
-                        waiting = await self._send_once(server, mail, waiting, deadline, sent, some_accepted=accepted)
+                        waiting = await self._send_once(
+                            server, mail, waiting, deadline, sent, others_accepted=others_accepted
+                        )
         except DeliveryError as error:
             sent.failed.update({address: error for address in waiting if address not in sent.failed})
         return sent
@@ -149,12 +150,13 @@ class MailChannel:
         deadline: float,
         sent: Sent,
         *,
-        some_accepted: bool,
+        others_accepted: bool,
     ) -> Sequence[str]:
         """Send one message to as many of `recipients` as it may have, enter them into `sent`, return the rest."""
         async with asyncio.timeout_at(deadline):
             named = await envelope(server, self._sender.address, recipients, mail.size)
-        sent.failed.update(self._judged(named.refused, some_accepted=some_accepted or bool(named.accepted)))
+        some_accepted = bool(named.accepted or sent.replies or others_accepted)
+        sent.failed.update(self._judged(named.refused, some_accepted=some_accepted))
         if named.accepted:
             try:
                 reply = await data(server, mail, self._timeouts.smtp, deadline)
