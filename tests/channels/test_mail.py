@@ -354,6 +354,17 @@ def test_a_refusal_at_a_recipient_is_settled_only_where_the_recipient_is_why(
     assert tuple(None if one.delivered else (one.state, one.retry) for one in outcomes) == expected
 
 
+def test_a_recipient_refused_alone_is_why_if_others_got_the_same_message_before(sandbox: Sandbox) -> None:
+    """A server that takes one recipient at a time has taken it for the first."""
+    sandbox.mailbox.most_recipients = 1
+    sandbox.mailbox.refused = {RECIPIENTS[1]: POLICY}
+
+    first, second = send(sandbox)
+
+    assert first.delivered
+    assert (second.state, second.retry) == THEIRS
+
+
 def test_a_limit_of_how_much_may_be_sent_is_no_fault_of_the_senders_address(sandbox: Sandbox) -> None:
     """Postfix says at MAIL that too much came; it passes."""
     sandbox.mailbox.sender_reply = "450 4.7.1 Error: too much mail from 192.0.2.7"

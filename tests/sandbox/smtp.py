@@ -156,13 +156,13 @@ class Mailbox:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Refuse those that are to be refused, and those that are too many."""
+        """Refuse those that are too many, which Postfix looks at first, and those that are to be refused."""
+        if len(envelope.rcpt_tos) >= self.most_recipients:
+            return self.too_many_reply
         if address in self.refused:
             return self.refused[address]
         if address in self.refused_once:
             return self.refused_once.pop(address)
-        if len(envelope.rcpt_tos) >= self.most_recipients:
-            return self.too_many_reply
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
