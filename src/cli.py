@@ -140,6 +140,7 @@ def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     seconds = run.seconds()
     why = str(result.problem) if result.problem and result.code else ""
     given = {"window": result.window, "rows": result.rows, "bytes": result.bytes, "why": why}
+    given["key"] = result.problem.key if result.problem and result.code else ""
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
     fields |= structs.asdict(result.tally) if result.tally else {}
     fields |= {name: value for name, value in given.items() if value not in (None, "")}

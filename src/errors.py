@@ -28,42 +28,103 @@ Adapters translate foreign exceptions into these at their own edge, nowhere else
 """
 
 import math
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import ClassVar, Literal
 
 from msgspec import Struct
 
-Fault = Literal["ours", "theirs"]
+Fault = Literal["ours", "theirs", "nobody"]
+"""Who has to act: whoever runs this program, one recipient, or nobody yet, because it may pass by itself."""
+
+
+class Stage(StrEnum):
+    """What a run does, as an alert names what failed."""
+
+    RUN = "the run"
+    SETTINGS = "the settings"
+    OPTIONS = "the options"
+    ROWS = "reading the rows"
+    WORKBOOK = "writing the workbook"
+    STORAGE = "storing the workbook"
+    LEDGER = "the ledger"
+    MISSED = "looking for missed windows"
+    CATCH_UP = "catching up"
+    DELIVERY = "delivery"
 
 
 class Problem(Struct, frozen=True, kw_only=True):
     """What went wrong, as data.
 
-    `key` is the same whenever the same thing goes wrong; alerts are told apart by it. `reason` says what happened, and
-    `remedy` what to do, each in whole sentences; there is no remedy where nothing can be done.
+    `key` is the same whenever the same thing goes wrong. It is an interface: the JSON log has it, docs/runbook.md lists
+    it, and alerts are told apart by it. `reason` says what happened and `remedy` what to do, in whole sentences of
+    ours; there is no remedy where nothing can be done. `said` holds the server's own words, in one line without
+    quotation marks. `group` is the heading in docs/runbook.md.
+    """
+
+    key: str
+    reason: str
+    said: str = ""
+    remedy: str = ""
+    group: str = ""
+
+    @property
+    def statement(self) -> str:
+        """The reason, with the server's words in quotation marks."""
+        return f"{self.reason.removesuffix('.')} (“{self.said}”)." if self.said else self.reason
+
+    def __str__(self) -> str:
+        return f"{self.statement} {self.remedy}".rstrip()
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """A row of a server's table: what an answer means. A subclass says which answers it matches.
+
+    `reason` and `remedy` may name facts in braces, such as `{recipient}`. `later`: another attempt of the same run may
+    help. The table's first rule that matches counts; an answer that none matches is judged by its class alone.
     """
 
     key: str
     reason: str
     remedy: str = ""
+    fault: Fault = "ours"
+    later: bool = False
+    group: str = ""
 
-    def __str__(self) -> str:
-        return f"{self.reason} {self.remedy}".rstrip()
+    def problem(self, said: str, facts: Mapping[str, str]) -> Problem:
+        """Return the problem of an answer that this rule matches; `said` is the answer in one line."""
+        return Problem(
+            key=self.key,
+            reason=self.reason.format_map(facts),
+            said=said,
+            remedy=self.remedy.format_map(facts),
+            group=self.group,
+        )
 
 
 class ReportError(Exception):
-    """Something that an operator has to know: `problem`; `str()` gives reason and remedy.
+    """Something that an operator has to know: `problem`; `str()` gives reason, the server's words and remedy.
 
     `stage` says in an alert what failed. A `transient` error may be gone at the next attempt; `retry_after` is how many
-    seconds the server asks to be left alone.
+    seconds the server asks to be left alone. `group` is the runbook's heading where an error names no other one.
     """
 
     exit_code: ClassVar[int] = 1
-    stage: ClassVar[str] = "the run"
+    stage: ClassVar[Stage] = Stage.RUN
+    group: ClassVar[str] = "Something unforeseen"
 
     def __init__(
-        self, key: str, reason: str, remedy: str = "", *, transient: bool = False, retry_after: float = 0.0
+        self,
+        key: str,
+        reason: str,
+        remedy: str = "",
+        *,
+        said: str = "",
+        group: str = "",
+        transient: bool = False,
+        retry_after: float = 0.0,
     ) -> None:
-        self.problem = Problem(key=key, reason=reason, remedy=remedy)
+        self.problem = Problem(key=key, reason=reason, said=said, remedy=remedy, group=group or self.group)
         self.transient = transient
         self.retry_after = retry_after
         super().__init__(str(self.problem))
@@ -73,7 +134,8 @@ class InputError(ReportError):
     """Settings or options are wrong; no row is read and no report sent, but the monitor and operators may be told."""
 
     exit_code = 2
-    stage = "the settings"
+    stage = Stage.SETTINGS
+    group = "Settings are missing or wrong"
 
 
 _SET_HERE = "Set them in the environment or in .env (.env.example lists all settings), then try them with --check."
@@ -103,7 +165,7 @@ class SettingsError(InputError):
 class OptionError(InputError):
     """An option that is wrong or contradicts another."""
 
-    stage = "the options"
+    stage = Stage.OPTIONS
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__("options", reason, remedy)
@@ -112,7 +174,8 @@ class OptionError(InputError):
 class SourceError(ReportError):
     """The rows could not be read."""
 
-    stage = "reading the rows"
+    stage = Stage.ROWS
+    group = "Supabase is out of order"
 
 
 class SourceUnreachableError(SourceError):
@@ -126,6 +189,8 @@ class SourceRefusedError(SourceError):
 class BadAnswerError(SourceError):
     """An answer that is not a list of the window's rows: `came` says what it is instead."""
 
+    group = "The answer is not a list of rows"
+
     def __init__(self, *, table: str, came: str, transient: bool = False) -> None:
         super().__init__(
             "source.bad_answer",
@@ -138,6 +203,8 @@ class BadAnswerError(SourceError):
 class PageTooLargeError(SourceError):
     """An answer has more than is read of one, or is nested too deeply: whoever asked may ask for fewer rows."""
 
+    group = "An answer is too large"
+
     def __init__(self, *, table: str) -> None:
         self.table = table
         super().__init__(
@@ -149,6 +216,8 @@ class PageTooLargeError(SourceError):
 
 class IdTooLongError(SourceError):
     """A row has an id of `length` characters: no URL could ask for the rows behind it."""
+
+    group = "An id is too long"
 
     def __init__(self, *, table: str, length: int) -> None:
         name = table if table.islower() else f'"{table}"'  # PostgreSQL reads a bare name in lower case
@@ -164,6 +233,8 @@ class IdTooLongError(SourceError):
 class HiddenRowsError(SourceError):
     """No row at all is visible, and row-level security may be why."""
 
+    group = "The key sees no row at all"
+
     def __init__(self, *, table: str, setting: str = "SUPABASE_KEY") -> None:
         super().__init__(
             "source.hidden_rows",
@@ -175,6 +246,8 @@ class HiddenRowsError(SourceError):
 
 class RowsMissingError(SourceError):
     """Fewer rows arrived than the server had counted."""
+
+    group = "Not all rows arrived"
 
     def __init__(self, *, arrived: int, counted: int, table: str) -> None:
         self.arrived = arrived
@@ -189,6 +262,8 @@ class RowsMissingError(SourceError):
 class NotOverError(SourceError):
     """By Supabase's clock the window, called `label`, ends in some `seconds`."""
 
+    group = "The hour is not over"
+
     def __init__(self, *, label: str, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(
@@ -201,19 +276,22 @@ class NotOverError(SourceError):
 class WorkbookError(ReportError):
     """The workbook could not be written."""
 
-    stage = "writing the workbook"
+    stage = Stage.WORKBOOK
+    group = "A file could not be written"
 
 
 class StorageError(ReportError):
     """A workbook too large for a channel could not be put behind a link."""
 
-    stage = "storing the workbook"
+    stage = Stage.STORAGE
+    group = "The report went without its workbook"
 
 
 class LedgerError(ReportError):
     """What has been delivered to whom can't be read, written or claimed."""
 
-    stage = "the ledger"
+    stage = Stage.LEDGER
+    group = "The ledger in Supabase can't be used"
 
 
 class LedgerVersionError(LedgerError):
@@ -222,6 +300,8 @@ class LedgerVersionError(LedgerError):
 
 class RecordsTooLargeError(LedgerError):
     """An answer of the ledger has more than is read of one: whoever asked may ask for fewer records."""
+
+    group = "A record is too large"
 
     def __init__(self, *, table: str) -> None:
         query = f"select window_start, length(record::text) from {table} order by 2 desc limit 5;"  # noqa: S608 - shown
@@ -235,6 +315,8 @@ class RecordsTooLargeError(LedgerError):
 
 class TimeLimitError(ReportError):
     """The run took longer than REPORT_TIME_LIMIT: `pages` of `expected` pages had been read."""
+
+    group = "The time limit"
 
     def __init__(self, seconds: int, *, pages: int, expected: int) -> None:
         if not pages:
@@ -254,11 +336,11 @@ class TimeLimitError(ReportError):
 class DeliveryError(ReportError):
     """A recipient, or a whole channel, did not get the report or an alert.
 
-    `ambiguous` means that it may have arrived all the same. `fault` tells whose it is: one of ours (credentials,
-    sender, policy, connection) leaves the recipients owed, one of theirs (the address, the mailbox, the chat) does not.
+    `ambiguous` means that it may have arrived all the same. `fault` says who has to act: only where that is the
+    recipient (the address, the mailbox, the chat) is the recipient no longer owed the report.
     """
 
-    stage = "delivery"
+    stage = Stage.DELIVERY
 
     def __init__(
         self,
@@ -266,12 +348,14 @@ class DeliveryError(ReportError):
         reason: str,
         remedy: str = "",
         *,
+        said: str = "",
+        group: str = "",
         transient: bool = False,
         fault: Fault = "ours",
         ambiguous: bool = False,
         retry_after: float = 0.0,
     ) -> None:
-        super().__init__(key, reason, remedy, transient=transient, retry_after=retry_after)
+        super().__init__(key, reason, remedy, said=said, group=group, transient=transient, retry_after=retry_after)
         self.fault = fault
         self.ambiguous = ambiguous
 
@@ -282,15 +366,19 @@ class TooLargeError(DeliveryError):
     Its remedy is said by whoever knows whether there can be a link.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("too_large", reason, transient=True)
+    group = "The report went without its workbook"
+
+    def __init__(self, reason: str, *, said: str = "") -> None:
+        super().__init__("too_large", reason, said=said, transient=True)
 
 
-def broken_down(what: str, error: Exception, words: str) -> Problem:
-    """Describe an exception that nobody foresaw in `what`; `words` are its own, in quotation marks."""
+def unexpected(what: str, error: Exception, said: str) -> Problem:
+    """Describe an exception that nobody foresaw in `what`; `said` is its own text in one line."""
     kind = type(error).__name__
     return Problem(
         key=f"broke_down.{kind}",
-        reason=f"{what} broke down ({kind}: {words}).",
+        reason=f"Unexpected error in {what}: {kind}.",
+        said=said,
         remedy="The log has the traceback. Please report it to the developers.",
+        group="Something unforeseen",
     )

@@ -21,6 +21,7 @@ from src.domain.analysis import Analysis, FailedStatuses
 from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
+from src.message.alert_text import AlertText, joined, ours
 from src.message.content import Content, describe
 from src.message.report import Report
 from src.phrases.language import phrases_of
@@ -105,6 +106,11 @@ def make_report(
         attachment=Attachment(name=path.name, size=len(workbook)),
         content=content or make_content(),
     )
+
+
+def alert_text(text: str) -> AlertText:
+    """Make a text for operators of our own words alone."""
+    return joined([ours(text)])
 
 
 def ids(rows: Rows) -> list[Any]:

@@ -48,7 +48,7 @@ from src.supabase.replies import refusal
 from src.supabase.storage import bad_answer
 from src.workbook.writer import WorkbookWriter
 
-from .builders import START, make_window
+from .builders import START, alert_text, make_window
 
 CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, ReportError)]
 NEXT_STEP = re.compile(
@@ -99,7 +99,7 @@ def unsaved() -> None:
 
 def unsent(channel: MailChannel | TelegramChannel) -> None:
     """Send an alert where nothing listens."""
-    for error in asyncio.run(channel.alert("text", START, ["42"])).values():
+    for error in asyncio.run(channel.alert(alert_text("text"), START, ["42"])).values():
         raise error
 
 

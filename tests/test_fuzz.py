@@ -44,7 +44,7 @@ from src.supabase.decode import read_page
 from src.supabase.query_plan import sort_cost
 from src.supabase.storage import Storage
 
-from .builders import START, build, make_rows, make_window
+from .builders import START, alert_text, build, make_rows, make_window
 from .sandbox import telegram
 from .test_hostile import ROW, TEXT
 
@@ -287,7 +287,8 @@ def test_telegram_takes_a_message_or_it_is_said_why_not(server: Server, raw: byt
     async def ask(url: str) -> None:
         values = {"telegram_bot_token": telegram.TOKEN, "telegram_chat_id": "42", "telegram_api_url": url}
         channel = TelegramChannel(TelegramSettings.model_validate(values), TLS, TIMEOUTS)
-        for question in (channel.alert("text", START, ["42"]), channel.check_bot(), channel.check_chat("42")):
+        alert = channel.alert(alert_text("text"), START, ["42"])
+        for question in (alert, channel.check_bot(), channel.check_chat("42")):
             with suppress(ReportError):
                 await question
 
@@ -425,6 +426,6 @@ def test_a_mail_server_takes_a_message_or_it_is_said_why_not(replies: dict[str, 
             values |= {"smtp_user": "u", "smtp_password": "password", "smtp_from": "a@b.c", "smtp_to": "d@b.c"}
             channel = MailChannel(MailSettings.model_validate(values), CLIENT_TLS, Timeouts(smtp=1, smtp_quit=0.2))
             with suppress(ReportError):
-                await channel.alert("text", datetime(2026, 11, 22, tzinfo=START.tzinfo), ["d@b.c"])
+                await channel.alert(alert_text("text"), datetime(2026, 11, 22, tzinfo=START.tzinfo), ["d@b.c"])
 
     asyncio.run(send())

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ..domain.outcome import ChannelAddress, Outcome, same
 from ..errors import DeliveryError
+from ..message.alert_text import AlertText
 from ..message.report import Report
 
 
@@ -51,7 +52,7 @@ class Channel(Protocol):
     def alerted_readers(self) -> tuple[str, ...]:
         """Those recipients of reports who are alerted where no operator can be."""
 
-    async def alert(self, text: str, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
+    async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Send `text`, written at `at` (aware), to `recipients`; return an error for each who did not get it."""
 
 

@@ -14,6 +14,7 @@ from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
+from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.visible_text import in_quotes
@@ -89,7 +90,7 @@ class MailChannel:
         """All addresses of SMTP_TO."""
         return self.recipients
 
-    async def alert(self, text: str, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
+    async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Send `text` as one message to `recipients`; return an error for each whom the server did not take it for."""
         mail = compose_alert(text, at, self._sender, recipients)
         sent = await self._transmit(lambda: mail, recipients, self._soon())

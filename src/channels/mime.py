@@ -15,8 +15,9 @@ from msgspec import Struct
 from ..config.settings import Sender
 from ..domain.attachment import MEDIA_TYPE
 from ..message import html, subject, text
+from ..message.alert_text import AlertText
 from ..message.report import Report
-from ..message.unlinked import quotes_unlinked
+from ..message.unlinked import unlinked
 from ..runtime.visible_text import shortened
 from .interface import unreadable
 
@@ -108,12 +109,13 @@ def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail
     return Mail(head=head, workbook=report.workbook, workbook_size=attachment.size, tail=tail)
 
 
-def compose_alert(words: str, at: datetime, sender: Sender, recipients: Sequence[str]) -> Mail:
+def compose_alert(words: AlertText, at: datetime, sender: Sender, recipients: Sequence[str]) -> Mail:
     """Write an alert of these `words`, dated `at` (aware), as one message; their first line is its subject."""
-    message = _addressed(sender, recipients, shortened(words.partition("\n")[0], _SUBJECT).rstrip(".:"))
+    message = _addressed(sender, recipients, shortened(str(words).partition("\n")[0], _SUBJECT).rstrip(".:"))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender.address))
-    message.set_content(quotes_unlinked(words), cte="quoted-printable")
+    text = "".join(unlinked(piece.text) if piece.is_quote else piece.text for piece in words.pieces)
+    message.set_content(text, cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
 
 

@@ -12,6 +12,7 @@ from ..config.settings import MailSettings
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError
 from ..message import caption, html
+from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.language import phrases_of
 from ..runtime.atomic_write import atomic_write
@@ -52,7 +53,7 @@ class Preview(Struct, frozen=True, kw_only=True):
 
     async def alert(
         self,
-        text: str,  # noqa: ARG002
+        text: AlertText,  # noqa: ARG002
         at: datetime,  # noqa: ARG002
         recipients: Sequence[str],  # noqa: ARG002
     ) -> dict[str, DeliveryError]:

@@ -24,8 +24,8 @@ from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
 from ..message import caption
+from ..message.alert_text import AlertText
 from ..message.report import Report
-from ..message.unlinked import quotes
 from ..phrases.formats import megabytes
 from ..runtime.bounded_answers import bounded
 from ..runtime.proxies import proxy_for
@@ -75,7 +75,7 @@ class TelegramChannel:
 
     async def alert(
         self,
-        text: str,
+        text: AlertText,
         at: datetime,  # noqa: ARG002 - Telegram dates its messages itself
         recipients: Sequence[str],
     ) -> dict[str, DeliveryError]:
@@ -151,27 +151,30 @@ class TelegramChannel:
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
 
 
-async def _alert(chat: str, text: str, bot: Bot, variable: str) -> None:
+async def _alert(chat: str, text: AlertText, bot: Bot, variable: str) -> None:
     """Send `text` to `chat`, or to the supergroup that it has become.
 
     As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
     """
     marks = _quotes_as_code(text)
     try:
-        await bot.send_message(chat, text, entities=marks, link_preview_options=_NO_PREVIEW)
+        await bot.send_message(chat, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
     except ChatMigrated as error:
         moved_to = error.new_chat_id
-        await bot.send_message(moved_to, text, entities=marks, link_preview_options=_NO_PREVIEW)
+        await bot.send_message(moved_to, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
         extra = {"event": "notice", "channel": TelegramChannel.name, "recipient": chat}
         logger.warning("%s", moved(chat, new_chat(moved_to), variable), extra=extra)
 
 
-def _quotes_as_code(text: str) -> list[MessageEntity]:
+def _quotes_as_code(text: AlertText) -> list[MessageEntity]:
     """Mark what servers said in an alert as code, of which Telegram makes no link; places are in UTF-16 units."""
-    return [
-        MessageEntity(type=MessageEntity.CODE, offset=units(text[:begin]), length=units(text[begin:end]))
-        for begin, end in quotes(text)
-    ]
+    marks, place = list[MessageEntity](), 0
+    for piece in text.pieces:
+        size = units(piece.text)
+        if piece.is_quote and size:
+            marks.append(MessageEntity(type=MessageEntity.CODE, offset=place, length=size))
+        place += size
+    return marks
 
 
 def _check_size(report: Report) -> None:

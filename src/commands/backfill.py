@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from ..config.rerun_command import only_option
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import Problem
 from ..pipeline.report_window import report_window
 from ..pipeline.services import Services
 from ..runtime.progress import is_watched, windows_bar
@@ -53,7 +54,7 @@ def _summed_up(results: Sequence[Result]) -> Result:
     problem = None
     if failed and (first := failed[0].problem):
         reason = f"{len(failed)} of {len(results)} windows failed, the first because: {first.reason}"
-        problem = Problem(key="backfill", reason=reason, remedy=first.remedy)
+        problem = replace(first, key="backfill", reason=reason)
     return Result(
         code=max(result.code for result in results),
         words=f"{len(results) - len(failed)} of {len(results)} windows reported",
@@ -72,7 +73,7 @@ def as_table(results: Sequence[tuple[Window, Result]]) -> str:
     width = max(len(window.label()) for window, _ in results)
     lines = [
         f"{'FAIL' if result.code else 'OK  '} {window.label():<{width}}  {result.words}"
-        f"{f'. {result.problem.reason}' if result.code and result.problem else ''}"
+        f"{f'. {result.problem.statement}' if result.code and result.problem else ''}"
         for window, result in results
     ]
     return "\n".join(["All windows:", *lines])

@@ -21,17 +21,18 @@ from ..config.schedule import choose_windows
 from ..domain.analysis import COLUMNS, FailedStatuses
 from ..domain.request import Result
 from ..domain.window import Window, last_full
-from ..errors import Problem, ReportError, SourceError, SourceRefusedError, WorkbookError, broken_down
+from ..errors import Problem, ReportError, SourceError, SourceRefusedError, WorkbookError, unexpected
 from ..ledger.table import has_table
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.proxies import proxies_are_set, proxy_of
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
-from ..runtime.visible_text import in_quotes, visible
+from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
 from ..supabase.credentials import ROLE_SQL, Credentials
 
+TIMED_OUT = "Why a connection failed"
 INDEX_SQL = "src/sql/analyses_index.sql"
 _MAKES_INDEX = f"{INDEX_SQL} makes it, and changes nothing where it is"
 _SMALL_SORT = 100.0
@@ -109,11 +110,19 @@ async def _checked(part: str, check: Check, limit: float) -> CheckResult:
     except NotTriedError as error:
         return CheckResult(part=part, status="SKIP", words=str(error))
     except ReportError as error:
-        return CheckResult(part=part, status="FAIL", words=str(error))
+        return failed_check(part, error.problem)
     except TimeoutError:
-        return CheckResult(part=part, status="FAIL", words=f"It took longer than {limit:.0f} s. Check its server.")
-    except Exception as error:  # a check that breaks down is a result too
-        return CheckResult(part=part, status="FAIL", words=str(broken_down("The check", error, in_quotes(error))))
+        reason = f"It took longer than {limit:.0f} s."
+        problem = Problem(key="check.timed_out", reason=reason, remedy="Check its server.", group=TIMED_OUT)
+        return failed_check(part, problem)
+    except Exception as error:  # a check that fails in an unexpected way is a result too
+        return failed_check(part, unexpected("the check", error, one_line_quote(error)))
+
+
+def failed_check(part: str, problem: Problem) -> CheckResult:
+    """Return the result of a check that found `problem`: what it is, what to do, and the runbook's section."""
+    section = f" Runbook: {problem.group} ({problem.key})" if problem.group else ""
+    return CheckResult(part=part, status="FAIL", words=f"{problem}{section}")
 
 
 class NotTriedError(ReportError):

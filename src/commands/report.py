@@ -14,7 +14,7 @@ from ..config.recipients import check_limit, limited_to
 from ..config.schedule import choose_windows, goes_by_job, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
-from ..errors import InputError, OptionError, Problem, ReportError
+from ..errors import InputError, OptionError, Problem, ReportError, Stage
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
@@ -160,9 +160,9 @@ class _Stop:
             return Result(code=SIGINT_CODE, words="stopped from the keyboard", problem=_BY_HAND)
         self._task = None  # another SIGTERM finds the run being stopped already
         if not self._alerts.stop_is_told:
-            logger.error("%s", STOPPED_BY_SIGTERM, extra={"event": "failed", "stage": "the run"})
+            logger.error("%s", STOPPED_BY_SIGTERM, extra={"event": "failed", "stage": Stage.RUN})
             await self._alerts.send(
-                self._alerts.at_hand or window, [Failure(what="the run", problem=STOPPED_BY_SIGTERM)]
+                self._alerts.at_hand or window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)]
             )
         return Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
 

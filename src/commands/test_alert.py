@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from ..domain.request import Result
 from ..errors import Problem, ReportError
 from ..message.alert import render_test
+from ..message.alert_text import AlertText, joined, ours
 from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run
-from .check import CheckResult, result_line
+from .check import CheckResult, failed_check, result_line
 
 _TO_READERS = "taken. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"
 
@@ -23,7 +24,7 @@ async def test_alert(run: Run) -> Result:
     channels = run.channels()
     operators = operator_routes(channels)
     words = "taken" if operators else _TO_READERS
-    text = run.redaction(render_test(run.clock()))
+    text = joined([ours(run.redaction(render_test(run.clock())))])
     routes = operators or reader_routes(channels)
     results = await asyncio.gather(*(_results(text, route, words, run) for route in routes))
     found = [result for one in results for result in one]
@@ -33,10 +34,10 @@ async def test_alert(run: Run) -> Result:
     return _summed_up(found)
 
 
-async def _results(text: str, route: Route, words: str, run: Run) -> list[CheckResult]:
+async def _results(text: AlertText, route: Route, words: str, run: Run) -> list[CheckResult]:
     failed = await send_alert(text, run.clock(), route, run.timeouts)
     return [
-        CheckResult(part=f"{route.channel.name} {one}", status="FAIL", words=str(failed[one]))
+        failed_check(f"{route.channel.name} {one}", failed[one].problem)
         if one in failed
         else CheckResult(part=f"{route.channel.name} {one}", status="OK", words=words)
         for one in route.recipients
@@ -51,5 +52,6 @@ def _summed_up(found: Sequence[CheckResult]) -> Result:
         key="test_alert",
         reason=f"The test alert was not taken for {', '.join(wrong)}.",
         remedy="Their lines say what to do.",
+        group="An alert could not be sent",
     )
     return Result(code=1, words=f"the test alert was not taken for {len(wrong)} of {len(found)}", problem=problem)

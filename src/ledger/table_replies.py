@@ -84,6 +84,7 @@ def unusable(error: SourceError) -> LedgerError:
         f"ledger.{error.problem.key}",
         f"The ledger can't be used. {error.problem.reason}",
         f"{error.problem.remedy} The ledger's SQL is {SQL}.",
+        said=error.problem.said,
         transient=error.transient,
         retry_after=error.retry_after,
     )

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..domain.window import Window, as_option
-from ..errors import Problem
+from ..errors import Problem, Stage
 from ..runtime.visible_text import shortened, units
+from .alert_text import AlertText, Piece, describe, joined, ours
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
@@ -24,32 +25,58 @@ _OF_ONE_WINDOW = (
     "source.not_over",
 )
 """How the keys begin of problems that are about one window: that another one goes well doesn't solve them."""
-PARTS = (
-    "reading the rows",
-    "writing the workbook",
-    "storing the workbook",
-    "the ledger",
-    "the run",
-    "the settings",
-    "looking for missed windows",
-)
-"""What an alert names as failed, besides channels with their recipients."""
 TEST = "🔔 TEST of the alerts of Reports Generator:"
 LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
+_SECTIONS_NAMED = 3
 _WINDOWS_NAMED = 30
-_OF_OTHERS = re.compile(r" ?\([^()“]*(?:“[^”]*”[^()“]*)+\)| ?“[^”]*”")
 _HEADLINE = 200
 """UTF-16 units of the first line."""
 
 
-FOR_GOOD = " (for good)"
-"""How the causes end of what no later run sends by itself."""
+_RECOVERABLE = (Stage.ROWS, Stage.WORKBOOK, Stage.STORAGE, Stage.LEDGER, Stage.RUN, Stage.SETTINGS, Stage.MISSED)
+"""Stages that can be said to work again."""
+_FOR_GOOD = " (for good)"
+_CAUSE = re.compile(r"(?P<part>.*?): (?P<key>\S*)(?P<for_good> \(for good\))?(?: (?P<window>\S+))?", re.DOTALL)
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """What an alert is recognized by when the same fails again: a part of the run, and the key of its problem.
+
+    `for_good`: no later run sends by itself what failed so. `window`: the one window that the problem is about; in
+    another one it is news.
+    """
+
+    part: str
+    key: str
+    for_good: bool = False
+    window: str = ""
+
+    @property
+    def text(self) -> str:
+        """The form in which it is recorded."""
+        window = f" {self.window}" if self.window else ""
+        return f"{self.part}: {self.key}{_FOR_GOOD if self.for_good else ''}{window}"
+
+    @property
+    def recovers(self) -> bool:
+        """Whether its part can be said to work again once it no longer fails."""
+        is_part = self.part in _RECOVERABLE or self.part.startswith(("email to ", "telegram to "))
+        return is_part and not self.key.startswith((*_OF_ONE_WINDOW, STOPPED_BY_SIGTERM.key))
+
+
+def read_cause(text: str) -> Cause:
+    """Return the cause that was recorded as `text`."""
+    found = _CAUSE.fullmatch(text)
+    if not found:
+        return Cause(part=text, key="")
+    part, key, for_good, window = found.group("part", "key", "for_good", "window")
+    return Cause(part=part, key=key, for_good=bool(for_good), window=window or "")
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """`what` failed, and the `problem` that it failed of; `parts` are those that `what` names, if several.
+    """`what` failed, and why; `parts` are those that `what` names, if several.
 
     `for_good`: no later run sends by itself what failed so.
     """
@@ -59,11 +86,13 @@ class Failure(Struct, frozen=True, kw_only=True):
     parts: Sequence[str] = ()
     for_good: bool = False
 
-    @property
-    def causes(self) -> list[str]:
-        """What stays the same when a part fails again of the same problem."""
-        end = FOR_GOOD if self.for_good else ""
-        return [f"{part}: {self.problem.key}{end}" for part in self.parts or [self.what]]
+    def causes(self, window: Window | None) -> list[Cause]:
+        """Return a cause for each part; `window` is the one being reported."""
+        key = self.problem.key
+        only_here = as_option(window) if window and key.startswith(_OF_ONE_WINDOW) else ""
+        return [
+            Cause(part=part, key=key, for_good=self.for_good, window=only_here) for part in self.parts or [self.what]
+        ]
 
 
 class RecoveryNote(Struct, frozen=True, kw_only=True):
@@ -76,28 +105,11 @@ class RecoveryNote(Struct, frozen=True, kw_only=True):
 NO_RECOVERY_NOTE = RecoveryNote()
 
 
-def part_of(cause: str) -> str:
-    """Return the part that one of a failure's causes is about."""
-    return cause.partition(": ")[0]
-
-
-def notice_key(cause: str, window: Window | None) -> str:
-    """Return what a cause is known by when it comes again: what is about one window alone is news in another."""
-    key = cause.partition(": ")[2]
-    return f"{cause} {as_option(window)}" if window and key.startswith(_OF_ONE_WINDOW) else cause
-
-
-def works_again(key: str) -> str | None:
-    """Return the part that works again once nothing fails of a notice's `key`; None where that says nothing of it."""
-    part, _, cause = key.partition(": ")
-    is_part = part in PARTS or part.startswith(("email to ", "telegram to "))
-    return part if is_part and not cause.startswith((*_OF_ONE_WINDOW, STOPPED_BY_SIGTERM.key)) else None
-
-
 STOPPED_BY_SIGTERM = Problem(
     key="stopped",
     reason="The run was stopped by SIGTERM.",
     remedy="Its Job came to its deadline, or its node was drained.",
+    group="Stopped by SIGTERM",
 )
 
 
@@ -110,7 +122,7 @@ def render(
     note: RecoveryNote = NO_RECOVERY_NOTE,
     command: str = "",
     name: str = DEFAULT_NAME,
-) -> str:
+) -> AlertText:
     """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command.
 
     `name` says whose report it is, unless it is the default one.
@@ -127,19 +139,32 @@ def render(
     tail += [note.words] if note.words else []
     todo = "To send it at once, run:" if note.is_automatic else "To send it, fix the cause, then run:"
     tail += ["", todo, command] if command else []
-    told = [line for failure in failures for line in ("", f"Failed: {failure.what}", str(failure.problem))]
-    first, last = "\n".join(head) + "\n", "\n".join(["", *tail])
-    # What is told of the failures is cut short, never the window, the owed or the command.
-    return first + shortened("\n".join(told), LONGEST - units(first) - units(last)) + last
+    first, last = "\n".join(head) + "\n", "\n".join(["", *tail, *_sections(failures)])
+    # What is said of the failures is cut short, never the window, who is owed the report, or the command.
+    told = joined(piece for failure in failures for piece in _described(failure))
+    return joined([ours(first), *told.shortened(LONGEST - units(first) - units(last)).pieces, ours(last)])
+
+
+def _described(failure: Failure) -> list[Piece]:
+    return [ours(f"\nFailed: {failure.what}\n"), *describe(failure.problem), ours("\n")]
+
+
+def _sections(failures: Sequence[Failure]) -> list[str]:
+    """List the runbook's sections, each with the keys of the problems that it is about."""
+    sections: dict[str, list[str]] = {}
+    for failure in failures:
+        sections.setdefault(failure.problem.group, []).append(failure.problem.key)
+    named = [f"Runbook: {group} ({', '.join(dict.fromkeys(keys))})" for group, keys in sections.items() if group]
+    return ["", *named[:_SECTIONS_NAMED]] if named else []
 
 
 def _headline(window: Window | None, failures: Sequence[Failure], name: str) -> str:
     """Name report, window and cause in one line, which a phone's lock screen and a list of mails show.
 
-    Without the words of others: they stand below, where their quotation marks are never cut off.
+    Without the words of others, which stand below.
     """
     report = "" if name == DEFAULT_NAME else f"{name}:"
-    cause = " ".join(_OF_OTHERS.sub("", failures[0].problem.reason).split()) if failures else ""
+    cause = " ".join(failures[0].problem.reason.split()) if failures else ""
     label = f"{window.label()}:" if window else ""
     return shortened(" ".join(filter(None, [ALERT, report, label, cause])), _HEADLINE)
 

@@ -10,19 +10,8 @@ import re
 _WORD_JOINER = "\u2060"
 # Before "://", before @, and before a dot in a name: "1.5 s" and "done. next" stay as they are.
 _LINKED = re.compile(r"(?=://)|(?<=\S)(?=@\S)|(?<=\w)(?=[.。．｡][^\W\d])")
-_QUOTED = re.compile("“[^”\n]*")
 
 
 def unlinked(text: str) -> str:
     """Return `text` with a word joiner wherever an address of the web or of a mailbox hangs together."""
     return _LINKED.sub(_WORD_JOINER, text)
-
-
-def quotes_unlinked(text: str) -> str:
-    """Return a text of ours in which the words of others, which stand in quotation marks, make no link."""
-    return _QUOTED.sub(lambda match: unlinked(match[0]), text)
-
-
-def quotes(text: str) -> list[tuple[int, int]]:
-    """List where others' words begin and end in a text of ours, without their quotation marks."""
-    return [(match.start() + 1, match.end()) for match in _QUOTED.finditer(text) if match.end() > match.start() + 1]

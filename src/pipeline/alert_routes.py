@@ -10,9 +10,10 @@ from msgspec import Struct
 from ..channels.interface import Channel
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
-from ..errors import DeliveryError, broken_down
+from ..errors import DeliveryError, unexpected
+from ..message.alert_text import AlertText
 from ..runtime.retry import RetryPolicy
-from ..runtime.visible_text import in_quotes
+from ..runtime.visible_text import one_line_quote
 
 logger = logging.getLogger(__name__)
 ATTEMPTS = 5
@@ -47,7 +48,7 @@ def reader_routes(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ())
     return [Route(channel=channel, recipients=recipients) for channel, recipients in readers if recipients]
 
 
-async def send_alert(text: str, at: datetime, route: Route, timeouts: Timeouts) -> dict[str, DeliveryError]:
+async def send_alert(text: AlertText, at: datetime, route: Route, timeouts: Timeouts) -> dict[str, DeliveryError]:
     """Send `text`, written `at` (aware), by `route`; return an error for each who did not get it, and never raise.
 
     What may succeed a moment later is tried again, until the time for an alert is over.
@@ -66,7 +67,7 @@ async def send_alert(text: str, at: datetime, route: Route, timeouts: Timeouts) 
         wait = max([wait, *(found[one].retry_after for one in waiting)])
         if not waiting or attempt == ATTEMPTS or not policy.allows(wait):
             return failed
-        reason = found[waiting[0]].problem.reason
+        reason = found[waiting[0]].problem.statement
         extra = {"event": "retry", "channel": route.channel.name, "attempt": attempt}
         logger.warning(
             "The alert, attempt %d: %s %s", attempt, reason, policy.describe_next(attempt, wait), extra=extra
@@ -76,17 +77,17 @@ async def send_alert(text: str, at: datetime, route: Route, timeouts: Timeouts) 
 
 
 async def _attempt(
-    text: str, at: datetime, route: Route, policy: RetryPolicy, timeouts: Timeouts
+    text: AlertText, at: datetime, route: Route, policy: RetryPolicy, timeouts: Timeouts
 ) -> dict[str, DeliveryError]:
     try:
         async with asyncio.timeout_at(policy.deadline):
             return await route.channel.alert(text, at, route.recipients)
     except TimeoutError:
         reason = f"{route.channel.name} did not take it within {timeouts.alert:.0f} s."
-        error = DeliveryError("alert.timeout", reason, "Check its server.")
+        error = DeliveryError("alert.timeout", reason, "Check its server.", group="An alert could not be sent")
     except Exception as unforeseen:  # what the alert is about matters more
         extra = {"event": "broke_down", "channel": route.channel.name}
         logger.exception("The alert by %s broke down", route.channel.name, extra=extra)
-        problem = broken_down(route.channel.name, unforeseen, in_quotes(unforeseen))
-        error = DeliveryError(problem.key, problem.reason, problem.remedy)
+        problem = unexpected(route.channel.name, unforeseen, one_line_quote(unforeseen))
+        error = DeliveryError(problem.key, problem.reason, problem.remedy, said=problem.said, group=problem.group)
     return dict.fromkeys(route.recipients, error)

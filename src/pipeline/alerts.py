@@ -7,6 +7,8 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Literal
 
+from msgspec.structs import replace
+
 from ..channels.interface import Channel, addresses
 from ..config.loader import LoadedSettings
 from ..config.options import Options
@@ -21,17 +23,16 @@ from ..ledger.claim import Claim
 from ..ledger.history import windows_before
 from ..ledger.notices import due, notices_without_table, told_lately
 from ..message.alert import (
-    FOR_GOOD,
     STOPPED_BY_SIGTERM,
+    Cause,
     Failure,
     Recovery,
-    notice_key,
-    part_of,
+    read_cause,
     recovery_note,
     render,
     render_all_clear,
-    works_again,
 )
+from ..message.alert_text import AlertText, joined, ours
 from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
 from ..runtime.visible_text import visible
@@ -92,8 +93,8 @@ class Alerts:
         outcomes: Sequence[Outcome] = (),
     ) -> AlertResult:
         """Alert of `failures`, unless somebody was told of them before; only what a channel took counts as told."""
-        causes = [cause for failure in failures for cause in failure.causes]
-        keys = [notice_key(cause, window) for cause in causes]
+        causes = [cause for failure in failures for cause in failure.causes(window)]
+        keys = [cause.text for cause in causes]
         self._failing.update(keys)
         if self.muted:
             logger.info("No alert is sent: whoever started this run sees what failed")
@@ -111,7 +112,7 @@ class Alerts:
         if result == "now":
             await self.notices.tell(keys, now)
         if claim and result != "nobody":
-            await self._noted(claim.note_alert(causes))
+            await self._noted(claim.note_alert([replace(cause, window="").text for cause in causes]))
         return result
 
     def works(self, parts: Iterable[str]) -> None:
@@ -134,10 +135,11 @@ class Alerts:
         if self.muted:
             return
         told = await self.notices.told()
-        over = [key for key in told if key not in self._failing and (is_well or part_of(key) in self._working)]
-        again = [*dict.fromkeys(part for key in over if (part := works_again(key)))]
-        text = render_all_clear(self._recovered, again, left=self._left(over), name=self._name)
-        if (self._recovered or again) and not await self._send(text):
+        causes = {key: read_cause(key) for key in told if key not in self._failing}
+        over = {key: cause for key, cause in causes.items() if is_well or cause.part in self._working}
+        again = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
+        text = render_all_clear(self._recovered, again, left=self._left([*over.values()]), name=self._name)
+        if (self._recovered or again) and not await self._send(joined([ours(text)])):
             return
         self._recovered.clear()
         if over:
@@ -154,7 +156,7 @@ class Alerts:
             if channel.name == "telegram":
                 route = Route(channel=channel, recipients=[self._unusual_chat])
                 what = "The message on an unusual window"
-                await self._is_taken(self._redaction(text), route, what=what, told={"event": "unusual"})
+                await self._is_taken(joined([ours(self._redaction(text))]), route, what=what, told={"event": "unusual"})
 
     def _text(
         self,
@@ -163,7 +165,7 @@ class Alerts:
         claim: Claim | None,
         outcomes: Sequence[Outcome],
         since: datetime | None,
-    ) -> str:
+    ) -> AlertText:
         if window is None or self._settings is None:
             return render(window, failures, owed=self._everyone if window else (), since=since, name=self._name)
         lacking = [outcome for outcome in outcomes if not outcome.delivered]
@@ -184,12 +186,12 @@ class Alerts:
             name=self._name,
         )
 
-    def _left(self, over: Sequence[str]) -> str:
+    def _left(self, over: Sequence[Cause]) -> str:
         """Say what happened to reports that no run sends by itself, while what is `over` now failed."""
         settings = self._settings
         if settings and settings.report_ledger != "supabase" and not settings.job_name:
             return "failed"
-        return "were refused" if any(key.endswith(FOR_GOOD) for key in over) else ""
+        return "were refused" if any(cause.for_good for cause in over) else ""
 
     def _is_in_reach(self, window: Window, settings: ReportSettings) -> bool:
         """Return whether the next run catches `window` up."""
@@ -220,9 +222,9 @@ class Alerts:
             return [f"{channel} to {recipient}" for channel, recipient in lacking_now]
         return [*self._everyone]
 
-    async def _send(self, text: str, outcomes: Sequence[Outcome] = ()) -> bool:
+    async def _send(self, text: AlertText, outcomes: Sequence[Outcome] = ()) -> bool:
         """Send `text` to all operators, or to the first readers who can be told; return whether anybody was."""
-        text = visible(self._redaction(text))
+        text = text.mapped(self._redaction).mapped(visible)
         operators = operator_routes(self._channels)
         if any(await asyncio.gather(*(self._is_taken(text, route) for route in operators))):
             return True
@@ -237,7 +239,7 @@ class Alerts:
         return False
 
     async def _is_taken(
-        self, text: str, route: Route, *, what: str = "The alert", told: dict[str, str] | None = None
+        self, text: AlertText, route: Route, *, what: str = "The alert", told: dict[str, str] | None = None
     ) -> bool:
         """Send `text` by `route`; return whether anybody got it."""
         failed = await send_alert(text, self._clock(), route, self._timeouts)

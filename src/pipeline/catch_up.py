@@ -12,7 +12,7 @@ from ..config.rerun_command import rerun_command
 from ..domain.outcome import ChannelAddress
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import LedgerError, LedgerVersionError, Problem
+from ..errors import LedgerError, LedgerVersionError, Problem, Stage
 from ..ledger.claim import Claim
 from ..ledger.history import History, as_ranges, read_history
 from ..ledger.record import SILENT_RUNS, Record
@@ -70,7 +70,12 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     told = await _tell(services, history, window, policy, is_well=result.code == 0)
     code = max(result.code, caught_up, told)
     await remove_old(services, window, history.watermark(), policy)
-    earlier = Problem(key="earlier_window", reason="An earlier window failed.", remedy="The log says which, and why.")
+    earlier = Problem(
+        key="earlier_window",
+        reason="An earlier window failed.",
+        remedy="The log says which, and why.",
+        group="Other messages",
+    )
     return replace(result, code=code, problem=result.problem or (earlier if code else None))
 
 
@@ -88,7 +93,7 @@ async def _without_history(services: Services, result: Result, error: Exception)
         extra = {"event": "ledger_failed"}
         logger.warning("Missed windows could not be looked for; the next run will. %s", error, extra=extra)
         return result
-    failure = replace(describe_failure(error), what="looking for missed windows")
+    failure = replace(describe_failure(error), what=Stage.MISSED)
     await services.alerts.send(None, [failure])
     return replace(result, code=max(result.code, 1), problem=result.problem or failure.problem)
 
@@ -177,9 +182,14 @@ def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure
         "Look at why they were killed: often it is the memory limit (kubectl describe pod says OOMKilled), or a node "
         "that was lost. Then run:"
     )
-    problem = Problem(key=f"silent_runs.{as_option(windows[0])}", reason=reason, remedy="\n".join([look, *commands]))
+    problem = Problem(
+        key=f"silent_runs.{as_option(windows[0])}",
+        reason=reason,
+        remedy="\n".join([look, *commands]),
+        group="Runs were killed",
+    )
     logger.error("%s", reason, extra={"event": "stepped_over"})
-    return Failure(what="catching up", problem=problem)
+    return Failure(what=Stage.CATCH_UP, problem=problem)
 
 
 async def _tell_of_unreadable(services: Services, history: History) -> list[Window]:
@@ -214,8 +224,9 @@ async def _tell_of_out_of_reach(
         key=f"out_of_reach.{as_option(named[0])}" if is_well else "out_of_reach",
         reason=f"{what} further back than REPORT_CATCH_UP reaches, so no run will send {them} by itself.",
         remedy="\n".join([f"To send {them} to whoever lacks {them}, run:", *listed]),
+        group="Reports that are too far back",
     )
-    result = await services.alerts.send(None, [Failure(what="catching up", problem=problem)])
+    result = await services.alerts.send(None, [Failure(what=Stage.CATCH_UP, problem=problem)])
     return (named if result == "now" else []), result != "nobody"
 
 

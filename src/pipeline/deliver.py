@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from ..channels.interface import Channel, Limits
 from ..domain.outcome import Outcome, not_delivered
-from ..errors import DeliveryError, Problem, broken_down
+from ..errors import DeliveryError, Problem, unexpected
 from ..ledger.claim import Claim
 from ..message.report import Report
 from ..runtime.retry import RetryPolicy
-from ..runtime.visible_text import in_quotes
+from ..runtime.visible_text import one_line_quote
 from ..supabase.storage import Storage
 from .oversize import OversizeFallback, StoredAttachment
 
@@ -22,6 +22,7 @@ _NO_TIME = DeliveryError(
     "time_limit",
     "The run's time limit passed before it was this recipient's turn.",
     "Raise REPORT_TIME_LIMIT if that happens often.",
+    group="The time limit",
     transient=True,
 )
 
@@ -134,8 +135,10 @@ class ChannelDelivery:
         except Exception as error:  # the other channels' recipients must still get theirs
             extra = {"event": "broke_down", "channel": self._channel.name}
             logger.exception("%s broke down", self._channel.name, extra=extra)
-            problem = broken_down(self._channel.name, error, in_quotes(error))
-            unknown = DeliveryError(problem.key, problem.reason, problem.remedy, ambiguous=True)
+            problem = unexpected(self._channel.name, error, one_line_quote(error))
+            unknown = DeliveryError(
+                problem.key, problem.reason, problem.remedy, said=problem.said, group=problem.group, ambiguous=True
+            )
             answers = not_delivered(self._channel.name, recipients, unknown)
         seconds = time.monotonic() - began
         return [replace(self._fallback.judged(one), seconds=seconds) for one in answers]
@@ -153,15 +156,15 @@ class ChannelDelivery:
 
     async def _go_without_file(self, too_large: Outcome) -> None:
         extra = {"event": "retry", "channel": self._channel.name, "attempt": too_large.attempt}
-        reason = too_large.problem.reason if too_large.problem else ""
-        logger.warning("%s: %s Going on without the file.", self._channel.name, reason, extra=extra)
-        await self._fallback.replace_attachment(reason)
+        statement = too_large.problem.statement if too_large.problem else ""
+        logger.warning("%s: %s Going on without the file.", self._channel.name, statement, extra=extra)
+        await self._fallback.replace_attachment(too_large.problem)
 
     async def _wait(self, failed: Sequence[Outcome], wait: float) -> None:
         wait = max([wait, *(outcome.retry_after for outcome in failed)])
         first = failed[0]
         extra = {"event": "retry", "channel": self._channel.name, "attempt": first.attempt}
-        reason = first.problem.reason if first.problem else ""
+        reason = first.problem.statement if first.problem else ""
         next_attempt = self._policy.describe_next(first.attempt, wait)
         logger.warning("%s, attempt %d: %s %s", self._channel.name, first.attempt, reason, next_attempt, extra=extra)
         await asyncio.sleep(wait)
@@ -169,6 +172,7 @@ class ChannelDelivery:
 
 def _log(outcome: Outcome, report: Report) -> None:
     fields = {"channel": outcome.channel, "recipient": outcome.recipient, "attempt": outcome.attempt}
+    fields |= {"key": outcome.problem.key} if outcome.problem else {}
     fields |= {"seconds": round(outcome.seconds, 3), "bytes": report.attachment.size}
     if outcome.state == "written":
         logger.info("%s: written to %s", outcome.channel, outcome.receipt, extra={"event": "written", **fields})

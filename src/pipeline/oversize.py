@@ -60,15 +60,18 @@ class OversizeFallback:
         self._without_attachment = without_attachment
         self._problem: Problem | None = None
 
-    async def replace_attachment(self, too_large: str) -> None:
-        """Put a link in place of the workbook, which is `too_large` (a sentence); where there is none, leave it out."""
+    async def replace_attachment(self, too_large: Problem | None) -> None:
+        """Put a link in place of the workbook, which is `too_large`; where there is none, leave it out."""
         try:
             attachment = await self._stored.with_link()
         except StorageError as error:
-            self._problem = Problem(
+            reasons = [too_large.reason] if too_large else []
+            self._problem = replace(
+                error.problem,
                 key=f"without_workbook.{error.problem.key}",
-                reason=f"The report went without its workbook. {too_large} {error.problem.reason}",
-                remedy=error.problem.remedy,
+                reason=" ".join(["The report went without its workbook.", *reasons, error.problem.reason]),
+                said=" / ".join(filter(None, [too_large.said if too_large else "", error.problem.said])),
+                group="The report went without its workbook",
             )
             attachment = self.report.attachment
             phrases = phrases_of(self.report.content.language)
@@ -89,7 +92,9 @@ class OversizeFallback:
             problem = Problem(
                 key="too_large.without_workbook",
                 reason=f"Even without its workbook: {outcome.problem.reason if outcome.problem else ''}",
+                said=outcome.problem.said if outcome.problem else "",
                 remedy="Raise that limit.",
+                group="The report went without its workbook",
             )
             return replace(outcome, state="refused", retry=False, too_large=False, problem=problem)
         return outcome

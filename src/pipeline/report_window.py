@@ -11,14 +11,14 @@ from ..config.rerun_command import rerun_command
 from ..domain.outcome import Outcome, named
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import Problem, ReportError, TimeLimitError, broken_down
+from ..errors import Problem, ReportError, Stage, TimeLimitError, unexpected
 from ..ledger.claim import Claim
 from ..message import unusual
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
-from ..runtime.visible_text import foreign, in_quotes
+from ..runtime.visible_text import foreign, one_line_quote
 from .build import built_report
 from .deliver import deliver
 from .indexed_job import alert_in_turn
@@ -58,7 +58,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
     async with built_report(services, request, claim.record.resent, policy) as (report, rows):
         if report is None:
             return await _skip(services, request.window, claim)
-        services.alerts.works(("reading the rows", "writing the workbook", "the ledger"))
+        services.alerts.works((Stage.ROWS, Stage.WORKBOOK, Stage.LEDGER))
         claim.count_rows(rows)
         limit, storage = services.run.timeouts.send, services.storage
         is_first = not claim.record.has_reached_anybody
@@ -130,6 +130,7 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
         reason=f"{window.label()}: rows came between two attempts; this report has {rows:,}, but {fewer} got it before "
         "with fewer.",
         remedy=f"To send it again to everyone, run:\n{command}",
+        group="Some got fewer rows",
     )
     logger.warning("%s To send it again: %s", problem.reason, command, extra={"event": "late_rows", "rows": rows})
     if not (services.ledger.remembers and settings.report_catch_up):
@@ -149,8 +150,8 @@ async def _failed(
     failure = describe_failure(error)
     result = Result(code=1, words=f"failed: {failure.what}", problem=failure.problem)
     if request.is_late and isinstance(error, TimeLimitError):
-        extra = {"event": "postponed"}
-        logger.warning("%s The next run continues with this window.", failure.problem.reason, extra=extra)
+        extra = {"event": "postponed", "key": failure.problem.key}
+        logger.warning("%s The next run continues with this window.", failure.problem.statement, extra=extra)
         return replace(result, known=True)
     told = await alert_in_turn(services, request.window, [failure], policy, claim=claim)
     return replace(result, known=told == "before")
@@ -165,10 +166,11 @@ def failed_result(error: ReportError) -> Result:
 def describe_failure(error: Exception) -> Failure:
     """Log `error`, and describe it as data: what failed, and of which problem."""
     if isinstance(error, ReportError):
-        logger.error("%s", error, extra={"event": "failed", "stage": error.stage})
+        extra = {"event": "failed", "stage": error.stage, "key": error.problem.key}
+        logger.error("%s", error, extra=extra)
         return Failure(what=error.stage, problem=error.problem)
-    logger.error("The run broke down", exc_info=error, extra={"event": "broke_down"})
-    return Failure(what="the run", problem=broken_down("The run", error, in_quotes(error)))
+    logger.error("Unexpected error", exc_info=error, extra={"event": "broke_down"})
+    return Failure(what=Stage.RUN, problem=unexpected("the run", error, one_line_quote(error)))
 
 
 async def _stopped(services: Services, window: Window, claim: Claim) -> None:
@@ -182,7 +184,7 @@ async def _stopped(services: Services, window: Window, claim: Claim) -> None:
     if claim.record.alerted and not claim.record.cleared:
         logger.info("%s was alerted of before; nobody is told again", window.label(), extra={"event": "stopped"})
         return
-    await services.alerts.send(window, [Failure(what="the run", problem=STOPPED_BY_SIGTERM)], claim=claim)
+    await services.alerts.send(window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)], claim=claim)
 
 
 def _failures(failed: Sequence[Outcome]) -> list[Failure]:

@@ -23,6 +23,7 @@ FIELDS = (
     "event",
     "window",
     "stage",
+    "key",
     "channel",
     "recipient",
     "rows",

@@ -73,8 +73,8 @@ async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
             wait = max(wait, error.retry_after)
             if not error.transient or not policy.allows(wait):
                 raise
-            extra = {"event": "retry", "stage": error.stage, "attempt": attempt}
-            logger.warning("%s %s", error.problem.reason, policy.describe_next(attempt, wait), extra=extra)
+            extra = {"event": "retry", "stage": error.stage, "attempt": attempt, "key": error.problem.key}
+            logger.warning("%s %s", error.problem.statement, policy.describe_next(attempt, wait), extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")
 

@@ -42,9 +42,14 @@ def foreign(text: object, limit: int = FOREIGN) -> str:
     return shortened(line if len(kept) == len(words) else f"{line}…", limit)
 
 
+def one_line_quote(text: object, limit: int = FOREIGN) -> str:
+    """Return what somebody else said as `foreign` does, with no quotation mark that could close ours around it."""
+    return foreign(text, limit).translate(_QUOTE_MARKS)
+
+
 def in_quotes(text: object, limit: int = FOREIGN) -> str:
-    """Write what somebody else said as `foreign` does, in quotation marks that nothing in it can close."""
-    return f"“{foreign(text, limit).translate(_QUOTE_MARKS)}”"
+    """Return what somebody else said in one line, in quotation marks that nothing in it can close."""
+    return f"“{one_line_quote(text, limit)}”"
 
 
 def units(text: str) -> int:

@@ -20,7 +20,7 @@ from src.domain.outcome import Outcome
 from src.errors import DeliveryError
 from src.message import html, subject, text
 
-from ..builders import CREATED, make_content, make_limits, make_report
+from ..builders import CREATED, alert_text, make_content, make_limits, make_report
 from ..sandbox import RECIPIENTS, Sandbox
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -112,7 +112,7 @@ def test_the_message_bears_its_date_and_says_that_no_person_wrote_it(sandbox: Sa
 def test_a_sender_may_have_a_name(sandbox: Sandbox, setting: str, name: str) -> None:
     """Comma and all; the server is told the bare address, and answers go where they should."""
     send(sandbox, smtp_from=setting, smtp_reply_to="team@example.com")
-    asyncio.run(make_channel(sandbox, smtp_from=setting).alert("⚠️ …", CREATED, ["ops@example.com"]))
+    asyncio.run(make_channel(sandbox, smtp_from=setting).alert(alert_text("⚠️ …"), CREATED, ["ops@example.com"]))
 
     for delivery in sandbox.mailbox.deliveries:
         (address,) = delivery.message["From"].addresses

@@ -20,7 +20,7 @@ from src.errors import DeliveryError
 from src.message import caption
 from src.message.content import Content
 
-from ..builders import CREATED, make_content, make_limits, make_report
+from ..builders import CREATED, alert_text, make_content, make_limits, make_report
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.markup import plain
 from ..sandbox.telegram import refusal
@@ -57,7 +57,7 @@ def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -
 def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
     """The chat shows bold words and signs, not tags and entities; an alert is shown as it stands."""
     send(sandbox, content=make_content("<script> &amp; 1", "<b>"))
-    asyncio.run(make_channel(sandbox).alert("<b> & </i>", CREATED, CHATS[:1]))
+    asyncio.run(make_channel(sandbox).alert(alert_text("<b> & </i>"), CREATED, CHATS[:1]))
 
     *reports, alert = [sent.text for sent in sandbox.bot.sent]
     assert len(reports) == len(CHATS)
@@ -84,7 +84,7 @@ def test_which_reports_make_no_sound_is_a_setting(sandbox: Sandbox, setting: str
 
     for content in contents:
         send(sandbox, content=content, telegram_silent=setting, telegram_chat_id=CHATS[0])
-    asyncio.run(make_channel(sandbox, telegram_silent=setting).alert("alert", CREATED, CHATS[:1]))
+    asyncio.run(make_channel(sandbox, telegram_silent=setting).alert(alert_text("alert"), CREATED, CHATS[:1]))
 
     assert [sent.silent for sent in sandbox.bot.sent] == [*silent, False]
 
@@ -377,7 +377,7 @@ def test_what_fails_of_a_chat_is_said_with_what_was_asked_of_it(sandbox: Sandbox
     unknown = refusal(400, "Bad Request: chat not found")
     sandbox.bot.faults += [Fault(answer=one) for one in (BAD, BAD, unknown, unknown)]
 
-    failed = asyncio.run(channel.alert("text", CREATED, ["-43"]))
+    failed = asyncio.run(channel.alert(alert_text("text"), CREATED, ["-43"]))
     looks = []
     for chat in ("42", "42", "-43"):
         with pytest.raises(DeliveryError) as caught:

@@ -687,17 +687,18 @@ def test_the_page_asks_for_nothing_from_outside_and_reads_well_aloud() -> None:
     assert "prefers-color-scheme: dark" in page.markup
 
 
-def test_a_long_alert_keeps_window_owed_and_command() -> None:
-    """What is told of the failures gives way."""
-    problem = Problem(key="x", reason="x" * 300)
+def test_a_long_alert_keeps_window_owed_command_and_runbook() -> None:
+    """What is said of the failures gives way."""
+    problem = Problem(key="x", reason="x" * 300, group="The time limit")
     failures = [Failure(what=f"email to {number}", problem=problem) for number in range(100)]
+    owed = [f"email to {number}" for number in range(100)]
 
-    text = render_alert(make_window(), failures, owed=[f"email to {number}" for number in range(100)], command="run me")
+    text = str(render_alert(make_window(), failures, owed=owed, command="run me"))
 
     assert units(text) <= LONGEST
     assert "Window: hourly report, 2026-11-22 13:00-14:00 UTC" in text
     assert "email to 9 and 90 more" in text
-    assert text.endswith("run:\nrun me")
+    assert text.endswith("run:\nrun me\n\nRunbook: The time limit (x)")
 
 
 def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
@@ -705,20 +706,32 @@ def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
     failure = Failure(what="x", problem=Problem(key="x", reason="y."))
 
     window = make_window()
-    assert render_alert(window, [failure], name="Staging").startswith(
-        f"⚠️ ERROR in Reports Generator: Staging: {window.label()}: y.\nReport: Staging\nWindow: hourly report, "
-    )
-    assert render_alert(window, [failure]).startswith(f"⚠️ ERROR in Reports Generator: {window.label()}: y.\nWindow: ")
+    named, default = (str(render_alert(window, [failure], name=name)) for name in ("Staging", DEFAULT_NAME))
+    head = "⚠️ ERROR in Reports Generator:"
+    assert named.startswith(f"{head} Staging: {window.label()}: y.\nReport: Staging\nWindow: hourly report, ")
+    assert default.startswith(f"{head} {window.label()}: y.\nWindow: ")
     all_clear = render_all_clear([Recovery(window=window)], name="Staging")
     assert all_clear.startswith("✅ All clear: the hourly report Staging of 2026")
 
 
 def test_an_alert_of_many_names_and_wide_characters_fits_into_a_message() -> None:
-    """Telegram refuses a longer one, and nobody would be told."""
+    """Telegram refuses a longer one, and nobody would be alerted."""
     failure = Failure(what="reading the rows", problem=Problem(key="a", reason="🙂" * 3000, remedy="Look."))
     owed = [f"email to somebody-{place}@example.com" for place in range(50)]
 
-    text = render_alert(make_window(), [failure], owed=owed, command="run it " + "x" * 500, name="🙂" * 60)
+    text = str(render_alert(make_window(), [failure], owed=owed, command="run it " + "x" * 500, name="🙂" * 60))
 
     assert units(text) <= LONGEST
     assert text.endswith("run it " + "x" * 500)
+
+
+def test_a_quote_that_is_cut_off_stays_a_quote() -> None:
+    """Nothing behind it passes for our own words, and its mark is closed."""
+    problem = Problem(key="x", reason="Refused.", said="https://evil.example/" + "x" * 5000)
+
+    text = render_alert(make_window(), [Failure(what="x", problem=problem)], command="run me")
+
+    (quote,) = (piece for piece in text.pieces if piece.is_quote)
+    assert quote.text.startswith("https://evil.example/xxx")
+    assert str(text).count("“") == str(text).count("”") == 1
+    assert units(str(text)) <= LONGEST

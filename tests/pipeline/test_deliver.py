@@ -17,6 +17,7 @@ from src.domain.outcome import Outcome, not_delivered
 from src.errors import DeliveryError, Problem
 from src.ledger.interface import NoLedger
 from src.message.alert import Failure
+from src.message.alert_text import AlertText
 from src.message.report import Report
 from src.pipeline.alerts import Alerts
 from src.pipeline.deliver import deliver
@@ -62,13 +63,13 @@ class Fake:
             raise self.error
         return [Outcome(channel=self.name, recipient=recipient, state="delivered") for recipient in recipients]
 
-    async def alert(self, text: str, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
+    async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Take the alert, or fail."""
         if isinstance(self.error, DeliveryError):
             return dict.fromkeys(recipients, self.error)
         if self.error:
             raise self.error
-        self.alerts.append(text)
+        self.alerts.append(str(text))
         return {}
 
 
