@@ -2,10 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -34,6 +35,17 @@ class Run:
     code: int
     log: str
     output: str = ""
+    records: Sequence[logging.LogRecord] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the problems that the log names, in their order, each once."""
+        return [*dict.fromkeys(str(record.__dict__["key"]) for record in self.records if "key" in record.__dict__)]
+
+    @property
+    def events(self) -> list[str]:
+        """The events of the log's lines, in their order."""
+        return [str(record.__dict__["event"]) for record in self.records if "event" in record.__dict__]
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +76,26 @@ def _root_logger() -> Iterator[None]:
 
 
 @pytest.fixture
+def _records() -> Iterator[list[logging.LogRecord]]:
+    """Collect everything that is logged while the test runs."""
+    made, before = list[logging.LogRecord](), logging.getLogRecordFactory()
+
+    def collect(*arguments: Any, **options: Any) -> logging.LogRecord:
+        made.append(before(*arguments, **options))
+        return made[-1]
+
+    logging.setLogRecordFactory(collect)
+    yield made
+    logging.setLogRecordFactory(before)
+
+
+@pytest.fixture
 def run(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _root_logger: None
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    _root_logger: None,
+    _records: list[logging.LogRecord],
 ) -> Callable[..., Run]:
     """Run the tool in this process, in the sandbox, with waits of hardly any length.
 
@@ -87,9 +117,10 @@ def run(
         for name, value in (sandbox.environment | changes).items():
             monkeypatch.setenv(name, value)
         capsys.readouterr()
+        _records.clear()
         code = main(arguments, env_file=env_file, timeouts=timeouts, clock=clock)
         written = capsys.readouterr()
         print(written.err, file=sys.__stderr__)  # past capsys, to what pytest shows
-        return Run(code=code, log=written.err, output=written.out)
+        return Run(code=code, log=written.err, output=written.out, records=[*_records])
 
     return start

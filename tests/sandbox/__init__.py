@@ -93,6 +93,12 @@ class Sandbox:
         """Those of the alerts that tell of a failure, not of its end."""
         return [text for text in self.alerts if text.startswith(_TOLD[0])]
 
+    @property
+    def alerted(self) -> list[str]:
+        """The keys that the alerts of failures name with their sections of the runbook, each once."""
+        named = [keys for text in self.failures for keys in re.findall(r"^Runbook: .* \((.+)\)$", text, re.MULTILINE)]
+        return [*dict.fromkeys(key for keys in named for key in keys.split(", "))]
+
     def workbooks(self) -> list[tuple[str, bytes]]:
         """Each address or chat with the workbook that it got: attached, or downloaded from its link."""
         by_mail = [
