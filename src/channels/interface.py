@@ -16,7 +16,7 @@ from ..message.report import Report
 class Limits(Struct, frozen=True, kw_only=True):
     """How long one sending may take: until `deadline`, a moment of the event loop's clock.
 
-    `answer`: seconds for a server's answer once it has everything, where several are sent to in turn.
+    `answer`: seconds for a server's answer once it has everything.
     """
 
     deadline: float

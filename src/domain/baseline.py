@@ -55,10 +55,14 @@ class Usual(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """What a window is compared with: the one before, and what is usual, as far as they are known."""
+    """What a window is compared with: the one before, and what is usual, as far as they are known.
+
+    `failure` says why what is usual could not be counted; it is empty where there are too few weeks.
+    """
 
     before: Counts = Counts()
     usual: Usual | None = None
+    failure: str = ""
 
     def analyses(self, now: int) -> Compared:
         """Return a window's count of analyses beside those that it is compared with."""

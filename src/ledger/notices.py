@@ -24,8 +24,6 @@ TABLE = "report_notices"
 FILE = "notices"
 REMINDER = timedelta(hours=23, minutes=30)
 """After which a failure that lasts is told of again: a day, less what an hourly run may start earlier."""
-RECENT = timedelta(hours=1)
-"""For how long a stop by SIGTERM, which ends what failed before, is not worth another alert."""
 _LARGEST = 1000
 """Notices that are read: what Supabase gives at most in one answer."""
 Moments = Mapping[str, datetime]
@@ -48,11 +46,6 @@ class Notices(Protocol):
 def due(causes: Iterable[str], told: Moments, now: datetime) -> list[str]:
     """Return those of `causes` of which nobody was told, or not for a day."""
     return [cause for cause in causes if cause not in told or now - told[cause] >= REMINDER]
-
-
-def told_lately(told: Moments, now: datetime) -> bool:
-    """Return whether somebody was told of anything within the last hour."""
-    return any(now - at < RECENT for at in told.values())
 
 
 class DirectoryNotices:

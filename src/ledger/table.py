@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from .claim import Claim
 from .directory import held_by_another
 from .interface import PRUNED_AT_ONCE
 from .key import LedgerKey
+from .liveness import has_ended, held_lock
 from .record import Record, new_record, read_record
 from .table_replies import NOT_NULL, lacks_rights, refused, trigger_note, unusable
 
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"
 PAGE_RECORDS = 1000
 """Records asked for at once: what Supabase gives at most, unless told otherwise."""
+_STALE_ANSWERS = 3
+"""Answers of a replica that is behind, after which what it says is believed."""
 _NO_ROW = {"holder": "check", "lease_seconds": 0, "scheduled": False}
 """A row without its key, which no table can hold."""
 
@@ -38,7 +42,7 @@ class TableLedger:
 
     A claim is a conditional write that names its holder; each save renews it. Each change names the version that it
     changes: one that is carried out late, when its answer was given up long ago, changes nothing.
-    `holder` is this process's own; a claim of `pod`, if that is given, is one of a process before it that has ended.
+    `holder` is this process's own and ends in its token; `folder` holds the locks of the runs that shared it.
     """
 
     remembers = True
@@ -51,18 +55,25 @@ class TableLedger:
         timeouts: Timeouts,
         *,
         holder: str,
-        pod: str | None = None,
+        folder: Path,
     ) -> None:
         self._key = key
         self._client = client
         self._clock = clock
         self._holder = holder
-        self._pod = pod
+        self._token = holder.rpartition(".")[2]
+        self._folder = folder
         self._timeouts = timeouts
 
     @asynccontextmanager
     async def claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         """Claim the window's record for the block; wait while another run holds it, until the deadline."""
+        with held_lock(self._folder, self._token):
+            async with self._claim(window, policy) as claim:
+                yield claim
+
+    @asynccontextmanager
+    async def _claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
         row = await self._claimed(window, policy)
         version, claim = _version(row), None
 
@@ -106,10 +117,10 @@ class TableLedger:
         Raise LedgerError if another run has changed it.
         """
         while not await self._update(window, version, change, policy):
-            stored = await self._row(window, policy) or {}
+            stored = await self._fresh_row(window, version, policy)
             if all(stored.get(name, "") == value for name, value in change.items()):
                 return _version(stored)  # the answer was lost
-            if stored.get("holder") != self._holder or _version(stored) == version:
+            if stored.get("holder") != self._holder or _version(stored) <= version:
                 raise LedgerError(
                     "ledger.taken_over",
                     f"{window.label()} was taken over by another run after a silence of {self._timeouts.lease} s.",
@@ -117,6 +128,19 @@ class TableLedger:
                 )
             version = _version(stored)  # of a change of this holder's that was given up, and carried out later
         return version + 1
+
+    async def _fresh_row(self, window: Window, version: int, policy: RetryPolicy) -> dict[str, Any]:
+        """Return the window's row in a later state than `version`; a replica may answer with an earlier one.
+
+        Return that earlier one if it is all that comes.
+        """
+        stored = await self._row(window, policy) or {"version": version}
+        for _ in range(_STALE_ANSWERS):
+            if _version(stored) > version:
+                break
+            await asyncio.sleep(self._timeouts.ledger_poll_table)
+            stored = await self._row(window, policy) or {"version": version}
+        return stored
 
     async def records(
         self, start: datetime, end: datetime, policy: RetryPolicy
@@ -245,8 +269,8 @@ class TableLedger:
         return rows[0] if rows else None
 
     def _ended(self, holder: str | None) -> list[str]:
-        """List the holders whose claims this process may take: itself, and a `holder` that ran in its pod before it."""
-        is_ended = bool(holder and self._pod and holder.startswith(f"{self._pod}."))
+        """List the holders whose claims this process may take: itself, and a `holder` that is known to have ended."""
+        is_ended = holder is not None and has_ended(self._folder, holder.rpartition(".")[2])
         return [self._holder, *([holder] if holder and is_ended else [])]
 
     async def _insert(self, record: Record, policy: RetryPolicy) -> list[dict[str, Any]]:

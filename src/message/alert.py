@@ -15,6 +15,7 @@ from .alert_text import AlertText, Piece, describe, joined, ours
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
 _OF_ONE_WINDOW = (
+    "stopped",
     "too_large",
     "without_workbook",
     "fewer_rows",
@@ -139,14 +140,14 @@ def render(
     tail += [note.words] if note.words else []
     todo = "To send it at once, run:" if note.is_automatic else "To send it, fix the cause, then run:"
     tail += ["", todo, command] if command else []
-    first, last = "\n".join(head) + "\n", "\n".join(["", *tail, *_sections(failures)])
+    first, last = "\n".join(head), "".join(f"\n{line}" for line in [*tail, *_sections(failures)])
     # What is said of the failures is cut short, never the window, who is owed the report, or the command.
     told = joined(piece for failure in failures for piece in _described(failure))
     return joined([ours(first), *told.shortened(LONGEST - units(first) - units(last)).pieces, ours(last)])
 
 
 def _described(failure: Failure) -> list[Piece]:
-    return [ours(f"\nFailed: {failure.what}\n"), *describe(failure.problem), ours("\n")]
+    return [ours(f"\n\nFailed: {failure.what}\n"), *describe(failure.problem)]
 
 
 def _sections(failures: Sequence[Failure]) -> list[str]:

@@ -21,9 +21,8 @@ from ..domain.window import Window, after, last_full
 from ..errors import LedgerError
 from ..ledger.claim import Claim
 from ..ledger.history import windows_before
-from ..ledger.notices import due, notices_without_table, told_lately
+from ..ledger.notices import due, notices_without_table
 from ..message.alert import (
-    STOPPED_BY_SIGTERM,
     Cause,
     Failure,
     Recovery,
@@ -101,8 +100,7 @@ class Alerts:
             return "nobody"
         told = await self.notices.told()
         now = self._clock()
-        is_stop = all(failure.problem.key == STOPPED_BY_SIGTERM.key for failure in failures)
-        if not due(keys, told, now) or (is_stop and told_lately(told, now)):
+        if not due(keys, told, now):
             logger.info("Alerted of this before; nobody is told again before a day has passed")
             result: AlertResult = "before"
         else:

@@ -118,7 +118,9 @@ async def _build(
         summary = await _read_rows(services, window, workbook, policy, reading)
         comparison = await compare(services, window, policy)
         found = deviations(summary, comparison.usual, settings.report.thresholds)
-        if not summary.rows and not found and settings.report.report_when_empty == "skip":
+        # An hour that could not be compared may be empty where many rows are usual.
+        is_as_usual = not found and not comparison.failure
+        if not summary.rows and is_as_usual and settings.report.report_when_empty == "skip":
             return None, 0
         created = services.run.clock()
         table = settings.supabase.supabase_table

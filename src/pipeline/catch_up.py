@@ -94,6 +94,8 @@ async def _without_history(services: Services, result: Result, error: Exception)
         logger.warning("Missed windows could not be looked for; the next run will. %s", error, extra=extra)
         return result
     failure = replace(describe_failure(error), what=Stage.MISSED)
+    if result.problem and result.problem.key == failure.problem.key:  # alerted with the run's own window
+        return result
     await services.alerts.send(None, [failure])
     return replace(result, code=max(result.code, 1), problem=result.problem or failure.problem)
 

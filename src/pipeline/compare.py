@@ -28,12 +28,13 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
     await _wait([first, *analyses, *failures], min(services.run.timeouts.comparison, policy.left() / 2))
     if why := _failure(analyses[:1]):
         logger.info("%s is not compared with: %s", windows[0].label(), why)
-    if why := _failure([first, *analyses[1:], *failures]):
-        logger.info("Not all that is usual for %s is known: %s", window.label(), why)
+    if failure := _failure([first, *analyses[1:], *failures[1:]]):
+        logger.info("Not all that is usual for %s is known: %s", window.label(), failure)
     before, *weeks = [
         Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
     ]
-    return Comparison(before=before, usual=usual([*zip(windows[1:], weeks, strict=True)], _result(first)))
+    known = usual([*zip(windows[1:], weeks, strict=True)], _result(first))
+    return Comparison(before=before, usual=known, failure="" if known else failure)
 
 
 async def _wait(tasks: Sequence[asyncio.Task[Any]], limit: float) -> None:

@@ -109,14 +109,16 @@ class ChannelDelivery:
         await self._claim.note(outcomes)
         skipped = {outcome.recipient for outcome in outcomes}
         rest = tuple(recipient for recipient in owed if recipient not in skipped)
-        batches = [(one,) for one in rest] if self._channel.one_by_one or not rest else [rest]
+        # Those who may have it already come last: a server that never answers for one keeps it from nobody for ever.
+        one_by_one = sorted(rest, key=lambda recipient: recipient in self._repeats)
+        batches = [(one,) for one in one_by_one] if self._channel.one_by_one or not rest else [rest]
         for place, batch in enumerate(batches):
             if not self._policy.left():  # who is not tried must not be taken for one who may have it
                 untried = [recipient for one in batches[place:] for recipient in one]
                 outcomes += not_delivered(self._channel.name, untried, _NO_TIME)
                 break
             await self._claim.sending(self._channel.name, batch)
-            answers = await self._send(batch, len(batches) - place)
+            answers = await self._send(batch)
             # What an earlier attempt may have brought is still there, whatever this one failed of.
             await self._claim.note(
                 [replace(one, ambiguous=one.ambiguous or one.recipient in self._repeats) for one in answers]
@@ -124,11 +126,10 @@ class ChannelDelivery:
             outcomes += answers
         return [self._with_cause(outcome) for outcome in outcomes]
 
-    async def _send(self, recipients: Sequence[str], to_come: int) -> list[Outcome]:
-        """Send once to `recipients`; no slow answer may use up the time of the sendings `to_come`."""
+    async def _send(self, recipients: Sequence[str]) -> list[Outcome]:
+        """Send once to `recipients`; an answer under way is waited for, because giving up early makes duplicates."""
         longest = min(self._send_limit, self._policy.left())
-        answer = min(self._send_limit, self._policy.left() / to_come)
-        limits = Limits(deadline=asyncio.get_running_loop().time() + longest, answer=answer)
+        limits = Limits(deadline=asyncio.get_running_loop().time() + longest, answer=longest)
         began = time.monotonic()
         try:
             answers = await self._channel.send(self._fallback.report, recipients, self._repeats, limits)

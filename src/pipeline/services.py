@@ -175,7 +175,7 @@ def _ledger(run: Run, settings: Settings, client: PostgrestClient) -> Ledger:
     if run.options.is_trial:
         return NoLedger(run.clock)
     if report.report_ledger == "supabase":
-        return TableLedger(client, run.clock, key, run.timeouts, holder=run.holder, pod=report.pod_name)
+        return TableLedger(client, run.clock, key, run.timeouts, holder=run.holder, folder=report.report_dir / FOLDER)
     return DirectoryLedger(report.report_dir, run.clock, key, run.timeouts)
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from src.config.loader import load_settings
 from src.config.options import Options
 from src.errors import LedgerError
-from src.ledger.directory import DirectoryLedger
+from src.ledger.directory import FOLDER, DirectoryLedger
 from src.ledger.interface import Ledger
 from src.ledger.key import LedgerKey, ledger_key
 from src.ledger.table import TableLedger
@@ -26,12 +26,15 @@ from src.supabase.client import open_client
 from ..builders import OPTION, QUICK, make_policy, make_rows, make_window
 from ..conftest import Run
 from ..faults import copies
+from ..processes import killed_when, noted
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.web import FOREVER, Fault
 
 RunTool = Callable[..., Run]
 TABLE = {"REPORT_LEDGER": "supabase"}
 ONCE = ((1, 1), (1, 1))
+NO_WAIT = replace(QUICK, run=0.5)
+"""For a run that finds the window in other hands."""
 EVERYTHING = "select * from report_deliveries order by name, window_start"
 
 
@@ -53,8 +56,8 @@ async def ledger_of(run: StartedRun) -> AsyncIterator[Ledger]:
     """Open the ledger in Supabase as a run does."""
     settings = run.loaded.checked()
     async with open_client(settings.supabase, run.tls, run.timeouts) as client:
-        pod, key = settings.report.pod_name, ledger_key(settings)
-        yield TableLedger(client, run.clock, key, run.timeouts, holder=run.holder, pod=pod)
+        folder, key = settings.report.report_dir / FOLDER, ledger_key(settings)
+        yield TableLedger(client, run.clock, key, run.timeouts, holder=run.holder, folder=folder)
 
 
 def test_two_containers_with_one_host_name_and_process_id_do_not_take_each_others_claim(
@@ -163,25 +166,45 @@ def test_a_claim_ends_after_an_hour_at_most(sandbox: Sandbox, run: RunTool) -> N
     assert left == {"ends": True}
 
 
-@pytest.mark.parametrize(("pod", "end"), [("pod-1", "claimed"), ("pod-2", "ledger.held"), ("pod", "ledger.held")])
+@pytest.mark.parametrize("shares_folder", [True, False], ids=["its own folder", "another pod's folder"])
 def test_a_container_that_starts_again_in_its_pod_goes_on_at_once(
-    start: Callable[[str], StartedRun], pod: str, end: str
+    sandbox: Sandbox, run: RunTool, tmp_path: Path, shares_folder: bool
 ) -> None:
-    """The one before it has ended, so that there is nothing to wait for; another pod's claim is waited for."""
+    """The run before it in the same folder is known to have ended; another pod of the same name may be alive."""
+    sandbox.bot.faults.append(Fault(delay=FOREVER))
+    killed_when(
+        sandbox,
+        lambda: sandbox.bot.requests and noted(sandbox, "email") == {"delivered"},
+        POD_NAME="pod",
+        **TABLE,
+    )
+    folder = sandbox.folder
+    if not shares_folder:
+        folder = tmp_path / "another"
+        folder.mkdir()
 
-    async def again() -> str:
+    result = run(*OPTION, timeouts=QUICK if shares_folder else NO_WAIT, POD_NAME="pod", REPORT_DIR=str(folder), **TABLE)
+
+    assert (result.code, result.keys) == ((0, []) if shares_folder else (1, ["ledger.held"]))
+    assert len(sandbox.mails) == 1
+
+
+def test_a_name_that_begins_like_another_pods_takes_no_claim_of_it(start: Callable[[str], StartedRun]) -> None:
+    """`reports` may stand beside `reports.eu`, and both may be alive."""
+
+    async def beside() -> str:
         async with (
-            ledger_of(start("pod-1")) as before,
-            ledger_of(start(pod)) as after,
-            before.claim(make_window(), make_policy(5)),  # as if it had been killed by now
+            ledger_of(start("reports.eu")) as one,
+            ledger_of(start("reports")) as other,
+            one.claim(make_window(), make_policy(5)),
         ):
             try:
-                async with after.claim(make_window(), make_policy(0.2)):
+                async with other.claim(make_window(), make_policy(0.2)):
                     return "claimed"
             except LedgerError as error:
                 return error.problem.key
 
-    assert asyncio.run(again()) == end
+    assert asyncio.run(beside()) == "ledger.held"
 
 
 def test_the_ledger_in_a_folder_counts_attempts_and_rows_too(sandbox: Sandbox, run: RunTool) -> None:
@@ -206,7 +229,7 @@ def test_a_record_of_a_later_format_in_a_folder_stops_the_run(sandbox: Sandbox, 
     again = run(*OPTION, "--resend")
 
     assert (again.code, copies(sandbox)) == (1, ONCE)
-    assert "A later version of this program wrote the ledger's record" in again.log
+    assert again.keys == ["ledger.later_format"]
 
 
 def test_a_ledger_in_a_folder_that_is_not_there_has_no_records(tmp_path: Path) -> None:
