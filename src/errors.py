@@ -314,20 +314,25 @@ class RecordsTooLargeError(LedgerError):
 
 
 class TimeLimitError(ReportError):
-    """The run took longer than REPORT_TIME_LIMIT: `pages` of `expected` pages had been read."""
+    """The run took longer than REPORT_TIME_LIMIT: `pages` of `expected` pages had been read.
+
+    `is_share`: the `seconds` were one window's share of it, because others waited.
+    """
 
     group = "The time limit"
 
-    def __init__(self, seconds: int, *, pages: int, expected: int) -> None:
+    def __init__(self, seconds: int, *, pages: int, expected: int, is_share: bool = False) -> None:
         if not pages:
             how_far = "before the first page of rows arrived"
         elif pages < expected:
             how_far = f"with {pages:,} of {expected:,} pages of rows read"
         else:
             how_far = "with all rows read"
+        stopped = "The report was stopped so that others get their turn"
+        what = stopped if is_share else "The run was stopped at its limit"
         super().__init__(
             "time_limit",
-            f"The run was stopped at its limit of {seconds} s, {how_far}.",
+            f"{what} after {seconds} s, {how_far}.",
             "What usually helps: create the index of src/sql/analyses_index.sql, raise REPORT_TIME_LIMIT, or report "
             "fewer rows a window.",
         )

@@ -19,7 +19,7 @@ from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.visible_text import in_quotes
 from .interface import Limits
-from .mime import Mail, compose, compose_alert, domain, in_base64
+from .mime import Mail, as_repeat, compose, compose_alert, domain, in_base64
 from .smtp_data import UnansweredError, data, envelope
 from .smtp_replies import judged, translated, unanswered
 
@@ -60,10 +60,12 @@ class MailChannel:
         self,
         report: Report,
         recipients: Sequence[str],
-        repeats: Set[str],  # noqa: ARG002
+        repeats: Set[str],
         limits: Limits,
     ) -> list[Outcome]:
-        """Send one message; a repeat is known by its Message-ID, so that nothing in it has to say so."""
+        """Send one message; a repeat is known by its Message-ID, and says that it may be one if that is another one."""
+        if report.repeats and not repeats.isdisjoint(recipients):
+            report = as_repeat(report)
         at_least = in_base64(report.attachment.size) if report.attachment.is_attached else 0
         sent = await self._transmit(
             lambda: compose(report, self._sender, self.recipients),

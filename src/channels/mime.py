@@ -11,6 +11,7 @@ from email.utils import format_datetime, make_msgid
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..config.settings import Sender
 from ..domain.attachment import MEDIA_TYPE
@@ -18,6 +19,7 @@ from ..message import html, subject, text
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..message.unlinked import unlinked
+from ..phrases.language import phrases_of
 from ..runtime.visible_text import shortened
 from .interface import unreadable
 
@@ -117,6 +119,13 @@ def compose_alert(words: AlertText, at: datetime, sender: Sender, recipients: Se
     text = "".join(unlinked(piece.text) if piece.is_quote else piece.text for piece in words.pieces)
     message.set_content(text, cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
+
+
+def as_repeat(report: Report) -> Report:
+    """Return the report with the remark that it may be a repeat."""
+    content = report.content
+    remarks = [*content.remarks, phrases_of(content.language).REPEAT]
+    return replace(report, content=replace(content, remarks=remarks))
 
 
 def _addressed(sender: Sender, recipients: Sequence[str], line: str) -> EmailMessage:

@@ -42,6 +42,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
         """Whether the server took it for this recipient, with its workbook or a link, or it was to be a file."""
         return self.state in ("delivered", "written")
 
+    @property
+    def has_arrived(self) -> bool:
+        """Whether a message reached the recipient, with its workbook or without."""
+        return self.state in ("delivered", "without file")
+
 
 def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError) -> list[Outcome]:
     """Make the outcome of `error` for each of `recipients`."""

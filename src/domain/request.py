@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from ..errors import Problem
+from .outcome import Outcome
 from .window import Window
 
 Trigger = Literal["scheduled", "manual", "catch_up"]
@@ -45,20 +46,25 @@ class Tally(Struct, frozen=True, kw_only=True):
 class Result(Struct, frozen=True, kw_only=True):
     """How one window, or a whole run, went: its exit code, in words, and the `problem` that it failed of.
 
-    `sent` tells whether anything was sent, `known` whether its failure was told of before; `window` is its start,
+    `outcomes` are those of its recipients, `known` tells whether its failure was alerted before; `window` is its start,
     `rows` are those it had, `bytes` those of its workbook, `tally` counts its recipients. Of several windows,
-    `rows` and `tally` are sums, and `sent`, `known`, `window` and `bytes` are not set.
+    `rows` and `tally` are sums, and `outcomes`, `known`, `window` and `bytes` are not set.
     """
 
     code: int
     words: str
     problem: Problem | None = None
-    sent: bool = False
+    outcomes: Sequence[Outcome] = ()
     known: bool = False
     window: str | None = None
     rows: int | None = None
     bytes: int | None = None
     tally: Tally | None = None
+
+    @property
+    def sent(self) -> bool:
+        """Whether anything was delivered."""
+        return any(outcome.delivered for outcome in self.outcomes)
 
     def last_line(self, seconds: float) -> str:
         """Sum up in one line what came of a run that took so many `seconds`."""

@@ -74,6 +74,12 @@ class Claim:
         self._is_opened, self.record.silent, self.record.given_up = False, 0, False
         return True
 
+    async def postpone(self) -> bool:
+        """Note that there was no time to build the report; return whether that is so for the second time in a row."""
+        self.record.postponed += 1
+        await self.save()
+        return self.record.postponed > 1
+
     async def close(self) -> None:
         """Record that this run ended, if it was opened to send."""
         if self.end():
@@ -126,12 +132,13 @@ class Claim:
         self.record.rows, self.record.late_rows, self.record.deleted = 0, 0, 0
         await self.save()
 
-    def count_rows(self, rows: int) -> None:
-        """Enter how many rows the report has; it is saved with the first sending.
+    def enter_report(self, rows: int, identity: str) -> None:
+        """Enter how many rows the report has, and what it is known by; it is saved with the first sending.
 
         Where somebody has the report of an earlier build, the smaller number stays: those rows were late for them.
         """
         record, self._rows = self.record, rows
+        record.postponed, record.identity = 0, identity
         if record.has_reached_anybody and record.rows is not None and record.rows <= rows:
             return
         record.rows, record.late_rows, record.deleted = rows, 0, 0

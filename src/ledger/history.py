@@ -57,8 +57,16 @@ class History(Struct, frozen=True, kw_only=True):
     present: Sequence[ChannelAddress]
 
     def missed(self) -> list[Window]:
-        """Return the windows in reach that are to be sent to somebody, oldest first; those that are stuck are not."""
-        return [window for window in self.in_reach if self._is_missing(window) and not self._is_stuck(window)]
+        """Return the windows in reach that are to be sent to somebody; those that are stuck are not.
+
+        Oldest first, but behind the others those that failed before: none may keep the others from everybody.
+        """
+        found = [window for window in self.in_reach if self._is_missing(window) and not self._is_stuck(window)]
+        return sorted(found, key=self._has_failed)
+
+    def _has_failed(self, window: Window) -> bool:
+        record = self.records.get(window.start)
+        return isinstance(record, Record) and record.has_failed
 
     def stuck(self) -> list[Window]:
         """Return the windows in reach that no run catches up, because so many ended in them without a word."""

@@ -1,6 +1,6 @@
 """What is known of one window's delivery: its recipients, and what became of it for each."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -32,6 +32,7 @@ class Entry(msgspec.Struct, kw_only=True):
 
     `rows`: how many the report had that reached the recipient, None if version 1.0 sent it.
     `repeat`: how often it was sent once more, on purpose or because it wasn't known whether it had arrived.
+    `told`: how many late rows a message that reached the recipient has announced.
     """
 
     channel: str
@@ -41,6 +42,7 @@ class Entry(msgspec.Struct, kw_only=True):
     at: str = ""
     rows: int | None = None
     repeat: int = 0
+    told: int = 0
 
     @property
     def address(self) -> ChannelAddress:
@@ -56,6 +58,8 @@ class Record(msgspec.Struct, kw_only=True):
     `resent`: how often it was sent again on purpose, `resent_by` whom.
     `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
     `deleted`: how many of the rows were seen to be gone.
+    `postponed`: how many runs in a row caught it up and had no time to build it.
+    `identity`: what the last sending is known by; versions before 2.1 kept none.
     `cleared`: somebody was told that all is well after all.
     `given_up`: no run will send it by itself any more, and somebody was told.
     `scheduled`: a scheduled run has opened it, not only runs that named it.
@@ -79,6 +83,8 @@ class Record(msgspec.Struct, kw_only=True):
     attempts: int = 0
     silent: int = 0
     deleted: int = 0
+    postponed: int = 0
+    identity: str = ""
 
     def owed(self, present: Sequence[ChannelAddress], trigger: Trigger) -> list[ChannelAddress]:
         """Return those of `present`, as they are spelt there, to whom a run of this `trigger` sends the window.
@@ -115,6 +121,16 @@ class Record(msgspec.Struct, kw_only=True):
         return any(entry.state in _GOT for entry in self.entries)
 
     @property
+    def has_unconfirmed(self) -> bool:
+        """Whether the result of a sending to somebody was never recorded."""
+        return any(entry.state == "sending" for entry in self.entries)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a run had no time for it, or somebody was alerted of it, and that is not over."""
+        return bool(self.postponed or (self.alerted and not self.cleared))
+
+    @property
     def is_stuck(self) -> bool:
         """Whether so many runs in a row ended without recording it that it is left to people."""
         return self.silent >= SILENT_RUNS
@@ -138,6 +154,18 @@ class Record(msgspec.Struct, kw_only=True):
         """Return those who got the report with fewer rows than `rows`."""
         got = [entry for entry in self.entries if entry.state in _GOT]
         return [(entry.channel, entry.recipient) for entry in got if self._rows_of(entry) < rows]
+
+    def announce(self, late_rows: int, *, reached: Set[ChannelAddress], waited_for: Set[ChannelAddress]) -> None:
+        """Enter that a message which reached `reached` announced that many late rows.
+
+        They count as announced when everybody of `waited_for` who got the report without them knows.
+        """
+        rows = (self.rows or 0) + late_rows
+        for entry in self.entries:
+            entry.told = late_rows if entry.address in reached else entry.told
+        got = [entry for entry in self.entries if entry.state in (*_GOT, "skipped") and entry.address in waited_for]
+        if all(entry.told >= late_rows or self._rows_of(entry) >= rows for entry in got):
+            self.late_rows = late_rows
 
     def _rows_of(self, entry: Entry) -> int:
         return (self.rows or 0) if entry.rows is None else entry.rows

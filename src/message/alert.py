@@ -15,6 +15,7 @@ from .alert_text import AlertText, Piece, describe, joined, ours
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
 _OF_ONE_WINDOW = (
+    "postponed",
     "stopped",
     "too_large",
     "without_workbook",

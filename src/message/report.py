@@ -12,8 +12,9 @@ from .content import Content
 class Report(Struct, frozen=True, kw_only=True):
     """One window's report, ready for every recipient; each channel renders its own form of `content`.
 
-    `identity` names this delivery: the same for every attempt at it, another for any other report;
-    `repeats` is the identity of the delivery that this one repeats on purpose, if it does.
+    `identity` names this delivery: the same for every attempt at it, another for any other report. `repeats` is the
+    identity of the delivery that this one repeats under a name of its own, if it does. `folder` is where the workbook
+    is stored in the bucket.
     `created` is aware UTC. `workbook` is the file on the disk, `attachment` how it reaches the recipients.
     """
 
@@ -22,4 +23,5 @@ class Report(Struct, frozen=True, kw_only=True):
     workbook: Path
     attachment: Attachment
     content: Content
+    folder: str = ""
     repeats: str = ""

@@ -1,7 +1,6 @@
 """One window's rows → its report, ready to be sent."""
 
 import asyncio
-import hashlib
 import logging
 import math
 from collections.abc import AsyncIterator
@@ -12,7 +11,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..config.schedule import goes_by_job
-from ..config.settings import SupabaseSettings
 from ..domain.analysis import FailedStatuses
 from ..domain.attachment import Attachment
 from ..domain.baseline import deviations
@@ -20,6 +18,9 @@ from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window
 from ..errors import NotOverError, RowsMissingError, TimeLimitError
+from ..ledger.identity import chosen_identity, stored_folder
+from ..ledger.key import ledger_key
+from ..ledger.record import Record
 from ..message.content import describe
 from ..message.report import Report
 from ..phrases.language import phrases_of
@@ -65,12 +66,12 @@ class Reading(Struct):
 
 @asynccontextmanager
 async def built_report(
-    services: Services, request: WindowRequest, resent: int, policy: RetryPolicy
+    services: Services, request: WindowRequest, record: Record, policy: RetryPolicy
 ) -> AsyncIterator[tuple[Report | None, int]]:
     """Read the window into a report for the block; return it with the number of its rows.
 
-    None in place of a report that is empty and to be skipped. `resent` counts the window's resends. The workbook is in
-    a folder of its own, so that no other run can replace it before it is sent.
+    None in place of a report that is empty and to be skipped. `record` is what the ledger has of the window. The
+    workbook is in a folder of its own, so that no other run can replace it before it is sent.
     Raise TimeLimitError when the deadline has passed, SourceError or WorkbookError for what they say.
     """
     report_dir = services.settings.report.report_dir
@@ -78,21 +79,24 @@ async def built_report(
     with ExitStack() as stack:
         with translated(f"{report_dir}"):
             folder = stack.enter_context(private_folder(report_dir, services.run.clock()))
+        loop = asyncio.get_running_loop()
+        began, until = loop.time(), min(policy.deadline, policy.building_until)
         try:
-            async with asyncio.timeout_at(policy.deadline):
-                built = await _build_whole(services, request, folder, resent, policy, reading)
+            async with asyncio.timeout_at(until):
+                built = await _build_whole(services, request, folder, record, policy, reading)
         except TimeoutError:
-            limit = services.settings.report.report_time_limit
-            raise TimeLimitError(limit, pages=reading.pages, expected=reading.expected) from None
+            is_share = policy.building_until < policy.deadline
+            limit = round(until - began) if is_share else services.settings.report.report_time_limit
+            raise TimeLimitError(limit, pages=reading.pages, expected=reading.expected, is_share=is_share) from None
         yield built
 
 
 async def _build_whole(
-    services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy, reading: Reading
+    services: Services, request: WindowRequest, folder: Path, record: Record, policy: RetryPolicy, reading: Reading
 ) -> tuple[Report | None, int]:
     """Build the report; where rows were missing, or the window is over in a moment only, count and read once more."""
     try:
-        return await _build(services, request, folder, resent, policy, reading)
+        return await _build(services, request, folder, record, policy, reading)
     except NotOverError as error:
         if error.seconds > _NEARLY_OVER:
             raise
@@ -100,15 +104,15 @@ async def _build_whole(
         extra = {"event": "settling", "seconds": round(wait, 3)}
         logger.warning("%s Waiting %.0f s.", error, wait, extra=extra)
         await asyncio.sleep(wait)
-        return await _build(services, request, folder, resent, policy, reading)
+        return await _build(services, request, folder, record, policy, reading)
     except RowsMissingError as error:
         extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
         logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra)
-        return await _build(services, request, folder, resent, policy, reading)
+        return await _build(services, request, folder, record, policy, reading)
 
 
 async def _build(
-    services: Services, request: WindowRequest, folder: Path, resent: int, policy: RetryPolicy, reading: Reading
+    services: Services, request: WindowRequest, folder: Path, record: Record, policy: RetryPolicy, reading: Reading
 ) -> tuple[Report | None, int]:
     settings, window, began = services.settings, request.window, services.run.clock()
     name, failed = settings.report.report_name, FailedStatuses(settings.report.report_failed_statuses)
@@ -129,10 +133,12 @@ async def _build(
     with translated(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     kept = _kept(path, settings.report.report_dir)
-    identity = report_identity(settings.supabase, window)
+    key = ledger_key(settings)
+    identity, repeats = chosen_identity(key, settings.supabase, window, record, summary.rows)
     report = Report(
-        identity=f"{identity}.resend.{resent}" if resent else identity,
-        repeats=identity if resent else "",
+        identity=identity,
+        repeats=repeats,
+        folder=stored_folder(key, identity, language),
         created=created,
         workbook=path,
         attachment=attachment,
@@ -208,10 +214,3 @@ def _check_over(services: Services, window: Window, asked: datetime) -> None:
     left = window.end - server_time + (run.clock() - asked)
     if left > timedelta():
         raise NotOverError(label=window.label(), seconds=left.total_seconds())
-
-
-def report_identity(settings: SupabaseSettings, window: Window) -> str:
-    """Name the delivery of one window of one table, so that a retry's mail is known as the same."""
-    source = f"{settings.supabase_url} {settings.supabase_table} {window.end.isoformat()}"
-    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-    return f"report.{window.template}.{window.start:%Y%m%dT%H%M%SZ}.{digest}"

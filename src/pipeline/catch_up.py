@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 RECORDS_TOLD = 5
 """Records that one alert names: each takes some 500 of its 4,096 characters."""
 LARGEST_SHARE = 1 / 3
-"""Of the time that is left: what attempts at one window's temporary failures get where other windows wait."""
+"""Of the time that is left: what building one window, and attempts at its temporary failures, get while others wait."""
 RANGES_TOLD = 8
 """Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
 
@@ -65,7 +65,8 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     request = replace(request, remarks=[one.remark(phrases) for one in late], watermark=history.watermark())
     result = await report_window(services, request, policy.sharing(LARGEST_SHARE) if history.missed() else policy)
     # What nobody was told of stays news.
-    await note_changed_rows([one for one in changed if result.sent or not one.is_late], services, policy)
+    changed = [one for one in changed if result.sent or not one.is_late]
+    await note_changed_rows(changed, result.outcomes, services, policy)
     caught_up = await _catch_up(services, history, policy)
     told = await _tell(services, history, window, policy, is_well=result.code == 0)
     code = max(result.code, caught_up, told)
@@ -108,8 +109,9 @@ async def _catch_up(services: Services, history: History, policy: RetryPolicy) -
             extra = {"event": "postponed", "window": as_option(missed)}
             logger.warning("No time is left for %s; the next run sends it", missed.label(), extra=extra)
             break
-        # One mailbox that says "later" to each window must not keep the last ones from everybody.
+        # Neither a mailbox that says "later" to each window nor a window that takes long to read holds up the others.
         own = policy.sharing(min(LARGEST_SHARE, 1 / (waiting + 1))) if waiting else policy
+        own = own.building_for(LARGEST_SHARE) if waiting else own
         result = await report_window(services, WindowRequest(window=missed, trigger="catch_up"), own)
         code = max(code, 0 if result.known else result.code)
     return code

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from msgspec import Struct
 
-from ..domain.outcome import named
+from ..domain.outcome import ChannelAddress, Outcome, named, same
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, SourceError
 from ..ledger.history import History
@@ -55,12 +55,12 @@ class ChangedRows(Struct, frozen=True, kw_only=True):
         """Write the sentence for the next message."""
         return phrases.late_rows(self.window, self.more, skipped=self.skipped)
 
-    def noted(self, record: Record) -> bool:
+    def noted(self, record: Record, reached: Set[ChannelAddress], waited_for: Set[ChannelAddress]) -> bool:
         """Enter in `record` what was seen; return False if it has changed meanwhile, so that this is stale."""
         if record.counts != self.record.counts:
             return False
         if self.is_late:
-            record.late_rows = self.more
+            record.announce(self.more, reached=reached, waited_for=waited_for)
         else:
             record.deleted += record.expected_rows - self.rows
         return True
@@ -96,12 +96,20 @@ async def find_changed_rows(history: History, services: Services) -> list[Change
     return sorted(found, key=lambda one: one.window.start)
 
 
-async def note_changed_rows(changed: Sequence[ChangedRows], services: Services, policy: RetryPolicy) -> None:
-    """Remember what was seen, so that it is told once a change."""
+async def note_changed_rows(
+    changed: Sequence[ChangedRows], outcomes: Sequence[Outcome], services: Services, policy: RetryPolicy
+) -> None:
+    """Remember what was seen, so that each change is announced once to everybody who has the report without it.
+
+    `outcomes` are those of the message that announced it. Nobody waits for a recipient who was refused.
+    """
+    reached = {same((one.channel, one.recipient)) for one in outcomes if one.has_arrived}
+    refused = {same((one.channel, one.recipient)) for one in outcomes if one.state == "refused"}
+    waited_for = {*map(same, services.present)} - refused
     for one in changed:
         try:
             async with services.ledger.claim(one.window, policy) as claim:
-                if one.noted(claim.record):
+                if one.noted(claim.record, reached, waited_for):
                     await claim.save()
         except LedgerError as error:
             logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(one.window)})

@@ -44,7 +44,7 @@ class StoredAttachment:
                 "Set REPORT_BUCKET to a private bucket of Supabase Storage.",
             )
         report = self._report
-        return await self._storage.put(report.workbook, report.attachment, report.identity, self._policy)
+        return await self._storage.put(report.workbook, report.attachment, report.folder, self._policy)
 
 
 class OversizeFallback:

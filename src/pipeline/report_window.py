@@ -11,7 +11,7 @@ from ..config.rerun_command import rerun_command
 from ..domain.outcome import Outcome, named
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
-from ..errors import Problem, ReportError, Stage, TimeLimitError, unexpected
+from ..errors import LedgerError, Problem, ReportError, Stage, TimeLimitError, unexpected
 from ..ledger.claim import Claim
 from ..message import unusual
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
@@ -55,11 +55,11 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
     await claim.open_for(services.present, request.trigger, resend_by=resend_by, watermark=request.watermark)
     if not claim.owes_anybody:
         return _delivered_before(services, request.window, claim)
-    async with built_report(services, request, claim.record.resent, policy) as (report, rows):
+    async with built_report(services, request, claim.record, policy) as (report, rows):
         if report is None:
             return await _skip(services, request.window, claim)
         services.alerts.works((Stage.ROWS, Stage.WORKBOOK, Stage.LEDGER))
-        claim.count_rows(rows)
+        claim.enter_report(rows, report.identity)
         limit, storage = services.run.timeouts.send, services.storage
         is_first = not claim.record.has_reached_anybody
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
@@ -109,10 +109,9 @@ async def _conclude(
     services.alerts.works(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered)
     if not failed:
         await _note_recovery(services, window, claim, is_late=request.is_late)
-        return Result(code=0, words=words, sent=True)
+        return Result(code=0, words=words, outcomes=outcomes)
     told = await alert_in_turn(services, window, _failures(failed), policy, claim=claim, outcomes=outcomes)
-    sent = len(failed) < len(outcomes)
-    return Result(code=1, words=words, problem=failed[0].problem, sent=sent, known=told == "before")
+    return Result(code=1, words=words, problem=failed[0].problem, outcomes=outcomes, known=told == "before")
 
 
 async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, rows: int) -> None:
@@ -150,11 +149,22 @@ async def _failed(
     failure = describe_failure(error)
     result = Result(code=1, words=f"failed: {failure.what}", problem=failure.problem)
     if request.is_late and isinstance(error, TimeLimitError):
-        extra = {"event": "postponed", "key": failure.problem.key}
-        logger.warning("%s The next run continues with this window.", failure.problem.statement, extra=extra)
-        return replace(result, known=True)
+        if not await _is_postponed_again(claim):
+            extra = {"event": "postponed", "key": failure.problem.key}
+            logger.warning("%s A later run sends it, after the others.", failure.problem.statement, extra=extra)
+            return replace(result, known=True)
+        failure = replace(failure, problem=replace(failure.problem, key="postponed"))
     told = await alert_in_turn(services, request.window, [failure], policy, claim=claim)
     return replace(result, known=told == "before")
+
+
+async def _is_postponed_again(claim: Claim | None) -> bool:
+    """Note in the ledger that there was no time for the window; return whether operators have to know."""
+    try:
+        return claim is None or await claim.postpone()
+    except LedgerError as error:
+        logger.warning("%s", error, extra={"event": "ledger_failed", "key": error.problem.key})
+        return True
 
 
 def failed_result(error: ReportError) -> Result:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from ..domain.window import DAY, EARLIEST, HOUR, LATEST, Window, day_of
 from ..errors import LedgerError, StorageError
+from ..ledger.identity import deployment_folder, identity_of_2_0
+from ..ledger.key import ledger_key
 from ..runtime.retry import RetryPolicy
 from ..supabase.storage import Storage
 from ..workbook.writer import file_name
-from .build import report_identity
 from .services import Services
 
 logger = logging.getLogger(__name__)
@@ -103,16 +104,22 @@ async def _remove_stored(
 async def _old_paths(
     services: Services, storage: Storage, window: Window, before: datetime, policy: RetryPolicy
 ) -> list[str]:
-    paths: list[str] = []
-    async with aclosing(storage.folders(f"report.{window.template}.", policy)) as folders:
-        async for folder in folders:
-            start = _start_of(folder)
-            if len(paths) == FILES_AT_ONCE or (start and start >= before):
-                break
-            identity = _RESENT.sub("", folder)
-            likely = _windows_from(start, window) if start else ()
-            named = [one for one in likely if report_identity(services.settings.supabase, one) == identity]
-            paths += [f"{folder}/{file_name(one)}" for one in named[:1]]
+    """List workbooks of windows before `before`: those in the deployment's own folder, and those of versions before 2.1.
+
+    The latter lie in the bucket itself, where others keep files too; their own names tell whose they are.
+    """
+    own, paths = deployment_folder(ledger_key(services.settings)), list[str]()
+    for parent in (own, ""):
+        async with aclosing(storage.folders(parent, f"report.{window.template}.", policy)) as folders:
+            async for folder in folders:
+                start = _start_of(folder)
+                if len(paths) == FILES_AT_ONCE or (start and start >= before):
+                    break
+                likely = [*_windows_from(start, window)] if start else []
+                if not parent:
+                    identity = _RESENT.sub("", folder)
+                    likely = [one for one in likely if identity_of_2_0(services.settings.supabase, one) == identity]
+                paths += [f"{parent}/{folder}/{file_name(one)}".lstrip("/") for one in likely[:1]]
     return paths
 
 

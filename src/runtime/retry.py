@@ -24,13 +24,15 @@ T = TypeVar("T")
 class RetryPolicy(Struct, frozen=True, kw_only=True):
     """Waits between attempts, in seconds, and the moment of the event loop's clock at which they end.
 
-    Where something else waits for its turn, no further attempt at a sending begins after `sendings_until`.
+    Where something else waits for its turn, no further attempt at a sending begins after `sendings_until`, and no
+    report is built for longer than until `building_until`.
     """
 
     deadline: float
     first_wait: float
     longest_wait: float
     sendings_until: float = math.inf
+    building_until: float = math.inf
 
     def waits(self) -> Iterator[float]:
         """Yield exponentially longer waits, each with jitter, so that runs do not come in step."""
@@ -62,6 +64,10 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         A sending that is in progress then goes on.
         """
         return replace(self, sendings_until=asyncio.get_running_loop().time() + self.left() * share)
+
+    def building_for(self, share: float) -> "RetryPolicy":
+        """Return this policy with a `share` of the time that is left for building a report."""
+        return replace(self, building_until=asyncio.get_running_loop().time() + self.left() * share)
 
 
 async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:

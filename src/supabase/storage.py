@@ -108,19 +108,19 @@ class Storage:
             await self._check_private(client)
         return f"{self._bucket} is there and private"
 
-    async def folders(self, beginning: str, policy: RetryPolicy) -> AsyncGenerator[str]:
-        """Yield the names of the bucket's folders that have this `beginning`, in their order."""
+    async def folders(self, parent: str, beginning: str, policy: RetryPolicy) -> AsyncGenerator[str]:
+        """Yield the names of the folders in `parent` that have this `beginning`, in their order; "" is the bucket."""
         offset = 0
         async with self._client() as client:
-            while names := await retry(functools.partial(self._list, client, beginning, offset), policy):
+            while names := await retry(functools.partial(self._list, client, parent, beginning, offset), policy):
                 for name in names:
                     if name.startswith(beginning):
                         yield name
                 offset += len(names)
 
-    async def _list(self, client: httpx.AsyncClient, beginning: str, offset: int) -> list[str]:
+    async def _list(self, client: httpx.AsyncClient, parent: str, beginning: str, offset: int) -> list[str]:
         order = {"column": "name", "order": "asc"}
-        body = {"prefix": "", "search": beginning, "limit": LISTED, "offset": offset, "sortBy": order}
+        body = {"prefix": parent, "search": beginning, "limit": LISTED, "offset": offset, "sortBy": order}
         content = await self._answer(client, "POST", f"/object/list/{self._bucket}", action="list", json=body)
         try:
             return [str(found["name"]) for found in json.loads(content)]
