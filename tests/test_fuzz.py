@@ -316,7 +316,7 @@ def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(server: Server, ra
 
     async def ask(url: str) -> None:
         async with open_client(supabase(url), TLS, TIMEOUTS) as client:
-            ledger = TableLedger(client, lambda: START, LEDGER_KEY, TIMEOUTS, holder="pod")
+            ledger = TableLedger(client, lambda: START, LEDGER_KEY, TIMEOUTS, holder="pod", folder=Path("nowhere"))
             window = make_window()
             for question in (
                 lambda: ledger.records(START - timedelta(days=1), window.end, policy()),

@@ -40,12 +40,10 @@ class MailChannel:
     name = "email"
     one_by_one = False
 
-    def __init__(
-        self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts, only: Sequence[str] = ()
-    ) -> None:
-        """Send reports to all of SMTP_TO, or, where some are named, to those of `only` alone."""
+    def __init__(self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
         self._settings = settings
-        self._present = [one for one in settings.smtp_to if not only or one.casefold() in map(str.casefold, only)]
+        self._has_accepted = False
+        """Whether the server took a report from this run for anybody."""
         self._sender = settings.sender
         self._tls = tls
         self._timeouts = timeouts
@@ -72,9 +70,9 @@ class MailChannel:
             recipients,
             limits.deadline,
             at_least=at_least,
-            # Who is sent to apart from others has been told apart from them: they have it, or were refused.
-            others_accepted=len(recipients) < len(self._present),
+            others_accepted=self._has_accepted,
         )
+        self._has_accepted = self._has_accepted or bool(sent.replies)
         return [self._outcome(address, sent) for address in recipients]
 
     @property

@@ -63,6 +63,7 @@ def _summed_up(results: Sequence[Result]) -> Result:
         tally=Tally(
             delivered=sum(tally.delivered for tally in tallies),
             owed=sum(tally.owed for tally in tallies),
+            refused=sum(tally.refused for tally in tallies),
             recipients=sum(tally.recipients for tally in tallies),
         ),
     )

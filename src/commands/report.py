@@ -84,7 +84,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts)
         _warn_of_expiry(services)
         result = await _asked_for(services, windows)
         is_whole = not (services.only or options.is_trial)
-        await alerts.conclude(is_well=is_whole and result.code == 0)
+        await alerts.conclude(services.ledger, services.policy(), is_well=is_whole and result.code == 0)
         return result
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from ..errors import Problem
 from .outcome import Outcome
@@ -36,11 +36,15 @@ class WindowRequest(Struct, frozen=True, kw_only=True):
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """How many of all `recipients` have the report, and how many are owed it still; neither, if it was skipped."""
+    """How many of the run's `recipients` this run delivered to, and how many lack the report after it.
 
-    delivered: int
-    owed: int
-    recipients: int
+    `owed`: a later run sends it. `refused`: only another attempt of the same Job, or a run by hand, tries again.
+    """
+
+    delivered: int = 0
+    owed: int = 0
+    refused: int = 0
+    recipients: int = 0
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -68,6 +72,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
     def last_line(self, seconds: float) -> str:
         """Sum up in one line what came of a run that took so many `seconds`."""
-        line = f"exit {self.code} after {seconds:.1f} s: {self.words}"
-        counts = structs.asdict(self.tally) if self.tally else {}
-        return "; ".join(filter(None, [line, " ".join(f"{name}={count}" for name, count in counts.items())]))
+        tally = self.tally or Tally()
+        owed = f"still owed to {tally.owed}" if tally.owed else ""
+        refused = f"refused by {tally.refused}" if tally.refused else ""
+        return "; ".join(filter(None, [f"exit {self.code} after {seconds:.1f} s: {self.words}", owed, refused]))

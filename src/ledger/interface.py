@@ -1,9 +1,11 @@
 """What every ledger does: it holds the windows of one key, and so of one template."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from ..domain.window import Window
 from ..errors import LedgerError
@@ -13,6 +15,16 @@ from .record import Record, new_record
 
 PRUNED_AT_ONCE = 100
 """Records that one run removes at most."""
+
+
+class Predecessor(Struct, frozen=True, kw_only=True):
+    """Another ledger whose reports this one seems to continue: the start of its newest window (aware UTC).
+
+    `changed` names the settings that tell the two apart.
+    """
+
+    newest: datetime
+    changed: Sequence[str]
 
 
 class Ledger(Protocol):
@@ -37,6 +49,9 @@ class Ledger(Protocol):
 
     async def begun(self, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
+
+    async def predecessor(self, since: datetime, policy: RetryPolicy) -> Predecessor | None:
+        """Return the ledger that this one, still empty, seems to continue, None if there is none."""
 
     async def newest_watermark(self, before: datetime, policy: RetryPolicy) -> datetime | None:
         """Return the watermark of the last scheduled window that starts before `before` (aware), None without one."""
@@ -66,6 +81,10 @@ class WithoutHistory:
         return {}
 
     async def begun(self, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    async def predecessor(self, since: datetime, policy: RetryPolicy) -> Predecessor | None:  # noqa: ARG002
         """Return None."""
         return None
 

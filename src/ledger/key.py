@@ -4,7 +4,7 @@ import hashlib
 
 from msgspec import Struct
 
-from ..config.loader import Settings
+from ..config.settings import ReportSettings, SupabaseSettings
 from ..domain.window import Template
 
 NAME_OF_1_0 = "production"
@@ -26,6 +26,11 @@ class LedgerKey(Struct, frozen=True, kw_only=True):
         """Return the columns of the ledger's table that hold it."""
         return {"name": self.name, "template": self.template, "source": self.source, "zone": self.zone}
 
+    @property
+    def text(self) -> str:
+        """All of it in one text."""
+        return " ".join(self.columns().values())
+
     def file_stem(self) -> str:
         """Return how the names of its files begin in the ledger's folder."""
         named = [self.name] if self.name else []
@@ -37,9 +42,8 @@ class LedgerKey(Struct, frozen=True, kw_only=True):
         return f"{self.template}-{self.source}"
 
 
-def ledger_key(settings: Settings) -> LedgerKey:
-    """Return the key of what `settings` report."""
-    report, supabase = settings.report, settings.supabase
+def ledger_key(report: ReportSettings, supabase: SupabaseSettings) -> LedgerKey:
+    """Return the key of what the settings report."""
     source = hashlib.sha256(f"{supabase.supabase_url} {supabase.supabase_table}".encode()).hexdigest()[:8]
     zone = report.report_timezone.key if report.report_template == "daily" else "UTC"
     return LedgerKey(name=report.ledger_name, template=report.report_template, source=source, zone=zone)

@@ -18,6 +18,7 @@ from ..runtime.atomic_write import atomic_write
 from ..supabase.client import PostgrestClient
 from ..supabase.decode import read_json
 from .directory import FOLDER, refuse_others
+from .key import ledger_key
 
 logger = logging.getLogger(__name__)
 TABLE = "report_notices"
@@ -32,6 +33,10 @@ _CONTENT = msgspec.json.Decoder(dict[str, datetime])
 
 class Notices(Protocol):
     """Where notices are kept; a notice is the key of a cause and the moment at which somebody was told of it."""
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the next run will know of them, as far as that was seen."""
 
     async def told(self) -> Moments:
         """Return the moments of the notices that are not cleared."""
@@ -49,10 +54,16 @@ def due(causes: Iterable[str], told: Moments, now: datetime) -> list[str]:
 
 
 class DirectoryNotices:
-    """A file in the ledger's folder, which ends with its pod; what can't be read or written is told twice."""
+    """A file in the ledger's folder, which ends with its pod; what can't be read or written is told twice.
 
-    def __init__(self, folder: Path) -> None:
+    One for each `key` of a ledger, and one for runs whose settings don't tell theirs.
+    """
+
+    is_lasting = True
+
+    def __init__(self, folder: Path, key: str) -> None:
         self._folder = folder
+        self._path = folder / (f"{FILE}-{key}" if key else FILE)
 
     async def told(self) -> Moments:
         """Return what the file has; nothing where there is none."""
@@ -70,7 +81,7 @@ class DirectoryNotices:
     def _read(self) -> dict[str, datetime]:
         try:
             refuse_others(self._folder)
-            found = _CONTENT.decode((self._folder / FILE).read_bytes())
+            found = _CONTENT.decode((self._path).read_bytes())
         except (OSError, LedgerError, msgspec.DecodeError):
             return {}
         return {key: moment for key, moment in found.items() if moment.tzinfo}
@@ -79,7 +90,7 @@ class DirectoryNotices:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             refuse_others(self._folder)
-            with atomic_write(self._folder / FILE) as file:
+            with atomic_write(self._path) as file:
                 file.write(json.dumps({key: at.isoformat() for key, at in notices.items()}).encode())
         except (OSError, LedgerError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
@@ -91,6 +102,8 @@ _FAILED = {"event": "ledger_failed"}
 
 class MemoryNotices:
     """Those of a trial, which leaves no trace."""
+
+    is_lasting = True
 
     def __init__(self) -> None:
         self._notices: dict[str, datetime] = {}
@@ -110,18 +123,20 @@ class MemoryNotices:
 
 
 class TableNotices:
-    """The table in Supabase, the rows of one deployment's `name`; the `fallback` where that can't be asked in time."""
+    """The table in Supabase, its rows of one `name`, a ledger's key; the `fallback` where it can't be asked in time."""
 
     def __init__(self, client: PostgrestClient, name: str, fallback: Notices, limit: float) -> None:
         self._client = client
         self._name = name
         self._fallback = fallback
         self._limit = limit
+        self.is_lasting = True
 
     async def told(self) -> Moments:
         """Return what the table has, and what was noted elsewhere while it could not be asked."""
         query = self._client.table(TABLE).select("key,told_at").eq("name", self._name).is_("cleared_at", "null")
         rows = await self._ask(query.limit(_LARGEST))
+        self.is_lasting = rows is not None
         elsewhere = await self._fallback.told()
         found = {str(row.get("key")): _moment(row.get("told_at")) for row in rows or []}
         return {**elsewhere, **found}
@@ -166,7 +181,10 @@ def _moment(value: object) -> datetime:
 
 def notices_without_table(options: Options, loaded: LoadedSettings) -> Notices:
     """Return those of a run that has not reached Supabase: in the ledger's folder, of a trial in memory alone."""
-    return MemoryNotices() if options.is_trial else DirectoryNotices(loaded.folder() / FOLDER)
+    if options.is_trial:
+        return MemoryNotices()
+    key = ledger_key(loaded.report, loaded.supabase).file_stem() if loaded.report and loaded.supabase else ""
+    return DirectoryNotices(loaded.folder() / FOLDER, key)
 
 
 def notices_of(
@@ -176,4 +194,4 @@ def notices_of(
     report = settings.report
     if options.is_trial or report.report_ledger != "supabase":
         return fallback
-    return TableNotices(client, report.ledger_name, fallback, limit)
+    return TableNotices(client, ledger_key(report, settings.supabase).text, fallback, limit)

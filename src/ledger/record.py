@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ..domain.outcome import ChannelAddress, same
-from ..domain.request import Tally, Trigger
+from ..domain.request import Trigger
 from ..domain.window import Template, Window
 from ..errors import LedgerError, LedgerVersionError
 
@@ -101,11 +101,22 @@ class Record(msgspec.Struct, kw_only=True):
         states = self._states()
         return [address for address in present if states.get(same(address), "delivered") not in _DONE]
 
-    def tally(self, present: Sequence[ChannelAddress]) -> Tally:
-        """Count those of `present` who have the report, and those who are owed it."""
+    def still_owed(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
+        """Return those of `present` whom a later run sends the report."""
+        return self._in(present, "owed", "sending")
+
+    def refused(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
+        """Return those of `present` who lack the report, or its workbook, and whom no later run sends it by itself."""
+        return self._in(present, "refused", "without file")
+
+    def others(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
+        """Return the recipients that a scheduled run entered, if none of them is one of `present`."""
+        entered = [entry.address for entry in self.entries] if self.scheduled else []
+        return [] if set(entered) & {*map(same, present)} else entered
+
+    def _in(self, present: Sequence[ChannelAddress], *wanted: EntryState) -> list[ChannelAddress]:
         states = self._states()
-        delivered = sum(states.get(same(address)) == "delivered" for address in present)
-        return Tally(delivered=delivered, owed=len(self.lacking(present)), recipients=len(present))
+        return [address for address in present if states.get(same(address)) in wanted]
 
     def is_done(self, present: Sequence[ChannelAddress]) -> bool:
         """Return whether those of `present` who have an entry have the report, or it was skipped for them."""

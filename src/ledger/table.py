@@ -21,7 +21,7 @@ from ..supabase.decode import read_json
 from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
 from .claim import Claim
 from .directory import held_by_another
-from .interface import PRUNED_AT_ONCE
+from .interface import PRUNED_AT_ONCE, Predecessor
 from .key import LedgerKey
 from .liveness import has_ended, held_lock
 from .record import Record, new_record, read_record
@@ -199,23 +199,24 @@ class TableLedger:
         query = self._select("window_start")
         query = query.is_("scheduled", "true").order("window_start").limit(1)
         rows = await self._ask(query, policy)
-        if not rows and self._key.template == "daily":
-            await self._say_that_it_begins(policy)
         return _window_start(rows[0]) if rows else None
 
-    async def _say_that_it_begins(self, policy: RetryPolicy) -> None:
-        """Log that days of this zone have no history, where there is one of another zone."""
+    async def predecessor(self, since: datetime, policy: RetryPolicy) -> Predecessor | None:
+        """Return the ledger that this one, still empty, seems to continue: it ended at `since` (aware) or later.
+
+        It has the same template, and the same name or the same source. None if there is none.
+        """
         key = self._key
-        query = self._client.table(TABLE).select("zone").eq("name", key.name).eq("template", key.template)
-        query = query.eq("source", key.source).neq("zone", key.zone).order("window_start", desc=True).limit(1)
-        for row in await self._ask(query, policy):
-            logger.info(
-                "REPORT_TIMEZONE was %s before: the ledger of days in %s begins with this one, and nothing is caught "
-                "up from before it",
-                row["zone"],
-                key.zone,
-                extra={"event": "history_begins"},
-            )
+        query = self._client.table(TABLE).select("name,source,zone,window_start").is_("scheduled", "true")
+        query = query.eq("template", key.template).gte("window_start", since.isoformat())
+        query = query.or_(f"name.eq.{quoted_value(key.name)},source.eq.{quoted_value(key.source)}")
+        rows = await self._ask(query.order("window_start", desc=True).limit(1), policy)
+        if not rows:
+            return None
+        names = {"REPORT_LEDGER_NAME": "name", "SUPABASE_URL or SUPABASE_TABLE": "source", "REPORT_TIMEZONE": "zone"}
+        own = key.columns()
+        changed = [setting for setting, column in names.items() if rows[0].get(column) != own[column]]
+        return Predecessor(newest=_window_start(rows[0]), changed=changed)
 
     async def newest_watermark(self, before: datetime, policy: RetryPolicy) -> datetime | None:
         """Return the watermark of the last scheduled window that starts before `before` (aware), None without one."""

@@ -15,6 +15,7 @@ from .alert_text import AlertText, Piece, describe, joined, ours
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
 _OF_ONE_WINDOW = (
+    "ledger.begins_anew",
     "postponed",
     "stopped",
     "too_large",
@@ -105,6 +106,7 @@ class RecoveryNote(Struct, frozen=True, kw_only=True):
 
 
 NO_RECOVERY_NOTE = RecoveryNote()
+NO_LATER_RUN = RecoveryNote(words="This was a report up to now, which no later run sends.")
 
 
 STOPPED_BY_SIGTERM = Problem(
@@ -120,14 +122,17 @@ def render(
     failures: Sequence[Failure],
     *,
     owed: Sequence[str] = (),
+    refused: Sequence[str] = (),
     since: datetime | None = None,
+    is_repeated: bool = False,
     note: RecoveryNote = NO_RECOVERY_NOTE,
     command: str = "",
     name: str = DEFAULT_NAME,
 ) -> AlertText:
-    """Write an alert: the window, what failed and why, who is still owed the report, what will happen, the command.
+    """Write an alert: the window, what failed and why, who lacks the report, what will happen, the command.
 
-    `name` says whose report it is, unless it is the default one.
+    `owed` are sent it by a later run, `refused` are not. `since`: when it was alerted first. `is_repeated`: where
+    alerts are recorded can't be reached. `name` says whose report it is, unless it is the default one.
     """
     report = [] if name == DEFAULT_NAME else [f"Report: {name}"]
     head = [_headline(window, failures, name), *report]
@@ -135,16 +140,22 @@ def render(
     tail = []
     if since:
         tail += ["", f"Told before, at {since:%Y-%m-%d %H:%M} UTC. --deliveries lists who lacks which report."]
-    if owed:
-        more = f" and {len(owed) - _OWED_NAMED} more" if len(owed) > _OWED_NAMED else ""
-        tail += ["", f"Still owed: {', '.join(owed[:_OWED_NAMED])}{more}"]
+    tail += [""] if owed or refused else []
+    tail += [f"Still owed: {_some_of(owed)}"] if owed else []
+    tail += [f"Refused: {_some_of(refused)}"] if refused else []
     tail += [note.words] if note.words else []
     todo = "To send it at once, run:" if note.is_automatic else "To send it, fix the cause, then run:"
     tail += ["", todo, command] if command else []
+    tail += ["", "Every run repeats this alert as long as the ledger can't be reached."] if is_repeated else []
     first, last = "\n".join(head), "".join(f"\n{line}" for line in [*tail, *_sections(failures)])
     # What is said of the failures is cut short, never the window, who is owed the report, or the command.
     told = joined(piece for failure in failures for piece in _described(failure))
     return joined([ours(first), *told.shortened(LONGEST - units(first) - units(last)).pieces, ours(last)])
+
+
+def _some_of(recipients: Sequence[str]) -> str:
+    more = f" and {len(recipients) - _OWED_NAMED} more" if len(recipients) > _OWED_NAMED else ""
+    return f"{', '.join(recipients[:_OWED_NAMED])}{more}"
 
 
 def _described(failure: Failure) -> list[Piece]:
@@ -179,18 +190,23 @@ class Recovery(Struct, frozen=True, kw_only=True):
 
 
 def render_all_clear(
-    recoveries: Sequence[Recovery], again: Sequence[str] = (), *, left: str = "", name: str = DEFAULT_NAME
+    recoveries: Sequence[Recovery],
+    again: Sequence[str] = (),
+    *,
+    gone: Sequence[str] = (),
+    left: Sequence[str] = (),
+    name: str = DEFAULT_NAME,
 ) -> str:
-    """Write that windows have reached everyone after all, and which parts work `again`.
+    """Write that windows have reached everyone after all, which parts work `again`, and which recipients are `gone`.
 
-    `left`: what happened meanwhile to reports that no run sends by itself, if there may be any.
+    `left` are lines about reports of the meantime that no run sends by itself.
     """
-    working = f"{', '.join(again)} {'works' if len(again) == 1 else 'work'} again."
-    rest = ["", f"{working[0].upper()}{working[1:]}"] if again else []
-    if again and left:
-        rest += [f"Reports that {left} meanwhile are not sent by themselves; --deliveries lists them."]
+    said = [f"{', '.join(again)} {'works' if len(again) == 1 else 'work'} again."] if again else []
+    said += [f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} no longer among the recipients."] if gone else []
+    rest = ["", *(f"{line[0].upper()}{line[1:]}" for line in said)] if said else []
+    rest += left
     if not recoveries:
-        return "\n".join([f"{ALL_CLEAR} {working}", *rest[2:]])
+        return "\n".join([f"{ALL_CLEAR} {said[0]}", *rest[2:]])
     first, *others = recoveries
     report = f"{first.window.template} report"
     whose = "" if name == DEFAULT_NAME else f" {name}"

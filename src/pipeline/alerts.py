@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from datetime import datetime
 from itertools import accumulate
 from typing import Literal
@@ -16,13 +16,16 @@ from ..config.recipients import limited_to
 from ..config.rerun_command import rerun_command
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..config.timeouts import Timeouts
-from ..domain.outcome import Outcome
-from ..domain.window import Window, after, last_full
-from ..errors import LedgerError
+from ..domain.outcome import ChannelAddress, Outcome, same
+from ..domain.window import Template, Window, after, as_option, last_full
+from ..errors import LedgerError, Stage
 from ..ledger.claim import Claim
 from ..ledger.history import windows_before
+from ..ledger.interface import Ledger
 from ..ledger.notices import due, notices_without_table
+from ..ledger.record import Record
 from ..message.alert import (
+    NO_LATER_RUN,
     Cause,
     Failure,
     Recovery,
@@ -34,12 +37,15 @@ from ..message.alert import (
 from ..message.alert_text import AlertText, joined, ours
 from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
+from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import visible
 from .alert_routes import Route, operator_routes, reader_routes, send_alert
 
 logger = logging.getLogger(__name__)
 _LONGEST_NAMES = 500
 """Characters of the recipients in a command: an alert has 4,096 in all."""
+_LOOKED_BACK: dict[Template, int] = {"hourly": 31 * 24, "daily": 31}
+"""Windows among which refused ones are looked for when their recipient works again."""
 AlertResult = Literal["now", "before", "nobody"]
 
 
@@ -117,31 +123,46 @@ class Alerts:
         """Note that `parts`, as alerts name them, did what they are for in this run."""
         self._working.update(parts)
 
-    async def recovered(self, window: Window, claim: Claim, *, is_late: bool) -> None:
-        """Note that `window` has reached everyone, if somebody was alerted of it, or if it `is_late`."""
+    async def recovered(self, window: Window, claim: Claim) -> None:
+        """Note that `window` has reached everyone, if an alert named it."""
         if claim.wants_all_clear:
             await self._noted(claim.note_all_clear())
-        elif not is_late:
+        elif self.muted or as_option(window) not in [read_cause(key).window for key in await self.notices.told()]:
             return
         self._recovered.append(Recovery(window=window, skipped=claim.record.is_skipped))
 
-    async def conclude(self, *, is_well: bool) -> None:
-        """Give the all-clear of the run: for windows that were late or told of, and for what works again.
+    async def conclude(self, ledger: Ledger, policy: RetryPolicy, *, is_well: bool) -> None:
+        """Give the all-clear of the run: for windows that an alert named, and for what was seen to work again.
 
-        `is_well`: everything did what it is for, so that nothing of what was told before fails any more.
+        `is_well`: everything did what it is for.
         """
         if self.muted:
             return
+        self.works((Stage.SETTINGS, Stage.RUN) if is_well else (Stage.SETTINGS,))
         told = await self.notices.told()
         causes = {key: read_cause(key) for key in told if key not in self._failing}
-        over = {key: cause for key, cause in causes.items() if is_well or cause.part in self._working}
-        again = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
-        text = render_all_clear(self._recovered, again, left=self._left([*over.values()]), name=self._name)
-        if (self._recovered or again) and not await self._send(joined([ours(text)])):
+        over = {key: cause for key, cause in causes.items() if self._is_over(cause, is_well=is_well)}
+        parts = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
+        gone = [part for part in parts if self._is_gone(part)]
+        again = [part for part in parts if part not in gone]
+        left = await self._left([cause for cause in over.values() if cause.part in again], ledger, policy)
+        text = render_all_clear(self._recovered, again, gone=gone, left=left, name=self._name)
+        if (self._recovered or parts) and not await self._send(joined([ours(text)]), what="The all-clear"):
             return
         self._recovered.clear()
         if over:
             await self.notices.clear(over, self._clock())
+
+    def _is_over(self, cause: Cause, *, is_well: bool) -> bool:
+        """Return whether what was alerted is over: its part was seen to work, or its recipient is gone."""
+        if cause.recovers:
+            return cause.part in self._working or self._is_gone(cause.part)
+        return is_well or cause.window in [as_option(one.window) for one in self._recovered]
+
+    def _is_gone(self, part: str) -> bool:
+        """Return whether `part` is a recipient whom the settings name no more."""
+        channel, _, recipient = part.partition(" to ")
+        return bool(recipient) and same((channel, recipient)) not in map(same, addresses(self._channels))
 
     async def tell_of_unusual(self, text: str) -> None:
         """Tell the alert chat of an unusual window, which is no failure, unless it is one of the report's own chats.
@@ -165,15 +186,22 @@ class Alerts:
         since: datetime | None,
     ) -> AlertText:
         if window is None or self._settings is None:
-            return render(window, failures, owed=self._everyone if window else (), since=since, name=self._name)
+            owed = self._everyone if window else []
+            repeated = not self.notices.is_lasting
+            return render(window, failures, owed=owed, since=since, is_repeated=repeated, name=self._name)
         lacking = [outcome for outcome in outcomes if not outcome.delivered]
         only = self._recipients_of_command(lacking)
+        owed, refused = self._lacking(claim, lacking)
         return render(
             window,
             failures,
-            owed=self._owed(claim, lacking),
+            owed=owed,
+            refused=refused,
             since=since,
-            note=recovery_note(
+            is_repeated=not self.notices.is_lasting,
+            note=NO_LATER_RUN
+            if self._until_now
+            else recovery_note(
                 self._settings,
                 owed=not outcomes or any(outcome.state == "failed" for outcome in lacking),
                 settled=any(outcome.state != "failed" for outcome in lacking),
@@ -184,12 +212,26 @@ class Alerts:
             name=self._name,
         )
 
-    def _left(self, over: Sequence[Cause]) -> str:
-        """Say what happened to reports that no run sends by itself, while what is `over` now failed."""
-        settings = self._settings
-        if settings and settings.report_ledger != "supabase" and not settings.job_name:
-            return "failed"
-        return "were refused" if any(cause.for_good for cause in over) else ""
+    async def _left(self, over: Sequence[Cause], ledger: Ledger, policy: RetryPolicy) -> list[str]:
+        """Say which reports were refused while what is `over` failed, and how to send them: no run does by itself."""
+        refused = {same((channel, recipient)) for channel, recipient in (_address(one) for one in over if one.for_good)}
+        if not (refused and self._settings):
+            return []
+        newest = last_full(self._settings.report_template, self._settings.report_timezone, self._clock())
+        reached = windows_before(after(newest), _LOOKED_BACK[newest.template])
+        try:
+            async with asyncio.timeout(self._timeouts.alert_note):
+                records = await ledger.records(reached[0].start, newest.end, policy)
+        except (LedgerError, TimeoutError):
+            return ["Reports that were refused meanwhile are not sent by themselves; --deliveries lists the last ones."]
+        lacking = [one for one in reached if _lacks(records.get(one.start), refused)]
+        if not lacking:
+            return []
+        count = reached.index(lacking[-1]) - reached.index(lacking[0]) + 1
+        reports = "1 report was" if len(lacking) == 1 else f"{len(lacking)} reports were"
+        span = lacking[0].label() if len(lacking) == 1 else f"{lacking[0].label()} to {lacking[-1].label()}"
+        command = rerun_command(lacking[0], self._settings, count=count)
+        return [f"{reports} refused meanwhile ({span}). No run sends them by itself. To send them, run:", command]
 
     def _is_in_reach(self, window: Window, settings: ReportSettings) -> bool:
         """Return whether the next run catches `window` up."""
@@ -212,22 +254,24 @@ class Alerts:
         is_short = len(",".join(names)) <= _LONGEST_NAMES
         return names if is_short and len(names) < len(addresses(self._channels)) else []
 
-    def _owed(self, claim: Claim | None, lacking: Sequence[Outcome]) -> list[str]:
+    def _lacking(self, claim: Claim | None, lacking: Sequence[Outcome]) -> tuple[list[str], list[str]]:
+        """Return who is still owed the report, and who was refused it."""
         if lacking:
-            return [f"{outcome.channel} to {outcome.recipient}" for outcome in lacking]
+            owed = [(one.channel, one.recipient) for one in lacking if one.state == "failed"]
+            return _named(owed), _named([(one.channel, one.recipient) for one in lacking if one.state != "failed"])
         if claim and claim.record.entries:
-            lacking_now = claim.record.lacking(addresses(self._channels, self._only))
-            return [f"{channel} to {recipient}" for channel, recipient in lacking_now]
-        return [*self._everyone]
+            present = addresses(self._channels, self._only)
+            return _named(claim.record.still_owed(present)), _named(claim.record.refused(present))
+        return [*self._everyone], []
 
-    async def _send(self, text: AlertText, outcomes: Sequence[Outcome] = ()) -> bool:
+    async def _send(self, text: AlertText, outcomes: Sequence[Outcome] = (), *, what: str = "The alert") -> bool:
         """Send `text` to all operators, or to the first readers who can be told; return whether anybody was."""
         text = text.mapped(self._redaction).mapped(visible)
         operators = operator_routes(self._channels)
-        if any(await asyncio.gather(*(self._is_taken(text, route) for route in operators))):
+        if any(await asyncio.gather(*(self._is_taken(text, route, what=what) for route in operators))):
             return True
         for route in reader_routes(self._channels, outcomes):
-            if await self._is_taken(text, route):
+            if await self._is_taken(text, route, what=what):
                 return True
         extra = {"event": "nobody_alerted"}
         if self._channels:
@@ -260,3 +304,17 @@ class Alerts:
             logger.warning("The alert could not be noted: %s", error, extra=extra)
         except TimeoutError:
             logger.warning("The alert could not be noted: the ledger did not answer in time", extra=extra)
+
+
+def _named(recipients: Sequence[ChannelAddress]) -> list[str]:
+    return [f"{channel} to {recipient}" for channel, recipient in recipients]
+
+
+def _address(cause: Cause) -> ChannelAddress:
+    channel, _, recipient = cause.part.partition(" to ")
+    return channel, recipient
+
+
+def _lacks(record: Record | LedgerError | None, recipients: Set[ChannelAddress]) -> bool:
+    """Return whether `record` is of a window that one of `recipients` was refused."""
+    return isinstance(record, Record) and bool(record.refused([*recipients]))

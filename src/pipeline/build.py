@@ -133,7 +133,7 @@ async def _build(
     with translated(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     kept = _kept(path, settings.report.report_dir)
-    key = ledger_key(settings)
+    key = ledger_key(settings.report, settings.supabase)
     identity, repeats = chosen_identity(key, settings.supabase, window, record, summary.rows)
     report = Report(
         identity=identity,

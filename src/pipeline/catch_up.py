@@ -14,7 +14,7 @@ from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, LedgerVersionError, Problem, Stage
 from ..ledger.claim import Claim
-from ..ledger.history import History, as_ranges, read_history
+from ..ledger.history import History, as_ranges, read_history, windows_before
 from ..ledger.record import SILENT_RUNS, Record
 from ..message.alert import Failure
 from ..phrases import english
@@ -49,8 +49,10 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
     except Exception as error:  # the run's own window matters more
         result = await report_window(services, request, policy)
         return await _without_history(services, result, error)
+    services.alerts.works((Stage.MISSED,))
     if history is None:
         result = await report_window(services, request, policy)
+        await _alert_of_predecessor(services, window, policy)
         await remove_old(services, window, None, policy)
         return result
     changed = await find_changed_rows(history, services)
@@ -86,6 +88,37 @@ async def _history(services: Services, window: Window, policy: RetryPolicy) -> H
     own = replace(policy, deadline=asyncio.get_running_loop().time() + limit)
     reach, present = services.settings.report.report_catch_up, addresses(services.channels)
     return await read_history(services.ledger, window, reach, present, own)
+
+
+async def _alert_of_predecessor(services: Services, window: Window, policy: RetryPolicy) -> None:
+    """Alert once if an empty ledger follows another one that ended before the window before `window`.
+
+    Its settings were changed during an outage: what was missed then is in the other ledger, and nobody catches it up.
+    """
+    reach = services.settings.report.report_catch_up
+    if not (services.ledger.remembers and reach):
+        return
+    try:
+        reached = windows_before(window, reach)
+        found = await services.ledger.predecessor(reached[0].start, policy)
+        if found is None or await services.ledger.begun(policy) not in (None, window.start):
+            return
+    except LedgerError as error:
+        logger.warning("%s", error, extra={"event": "ledger_failed", "key": error.problem.key})
+        return
+    missed = [one for one in reached if one.start > found.newest]
+    if not missed:
+        return
+    first, count = missed[0], len(missed)
+    problem = Problem(
+        key="ledger.begins_anew",
+        reason=f"{' and '.join(found.changed)} changed, so the ledger begins anew with {window.label()}. "
+        f"No run catches up the {count} windows before it, from {first.label()} on.",
+        remedy="To send them, run:\n" + rerun_command(first, services.settings.report, count=count),
+        group="The ledger begins anew",
+    )
+    logger.warning("%s", problem.reason, extra={"event": "history_begins", "key": problem.key})
+    await services.alerts.send(window, [Failure(what=Stage.CATCH_UP, problem=problem)])
 
 
 async def _without_history(services: Services, result: Result, error: Exception) -> Result:

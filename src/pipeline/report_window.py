@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
-from ..domain.outcome import Outcome, named
+from ..domain.outcome import ChannelAddress, Outcome, named
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, Problem, ReportError, Stage, TimeLimitError, unexpected
 from ..ledger.claim import Claim
+from ..ledger.record import Record
 from ..message import unusual
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..runtime.atomic_write import take_away
@@ -31,8 +32,8 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
     """Report a window to those to whom the run sends it; log and alert whatever fails."""
     window_in_hand.set(as_option(request.window))
     services.alerts.at_hand, services.alerts.stop_is_told = request.window, False
-    present = addresses(services.channels)
-    tally = Tally(delivered=0, owed=len(present), recipients=len(present))
+    present = services.present
+    tally = Tally(owed=len(present), recipients=len(present))
     try:
         async with services.ledger.claim(request.window, policy) as claim:
             try:
@@ -43,22 +44,34 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
             except Exception as error:
                 result = await _failed(services, request, error, claim, policy)
             if claim.record.entries:
-                tally = claim.record.tally(present)
+                tally = _tally(claim.record, present, result.outcomes)
     except Exception as error:  # it can't be claimed
         result = await _failed(services, request, error, None, policy)
     services.alerts.stop_is_told = True  # what became of it was told
     return replace(result, window=as_option(request.window), tally=tally)
 
 
+def _tally(record: Record, present: Sequence[ChannelAddress], outcomes: Sequence[Outcome]) -> Tally:
+    return Tally(
+        delivered=sum(outcome.state == "delivered" for outcome in outcomes),
+        owed=len(record.still_owed(present)),
+        refused=len(record.refused(present)),
+        recipients=len(present),
+    )
+
+
 async def _claimed(services: Services, request: WindowRequest, claim: Claim, policy: RetryPolicy) -> Result:
     resend_by = services.resender if request.resend else ""
+    others = claim.record.others(addresses(services.channels)) if request.trigger == "scheduled" else []
     await claim.open_for(services.present, request.trigger, resend_by=resend_by, watermark=request.watermark)
+    services.alerts.works((Stage.LEDGER,))
+    await _alert_of_shared_name(services, request.window, others)
     if not claim.owes_anybody:
         return _delivered_before(services, request.window, claim)
     async with built_report(services, request, claim.record, policy) as (report, rows):
         if report is None:
             return await _skip(services, request.window, claim)
-        services.alerts.works((Stage.ROWS, Stage.WORKBOOK, Stage.LEDGER))
+        services.alerts.works((Stage.ROWS, Stage.WORKBOOK))
         claim.enter_report(rows, report.identity)
         limit, storage = services.run.timeouts.send, services.storage
         is_first = not claim.record.has_reached_anybody
@@ -70,6 +83,21 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.settings.report.report_dir)
         return replace(result, rows=rows, bytes=report.attachment.size)
+
+
+async def _alert_of_shared_name(services: Services, window: Window, others: Sequence[ChannelAddress]) -> None:
+    """Alert once if another scheduled run opened `window` for `others` alone: two deployments share a ledger."""
+    if not others:
+        return
+    problem = Problem(
+        key="ledger.shared_name",
+        reason=f"Another scheduled run opened {window.label()} in this ledger for other recipients, so two deployments "
+        "share it. No run catches up an hour that one of them misses.",
+        remedy="Give each a REPORT_LEDGER_NAME of its own.",
+        group="Two deployments share a ledger",
+    )
+    logger.warning("%s", problem, extra={"event": "shared_name", "key": problem.key})
+    await services.alerts.send(None, [Failure(what=Stage.LEDGER, problem=problem)])
 
 
 def _delivered_before(services: Services, window: Window, claim: Claim) -> Result:
@@ -108,7 +136,7 @@ async def _conclude(
         await services.alerts.send(None, notices)
     services.alerts.works(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered)
     if not failed:
-        await _note_recovery(services, window, claim, is_late=request.is_late)
+        await _note_recovery(services, window, claim)
         return Result(code=0, words=words, outcomes=outcomes)
     told = await alert_in_turn(services, window, _failures(failed), policy, claim=claim, outcomes=outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, outcomes=outcomes, known=told == "before")
@@ -136,11 +164,11 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
         await services.alerts.send(None, [Failure(what=f"nothing, but {window.label()} is not whole", problem=problem)])
 
 
-async def _note_recovery(services: Services, window: Window, claim: Claim, *, is_late: bool = False) -> None:
+async def _note_recovery(services: Services, window: Window, claim: Claim) -> None:
     record, everyone = claim.record, addresses(services.channels)
     # A run that is limited to some may find the window opened for nobody else yet.
     if record.is_done(everyone) and (not services.only or record.is_settled(everyone)):
-        await services.alerts.recovered(window, claim, is_late=is_late)
+        await services.alerts.recovered(window, claim)
 
 
 async def _failed(

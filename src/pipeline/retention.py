@@ -104,11 +104,11 @@ async def _remove_stored(
 async def _old_paths(
     services: Services, storage: Storage, window: Window, before: datetime, policy: RetryPolicy
 ) -> list[str]:
-    """List workbooks of windows before `before`: those in the deployment's own folder, and those of versions before 2.1.
+    """List the workbooks of windows before `before`: in the deployment's own folder, and those of versions before 2.1.
 
     The latter lie in the bucket itself, where others keep files too; their own names tell whose they are.
     """
-    own, paths = deployment_folder(ledger_key(services.settings)), list[str]()
+    own, paths = deployment_folder(ledger_key(services.settings.report, services.settings.supabase)), list[str]()
     for parent in (own, ""):
         async with aclosing(storage.folders(parent, f"report.{window.template}.", policy)) as folders:
             async for folder in folders:

@@ -64,8 +64,7 @@ class Run(Struct, frozen=True, kw_only=True):
         """Make the channels whose settings are whole."""
         found: list[Channel] = []
         if self.loaded.mail:
-            only = limited_to(self.options, self.loaded.report)
-            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts, only))
+            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts))
         if self.loaded.telegram:
             found.append(TelegramChannel(self.loaded.telegram, self.tls, self.timeouts))
         return found
@@ -171,7 +170,7 @@ def ledger_place(run: Run, settings: Settings) -> str:
 
 def _ledger(run: Run, settings: Settings, client: PostgrestClient) -> Ledger:
     """Make the ledger that the settings name; none for a trial."""
-    report, key = settings.report, ledger_key(settings)
+    report, key = settings.report, ledger_key(settings.report, settings.supabase)
     if run.options.is_trial:
         return NoLedger(run.clock)
     if report.report_ledger == "supabase":

@@ -34,6 +34,7 @@ FIELDS = (
     "why",
     "delivered",
     "owed",
+    "refused",
     "recipients",
 )
 """What a line of JSON may bear beside time, level and message; loggers give it as `extra`."""

@@ -51,7 +51,7 @@ create table if not exists report_deliveries (
 
 -- What somebody was told of that isn't about one window.
 create table if not exists report_notices (
-  name text not null, -- as above
+  name text not null, -- of a ledger: name, template, source and zone
   key text not null,
   told_at timestamptz,
   cleared_at timestamptz,

@@ -56,7 +56,7 @@ async def ledger_of(run: StartedRun) -> AsyncIterator[Ledger]:
     """Open the ledger in Supabase as a run does."""
     settings = run.loaded.checked()
     async with open_client(settings.supabase, run.tls, run.timeouts) as client:
-        folder, key = settings.report.report_dir / FOLDER, ledger_key(settings)
+        folder, key = settings.report.report_dir / FOLDER, ledger_key(settings.report, settings.supabase)
         yield TableLedger(client, run.clock, key, run.timeouts, holder=run.holder, folder=folder)
 
 
