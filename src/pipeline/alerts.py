@@ -146,9 +146,10 @@ class Alerts:
         gone = [part for part in parts if self._is_gone(part)]
         again = [part for part in parts if part not in gone]
         left = await self._left([cause for cause in over.values() if cause.part in again], ledger, policy)
-        text = render_all_clear(self._recovered, again, gone=gone, left=left, name=self._name)
-        if (self._recovered or parts) and not await self._send(joined([ours(text)]), what="The all-clear"):
-            return
+        if self._recovered or parts:
+            text = render_all_clear(self._recovered, again, gone=gone, left=left, name=self._name)
+            if not await self._send(joined([ours(text)]), what="The all-clear"):
+                return
         self._recovered.clear()
         if over:
             await self.notices.clear(over, self._clock())
