@@ -14,7 +14,7 @@ SHARED = "SANDBOX_PREPARED"
 """The environment variable with the folder that the workers of a test run share; without it each has its own."""
 _HERE = Path(__file__).parent
 _SQL = _HERE.parent.parent / "src/sql"
-_SCHEMA = (_HERE / "schema.sql", _HERE / "storage.sql", _SQL / "report_deliveries.sql", _SQL / "reports_role.sql")
+_SCHEMA = (_HERE / "schema.sql", _HERE / "postgres.sql", _SQL / "report_deliveries.sql", _SQL / "reports_role.sql")
 
 
 @contextmanager

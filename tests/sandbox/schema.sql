@@ -41,9 +41,6 @@ create table analyses_named (
 );
 create index on analyses_named (created_at, id);
 
-create table analyses_named_icu (like analyses including all);
-alter table analyses_named_icu alter id drop default, alter id type text collate unicode using '';
-
 -- Durations as intervals, in PostgreSQL's own style and in that of ISO 8601.
 create table analyses_interval (like analyses including all);
 alter table analyses_interval alter duration type interval using null;

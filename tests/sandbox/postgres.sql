@@ -1,3 +1,8 @@
+-- What Supabase Lite can't have: ids under a collation of ICU.
+create table analyses_named_icu (like analyses including all);
+alter table analyses_named_icu alter id drop default, alter id type text collate unicode using '';
+grant select, insert, update, delete on analyses_named_icu to service_role;
+
 -- The tables of Supabase Storage, with the columns that a statement of ours or of the stand-in uses.
 create schema storage;
 grant usage on schema storage to anon, authenticated, service_role;
