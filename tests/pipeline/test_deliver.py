@@ -234,14 +234,13 @@ def test_an_error_of_ours_is_not_tried_again_in_the_run_and_stays_owed(tmp_path:
     assert (len(channel.sendings), ledger) == (1, {"a": "owed", "b": "owed"})
 
 
-def test_a_slow_answer_takes_no_more_than_its_share_of_the_time_left(tmp_path: Path) -> None:
-    """The chats behind it are sent to as well."""
+def test_an_answer_that_is_under_way_is_waited_for_however_many_chats_wait(tmp_path: Path) -> None:
+    """A copy whose answer came too late would be sent to the same chat by every run."""
     channel = Fake("telegram", recipients=("a", "b", "c"), one_by_one=True)
 
     sent(tmp_path, channel)
 
-    first, second, third = (limits.answer for limits in channel.sendings)
-    assert 0 < first <= 20 < second <= 30 < third <= 60
+    assert all(limits.answer > 40 for limits in channel.sendings)
 
 
 def test_every_wait_ends_within_a_sending_and_a_sending_within_the_lease() -> None:
