@@ -12,7 +12,7 @@ import trustme
 from aiosmtplib import SMTPServerDisconnected
 
 from src.channels.mail import MailChannel
-from src.channels.smtp_replies import translated
+from src.channels.smtp_errors import smtp_errors
 from src.config.settings import Language, MailSettings
 from src.config.timeouts import Timeouts
 from src.domain.baseline import Deviation
@@ -495,7 +495,7 @@ def test_a_known_port_with_the_other_security_is_named_where_that_may_be_why(
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
     settings = MailSettings.model_validate(values | {"smtp_security": security, "smtp_port": port})
 
-    with pytest.raises(DeliveryError) as caught, translated(settings):
+    with pytest.raises(DeliveryError) as caught, smtp_errors(settings, connecting=True):
         raise error
 
     assert caught.value.problem.remedy.startswith(remedy)

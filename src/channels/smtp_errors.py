@@ -1,0 +1,157 @@
+"""DeliveryErrors of a mail server: from replies by the table of rules, from broken connections by a diagnosis."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiosmtplib import (
+    SMTPAuthenticationError,
+    SMTPDataError,
+    SMTPException,
+    SMTPHeloError,
+    SMTPRecipientRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+)
+from msgspec import Struct
+
+from ..config.settings import MailSettings, SmtpSecurity
+from ..errors import DeliveryError, TooLargeError
+from ..runtime.connection import ConnectionFailure, Kind, diagnose
+from .smtp_data import DotError
+from .smtp_reply import NO_REPLY, Phase, Reply, decode
+from .smtp_rules import TOO_LARGE, UNANSWERED, SmtpRule, classify
+
+_PHASES = {
+    SMTPHeloError: Phase.EHLO,
+    SMTPAuthenticationError: Phase.AUTH,
+    SMTPSenderRefused: Phase.MAIL,
+    SMTPRecipientRefused: Phase.RCPT,
+    SMTPDataError: Phase.DATA,
+    DotError: Phase.DOT,
+}
+
+
+class SecurityRemedy(Struct, frozen=True, kw_only=True):
+    """What to do about a connection that failed before the greeting, where SMTP_SECURITY may be why.
+
+    It counts for `security` on one of `ports`, on any if there are none; no remedy is the diagnosis's own.
+    """
+
+    kinds: tuple[Kind, ...]
+    security: SmtpSecurity
+    ports: tuple[int, ...] = ()
+    remedy: str = ""
+
+
+_NO_GREETING: tuple[Kind, ...] = ("not_tls", "timed_out", "broken")
+"""Whoever waits for a greeting on a port of TLS waits in vain, or until the server hangs up."""
+SECURITY_REMEDIES = (
+    SecurityRemedy(
+        kinds=_NO_GREETING,
+        security="starttls",
+        ports=(465,),
+        remedy="Set SMTP_SECURITY=tls, which goes with port 465",
+    ),
+    SecurityRemedy(
+        kinds=_NO_GREETING,
+        security="tls",
+        ports=(587,),
+        remedy="Set SMTP_SECURITY=starttls, which goes with port 587",
+    ),
+    SecurityRemedy(
+        kinds=("not_tls",),
+        security="tls",
+        remedy="Set SMTP_SECURITY=starttls if the port speaks it, as 587 does; otherwise check host and port",
+    ),
+    SecurityRemedy(kinds=_NO_GREETING, security="starttls", ports=(587,)),
+    SecurityRemedy(
+        kinds=("timed_out", "broken"),
+        security="starttls",
+        remedy="Set SMTP_SECURITY=tls if the port speaks TLS from the first byte, as 465 does; "
+        "otherwise check the network on the way",
+    ),
+)
+"""The first one that fits counts."""
+
+
+@contextmanager
+def smtp_errors(settings: MailSettings, *, connecting: bool = False) -> Iterator[None]:
+    """Raise a DeliveryError for whatever aiosmtplib raises in the block; `connecting`: up to the server's greeting."""
+    try:
+        yield
+    except (OSError, SMTPException) as error:
+        if isinstance(error, SMTPResponseException):
+            phase = Phase.CONNECT if connecting else _PHASES.get(type(error), Phase.STARTTLS)
+            raise _refusal(_reply(error, phase, settings), settings) from error
+        failure = diagnose(error)
+        remedy = (_security_remedy(failure, settings) if connecting else "") or failure.remedy
+        raise DeliveryError(
+            f"smtp.{failure.kind}",
+            f"The mail server {_name(settings)} could not be used: {failure.reason}.",
+            f"{remedy}.",
+            group="The mail server can't be reached",
+            transient=failure.transient,
+            fault="nobody" if failure.transient else "ours",
+        ) from error
+
+
+def recipient_error(
+    error: SMTPRecipientRefused, setting: str, settings: MailSettings, *, others_accepted: bool
+) -> DeliveryError:
+    """Return the error of a recipient, whom `setting` lists and whom the server refused.
+
+    `others_accepted` tells whether the server accepted any address for the same message.
+    """
+    reply = _reply(error, Phase.RCPT, settings, error.recipient)
+    return _refusal(reply, settings, setting, others_accepted=others_accepted)
+
+
+def unanswered(error: Exception, settings: MailSettings) -> DeliveryError:
+    """Return the error of a message that was sent and not answered."""
+    is_answered = isinstance(error.__cause__, SMTPResponseException)
+    why = "its reply is not valid SMTP" if is_answered else diagnose(error).reason
+    return _as_error(UNANSWERED, "", {"server": _name(settings), "why": why})
+
+
+def _reply(error: SMTPResponseException, phase: Phase, settings: MailSettings, recipient: str = "") -> Reply:
+    text = decode(
+        error.message.removeprefix("Malformed SMTP response line: ") if error.code == NO_REPLY else error.message
+    )
+    return Reply(phase=phase, code=error.code, text=text, sender=settings.sender.address, recipient=recipient)
+
+
+def _refusal(
+    reply: Reply, settings: MailSettings, setting: str = "", *, others_accepted: bool = False
+) -> DeliveryError:
+    server = _name(settings)
+    target = reply.recipient or f"the mail server {server}"
+    facts = {"server": server, "recipient": reply.recipient, "setting": setting, "target": target}
+    return _as_error(classify(reply, others_accepted=others_accepted), reply.quote, facts)
+
+
+def _as_error(rule: SmtpRule, said: str, facts: dict[str, str]) -> DeliveryError:
+    problem = rule.problem(said, facts)
+    if rule is TOO_LARGE:
+        return TooLargeError(problem.reason, said=said)
+    return DeliveryError(
+        problem.key,
+        problem.reason,
+        problem.remedy,
+        said=said,
+        group=problem.group,
+        transient=rule.later,
+        fault=rule.fault,
+        ambiguous=rule.ambiguous,
+    )
+
+
+def _security_remedy(failure: ConnectionFailure, settings: MailSettings) -> str:
+    for row in SECURITY_REMEDIES:
+        fits = row.security == settings.smtp_security and (not row.ports or settings.smtp_port in row.ports)
+        if failure.kind in row.kinds and fits:
+            return row.remedy
+    return ""
+
+
+def _name(settings: MailSettings) -> str:
+    return f"{settings.smtp_host}:{settings.smtp_port}"
