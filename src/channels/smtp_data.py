@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from .mime import Mail
 from .smtp_reply import Phase, Reply, decode
-from .smtp_rules import REST, classify
+from .smtp_rules import is_one_too_many
 
 _FIRST_LOOK, _LAST_LOOK = 0.001, 0.02
 """Seconds before the first look at whether a piece has left; each further wait is twice as long, up to the second
@@ -57,7 +57,7 @@ async def envelope(server: SMTP, sender: str, recipients: Sequence[str], size: i
                 accepted.append(recipient)
                 continue
             reply = Reply(phase=Phase.RCPT, code=error.code, text=decode(error.message))
-            if accepted and classify(reply, others_accepted=True) is REST:
+            if accepted and is_one_too_many(reply):
                 return Envelope(accepted=accepted, refused=refused, rest=recipients[place:])
             refused[recipient] = error
         else:

@@ -92,15 +92,15 @@ NOT_SMTP = _ours(
     "The mail server {server} sent a reply that is not valid SMTP.",
     "Check SMTP_HOST, SMTP_PORT and any proxy on the way.",
 )
-REST = _later(
-    "smtp.rest",
-    _ONE_WAITS,
-    "The mail server takes no more recipients for now, and left out {recipient}.",
-    _WAIT,
-    When(phases=_RCPT, enhanced=("?.5.3",), others=True),
-    When(phases=_RCPT, codes=(452,), enhanced=("",), others=True),
-    When(phases=_RCPT, enhanced=("",), words="too many recipients", others=True),
+ONE_TOO_MANY = (
+    When(phases=_RCPT, enhanced=("?.5.3",)),
+    When(phases=_RCPT, codes=(452,), enhanced=("",)),
+    When(phases=_RCPT, enhanced=("",), words="too many recipients"),
 )
+"""Of a recipient after others, these say that a message has as many as the server takes at once.
+
+RFC 3463: X.5.3, of whatever class, for 552 is what RFC 821 had for it; RFC 5321 4.5.3.1.10: 452, or a full mailbox.
+"""
 TOO_LARGE = _ours(
     "too_large",
     "The report went without its workbook",
@@ -195,7 +195,6 @@ RULES = (
         When(phases=_ENVELOPE, codes=_FINAL, words="unauthenticated sender|not logged in|auth (command )?first"),
         When(phases=_ENVELOPE, codes=_FINAL, words="authentication (is )?required", others=False),
     ),
-    REST,
     TOO_LARGE,
     _DAILY_LIMIT,
     replace(_DAILY_LIMIT, later=True, when=(When(phases=_MESSAGE, codes=_LATER, words=_DAILY),)),
@@ -250,8 +249,8 @@ RULES = (
         "The mail server does not take mail for {recipient} now.",
         "Read the server's words, and ask the recipient if this lasts.",
         When(phases=_RCPT, codes={*_LATER} - {421}),
-        When(phases=_RCPT, enhanced=("5.2.122",)),
-        When(phases=_RCPT, words="try again later|temporarily|receiving mail (at a rate|too quickly)"),
+        When(phases=_RCPT, enhanced=("5.2.122", "5.5.3")),
+        When(phases=_RCPT, words="try again later|temporarily|too many recipients|receiving mail at a rate"),
     ),
     _theirs(
         "smtp.mailbox_unicode",
@@ -340,7 +339,13 @@ def classify(reply: Reply, *, others_accepted: bool = False) -> SmtpRule:
 
     NOT_SMTP is the rule for a code that is neither 4xx nor 5xx, where no other rule expects one.
     """
-    matching = (
-        rule for rule in RULES if any(when.matches(reply, others_accepted=others_accepted) for when in rule.when)
-    )
-    return next(matching, NOT_SMTP)
+    return next((rule for rule in RULES if _matches(rule.when, reply, others_accepted)), NOT_SMTP)
+
+
+def is_one_too_many(reply: Reply) -> bool:
+    """Return whether a recipient may be refused only because others were accepted for the same message."""
+    return _matches(ONE_TOO_MANY, reply, True)
+
+
+def _matches(when: tuple[When, ...], reply: Reply, others_accepted: bool) -> bool:
+    return any(one.matches(reply, others_accepted=others_accepted) for one in when)
