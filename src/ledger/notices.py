@@ -26,6 +26,8 @@ REMINDER = timedelta(hours=23, minutes=30)
 """After which a failure that lasts is told of again: a day, less what an hourly run may start earlier."""
 RECENT = timedelta(hours=1)
 """For how long a stop by SIGTERM, which ends what failed before, is not worth another alert."""
+MONITOR = "the monitor answered: "
+"""How the one notice begins that tells nobody anything: the monitor's last answer, kept for --check."""
 _LARGEST = 1000
 """Notices that are read: what Supabase gives at most in one answer."""
 Moments = Mapping[str, datetime]
@@ -52,7 +54,7 @@ def due(causes: Iterable[str], told: Moments, now: datetime) -> list[str]:
 
 def told_lately(told: Moments, now: datetime) -> bool:
     """Return whether somebody was told of anything within the last hour."""
-    return any(now - at < RECENT for at in told.values())
+    return any(now - at < RECENT for key, at in told.items() if not key.startswith(MONITOR))
 
 
 class DirectoryNotices:

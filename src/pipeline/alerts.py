@@ -21,7 +21,7 @@ from ..domain.window import Window, after, last_full
 from ..errors import LedgerError
 from ..ledger.claim import Claim
 from ..ledger.history import windows_before
-from ..ledger.notices import due, notices_without_table, told_lately
+from ..ledger.notices import MONITOR, due, notices_without_table, told_lately
 from ..message.alert import (
     STOPPED_BY_SIGTERM,
     Cause,
@@ -135,7 +135,7 @@ class Alerts:
         if self.muted:
             return
         told = await self.notices.told()
-        causes = {key: read_cause(key) for key in told if key not in self._failing}
+        causes = {key: read_cause(key) for key in told if key not in self._failing and not key.startswith(MONITOR)}
         over = {key: cause for key, cause in causes.items() if is_well or cause.part in self._working}
         again = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
         text = render_all_clear(self._recovered, again, left=self._left([*over.values()]), name=self._name)
@@ -245,7 +245,7 @@ class Alerts:
         failed = await send_alert(text, self._clock(), route, self._timeouts)
         channel = route.channel.name
         for recipient, error in failed.items():
-            extra = {"event": "alert_failed", "channel": channel, "recipient": recipient}
+            extra = {"event": "alert_failed", "channel": channel, "recipient": recipient, "key": error.problem.key}
             logger.error("%s could not be sent by %s to %s: %s", what, channel, recipient, error, extra=extra)
         reached = ", ".join(one for one in route.recipients if one not in failed)
         if reached:
