@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from aiosmtplib import (
     SMTP,
     SMTPDataError,
-    SMTPException,
     SMTPRecipientRefused,
     SMTPResponse,
+    SMTPResponseException,
     SMTPServerDisconnected,
     SMTPStatus,
 )
@@ -22,13 +22,15 @@ _FIRST_LOOK, _LAST_LOOK = 0.001, 0.02
 """Seconds before the first look at whether a piece has left; each further wait is twice as long, up to the second
 figure. A line of 1 Gbit/s is hardly slowed by that, and a slow one takes hardly any processor time."""
 
+_NOT_SMTP = "its reply is not valid SMTP"
+
 
 class DotError(SMTPDataError):
     """The server refused the message itself."""
 
 
 class UnansweredError(SMTPServerDisconnected):
-    """The final dot was sent, and no answer to it came: the server may have taken the message."""
+    """The server may have accepted the message; the text, or the failed connection behind it, says why that is unknown."""
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
@@ -95,9 +97,9 @@ async def data(server: SMTP, mail: Mail, wait: float, deadline: float) -> str:
     if 400 <= answer.code < 600:
         raise DotError(answer.code, answer.message)
     if not is_success(answer.code):
-        raise UnansweredError("Its reply to the message is none") from SMTPDataError(answer.code, answer.message)
+        raise UnansweredError(_NOT_SMTP)
     if not is_whole:
-        raise UnansweredError("It said that it has the message before it had all of it")
+        raise UnansweredError("it accepted the message before all of it was sent")
     return decode(answer.message)
 
 
@@ -122,5 +124,7 @@ async def _answer_to_dot(reply: asyncio.Task[SMTPResponse], deadline: float) -> 
     try:
         async with asyncio.timeout_at(deadline):
             return await reply
-    except (OSError, SMTPException) as error:
+    except SMTPResponseException as error:
+        raise UnansweredError(_NOT_SMTP) from error
+    except OSError as error:
         raise UnansweredError(str(error)) from error

@@ -17,7 +17,7 @@ from msgspec import Struct
 from ..config.settings import MailSettings, SmtpSecurity
 from ..errors import DeliveryError, TooLargeError
 from ..runtime.connection import ConnectionFailure, Kind, diagnose
-from .smtp_data import DotError
+from .smtp_data import DotError, UnansweredError
 from .smtp_reply import NO_REPLY, Phase, Reply, decode
 from .smtp_rules import TOO_LARGE, UNANSWERED, SmtpRule, classify
 
@@ -63,7 +63,8 @@ SECURITY_REMEDIES = (
         security="tls",
         remedy="Set SMTP_SECURITY=starttls if the port speaks it, as 587 does; otherwise check host and port",
     ),
-    SecurityRemedy(kinds=_NO_GREETING, security="starttls", ports=(587,)),
+    SecurityRemedy(kinds=("timed_out", "broken"), security="starttls", ports=(587,)),
+    SecurityRemedy(kinds=("not_tls",), security="starttls", remedy="Check SMTP_HOST and SMTP_PORT"),
     SecurityRemedy(
         kinds=("timed_out", "broken"),
         security="starttls",
@@ -83,15 +84,16 @@ def smtp_errors(settings: MailSettings, *, connecting: bool = False) -> Iterator
         if isinstance(error, SMTPResponseException):
             phase = Phase.CONNECT if connecting else _PHASES.get(type(error), Phase.STARTTLS)
             raise _refusal(_reply(error, phase, settings), settings) from error
-        failure = diagnose(error)
-        remedy = (_security_remedy(failure, settings) if connecting else "") or failure.remedy
+        is_open = not connecting and settings.smtp_security == "tls"
+        failure = diagnose(error, address="SMTP_HOST", is_open=is_open)
+        by_security = _security_remedy(failure, settings) if connecting or failure.kind == "not_tls" else ""
         raise DeliveryError(
             f"smtp.{failure.kind}",
             f"The mail server {_name(settings)} could not be used: {failure.reason}.",
-            f"{remedy}.",
+            f"{by_security or failure.remedy}.",
             group="The mail server can't be reached",
             transient=failure.transient,
-            fault="nobody" if failure.transient else "ours",
+            fault=failure.fault,
         ) from error
 
 
@@ -106,10 +108,9 @@ def recipient_error(
     return _refusal(reply, settings, setting, others_accepted=others_accepted)
 
 
-def unanswered(error: Exception, settings: MailSettings) -> DeliveryError:
-    """Return the error of a message that was sent and not answered."""
-    is_answered = isinstance(error.__cause__, SMTPResponseException)
-    why = "its reply is not valid SMTP" if is_answered else diagnose(error).reason
+def unanswered(error: UnansweredError, settings: MailSettings) -> DeliveryError:
+    """Return the error of a message that the server may have accepted."""
+    why = diagnose(error, is_open=True).reason if isinstance(error.__cause__, OSError) else error.message
     return _as_error(UNANSWERED, "", {"server": _name(settings), "why": why})
 
 
