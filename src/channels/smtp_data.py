@@ -30,7 +30,7 @@ class DotError(SMTPDataError):
 
 
 class UnansweredError(SMTPServerDisconnected):
-    """The server may have accepted the message; the text, or the failed connection behind it, says why that is unknown."""
+    """The server may have accepted the message; the text, or the connection error behind it, is why nobody knows."""
 
 
 class Envelope(Struct, frozen=True, kw_only=True):

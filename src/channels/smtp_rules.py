@@ -157,7 +157,7 @@ RULES = (
     _ours(
         "smtp.app_password",
         _LOGIN,
-        "The mail server {server} wants an app password in place of the account's own password.",
+        "The mail server {server} requires an app password instead of the account's own password.",
         "Create an app password in the account's security settings, and set SMTP_PASSWORD to it.",
         When(phases=_AUTH, codes=(534,), enhanced=("5.7.9",)),
         When(phases=_AUTH, codes=_FINAL, words=r"app(lication)?([ -]specific)? password|authorization code"),
@@ -188,7 +188,7 @@ RULES = (
     _ours(
         "smtp.login_required",
         "No login with a password",
-        "The mail server {server} wants a login, although it accepted one.",
+        "The mail server {server} requires a login, although it accepted one.",
         "Ask whoever runs the server which login may send.",
         When(codes=(530,)),
         When(codes=_FINAL, enhanced=("5.7.57",)),

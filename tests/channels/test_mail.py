@@ -139,10 +139,8 @@ def test_an_unusual_hours_subject_arrives_as_it_was_written(sandbox: Sandbox) ->
     asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
 
     (delivery,) = sandbox.mailbox.deliveries
-    assert delivery.message["Subject"] == (
-        "Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC "
-        "⚠ 300 analyses, usually about 2,400; 55 % of analyses failed"
-    )
+    assert "⚠" in delivery.message["Subject"]
+    assert delivery.message["Subject"] == subject.render(report.content)
     assert delivery.raw.isascii()
 
 
@@ -198,14 +196,14 @@ def test_a_server_of_another_name_gets_nothing(sandbox: Sandbox) -> None:
 def test_a_refused_recipient_is_told_apart_from_the_others(sandbox: Sandbox) -> None:
     """The others still get theirs."""
     refused, served = RECIPIENTS
-    sandbox.mailbox.refused = {refused: "550 5.1.1 No such user here"}
+    sandbox.mailbox.refused = {refused: NO_SUCH}
 
     outcomes = {outcome.recipient: outcome for outcome in send(sandbox)}
 
     assert outcomes[served].delivered
     assert sandbox.mailbox.deliveries[0].recipients == (served,)
     problem = problem_of(outcomes[refused])
-    assert (problem.key, problem.said) == ("smtp.recipient_refused", "550 5.1.1 No such user here")
+    assert (problem.key, problem.said) == ("smtp.recipient_refused", NO_SUCH)
     assert refused in problem.reason
     assert "SMTP_TO" in problem.remedy
 
