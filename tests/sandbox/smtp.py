@@ -62,8 +62,11 @@ class Delivery:
 class Mailbox:
     """Takes mail for everyone but those in `refused`, which maps an address to the server's reply, and `refused_once`.
 
+    Such a reply accepts all the same if it begins with 2.
+
     `login_reply` is said in place of the usual answer to a wrong login, `helo_reply`, `sender_reply` and `data_reply`
-    in place of those to EHLO, MAIL and DATA; each login uses up one of `login_faults`, a reply whatever the password.
+    in place of those to EHLO, MAIL and DATA; each AUTH uses up one of `login_faults`, a reply whatever the password,
+    which hangs up behind it if it ends in ", cut"; without `offers_starttls` there is no STARTTLS.
     `until` is waited for before the last; with `quit_silent` there is none to QUIT; `login_methods` are what AUTH
     offers, "" to offer no login. A reply may hold bytes that are not UTF-8 as surrogates.
     `largest` is the SIZE that it names and keeps to, in bytes, None to name none. A message goes to `most_recipients`
@@ -89,6 +92,7 @@ class Mailbox:
         self.data_reply: str | None = None
         self.login_faults: list[str] = []
         self.login_methods = "LOGIN PLAIN"
+        self.offers_starttls = True
         self.data_faults: list[str] = []
         self.quits = 0
         self.quit_reply: str | None = None
@@ -138,11 +142,17 @@ class Mailbox:
         named = [f"250-SIZE {self.largest}"] if self.largest is not None else []
         responses = [responses[0], *named, *(line for line in responses[1:] if "SIZE" not in line)]
         offered = [re.sub("(?<=AUTH ).*", self.login_methods, line) for line in responses]
-        return [line for line in offered if not line.endswith("AUTH ")]
+        return [line for line in offered if not line.endswith("AUTH ") and (self.offers_starttls or "TLS" not in line)]
 
     async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, args: list[str]) -> object:
         """Say what is planned for this login."""
-        return self.login_faults.pop(0) if self.login_faults else MISSING
+        fault = self.login_faults.pop(0) if self.login_faults else MISSING
+        if not isinstance(fault, str) or not fault.endswith(", cut"):
+            return fault
+        await server.push(fault.removesuffix(", cut"))
+        assert server.transport is not None
+        server.transport.close()
+        return None
 
     async def handle_HELO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str) -> str:
         """Say the same as to EHLO, which a client tries first."""
@@ -166,12 +176,10 @@ class Mailbox:
         """Refuse those that are too many, which Postfix looks at first, and those that are to be refused."""
         if len(envelope.rcpt_tos) >= self.most_recipients:
             return self.too_many_reply
-        if address in self.refused:
-            return self.refused[address]
-        if address in self.refused_once:
-            return self.refused_once.pop(address)
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
+        reply = self.refused.get(address) or self.refused_once.pop(address, "250 OK")
+        if reply.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return reply
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep the message."""
