@@ -12,7 +12,6 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPSenderRefused,
 )
-from msgspec import Struct
 
 from ..config.settings import MailSettings, SmtpSecurity
 from ..errors import DeliveryError, TooLargeError
@@ -31,48 +30,30 @@ _PHASES = {
 }
 
 
-class SecurityRemedy(Struct, frozen=True, kw_only=True):
-    """What to do about a connection that failed before the greeting, where SMTP_SECURITY may be why.
-
-    It counts for `security` on one of `ports`, on any if there are none; no remedy is the diagnosis's own.
-    """
-
-    kinds: tuple[Kind, ...]
-    security: SmtpSecurity
-    ports: tuple[int, ...] = ()
-    remedy: str = ""
-
-
 _NO_GREETING: tuple[Kind, ...] = ("not_tls", "timed_out", "broken")
 """Whoever waits for a greeting on a port of TLS waits in vain, or until the server hangs up."""
-SECURITY_REMEDIES = (
-    SecurityRemedy(
-        kinds=_NO_GREETING,
-        security="starttls",
-        ports=(465,),
-        remedy="Set SMTP_SECURITY=tls, which goes with port 465",
+SECURITY_REMEDIES: tuple[tuple[tuple[Kind, ...], SmtpSecurity, tuple[int, ...], str], ...] = (
+    (_NO_GREETING, "starttls", (465,), "Set SMTP_SECURITY=tls, which goes with port 465"),
+    (_NO_GREETING, "tls", (587,), "Set SMTP_SECURITY=starttls, which goes with port 587"),
+    (
+        ("not_tls",),
+        "tls",
+        (),
+        "Set SMTP_SECURITY=starttls if the port expects it, as 587 does; otherwise correct the port",
     ),
-    SecurityRemedy(
-        kinds=_NO_GREETING,
-        security="tls",
-        ports=(587,),
-        remedy="Set SMTP_SECURITY=starttls, which goes with port 587",
-    ),
-    SecurityRemedy(
-        kinds=("not_tls",),
-        security="tls",
-        remedy="Set SMTP_SECURITY=starttls if the port speaks it, as 587 does; otherwise check host and port",
-    ),
-    SecurityRemedy(kinds=("timed_out", "broken"), security="starttls", ports=(587,)),
-    SecurityRemedy(kinds=("not_tls",), security="starttls", remedy="Check SMTP_HOST and SMTP_PORT"),
-    SecurityRemedy(
-        kinds=("timed_out", "broken"),
-        security="starttls",
-        remedy="Set SMTP_SECURITY=tls if the port speaks TLS from the first byte, as 465 does; "
-        "otherwise check the network on the way",
+    (("not_tls",), "starttls", (), "Check SMTP_HOST and SMTP_PORT"),
+    (("timed_out", "broken"), "starttls", (587,), ""),
+    (
+        ("timed_out", "broken"),
+        "starttls",
+        (),
+        "Set SMTP_SECURITY=tls if the port expects it; otherwise check the network",
     ),
 )
-"""The first one that fits counts."""
+"""What to do about a connection that fails before the greeting: by the kind of failure, SMTP_SECURITY, and SMTP_PORT.
+
+Without ports, a row is for any. The first row that fits counts; an empty remedy is the diagnosis's own.
+"""
 
 
 @contextmanager
@@ -147,10 +128,10 @@ def _as_error(rule: SmtpRule, said: str, facts: dict[str, str]) -> DeliveryError
 
 
 def _security_remedy(failure: ConnectionFailure, settings: MailSettings) -> str:
-    for row in SECURITY_REMEDIES:
-        fits = row.security == settings.smtp_security and (not row.ports or settings.smtp_port in row.ports)
-        if failure.kind in row.kinds and fits:
-            return row.remedy
+    for kinds, security, ports, remedy in SECURITY_REMEDIES:
+        fits = security == settings.smtp_security and (not ports or settings.smtp_port in ports)
+        if failure.kind in kinds and fits:
+            return remedy
     return ""
 
 

@@ -511,9 +511,9 @@ def test_a_known_port_with_the_other_security_is_named_where_that_may_be_why(
 def test_a_connection_that_breaks_after_the_greeting_blames_no_setting(sandbox: Sandbox) -> None:
     """The server has spoken, so SMTP_SECURITY is right."""
     sandbox.mailbox.data_faults = ["cut"]
-    changes = {"smtp_security": "starttls", "smtp_port": str(sandbox.mailbox.starttls_port)}
+    port = str(sandbox.mailbox.starttls_port)
 
-    (problem, *_) = map(problem_of, send(sandbox, **changes))
+    problem, _ = map(problem_of, send(sandbox, smtp_security="starttls", smtp_port=port))
 
     assert problem.key == "smtp.unanswered"
     assert "SMTP_" not in problem.remedy
