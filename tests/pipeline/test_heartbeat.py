@@ -92,6 +92,16 @@ def test_a_monitor_that_answers_without_an_end_is_told_all_the_same(sandbox: San
     assert "heartbeat_failed" not in result.events
 
 
+def test_a_monitor_whose_answer_stops_behind_the_status_is_judged_by_that(sandbox: Sandbox, run: RunTool) -> None:
+    """What has come in time says enough."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.monitor.always = Fault(answer=Answer(body=b"OK"), drip=FOREVER)
+
+    result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url, timeouts=replace(QUICK, heartbeat=0.5))
+
+    assert (result.code, result.keys) == (0, [])
+
+
 @pytest.mark.parametrize("option", [("--until-now",), (*OPTION, "--dry-run")], ids=["until now", "dry run"])
 def test_a_trial_is_kept_from_the_monitor(
     sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
