@@ -142,10 +142,10 @@ class TelegramChannel:
                 except RefusedError as error:
                     notice, to = moved(error.answer, asked)
                     sent = await _upload(to, bot, report, words, limits, silent=silent)
+                receipt = f"message {foreign(sent.message_id)}"
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
-        receipt = f"message {foreign(sent.message_id)}"
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
 
 

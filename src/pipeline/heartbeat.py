@@ -86,10 +86,9 @@ MONITOR_RULES = (
 """The first rule that matches counts; a 2xx that none matches is a ping that was counted."""
 
 
-def judge(status: int, body: str) -> Problem | None:
-    """Return what is wrong with an answer; None if the ping was counted."""
-    rule = next((rule for rule in MONITOR_RULES if rule.matches(status, body)), None)
-    return rule.problem(one_line_quote(f"HTTP {status} {body}"), {}) if rule else None
+def rule_for(status: int, body: str) -> MonitorRule | None:
+    """Return the rule that an answer falls under; None if the ping was counted."""
+    return next((rule for rule in MONITOR_RULES if rule.matches(status, body)), None)
 
 
 class Heartbeat:
@@ -125,7 +124,9 @@ class Heartbeat:
         body = self._redaction(words)[:LONGEST].encode("utf-8", "replace")
         try:
             async with asyncio.timeout(self._limit):
-                problem = judge(*await self._post(f"{self._url}{path}", body))
+                status, said = await self._post(f"{self._url}{path}", body)
+            rule = rule_for(status, said)
+            problem = rule.problem(one_line_quote(f"HTTP {status} {said}"), {}) if rule else None
         except (*CONNECTION_ERRORS, httpx.InvalidURL, TimeoutError) as error:
             found = diagnose(error, address="HEARTBEAT_URL", is_open=isinstance(error, ssl.SSLError))
             problem = Problem(

@@ -308,7 +308,7 @@ def _detail(rule: ConnectionRule, cause: BaseException, causes: list[BaseExcepti
     """Return what is added in brackets: what OpenSSL says, the proxy's status, or the host that was looked up."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return foreign(cause.verify_message).rstrip(".")
-    if isinstance(cause, ssl.SSLError):
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, _NO_REASONS):
         return cause.reason or ""
     if isinstance(cause, httpx.ProxyError):
         return "".join(f"HTTP {status}" for status in _codes(cause))
