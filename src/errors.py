@@ -373,8 +373,8 @@ class TooLargeError(DeliveryError):
 
     group = "The report went without its workbook"
 
-    def __init__(self, reason: str, *, said: str = "") -> None:
-        super().__init__("too_large", reason, said=said, transient=True)
+    def __init__(self, reason: str, *, said: str = "", key: str = "too_large") -> None:
+        super().__init__(key, reason, said=said, transient=True)
 
 
 def unexpected(what: str, error: Exception, said: str) -> Problem:

@@ -16,6 +16,7 @@ from src.config.settings import GROUPS
 from src.domain.analysis import COLUMNS, FAILED_STATUSES
 from src.domain.summary import AnomalyKind
 from src.phrases import english
+from src.runtime.connection import Kind
 from src.workbook.columns import SHEET_COLUMNS
 
 from .pages import ALL, PAGES, PATHS, ROOT, anchors, fragments, section, symptoms
@@ -202,6 +203,11 @@ def test_the_runbook_has_an_entry_for_every_problem() -> None:
     keys = set(
         re.findall(r'"((?:source|workbook|storage|ledger|smtp|telegram|preview|too_large|window)\.[a-z_]+)"', source)
     )
+    keys |= {f"smtp.{kind}" for kind in get_args(Kind)} - {
+        "smtp.proxy",
+        "smtp.answer_too_large",
+        "smtp.answer_encoding",
+    }
     keys |= {f"telegram.{key}" for key in re.findall(r'return "([a-z_]+)", f"', source)}
     named = {key for comment in re.findall(r"<!-- (.+?) -->", PAGES["runbook"], re.DOTALL) for key in comment.split()}
 

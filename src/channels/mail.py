@@ -21,14 +21,15 @@ from ..runtime.visible_text import in_quotes
 from .interface import Limits
 from .mime import Mail, as_repeat, compose, compose_alert, domain, in_base64
 from .smtp_data import UnansweredError, data, envelope
-from .smtp_replies import judged, translated, unanswered
+from .smtp_errors import recipient_error, smtp_errors, unanswered
+from .smtp_session import open_session
 
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """What became of a message: the server's last words for whoever it was taken for, and the others' errors."""
+    """The result of sending a message: the server's last words for each whom it accepted, and the others' errors."""
 
     replies: dict[str, str] = field(default_factory=dict)
     failed: dict[str, DeliveryError] = field(default_factory=dict)
@@ -104,15 +105,15 @@ class MailChannel:
         """
         waiting: Sequence[str] = self.addresses
         refused: dict[str, SMTPRecipientRefused] = {}
-        with translated(self._settings):
+        with smtp_errors(self._settings):
             async with self._connection(self._soon()) as server:
                 while waiting:
                     named = await envelope(server, self._sender.address, waiting, size=0)
-                    await server.rset()
+                    await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
                     refused |= named.refused
                     waiting = named.rest
         words = f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
-        return words, self._judged(refused, some_accepted=len(refused) < len(self.addresses))
+        return words, self._recipient_errors(refused, others_accepted=len(refused) < len(self.addresses))
 
     async def _transmit(
         self,
@@ -130,7 +131,7 @@ class MailChannel:
         """
         sent, waiting = Sent(), recipients
         try:
-            with translated(self._settings):
+            with smtp_errors(self._settings):
                 async with self._connection(deadline) as server:
                     self._check_size(at_least, server)
                     mail = write()
@@ -156,8 +157,8 @@ class MailChannel:
         """Send one message to as many of `recipients` as it may have, enter them into `sent`, return the rest."""
         async with asyncio.timeout_at(deadline):
             named = await envelope(server, self._sender.address, recipients, mail.size)
-        some_accepted = bool(named.accepted or sent.replies or others_accepted)
-        sent.failed.update(self._judged(named.refused, some_accepted=some_accepted))
+        others_accepted = bool(named.accepted or sent.replies or others_accepted)
+        sent.failed.update(self._recipient_errors(named.refused, others_accepted=others_accepted))
         if named.accepted:
             try:
                 reply = await data(server, mail, self._timeouts.smtp, deadline)
@@ -167,10 +168,19 @@ class MailChannel:
             sent.replies.update(dict.fromkeys(named.accepted, reply))
         return named.rest
 
-    def _judged(self, refused: Mapping[str, SMTPRecipientRefused], *, some_accepted: bool) -> dict[str, DeliveryError]:
-        """Judge the refusals of recipients and operators; `some_accepted`: the server took it for somebody."""
-        setting = {one: "SMTP_TO" if one in self.recipients else "SMTP_ALERT_TO" for one in refused}
-        return {one: judged(one, reply, setting[one], some_accepted=some_accepted) for one, reply in refused.items()}
+    def _recipient_errors(
+        self, refused: Mapping[str, SMTPRecipientRefused], *, others_accepted: bool
+    ) -> dict[str, DeliveryError]:
+        """Return the error of each refused address; `others_accepted`: the server took the message for somebody."""
+        return {
+            address: recipient_error(
+                error,
+                "SMTP_TO" if address in self.recipients else "SMTP_ALERT_TO",
+                self._settings,
+                others_accepted=others_accepted,
+            )
+            for address, error in refused.items()
+        }
 
     def _soon(self) -> float:
         """Return the deadline of what is short: an alert, a check."""
@@ -193,7 +203,7 @@ class MailChannel:
             hostname=settings.smtp_host,
             port=settings.smtp_port,
             use_tls=settings.smtp_security == "tls",
-            start_tls=settings.smtp_security == "starttls",
+            start_tls=False,
             tls_context=self._tls,
             # HELO with the sender's domain: a pod's own name is none that a mail server could look up.
             local_hostname=domain(self._sender.address),
@@ -201,10 +211,12 @@ class MailChannel:
         )
         transport = None
         try:
+            with smtp_errors(settings, connecting=True):
+                async with asyncio.timeout_at(deadline):
+                    await server.connect()
+            transport = server.transport
             async with asyncio.timeout_at(deadline):
-                await server.connect()
-                transport = server.transport
-                await server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
+                await open_session(server, settings)
             yield server
         except BaseException:
             await _hang_up(server, transport)

@@ -6,28 +6,35 @@ from collections.abc import Sequence
 from aiosmtplib import (
     SMTP,
     SMTPDataError,
-    SMTPException,
     SMTPRecipientRefused,
     SMTPResponse,
+    SMTPResponseException,
     SMTPServerDisconnected,
     SMTPStatus,
 )
 from msgspec import Struct
 
 from .mime import Mail
-from .smtp_replies import is_one_too_many
+from .smtp_reply import Phase, Reply, decode
+from .smtp_rules import is_one_too_many
 
 _FIRST_LOOK, _LAST_LOOK = 0.001, 0.02
 """Seconds before the first look at whether a piece has left; each further wait is twice as long, up to the second
 figure. A line of 1 Gbit/s is hardly slowed by that, and a slow one takes hardly any processor time."""
 
+_NOT_SMTP = "its reply is not valid SMTP"
+
+
+class DotError(SMTPDataError):
+    """The server refused the message itself."""
+
 
 class UnansweredError(SMTPServerDisconnected):
-    """The final dot was sent, and no answer to it came: the server may have taken the message."""
+    """The server may have accepted the message; the text, or the connection error behind it, is why nobody knows."""
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
-    """What became of the recipients named for one message; `rest` were too many for it and go with a further one."""
+    """The recipients of one message, accepted or refused; `rest` were too many for it and go with a further one."""
 
     accepted: list[str]
     refused: dict[str, SMTPRecipientRefused]
@@ -37,7 +44,7 @@ class Envelope(Struct, frozen=True, kw_only=True):
 async def envelope(server: SMTP, sender: str, recipients: Sequence[str], size: int) -> Envelope:
     """Announce a message of `size` bytes to as many of `recipients` as the server takes at once.
 
-    Raise SMTPException or OSError if the server takes none from this sender.
+    Raise SMTPException or OSError if the server takes none from this sender, or closes the connection.
     """
     # SIZE of RFC 1870, so that what is too large is refused before it is sent.
     await server.mail(sender, options=[f"size={size}"] if server.supports_extension("size") else [])
@@ -46,12 +53,23 @@ async def envelope(server: SMTP, sender: str, recipients: Sequence[str], size: i
         try:
             await server.rcpt(recipient)
         except SMTPRecipientRefused as error:
-            if accepted and is_one_too_many(error):
+            if error.code == SMTPStatus.domain_unavailable:
+                raise  # 421 is about the connection, which it ends
+            if is_success(error.code):  # 252, for example
+                accepted.append(recipient)
+                continue
+            reply = Reply(phase=Phase.RCPT, code=error.code, text=decode(error.message))
+            if accepted and is_one_too_many(reply):
                 return Envelope(accepted=accepted, refused=refused, rest=recipients[place:])
             refused[recipient] = error
         else:
             accepted.append(recipient)
     return Envelope(accepted=accepted, refused=refused, rest=())
+
+
+def is_success(code: int) -> bool:
+    """Return whether a reply accepts what was asked, by its first digit (RFC 5321 4.2.1)."""
+    return 200 <= code < 300
 
 
 async def data(server: SMTP, mail: Mail, wait: float, deadline: float) -> str:
@@ -76,11 +94,13 @@ async def data(server: SMTP, mail: Mail, wait: float, deadline: float) -> str:
     finally:
         reply.cancel()
         await asyncio.gather(reply, return_exceptions=True)
-    if answer.code != SMTPStatus.completed:
-        raise SMTPDataError(answer.code, answer.message)
+    if 400 <= answer.code < 600:
+        raise DotError(answer.code, answer.message)
+    if not is_success(answer.code):
+        raise UnansweredError(_NOT_SMTP)
     if not is_whole:
-        raise UnansweredError("It said that it has the message before it had all of it")
-    return answer.message
+        raise UnansweredError("it accepted the message before all of it was sent")
+    return decode(answer.message)
 
 
 async def _write(transport: asyncio.WriteTransport, mail: Mail, reply: asyncio.Task[SMTPResponse], wait: float) -> bool:
@@ -104,5 +124,7 @@ async def _answer_to_dot(reply: asyncio.Task[SMTPResponse], deadline: float) -> 
     try:
         async with asyncio.timeout_at(deadline):
             return await reply
-    except (OSError, SMTPException) as error:
+    except SMTPResponseException as error:
+        raise UnansweredError(_NOT_SMTP) from error
+    except OSError as error:
         raise UnansweredError(str(error)) from error

@@ -12,11 +12,7 @@ from typing import BinaryIO
 import httpx
 from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageEntity
 from telegram.constants import ParseMode
-from telegram.error import (
-    ChatMigrated,
-    NetworkError,
-    TimedOut,
-)
+from telegram.error import NetworkError, TimedOut
 
 from ..config.limits import LARGEST_ANSWER
 from ..config.settings import TelegramSettings
@@ -28,10 +24,12 @@ from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.bounded_answers import bounded
+from ..runtime.connection import CONNECTION_ERRORS
 from ..runtime.proxies import proxy_for
 from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Limits, unreadable
-from .telegram_replies import CHATS, BotRequest, CutShortError, moved, new_chat, translated
+from .telegram_replies import BotRequest, CutShortError, RefusedError, telegram_errors
+from .telegram_rules import CHATS, Asked, moved
 
 logger = logging.getLogger(__name__)
 LARGEST = 50_000_000
@@ -83,10 +81,10 @@ class TelegramChannel:
         failed: dict[str, DeliveryError] = {}
         async with self._bot() as bot:
             for chat in recipients:
-                variable = _ALERT_CHAT if chat in self.operators else CHATS
+                asked = Asked(what="the alert", chat=chat, setting=_ALERT_CHAT if chat in self.operators else CHATS)
                 try:
-                    with translated(chat, "did not take the alert for", variable):
-                        await _alert(chat, text, bot, variable)
+                    with telegram_errors(asked):
+                        await _alert(asked, text, bot)
                 except DeliveryError as error:
                     failed[chat] = error
         return failed
@@ -99,14 +97,14 @@ class TelegramChannel:
     async def check_bot(self) -> str:
         """Name the bot; raise DeliveryError if its token is not accepted."""
         async with self._bot() as bot:
-            with translated("", "did not name"):
+            with telegram_errors(Asked(what="the query about the bot", sends=False)):
                 return f"@{foreign((await bot.get_me()).username)}"
 
     async def check_chat(self, chat: str) -> str:
         """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
-        variable = CHATS if chat in self.recipients else _ALERT_CHAT
+        setting = CHATS if chat in self.recipients else _ALERT_CHAT
         async with self._bot() as bot:
-            with translated(chat, "did not describe", variable):
+            with telegram_errors(Asked(what="the query about the chat", chat=chat, setting=setting, sends=False)):
                 # The library's get_chat fails where a server older than itself leaves a field out. In small letters,
                 # which the Bot API takes too, for it warns of a name that it has a method for.
                 found: Chat = await bot.do_api_request("getchat", {"chat_id": chat}, return_type=Chat)
@@ -135,35 +133,35 @@ class TelegramChannel:
     async def _send_to(self, chat: str, bot: Bot, report: Report, limits: Limits, *, repeat: bool) -> Outcome:
         words = caption.render(report.content, report.attachment, is_repeat=repeat)
         silent = self._settings.is_silent(is_normal=report.content.is_normal)
+        asked, notice = Asked(what="the report", chat=chat), None
         try:
-            with translated(chat, "did not take the report for"):
+            with telegram_errors(asked):
                 _check_size(report)
                 try:
-                    sent, moved_to = await _upload(chat, bot, report, words, limits, silent=silent), None
-                except ChatMigrated as error:  # nothing was taken yet, so that it can go to the new one at once
-                    moved_to = error.new_chat_id
-                    sent = await _upload(str(moved_to), bot, report, words, limits, silent=silent)
+                    sent = await _upload(chat, bot, report, words, limits, silent=silent)
+                except RefusedError as error:
+                    notice, to = moved(error.answer, asked)
+                    sent = await _upload(to, bot, report, words, limits, silent=silent)
+                receipt = f"message {foreign(sent.message_id)}"
         except DeliveryError as error:
             (outcome,) = not_delivered(self.name, [chat], error)
             return outcome
-        notice = moved(chat, new_chat(moved_to)) if moved_to else None
-        receipt = f"message {foreign(sent.message_id)}"
         return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
 
 
-async def _alert(chat: str, text: AlertText, bot: Bot, variable: str) -> None:
-    """Send `text` to `chat`, or to the supergroup that it has become.
+async def _alert(asked: Asked, text: AlertText, bot: Bot) -> None:
+    """Send `text` to the chat that is `asked`, or to the supergroup that it has become.
 
     As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
     """
     marks = _quotes_as_code(text)
     try:
-        await bot.send_message(chat, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
-    except ChatMigrated as error:
-        moved_to = error.new_chat_id
-        await bot.send_message(moved_to, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
-        extra = {"event": "notice", "channel": TelegramChannel.name, "recipient": chat}
-        logger.warning("%s", moved(chat, new_chat(moved_to), variable), extra=extra)
+        await bot.send_message(asked.chat, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
+    except RefusedError as error:
+        notice, to = moved(error.answer, asked)
+        await bot.send_message(to, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
+        extra = {"event": "notice", "channel": TelegramChannel.name, "recipient": asked.chat, "key": notice.key}
+        logger.warning("%s", notice, extra=extra)
 
 
 def _quotes_as_code(text: AlertText) -> list[MessageEntity]:
@@ -211,11 +209,12 @@ async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limit
                     read_timeout=limits.answer,
                 )
         except NetworkError as error:
-            if isinstance(error.__cause__, OSError):  # of the file: those of the network come as httpx's
-                raise unreadable(report.workbook, error.__cause__) from error
+            cause = error.__cause__
+            if isinstance(cause, OSError) and not isinstance(cause, CONNECTION_ERRORS):  # an error of the file
+                raise unreadable(report.workbook, cause) from error
             # Where writing fails, httpx looks for an answer all the same, and tells of that only.
-            if isinstance(error.__cause__, httpx.TransportError) and document.tell() < report.attachment.size:
-                raise CutShortError(error.message) from error.__cause__
+            if isinstance(cause, CONNECTION_ERRORS) and document.tell() < report.attachment.size:
+                raise CutShortError(error.message) from cause
             raise
 
 

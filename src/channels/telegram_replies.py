@@ -1,179 +1,126 @@
-"""What Telegram's answers and refusals mean."""
+"""Read the Bot API's answers, and turn whatever python-telegram-bot raises into errors of our own."""
 
 import json
 import logging
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import httpx
-from telegram.error import (
-    BadRequest,
-    ChatMigrated,
-    Forbidden,
-    InvalidToken,
-    NetworkError,
-    RetryAfter,
-    TelegramError,
-)
+from telegram.error import NetworkError, TelegramError
 from telegram.request import HTTPXRequest
 
-from ..errors import DeliveryError, Fault, Problem, TooLargeError
+from ..errors import DeliveryError
 from ..runtime.bounded_answers import AnswerEncodingError, AnswerTooLargeError
-from ..runtime.connection import diagnose
-from ..runtime.visible_text import in_quotes
+from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from .telegram_rules import Asked, BotAnswer, judge
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
 logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 10**9
 """Cap on retry_after, in seconds: thirty years."""
-CHATS = "TELEGRAM_CHAT_ID"
+_PAGE = 500
+"""Bytes that are kept of another server's page."""
+_AFTER_SENDING = (
+    *(httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError, ssl.SSLError),
+    *(AnswerTooLargeError, AnswerEncodingError),
+)
+"""What httpx raises once all has been sent, unless the file was not read to its end."""
 
 
 class CutShortError(NetworkError):
     """The connection ended before the whole file had left, so that nothing can have been taken."""
 
 
-class OddAnswerError(TelegramError):
-    """An answer is JSON, but nothing that the library could read; the message may have been taken."""
+class RefusedError(TelegramError):
+    """The Bot API, or what answers in its place, said something else than success."""
 
-    def __init__(self) -> None:
-        super().__init__("Invalid server response")
+    def __init__(self, answer: BotAnswer) -> None:
+        super().__init__(answer.description)
+        self.answer = answer
 
 
 class BotRequest(HTTPXRequest):
-    """The library's request, for which an answer is an object whose error has the types of the Bot API."""
+    """The library's request, whose answers are judged here: the library changes their words."""
 
-    @staticmethod
-    def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Read an answer; raise OddAnswerError if it is no object or nested too deeply, TelegramError if no JSON."""
-        try:
-            answer = json.loads(payload)
-        except ValueError:  # a gateway's page
-            raise TelegramError("Invalid server response") from None
-        except RecursionError:
-            raise OddAnswerError from None
-        if not isinstance(answer, dict):
-            raise OddAnswerError
-        if "description" in answer:
-            answer["description"] = str(answer["description"])
-        found = answer.pop("parameters", None)
-        if isinstance(found, dict):
-            parameters = {name: value for name, value in found.items() if type(value) is int}
-            if "retry_after" in parameters:
-                parameters["retry_after"] = min(max(0, parameters["retry_after"]), _LONGEST_WAIT)
-            answer["parameters"] = parameters
-        return answer
+    async def do_request(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:
+        """Return status and body of an answer that says success; raise RefusedError for any other one."""
+        status, body = await super().do_request(*arguments, **options)
+        if answer := refusal_in(status, body):
+            raise RefusedError(answer)
+        return status, body
 
 
-def moved(chat: str, to: str, variable: str = CHATS) -> Problem:
-    """Describe a chat that has become another one; `variable` is the setting that names it."""
-    return Problem(
-        key=f"telegram.moved.{chat}",
-        reason=f"Chat {chat} has become {to}.",
-        remedy=f"Set {variable} to the new one.",
+def refusal_in(status: int, body: bytes) -> BotAnswer | None:
+    """Read an answer; return None if it is the Bot API's and says success."""
+    try:
+        content = json.loads(body.decode("utf-8", "replace"))
+    except ValueError:
+        content = None
+    except RecursionError:
+        return BotAnswer(status=status, description=_status(status), form="unreadable")
+    if not isinstance(content, dict) or not isinstance(content.get("ok"), bool):
+        # A success that was cut off begins like one; anything else is a page.
+        is_cut = status < 300 and content is None and body.strip()[:1] in (b"", b"{")
+        return BotAnswer(status=status, description=_excerpt(status, body), form="unreadable" if is_cut else "foreign")
+    if status < 300 and content["ok"]:
+        return None
+    code, found = content.get("error_code"), content.get("parameters")
+    numbers = {name: value for name, value in found.items() if type(value) is int} if isinstance(found, dict) else {}
+    return BotAnswer(
+        status=code if status < 300 and isinstance(code, int) else status,
+        description=str(content.get("description") or _status(status)),
+        form="bot_api",
+        moved_to=numbers.get("migrate_to_chat_id"),
+        retry_after=min(max(0, numbers.get("retry_after", 0)), _LONGEST_WAIT),
     )
 
 
-def new_chat(told: object) -> str:
-    """Write the id that Telegram names, which should be a number."""
-    return str(told) if isinstance(told, int) else in_quotes(told)
+def _status(status: int) -> str:
+    return f"HTTP {status} {HTTPStatus(status).phrase}" if status in {*HTTPStatus} else f"HTTP {status}"
+
+
+def _excerpt(status: int, body: bytes) -> str:
+    page = body[:_PAGE].decode("utf-8", "replace")
+    return f"{_status(status)}, {page}" if page.strip() else _status(status)
 
 
 @contextmanager
-def translated(chat: str, refusal: str, variable: str = CHATS) -> Iterator[None]:
-    """Turn whatever python-telegram-bot raises about `chat`, or about the bot without one, into DeliveryError.
-
-    `refusal` says what Telegram did not do; `variable` is the setting that names the chat.
-    """
+def telegram_errors(asked: Asked) -> Iterator[None]:
+    """Turn whatever python-telegram-bot raises in answer to what was `asked` into DeliveryError."""
     try:
         yield
-    except OddAnswerError as error:
-        raise _odd_answer(chat, "JSON of another form") from error
-    except TelegramError as error:
-        if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
-            raise TooLargeError(
-                f"The file is too large for Telegram in chat {chat} ({in_quotes(error.message)})."
-            ) from error
-        key, reason, remedy = _problem(error, chat, refusal, variable)
-        raise DeliveryError(
-            f"telegram.{key}",
-            f"Telegram {reason}.",
-            f"{remedy}.",
-            transient=_is_transient(error),
-            fault=_fault(error),
-            ambiguous=_is_ambiguous(error),
-            retry_after=_seconds(error.retry_after) if isinstance(error, RetryAfter) else 0.0,
-        ) from error
+    except RefusedError as error:
+        raise judge(error.answer, asked) from error
     except DeliveryError:
         raise
-    except Exception as error:  # an answer that the library can't read; the next chat must still get its report
-        extra = {"event": "broke_down", "channel": "telegram", "recipient": chat}
-        logger.exception("Telegram's answer for %s could not be understood", _about(chat), extra=extra)
-        raise _odd_answer(chat, type(error).__name__) from error
+    except Exception as error:
+        if isinstance(error, NetworkError) and isinstance(error.__cause__, CONNECTION_ERRORS):
+            raise _connection_failure(error, asked) from error
+        # An answer that the library can't read; the next chat must still get its report.
+        unread = judge(BotAnswer(status=200, description=type(error).__name__, form="unreadable"), asked)
+        extra = {"event": "broke_down", "channel": "telegram", "recipient": asked.chat, "key": unread.problem.key}
+        logger.exception("%s", unread.problem.statement, extra=extra)
+        raise unread from error
 
 
-def _about(chat: str) -> str:
-    return f"chat {chat}" if chat else "the bot"
-
-
-def _odd_answer(chat: str, why: str) -> DeliveryError:
-    reason = f"Telegram's answer for {_about(chat)} could not be understood ({why})."
-    remedy = f"Look into {'the chat and into ' if chat else ''}the log."
-    return DeliveryError("telegram.odd_answer", reason, remedy, ambiguous=True)
-
-
-def _problem(error: TelegramError, chat: str, refusal: str, variable: str) -> tuple[str, str, str]:
-    """Return a key, what Telegram did, and what to do about it."""
-    said = f"({in_quotes(error.message)})"
-    match error:
-        case InvalidToken():
-            return "token", f"does not accept TELEGRAM_BOT_TOKEN {said}", "Copy the token again from @BotFather"
-        case Forbidden() if chat:
-            remedy = f"Have the bot unblocked in chat {chat}, or added there again"
-            return "forbidden", f"does not let the bot write to chat {chat} {said}", remedy
-        case ChatMigrated() if chat:
-            return "migrated", f"moved chat {chat} to {new_chat(error.new_chat_id)}", f"Set {variable} to the new one"
-        case RetryAfter():
-            return "rate_limit", f"gets too many messages for {_about(chat)} {said}", "Wait for the time that it names"
-        case BadRequest() if chat and _is_unknown_chat(error):
-            remedy = f"Correct {variable}, and make the bot a member there"
-            return "unknown_chat", f"does not know chat {chat} {said}", remedy
-        case NetworkError() if isinstance(error.__cause__, httpx.HTTPError):
-            found = diagnose(error)
-            remedy = f"{found.remedy}; TELEGRAM_API_URL says where it is"
-            return found.kind, f"could not be used for {_about(chat)}: {found.reason}", remedy
-    # What is left is another BadRequest, a status of 5xx, or a gateway's page.
-    return "refused", f"{refusal} {_about(chat)} {said}", "Read Telegram's words"
-
-
-def _is_transient(error: TelegramError) -> bool:
-    """Return whether trying again may help."""
-    if isinstance(error, NetworkError) and isinstance(error.__cause__, httpx.HTTPError):
-        return diagnose(error).transient
-    return not isinstance(error, InvalidToken | Forbidden | ChatMigrated | BadRequest)
-
-
-def _fault(error: TelegramError) -> Fault:
-    """Tell whose fault it is: a chat's that is not there or that shuts the bot out, else ours.
-
-    What Telegram has against our message, or our rights in a chat, may be put right by us.
-    """
-    return "theirs" if isinstance(error, Forbidden) or _is_unknown_chat(error) else "ours"
-
-
-def _is_unknown_chat(error: TelegramError) -> bool:
-    return isinstance(error, BadRequest) and "chat not found" in error.message.lower()  # its code is 400 for all
-
-
-def _is_ambiguous(error: TelegramError) -> bool:
-    """Return whether the message may have been taken: all of it was sent, and its answer did not come."""
-    unread = AnswerTooLargeError | AnswerEncodingError
-    unanswered = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError | unread)
-    return unanswered and not isinstance(error, CutShortError)
-
-
-def _seconds(wait: int | timedelta) -> float:
-    return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+def _connection_failure(error: NetworkError, asked: Asked) -> DeliveryError:
+    """Describe a connection that failed; where all had been sent, the message may have arrived."""
+    cause = error.__cause__
+    is_open = isinstance(cause, _AFTER_SENDING)
+    found = diagnose(error, address="TELEGRAM_API_URL", is_open=is_open)
+    is_sent = is_open and asked.sends and not isinstance(error, CutShortError) and found.kind != "client_certificate"
+    key = "unanswered" if is_sent and found.kind == "timed_out" else found.kind
+    what = "did not confirm the message" if is_sent else "could not be reached"
+    return DeliveryError(
+        f"telegram.{key}",
+        f"Telegram {what}: {found.reason}.",
+        f"{found.remedy}.",
+        group=found.group,
+        transient=found.transient,
+        fault=found.fault,
+        ambiguous=is_sent,
+    )

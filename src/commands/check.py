@@ -23,6 +23,7 @@ from ..domain.request import Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, SourceRefusedError, WorkbookError, unexpected
 from ..ledger.table import has_table
+from ..pipeline.heartbeat import check_answer
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.proxies import proxies_are_set, proxy_of
@@ -160,7 +161,10 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
         found += checks_of_channel(channel)
     if services.storage:
         found.append(("bucket", services.storage.check))
-    return [*found, ("ledger", partial(_check_ledger, services, policy))]
+    found.append(("ledger", partial(_check_ledger, services, policy)))
+    if services.run.loaded.watch.heartbeat_url:
+        found.append(("monitor", partial(check_answer, services.alerts.notices)))
+    return found
 
 
 async def _check_ledger(services: Services, policy: RetryPolicy) -> str:

@@ -39,7 +39,7 @@ async def report(run: Run) -> Result:
     stop = _Stop(alerts)
     try:
         await heartbeat.started()
-        result = await _reported(run, channels, alerts)
+        result = await _reported(run, channels, alerts, heartbeat)
     except asyncio.CancelledError:
         result = await stop.result(_likely_window(run))
     with suppress(asyncio.CancelledError):  # what became of the report is settled
@@ -50,10 +50,10 @@ async def report(run: Run) -> Result:
     return result
 
 
-async def _reported(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
+async def _reported(run: Run, channels: Sequence[Channel], alerts: Alerts, heartbeat: Heartbeat) -> Result:
     """Report the windows; whatever fails is logged, and alerted unless the operator reads it on the terminal."""
     try:
-        return await _report_windows(run, channels, alerts)
+        return await _report_windows(run, channels, alerts, heartbeat)
     except OptionError as error:
         return failed_result(error)
     except Exception as error:
@@ -63,7 +63,7 @@ async def _reported(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Re
         return Result(code=code, words=f"failed: {failure.what}", problem=failure.problem)
 
 
-async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts) -> Result:
+async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts, heartbeat: Heartbeat) -> Result:
     options, settings = run.options, _settings(run)
     try:
         windows = choose_windows(options, settings.report, run.clock())
@@ -85,6 +85,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts)
         result = await _asked_for(services, windows)
         is_whole = not (services.only or options.is_trial)
         await alerts.conclude(services.ledger, services.policy(), is_well=is_whole and result.code == 0)
+        await heartbeat.note(alerts.notices, run.clock())
         return result
 
 
@@ -160,7 +161,9 @@ class _Stop:
             return Result(code=SIGINT_CODE, words="stopped from the keyboard", problem=_BY_HAND)
         self._task = None  # another SIGTERM finds the run being stopped already
         if not self._alerts.stop_is_told:
-            logger.error("%s", STOPPED_BY_SIGTERM, extra={"event": "failed", "stage": Stage.RUN})
+            logger.error(
+                "%s", STOPPED_BY_SIGTERM, extra={"event": "failed", "stage": Stage.RUN, "key": STOPPED_BY_SIGTERM.key}
+            )
             await self._alerts.send(
                 self._alerts.at_hand or window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)]
             )

@@ -54,7 +54,7 @@ def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError)
         Outcome(
             channel=channel,
             recipient=recipient,
-            state="failed" if error.transient or error.fault == "ours" else "refused",
+            state="refused" if error.fault == "theirs" and not error.transient else "failed",
             problem=error.problem,
             retry=error.transient,
             ambiguous=error.ambiguous,

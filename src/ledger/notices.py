@@ -25,6 +25,8 @@ TABLE = "report_notices"
 FILE = "notices"
 REMINDER = timedelta(hours=23, minutes=30)
 """After which a failure that lasts is told of again: a day, less what an hourly run may start earlier."""
+MONITOR = "the monitor answered: "
+"""How the one notice begins that tells nobody anything: the monitor's last answer, kept for --check."""
 _LARGEST = 1000
 """Notices that are read: what Supabase gives at most in one answer."""
 Moments = Mapping[str, datetime]

@@ -67,11 +67,9 @@ async def send_alert(text: AlertText, at: datetime, route: Route, timeouts: Time
         wait = max([wait, *(found[one].retry_after for one in waiting)])
         if not waiting or attempt == ATTEMPTS or not policy.allows(wait):
             return failed
-        reason = found[waiting[0]].problem.statement
-        extra = {"event": "retry", "channel": route.channel.name, "attempt": attempt}
-        logger.warning(
-            "The alert, attempt %d: %s %s", attempt, reason, policy.describe_next(attempt, wait), extra=extra
-        )
+        problem, next_attempt = found[waiting[0]].problem, policy.describe_next(attempt, wait)
+        extra = {"event": "retry", "channel": route.channel.name, "attempt": attempt, "key": problem.key}
+        logger.warning("The alert, attempt %d: %s %s", attempt, problem.statement, next_attempt, extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")
 
@@ -86,8 +84,8 @@ async def _attempt(
         reason = f"{route.channel.name} did not take it within {timeouts.alert:.0f} s."
         error = DeliveryError("alert.timeout", reason, "Check its server.", group="An alert could not be sent")
     except Exception as unforeseen:  # what the alert is about matters more
-        extra = {"event": "broke_down", "channel": route.channel.name}
-        logger.exception("The alert by %s broke down", route.channel.name, extra=extra)
         problem = unexpected(route.channel.name, unforeseen, one_line_quote(unforeseen))
+        extra = {"event": "broke_down", "channel": route.channel.name, "key": problem.key}
+        logger.exception("The alert by %s broke down", route.channel.name, extra=extra)
         error = DeliveryError(problem.key, problem.reason, problem.remedy, said=problem.said, group=problem.group)
     return dict.fromkeys(route.recipients, error)

@@ -22,7 +22,7 @@ from ..errors import LedgerError, Stage
 from ..ledger.claim import Claim
 from ..ledger.history import windows_before
 from ..ledger.interface import Ledger
-from ..ledger.notices import due, notices_without_table
+from ..ledger.notices import MONITOR, due, notices_without_table
 from ..ledger.record import Record
 from ..message.alert import (
     NO_LATER_RUN,
@@ -140,7 +140,7 @@ class Alerts:
             return
         self.works((Stage.SETTINGS, Stage.RUN) if is_well else (Stage.SETTINGS,))
         told = await self.notices.told()
-        causes = {key: read_cause(key) for key in told if key not in self._failing}
+        causes = {key: read_cause(key) for key in told if key not in self._failing and not key.startswith(MONITOR)}
         over = {key: cause for key, cause in causes.items() if self._is_over(cause, is_well=is_well)}
         parts = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
         gone = [part for part in parts if self._is_gone(part)]
@@ -288,7 +288,7 @@ class Alerts:
         failed = await send_alert(text, self._clock(), route, self._timeouts)
         channel = route.channel.name
         for recipient, error in failed.items():
-            extra = {"event": "alert_failed", "channel": channel, "recipient": recipient}
+            extra = {"event": "alert_failed", "channel": channel, "recipient": recipient, "key": error.problem.key}
             logger.error("%s could not be sent by %s to %s: %s", what, channel, recipient, error, extra=extra)
         reached = ", ".join(one for one in route.recipients if one not in failed)
         if reached:

@@ -134,9 +134,9 @@ class ChannelDelivery:
         try:
             answers = await self._channel.send(self._fallback.report, recipients, self._repeats, limits)
         except Exception as error:  # the other channels' recipients must still get theirs
-            extra = {"event": "broke_down", "channel": self._channel.name}
-            logger.exception("%s broke down", self._channel.name, extra=extra)
             problem = unexpected(self._channel.name, error, one_line_quote(error))
+            extra = {"event": "broke_down", "channel": self._channel.name, "key": problem.key}
+            logger.exception("%s broke down", self._channel.name, extra=extra)
             unknown = DeliveryError(
                 problem.key, problem.reason, problem.remedy, said=problem.said, group=problem.group, ambiguous=True
             )
@@ -156,16 +156,19 @@ class ChannelDelivery:
         return outcome
 
     async def _go_without_file(self, too_large: Outcome) -> None:
-        extra = {"event": "retry", "channel": self._channel.name, "attempt": too_large.attempt}
-        statement = too_large.problem.statement if too_large.problem else ""
+        statement, extra = self._retry(too_large)
         logger.warning("%s: %s Going on without the file.", self._channel.name, statement, extra=extra)
         await self._fallback.replace_attachment(too_large.problem)
+
+    def _retry(self, failed: Outcome) -> tuple[str, dict[str, object]]:
+        """Return why an attempt failed, and the fields of its line in the log."""
+        extra: dict[str, object] = {"event": "retry", "channel": self._channel.name, "attempt": failed.attempt}
+        return (failed.problem.statement, extra | {"key": failed.problem.key}) if failed.problem else ("", extra)
 
     async def _wait(self, failed: Sequence[Outcome], wait: float) -> None:
         wait = max([wait, *(outcome.retry_after for outcome in failed)])
         first = failed[0]
-        extra = {"event": "retry", "channel": self._channel.name, "attempt": first.attempt}
-        reason = first.problem.statement if first.problem else ""
+        reason, extra = self._retry(first)
         next_attempt = self._policy.describe_next(first.attempt, wait)
         logger.warning("%s, attempt %d: %s %s", self._channel.name, first.attempt, reason, next_attempt, extra=extra)
         await asyncio.sleep(wait)
@@ -185,4 +188,4 @@ def _log(outcome: Outcome, report: Report) -> None:
         end = "delivered WITHOUT its workbook" if outcome.state == "without file" else "NOT delivered"
         logger.error("%s to %s: %s. %s", outcome.channel, outcome.recipient, end, outcome.problem, extra=extra)
     if outcome.notice:
-        logger.warning("%s", outcome.notice, extra={"event": "notice", **fields})
+        logger.warning("%s", outcome.notice, extra={"event": "notice", **fields, "key": outcome.notice.key})

@@ -1,19 +1,94 @@
-"""A monitor outside of the cluster is told that a run began and how it ended; its own trouble never fails a run."""
+"""Ping a monitor outside the cluster when a run starts and ends; its own trouble never fails a run."""
 
 import asyncio
 import logging
 import ssl
+from collections.abc import Container
+from contextlib import suppress
+from datetime import datetime
+from operator import itemgetter
 
 import httpx
+from msgspec.structs import replace
 from pydantic import SecretStr
 
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..errors import Fault, Problem, ReportError, Rule
+from ..ledger.notices import MONITOR, Notices
+from ..runtime.connection import CONNECTION_ERRORS, GROUP, diagnose
 from ..runtime.proxies import proxy_for
 from ..runtime.redaction import Redaction
+from ..runtime.visible_text import one_line_quote
 
 logger = logging.getLogger(__name__)
 LONGEST = 500
 """Characters of a ping's body; healthchecks.io keeps 100 kB, and who reads it has the alert too."""
+_LONGEST_ANSWER = 300
+"""Bytes that are read of an answer."""
+_GROUP = "The monitor"
+_OK = "ok"
+
+
+class MonitorRule(Rule, frozen=True, kw_only=True):
+    """Matches answers with one of `statuses` and, if there are any, one of `words`, in lower case."""
+
+    group: str = _GROUP
+    statuses: Container[int]
+    words: tuple[str, ...] = ()
+
+    def matches(self, status: int, body: str) -> bool:
+        """Return whether the rule is about an answer."""
+        return status in self.statuses and (not self.words or any(words in body.lower() for words in self.words))
+
+
+class LaterRule(MonitorRule, frozen=True, kw_only=True):
+    """A rule for what may pass by itself."""
+
+    fault: Fault = "nobody"
+    later: bool = True
+
+
+_UNKNOWN_CHECK = MonitorRule(
+    key="monitor.unknown_check",
+    statuses=(404, 410),
+    reason="The monitor does not know this check, so it will not report a run that is missing.",
+    remedy="Set HEARTBEAT_URL to the ping URL of a check that exists.",
+)
+_RATE_LIMIT = LaterRule(
+    key="monitor.rate_limit",
+    statuses=(429,),
+    reason="The monitor ignored the ping, because it receives too many.",
+    remedy="Give each deployment a check of its own.",
+)
+MONITOR_RULES = (
+    replace(_UNKNOWN_CHECK, statuses=range(200, 300), words=("(not found)", "<!doctype html", "<html")),
+    _UNKNOWN_CHECK,
+    replace(_RATE_LIMIT, statuses=range(200, 300), words=("(rate limited)", "(rate-limited)")),
+    _RATE_LIMIT,
+    LaterRule(
+        key="monitor.unavailable",
+        statuses=(408, 425, *range(500, 600)),
+        reason="The monitor is out of order.",
+        remedy="Wait until it works again.",
+    ),
+    MonitorRule(
+        key="monitor.redirect",
+        statuses=range(300, 400),
+        reason="The monitor answered with a redirect, which is not followed.",
+        remedy="Set HEARTBEAT_URL to the address that the monitor names.",
+    ),
+    MonitorRule(
+        key="monitor.refused",
+        statuses=(*range(200), *range(400, 600)),
+        reason="The monitor rejected the ping.",
+        remedy="Its own words say why.",
+    ),
+)
+"""The first rule that matches counts; a 2xx that none matches is a ping that was counted."""
+
+
+def rule_for(status: int, body: str) -> MonitorRule | None:
+    """Return the rule that an answer falls under; None if the ping was counted."""
+    return next((rule for rule in MONITOR_RULES if rule.matches(status, body)), None)
 
 
 class Heartbeat:
@@ -24,45 +99,83 @@ class Heartbeat:
         self._tls = tls
         self._redaction = redaction
         self._limit = limit
+        self._answer = ""
 
     async def started(self) -> None:
-        """Tell that a run began."""
+        """Tell the monitor that a run began."""
         await self._ping("/start", "")
 
     async def succeeded(self, words: str) -> None:
-        """Tell that the run ended well, and how, in `words`."""
+        """Tell the monitor that the run ended well, and how, in `words`."""
         await self._ping("", words)
 
     async def failed(self, reason: str) -> None:
-        """Tell that the run failed, and of what."""
+        """Tell the monitor that the run failed, and why."""
         await self._ping("/fail", reason)
+
+    async def note(self, notices: Notices, at: datetime) -> None:
+        """Keep the answer to the last ping in `notices`, from where --check takes it; nothing without a ping."""
+        if self._answer:
+            await note_answer(notices, self._answer, at)
 
     async def _ping(self, path: str, words: str) -> None:
         if not self._url:
             return
         body = self._redaction(words)[:LONGEST].encode("utf-8", "replace")
         try:
-            async with (
-                asyncio.timeout(self._limit),
-                httpx.AsyncClient(
-                    verify=self._tls,
-                    timeout=self._limit,
-                    proxy=proxy_for(self._url, self._tls),
-                    trust_env=False,
-                ) as session,
-                # Its status is all that is wanted: the body, which may never end, stays unread.
-                session.stream("POST", f"{self._url}{path}", content=body) as answer,
-            ):
-                pass
-        except httpx.InvalidURL:
-            why = "that is not an address"
-        except (*CONNECTION_ERRORS, TimeoutError) as error:
-            why = diagnose(error).reason
-        else:
-            why = "" if answer.is_success else f"it answered with HTTP {answer.status_code}"
-        if why:
-            logger.warning(
-                "The monitor at HEARTBEAT_URL could not be told: %s. The report is not affected.",
-                why,
-                extra={"event": "heartbeat_failed"},
+            async with asyncio.timeout(self._limit):
+                status, said = await self._post(f"{self._url}{path}", body)
+            rule = rule_for(status, said)
+            problem = rule.problem(one_line_quote(f"HTTP {status} {said}"), {}) if rule else None
+        except (*CONNECTION_ERRORS, httpx.InvalidURL, TimeoutError) as error:
+            found = diagnose(error, address="HEARTBEAT_URL", is_open=isinstance(error, ssl.SSLError))
+            problem = Problem(
+                key=f"monitor.{found.kind}",
+                reason=f"The monitor could not be reached: {found.reason}.",
+                remedy=f"{found.remedy}.",
+                group=found.group,
             )
+        self._answer = problem.key if problem else _OK
+        if problem:
+            extra = {"event": "heartbeat_failed", "key": problem.key}
+            logger.warning("%s The reports are not affected.", problem, extra=extra)
+
+    async def _post(self, url: str, content: bytes) -> tuple[int, str]:
+        """Send a ping; return status and beginning of the answer, as much of that as comes in time."""
+        latest = asyncio.get_running_loop().time() + 0.9 * self._limit
+        async with (
+            httpx.AsyncClient(
+                verify=self._tls, timeout=self._limit, proxy=proxy_for(self._url, self._tls), trust_env=False
+            ) as session,
+            session.stream("POST", url, content=content, headers={"accept-encoding": "identity"}) as answer,
+        ):
+            body = b""
+            with suppress(*CONNECTION_ERRORS, TimeoutError):  # the status says most, and the body may never end
+                async with asyncio.timeout_at(latest):
+                    async for piece in answer.aiter_raw(_LONGEST_ANSWER):
+                        body += piece
+                        if len(body) >= _LONGEST_ANSWER:
+                            break
+            return answer.status_code, body[:_LONGEST_ANSWER].decode("utf-8", "replace")
+
+
+async def note_answer(notices: Notices, answer: str, at: datetime) -> None:
+    """Keep the monitor's `answer` in place of the one before."""
+    kept = f"{MONITOR}{answer}"
+    await notices.clear([key for key in await notices.told() if key.startswith(MONITOR) and key != kept], at)
+    await notices.tell([kept], at)
+
+
+async def check_answer(notices: Notices) -> str:
+    """Say what the monitor answered to the last run; raise ReportError if that ping was not counted."""
+    kept = {key.removeprefix(MONITOR): at for key, at in (await notices.told()).items() if key.startswith(MONITOR)}
+    if not kept:
+        return "set, but not tried, because a ping would count as a run; no answer to a run is kept here"
+    key, at = max(kept.items(), key=itemgetter(1))
+    when = f"the last run at {at:%Y-%m-%d %H:%M} UTC"
+    if key == _OK:
+        return f"counted the ping of {when}"
+    rule = next((rule for rule in MONITOR_RULES if rule.key == key), None)
+    reason, remedy = (rule.reason, rule.remedy) if rule else ("The monitor could not be reached.", "See the run's log.")
+    group = rule.group if rule else GROUP
+    raise ReportError(key, f"{reason.removesuffix('.')} ({when}).", remedy, group=group)

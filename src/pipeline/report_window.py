@@ -131,7 +131,13 @@ async def _conclude(
     words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
     logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
     if notices := [
-        Failure(what="nothing yet, but a setting must be updated", problem=one.notice) for one in outcomes if one.notice
+        Failure(
+            what="nothing yet, but a setting must be updated",
+            problem=one.notice,
+            parts=(f"the setting of {one.channel} to {one.recipient}",),
+        )
+        for one in outcomes
+        if one.notice
     ]:
         await services.alerts.send(None, notices)
     services.alerts.works(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered)
@@ -207,8 +213,9 @@ def describe_failure(error: Exception) -> Failure:
         extra = {"event": "failed", "stage": error.stage, "key": error.problem.key}
         logger.error("%s", error, extra=extra)
         return Failure(what=error.stage, problem=error.problem)
-    logger.error("Unexpected error", exc_info=error, extra={"event": "broke_down"})
-    return Failure(what=Stage.RUN, problem=unexpected("the run", error, one_line_quote(error)))
+    problem = unexpected("the run", error, one_line_quote(error))
+    logger.error("Unexpected error", exc_info=error, extra={"event": "broke_down", "key": problem.key})
+    return Failure(what=Stage.RUN, problem=problem)
 
 
 async def _stopped(services: Services, window: Window, claim: Claim) -> None:

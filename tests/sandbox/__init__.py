@@ -37,15 +37,15 @@ class Sandbox:
         self._certificate = folder / "sandbox-ca.pem"
         self.authority.cert_pem.write_to_path(str(self._certificate))
         # By its name, so that there is a wrong one too: its address.
-        self.mailbox = Mailbox(self._tls("localhost"))
-        tls = self._tls("127.0.0.1", f"*.{DOMAIN}")
+        self.mailbox = Mailbox(self.make_tls("localhost"))
+        tls = self.make_tls("127.0.0.1", f"*.{DOMAIN}")
         self.supabase = Lite(tls) if os.environ.get("SANDBOX") == "lite" else Supabase(tls)
         self.bot = BotApi(tls)
         self.monitor = Monitor(tls)
         self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor)
         self._servers: tuple[Mailbox | Web, ...] = (self.mailbox, *self._webs)
 
-    def _tls(self, *hosts: str) -> ssl.SSLContext:
+    def make_tls(self, *hosts: str) -> ssl.SSLContext:
         """Make a server's side of TLS for `hosts`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.authority.issue_cert(*hosts).configure_cert(context)

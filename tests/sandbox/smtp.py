@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -15,7 +16,7 @@ from email.policy import default
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import DATA_SIZE_DEFAULT, SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import DATA_SIZE_DEFAULT, MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # it warns of its own code at every login
 USER, PASSWORD = "reports", "sandbox-Pa55-w0rd"
@@ -61,10 +62,13 @@ class Delivery:
 class Mailbox:
     """Takes mail for everyone but those in `refused`, which maps an address to the server's reply, and `refused_once`.
 
+    Such a reply accepts all the same if it begins with 2.
+
     `login_reply` is said in place of the usual answer to a wrong login, `helo_reply`, `sender_reply` and `data_reply`
-    in place of those to EHLO, MAIL and DATA;
-    `until` is waited for before the last; with `quit_silent` there is none to QUIT; `offers_login` tells whether there
-    is AUTH.
+    in place of those to EHLO, MAIL and DATA; each AUTH uses up one of `login_faults`, a reply whatever the password,
+    which hangs up behind it if it ends in ", cut"; without `offers_starttls` there is no STARTTLS.
+    `until` is waited for before the last; with `quit_silent` there is none to QUIT; `login_methods` are what AUTH
+    offers, "" to offer no login. A reply may hold bytes that are not UTF-8 as surrogates.
     `largest` is the SIZE that it names and keeps to, in bytes, None to name none. A message goes to `most_recipients`
     at most; `too_many_reply` is said to each one more, as RFC 5321 4.5.3.1.10 wants it.
     Each message uses up one of `data_faults`: a reply in place of taking it, "cut" before it is taken, or after
@@ -86,7 +90,9 @@ class Mailbox:
         self.login_reply: str | None = None
         self.sender_reply: str | None = None
         self.data_reply: str | None = None
-        self.offers_login = True
+        self.login_faults: list[str] = []
+        self.login_methods = "LOGIN PLAIN"
+        self.offers_starttls = True
         self.data_faults: list[str] = []
         self.quits = 0
         self.quit_reply: str | None = None
@@ -135,7 +141,18 @@ class Mailbox:
         server.data_size_limit = self.largest
         named = [f"250-SIZE {self.largest}"] if self.largest is not None else []
         responses = [responses[0], *named, *(line for line in responses[1:] if "SIZE" not in line)]
-        return [line for line in responses if self.offers_login or "AUTH" not in line]
+        offered = [re.sub("(?<=AUTH ).*", self.login_methods, line) for line in responses]
+        return [line for line in offered if not line.endswith("AUTH ") and (self.offers_starttls or "TLS" not in line)]
+
+    async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, args: list[str]) -> object:
+        """Say what is planned for this login."""
+        fault = self.login_faults.pop(0) if self.login_faults else MISSING
+        if not isinstance(fault, str) or not fault.endswith(", cut"):
+            return fault
+        await server.push(fault.removesuffix(", cut"))
+        assert server.transport is not None
+        server.transport.close()
+        return None
 
     async def handle_HELO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str) -> str:
         """Say the same as to EHLO, which a client tries first."""
@@ -159,12 +176,10 @@ class Mailbox:
         """Refuse those that are too many, which Postfix looks at first, and those that are to be refused."""
         if len(envelope.rcpt_tos) >= self.most_recipients:
             return self.too_many_reply
-        if address in self.refused:
-            return self.refused[address]
-        if address in self.refused_once:
-            return self.refused_once.pop(address)
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
+        reply = self.refused.get(address) or self.refused_once.pop(address, "250 OK")
+        if reply.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return reply
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep the message."""
@@ -211,12 +226,22 @@ async def _hang_up_of_the_client() -> None:
     await asyncio.Event().wait()
 
 
+class _Smtp(SMTP):
+    """Sends replies in any encoding."""
+
+    async def push(self, status: str | bytes) -> None:
+        await super().push(status.encode(errors="surrogateescape") if isinstance(status, str) else status)
+
+
 class _Listening(Controller):
     """Listens from the beginning, on a port that nobody else can take in between."""
 
     def __init__(self, handler: object, **options: Any) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         super().__init__(handler, *self._socket.getsockname(), **options)
+
+    def factory(self) -> SMTP:
+        return _Smtp(self.handler, **self.SMTP_kwargs)
 
     def _create_server(self) -> Any:
         return self.loop.create_server(self._factory_invoker, sock=self._socket, ssl=self.ssl_context)

@@ -45,16 +45,18 @@ class Fault:
     """One planned failure: wait `delay` seconds, then answer with `answer` in place of the real one, if given.
 
     `cut` closes the connection: in the "handshake" of TLS, "before" anything is done, "within" the answer, half of
-    which is sent, "after" all was done, without an answer, or "garbled", with an answer that is no TLS.
+    which is sent, "after" all was done, without an answer, "damaged", when all was done, with an answer whose record of
+    TLS is damaged, or "garbled", with an answer that is no TLS. `alert` refuses a handshake by that number of TLS.
     `hold` does what was asked and waits that many seconds with the answer.
     `drip` sends the answer byte by byte, with that many seconds between. `until` is waited for before all that.
     All waits but the last end with the test.
-    It is for requests that hold `match`; a cut handshake is for the next connection.
+    It is for requests that hold `match`; a cut or refused handshake is for the next connection.
     """
 
     answer: Answer | None = None
     delay: float = 0.0
     cut: str = ""
+    alert: int = 0
     drip: float = 0.0
     hold: float = 0.0
     match: str = ""
@@ -76,7 +78,8 @@ def exchange(connection: HTTPConnection, request: Request) -> Answer:
 class Web:
     """A server on free ports of the loopback; each request uses up one of `faults`, oldest first, then `always`.
 
-    It speaks plain HTTP on one port and TLS, as `tls` says, on another; `secure` tells which of them `url` names.
+    It speaks plain HTTP on one port and TLS, as `tls` says until the next reset, on another; `secure` tells which of
+    them `url` names.
     Its clock is `slow` seconds behind this machine's; `show` sets it with the next request.
     `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one.
     """
@@ -90,7 +93,7 @@ class Web:
         self.secure = False
         self.slow = 0.0
         self._shown: datetime | None = None
-        self._tls = tls
+        self.tls = self._own_tls = tls
         self._plain_port = self._tls_port = 0
         self._lock = threading.Lock()
 
@@ -109,6 +112,7 @@ class Web:
         self.over = threading.Event()
         self.dripped = 0
         self.slow = 0.0
+        self.tls = self._own_tls
         self._shown = None
         self.faults.clear()
         self.always = None
@@ -118,8 +122,8 @@ class Web:
     def serving(self) -> Iterator[None]:
         """Serve on both ports while the block runs."""
         with ExitStack() as stack:
-            self._plain_port = stack.enter_context(_served(_Server(self, None)))
-            self._tls_port = stack.enter_context(_served(_Server(self, self._tls)))
+            self._plain_port = stack.enter_context(_served(_Server(self, is_secure=False)))
+            self._tls_port = stack.enter_context(_served(_Server(self, is_secure=True)))
             yield
 
     def show(self, moment: datetime) -> None:
@@ -133,47 +137,51 @@ class Web:
             if self._shown:
                 self.slow, self._shown = time.time() - self._shown.timestamp(), None
             for fault in self.faults:
-                if fault.match in request.target and fault.cut != "handshake":
+                if fault.match in request.target and not _is_of_handshake(fault):
                     self.faults.remove(fault)
                     return fault
             return self.always if self.always and self.always.match in request.target else Fault()
 
-    def take_handshake(self) -> bool:
-        """Tell whether the handshake of a new connection is to be cut."""
+    def take_handshake(self) -> Fault | None:
+        """Return the fault that is due for the handshake of a new connection, None if none is."""
         with self._lock:
-            is_due = bool(self.faults) and self.faults[0].cut == "handshake"
-            if is_due:
-                self.faults.pop(0)
-            return is_due
+            return self.faults.pop(0) if self.faults and _is_of_handshake(self.faults[0]) else None
+
+
+def _is_of_handshake(fault: Fault) -> bool:
+    return fault.cut == "handshake" or bool(fault.alert)
 
 
 class _Server(ThreadingHTTPServer):
-    """Serves `web` on a port of its own, over TLS where a context for it is given.
+    """Serves `web` on a port of its own, over TLS if it `is_secure`.
 
     A connection over TLS ends without a close_notify, as with most servers, so that an end looks as a cut does.
     """
 
-    def __init__(self, web: Web, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, web: Web, *, is_secure: bool) -> None:
         self._web = web
-        self._tls = tls
+        self._is_secure = is_secure
         super().__init__(("127.0.0.1", 0), _handler(web))
 
     def get_request(self) -> tuple[socket.socket, object]:
         """Accept a connection; its handshake is left to the thread that serves it."""
         connection, address = super().get_request()
-        if self._tls:
-            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        if self._is_secure:
+            connection = self._web.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
     def finish_request(self, request: object, address: object) -> None:
         """Serve a connection, once its handshake is done."""
         if isinstance(request, ssl.SSLSocket):
-            if self._web.take_handshake():
+            if fault := self._web.take_handshake():
                 _read_hello(request)
+                if fault.alert:
+                    socket.socket.send(request, bytes((21, 3, 3, 0, 2, 2, fault.alert)))  # RFC 8446 6: fatal
                 return
             try:
                 request.do_handshake()
-            except OSError:  # the client has given up
+            except OSError:  # the client has given up, or was refused
+                _hang_up(request)
                 return
         super().finish_request(request, address)  # type: ignore[arg-type] # typeshed's names for them are its own
 
@@ -182,6 +190,15 @@ def _read_hello(connection: socket.socket) -> None:
     """Read the ClientHello below TLS: with something unread a close would be a reset, not an end (RFC 9293 3.6.1)."""
     record = socket.socket.recv(connection, 5, socket.MSG_WAITALL)
     socket.socket.recv(connection, int.from_bytes(record[3:5]), socket.MSG_WAITALL)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """End a connection below TLS, reading what still comes: else a reset would overtake the alert that tells why."""
+    with suppress(OSError):
+        connection.settimeout(10)
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        while socket.socket.recv(connection, 1 << 16):
+            pass
 
 
 @contextmanager
@@ -223,7 +240,9 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 return
             answer = fault.answer or web.answer(request)
             over.wait(fault.hold)
-            if fault.cut == "after":
+            if fault.cut == "damaged":
+                socket.socket.send(self.connection, bytes((23, 3, 3, 0, 64, *[0] * 64)))  # RFC 8446 5.2
+            if fault.cut in ("after", "damaged"):
                 self.close_connection = True
                 return
             with suppress(OSError):  # a client that has given up, or was killed
