@@ -198,13 +198,13 @@ class BadAnswerError(SourceError):
 
     group = "The answer is not a list of rows"
 
-    def __init__(self, *, table: str, came: str, said: str = "", transient: bool = False) -> None:
+    def __init__(self, *, table: str, came: str, said: str = "") -> None:
         super().__init__(
             "source.bad_answer",
             f"Supabase's answer for the table {table} does not hold the rows that were asked for, but {came}.",
             "Look for what changes answers on the way, such as a proxy or a cache.",
             said=said,
-            transient=transient,
+            transient=True,
         )
 
 

@@ -44,13 +44,6 @@ LEDGER_RULES = (
         group="The ledger's table is missing",
     ),
     ReplyRule(
-        key="schema",
-        code="PGRST106",
-        reason="Supabase does not expose the schema of the table {table}.",
-        remedy="Expose the schema public in Project Settings → Data API.",
-        group="The ledger's table is missing",
-    ),
-    ReplyRule(
         key="locked",
         code=STOPPED_QUERY,
         reason="Supabase stopped the query on {table}, because it took too long.",
@@ -62,7 +55,7 @@ LEDGER_RULES = (
     ReplyRule(
         key="permission",
         code=INSUFFICIENT_PRIVILEGE,
-        words="\\A(?!.*set role)",
+        words=r"\A(?!.*set role)",
         who="sees_all",
         reason=_LACKS,
         remedy="Run this in the SQL editor: {grant}",
@@ -71,7 +64,7 @@ LEDGER_RULES = (
     ReplyRule(
         key="permission",
         code=INSUFFICIENT_PRIVILEGE,
-        words="\\A(?!.*set role)",
+        words=r"\A(?!.*set role)",
         who="reports_role",
         reason=_LACKS,
         remedy=f"Run {ROLE_SQL} in the SQL editor: it grants them where the table is there.",
@@ -80,10 +73,18 @@ LEDGER_RULES = (
     ReplyRule(
         key="permission",
         code=INSUFFICIENT_PRIVILEGE,
-        words="\\A(?!.*set role)",
+        words=r"\A(?!.*set role)",
+        who="token",
         reason=_LACKS,
-        remedy="The ledger needs a secret key (sb_secret_…): set SUPABASE_KEY to one, or SUPABASE_JWT to a token of "
-        f"the role that {ROLE_SQL} makes.",
+        remedy=f"Set SUPABASE_JWT to a token of the role that {ROLE_SQL} makes.",
+        group="The key may not use the ledger",
+    ),
+    ReplyRule(
+        key="permission",
+        code=INSUFFICIENT_PRIVILEGE,
+        words=r"\A(?!.*set role)",
+        reason=_LACKS,
+        remedy="The ledger needs a secret key (sb_secret_…): set SUPABASE_KEY to one.",
         group="The key may not use the ledger",
     ),
     *RULES,
@@ -92,7 +93,7 @@ LEDGER_RULES = (
 
 def refused(response: httpx.Response, table: str, used: Credentials, missing: Sequence[str] = ()) -> LedgerError:
     """Return the error of a refusal; `missing` are the rights that the role lacks, where that is known to be why."""
-    reply = read_reply(response, "read" if response.request.method == "GET" else "write")
+    reply = read_reply(response, "read" if response.request.method == "GET" else "write", table)
     rule = first_match(LEDGER_RULES, reply, used)
     error = LedgerVersionError if rule.key == "column" else LedgerError
     return as_error(error, "ledger", rule, reply, facts(table, used, ", ".join(missing or _RIGHTS)))

@@ -16,8 +16,8 @@ REPORTS_ROLE = "reports_generator"
 ROLE_SQL = "src/sql/reports_role.sql"
 EXPIRY_NOTICE = timedelta(days=14)
 """How long before a token ends its end is warned of."""
-Trait = Literal["sees_all", "reports_role", "token"]
-"""What rules for answers ask of credentials: a role that sees every row, the role of ROLE_SQL, a SUPABASE_JWT."""
+Trait = Literal["sees_all", "reports_role", "token", "jwt_key"]
+"""What rules for answers ask of credentials: a role that sees every row, the role of ROLE_SQL, SUPABASE_JWT or not."""
 _HOSTED = (".supabase.co", ".supabase.in")
 _KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
 _ROLES = {"sb_secret_": "service_role", "sb_publishable_": "anon"}
@@ -72,6 +72,7 @@ class Credentials(Struct, frozen=True, kw_only=True):
             "sees_all": self.sees_all,
             "reports_role": self.is_reports_role,
             "token": self.token is not None,
+            "jwt_key": self.token is None and not self.key.get_secret_value().startswith(tuple(_KINDS)),
         }
         return [trait for trait, has in traits.items() if has]
 

@@ -136,7 +136,7 @@ def read_analysis(row: dict[str, Any], table: str) -> Analysis:
 def _not_json(body: bytes, table: str) -> SourceError:
     """Say what came in place of JSON: a gateway's page, or a body cut short, may be gone at the next attempt."""
     if body.lstrip().startswith(b"["):
-        return BadAnswerError(table=table, came="a list that is cut off", said=excerpt(body), transient=True)
+        return BadAnswerError(table=table, came="a list that is cut off", said=excerpt(body))
     came = "a web page" if body.lstrip().startswith(b"<") else "text that is not JSON" if body.strip() else "nothing"
     return NotPostgrestError(table=table, came=came, said=excerpt(body), transient=True)
 

@@ -29,6 +29,7 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     status: int
     action: Action
+    table: str = ""
     code: str = ""
     words: str = ""
     hint: str = ""
@@ -41,14 +42,15 @@ class Reply(Struct, frozen=True, kw_only=True):
         return f"{words}; hint: {self.hint}" if self.hint else words
 
 
-def read_reply(response: httpx.Response, action: Action) -> Reply:
-    """Return what a refusal says. Of Storage's HTTP 400, the true status stands in the body."""
+def read_reply(response: httpx.Response, action: Action, table: str = "") -> Reply:
+    """Return what a refusal says to a request about `table`; Storage's HTTP 400 has the true status in its body."""
     error = json_object(response.content)
     told = str(error.get("statusCode"))
     code = error.get("code") or error.get("error") or ""
     return Reply(
         status=int(told) if _STATUS.fullmatch(told) else response.status_code,
         action=action,
+        table=table,
         code=code if isinstance(code, str) else "",
         words=one_line_quote(error["message"]) if error.get("message") else excerpt(response.content),
         # A gateway, which gives no code, hints at what the remedy says too.
@@ -80,7 +82,8 @@ class ReplyRule(Rule, frozen=True, kw_only=True):
     """A rule for answers of Supabase's.
 
     `status`, `code` and `action` are regular expressions for the whole of each (a `code` of "" matches answers without
-    one), `words` for a part of the words, in upper or lower case. `who` is a trait of the credentials.
+    one), `words` for a part of the words, in upper or lower case, where `{table}` stands for the table that was asked
+    for. `who` is a trait of the credentials.
     """
 
     status: str = ".*"
@@ -95,9 +98,36 @@ class ReplyRule(Rule, frozen=True, kw_only=True):
             re.fullmatch(self.status, str(reply.status))
             and re.fullmatch(self.code, reply.code)
             and re.fullmatch(self.action, reply.action)
-            and re.search(self.words, reply.words, re.IGNORECASE)
+            and re.search(self.words.replace("{table}", re.escape(reply.table)), reply.words, re.IGNORECASE)
             and (self.who is None or self.who in used.traits)
         )
+
+
+DASHBOARD = "Look at the project's dashboard and at https://status.supabase.com."
+
+
+def passing_rule(
+    key: str,
+    reason: str,
+    remedy: str = DASHBOARD,
+    *,
+    group: str = "",
+    status: str = ".*",
+    code: str = ".*",
+    words: str = "",
+) -> ReplyRule:
+    """Make the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
+    return ReplyRule(
+        key=key,
+        reason=reason,
+        remedy=remedy,
+        fault="nobody",
+        later=True,
+        group=group,
+        status=status,
+        code=code,
+        words=words,
+    )
 
 
 def first_match(rules: Iterable[ReplyRule], reply: Reply, used: Credentials) -> ReplyRule:
@@ -129,8 +159,8 @@ CLOCK = ReplyRule(
     key="clock",
     status="40[013]",
     # PostgREST's, and what gateways and Storage say of a claim; "The JWT 'iat' claim must be a number" is final.
-    code="(?!PGRST30[0-24-9]).*",
-    words=r"\bfuture\b|not yet valid|not valid yet|\bnbf\b(?!.*must be)|.iat. claim timestamp",
+    code="(?!PGRST30[0245-9]).*",
+    words=r"issued ?at ?(the )?future|not ?yet ?valid|not valid yet|\bnbf\b(?!.*must be)|.iat. claim timestamp",
     reason="Supabase's servers disagree about the time: a token counts as issued in the future.",
     remedy="This usually passes within seconds. If it doesn't, look at https://status.supabase.com; on a server of "
     "your own, set the clocks, best with NTP.",

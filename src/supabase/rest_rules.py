@@ -4,49 +4,81 @@ Codes: docs.postgrest.org/en/stable/references/errors.html and postgresql.org/do
 Statuses: supabase.com/docs/guides/troubleshooting/http-status-codes, and Cloudflare's own 5xx.
 """
 
+from functools import partial
+
 import httpx
 
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError
 from .credentials import ROLE_SQL, Credentials
-from .reply import CLOCK, ReplyRule, as_error, first_match, read_reply
+from .reply import CLOCK, DASHBOARD, ReplyRule, as_error, first_match, passing_rule, read_reply
 
 INSUFFICIENT_PRIVILEGE = "42501"
 MISSING_TABLE = "42P01|PGRST205"
 STOPPED_QUERY = "57014|55P03"
 """query_canceled, by statement_timeout; lock_not_available, by lock_timeout."""
-_DASHBOARD = "Look at the project's dashboard and at https://status.supabase.com."
+_ROLE_CODES = "22023|42501|42704"
+_ROLE_WORDS = r'\Arole ".*does not exist|set role'
 
 
-def _passing(key: str, reason: str, remedy: str = _DASHBOARD, *, status: str = ".*", code: str = ".*") -> ReplyRule:
-    """Make the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
-    return ReplyRule(
-        key=key,
-        reason=reason,
-        remedy=remedy,
-        fault="nobody",
-        later=True,
-        group="Supabase is out of order",
-        status=status,
-        code=code,
-    )
-
+_passing = partial(passing_rule, group="Supabase is out of order")
 
 RULES = (
     CLOCK,
     ReplyRule(
+        key="jwt_expired",
+        code="PGRST30[13]",
+        words="expired",
+        who="token",
+        reason="SUPABASE_JWT has expired.",
+        remedy="Make a new token, as docs/security.md says, and set SUPABASE_JWT to it.",
+        group="Supabase rejected SUPABASE_JWT",
+    ),
+    ReplyRule(
+        key="jwt_expired",
+        code="PGRST30[13]",
+        words="expired",
+        who="jwt_key",
+        reason="The JWT in SUPABASE_KEY has expired.",
+        remedy="Set SUPABASE_KEY to a secret key from the project's API settings.",
+        group="Supabase rejected SUPABASE_KEY",
+    ),
+    ReplyRule(
+        key="jwt_expired",
+        code="PGRST30[13]",
+        words="expired",  # the gateway's own token: the key has no end
+        reason="Supabase's gateway sent an expired token to its database.",
+        remedy=DASHBOARD,
+        group="Supabase rejected SUPABASE_KEY",
+    ),
+    ReplyRule(
+        key="jwt",
+        code="PGRST30[1-9]",  # PostgREST's; the gateway, which looks at the key, gives no code
+        who="token",
+        reason="Supabase rejected SUPABASE_JWT.",
+        remedy="Make a new token, as docs/security.md says, and set SUPABASE_JWT to it.",
+        group="Supabase rejected SUPABASE_JWT",
+    ),
+    ReplyRule(
         key="jwt_needed",
         code="PGRST301",
-        words="Expected 3 parts in JWT",
+        words="Expected 3 parts.*got 1",
         reason="This server takes only a JWT as SUPABASE_KEY.",
         remedy="Set SUPABASE_KEY to the server's service_role JWT: only Supabase's own gateway takes a key that begins "
         "with sb_.",
         group="Supabase rejected SUPABASE_KEY",
     ),
     ReplyRule(
+        key="key",
+        code="PGRST30[1-9]",
+        reason="Supabase rejected SUPABASE_KEY.",
+        remedy="Set SUPABASE_KEY to a secret key from the project's API settings.",
+        group="Supabase rejected SUPABASE_KEY",
+    ),
+    ReplyRule(
         key="role",
-        code="22023|42501|42704",
-        words=r"\Arole |set role",
+        code=_ROLE_CODES,
+        words=_ROLE_WORDS,
         who="reports_role",
         reason="{setting} names a role that the database lacks, or may not switch to.",
         remedy=f"Run {ROLE_SQL} in the SQL editor: it makes the role.",
@@ -54,8 +86,8 @@ RULES = (
     ),
     ReplyRule(
         key="role",
-        code="22023|42501|42704",
-        words=r"\Arole |set role",
+        code=_ROLE_CODES,
+        words=_ROLE_WORDS,
         reason="{setting} names a role that the database lacks, or may not switch to.",
         remedy="Use a secret key of this project, or create the role in the SQL editor and grant it to authenticator.",
         group="The key names a role that isn't there",
@@ -63,9 +95,18 @@ RULES = (
     ReplyRule(
         key="permission",
         code=INSUFFICIENT_PRIVILEGE,  # with 401 too
+        words=r"\b{table}\b",
         who="sees_all",
         reason="{setting} may not read the table {table}.",
         remedy="Run this in the SQL editor: {grant}",
+        group="The key may not read the table",
+    ),
+    ReplyRule(
+        key="permission",
+        code=INSUFFICIENT_PRIVILEGE,
+        who="sees_all",
+        reason="{setting} may not read what the table {table} is made of.",
+        remedy="Grant what the database names to service_role in the SQL editor.",
         group="The key may not read the table",
     ),
     ReplyRule(
@@ -84,50 +125,28 @@ RULES = (
         group="The key may not read the table",
     ),
     ReplyRule(
-        key="jwt_expired",
-        code="PGRST30[13]",
-        words="expired",
-        who="token",
-        reason="SUPABASE_JWT has expired.",
-        remedy="Make a new token, as docs/security.md says, and replace it.",
-        group="Supabase rejected SUPABASE_JWT",
-    ),
-    ReplyRule(
-        key="jwt_expired",
-        code="PGRST30[13]",
-        words="expired",
-        reason="The JWT in SUPABASE_KEY has expired.",
-        remedy="Copy a secret key from the project's API settings.",
-        group="Supabase rejected SUPABASE_KEY",
-    ),
-    ReplyRule(
-        key="jwt",
-        code="PGRST30[1-9]",  # PostgREST's; the gateway, which looks at the key, gives no code
-        who="token",
-        reason="Supabase rejected SUPABASE_JWT.",
-        remedy="Make a new token, as docs/security.md says, and replace it.",
-        group="Supabase rejected SUPABASE_JWT",
-    ),
-    ReplyRule(
         key="key",
-        code="PGRST30[1-9]",
-        reason="Supabase rejected SUPABASE_KEY.",
-        remedy="Copy a secret key from the project's API settings.",
+        status="401",
+        words="in browser",
+        reason="Supabase took this program for a browser, from which it takes no secret key.",
+        remedy="Look for what changes the User-Agent on the way, such as a proxy.",
         group="Supabase rejected SUPABASE_KEY",
     ),
     ReplyRule(
         key="key",
         status="401",
+        words=r"\A(?!<)",  # a web page asks for another login than Supabase's
         who="token",
         reason="Supabase rejected SUPABASE_KEY.",
-        remedy="Copy the publishable key from the project's API settings.",
+        remedy="Set SUPABASE_KEY to the publishable key from the project's API settings.",
         group="Supabase rejected SUPABASE_KEY",
     ),
     ReplyRule(
         key="key",
         status="401",
+        words=r"\A(?!<)",
         reason="Supabase rejected SUPABASE_KEY.",
-        remedy="Copy a secret key from the project's API settings.",
+        remedy="Set SUPABASE_KEY to a secret key from the project's API settings.",
         group="Supabase rejected SUPABASE_KEY",
     ),
     ReplyRule(
@@ -139,14 +158,6 @@ RULES = (
     ),
     ReplyRule(
         key="schema",
-        code="PGRST106",
-        reason="Supabase does not expose the schema of the table {table}.",
-        remedy="Set SUPABASE_TABLE to the table's name alone, without a schema, and expose its schema in Project "
-        "Settings → Data API.",
-        group="There is no table",
-    ),
-    ReplyRule(
-        key="schema",
         code=MISSING_TABLE,
         words=r"\w\.\w+\.\w",
         reason="SUPABASE_TABLE names a schema.",
@@ -154,18 +165,25 @@ RULES = (
         group="There is no table",
     ),
     ReplyRule(
+        key="schema",
+        code="PGRST106",
+        reason="Supabase does not expose the schema of the table {table}.",
+        remedy="Expose the schema public in Project Settings → Data API.",
+        group="There is no table",
+    ),
+    ReplyRule(
         key="no_table",
         code=MISSING_TABLE,
+        words=r"\b{table}\b",  # another name is that of a table behind a view or a policy
         reason="There is no table {table}.",
         remedy="Check SUPABASE_TABLE, and that the table's schema is exposed (Project Settings → Data API).",
         group="There is no table",
     ),
     ReplyRule(
         key="function_missing",
-        code="PGRST202|42883",
-        reason="The query on {table} needs a function or an operator that the database lacks.",
-        remedy="If {table} is a view, run its query in the SQL editor; the columns' types stand in "
-        "docs/getting-started.md.",
+        code="PGRST202",
+        reason="Supabase lacks a function that the query on {table} calls.",
+        remedy="Create it, then run this in the SQL editor: notify pgrst, 'reload schema';",
         group="The database rejected the query",
     ),
     ReplyRule(
@@ -194,20 +212,24 @@ RULES = (
     _passing("no_resources", "Supabase's database has run out of connections, memory or disk.", code="53[0-9A-Z]{3}"),
     _passing("pool", "Supabase's database had no free connection in time.", code="PGRST003"),
     _passing("pool", "Supabase's database had no free connection in time.", status="544"),
-    _passing("schema_cache", "Supabase's REST interface can't reach its database.", code="PGRST00.|08[0-9A-Z]{3}"),
+    _passing("schema_cache", "Supabase's REST interface can't reach its database.", code="PGRST00."),
+    _passing(
+        "rate_limit", "Supabase limits the number of requests.", "Look for what else uses the project.", status="429"
+    ),
     ReplyRule(
         key="database_error",
         status="4..|500",
         code="[0-9A-Z]{5}",  # any other SQLSTATE
         reason="The database rejected the query on {table}.",
-        remedy="Correct what its words name; a hint in them says how. To try, select from {table} in the SQL editor.",
+        remedy="Correct what it names; a hint says how. To try, select from {table} in the SQL editor.",
         group="The database rejected the query",
     ),
     ReplyRule(
         key="redirect",
-        status="3..",
+        status="30.",
+        code="",
         reason="SUPABASE_URL leads elsewhere.",
-        remedy="Set it to the address that it redirects to, if you know that one.",
+        remedy="Set SUPABASE_URL to the address that it redirects to, if you know that one.",
         group="SUPABASE_URL leads elsewhere",
     ),
     ReplyRule(
@@ -231,15 +253,14 @@ RULES = (
         remedy="Allow addresses of 8 KB in the gateway or proxy before PostgREST.",
         group="Supabase rejected the query",
     ),
-    _passing(
-        "rate_limit", "Supabase limits the number of requests.", "Look for what else uses the project.", status="429"
-    ),
     _passing("gateway_tls", "Supabase's gateway has no TLS connection to the server behind it.", status="52[56]"),
-    _passing("gateway", "Supabase's gateway has no answer from the server behind it.", status="50[234]|52.|530"),
+    _passing(
+        "gateway", "Supabase's gateway has no answer from the server behind it.", status="408|50[234]|52.|530", code=""
+    ),
     ReplyRule(
         key="not_postgrest",
         status="404|405",
-        code="",
+        code="|PGRST12[56]",
         reason="No PostgREST answers at SUPABASE_URL.",
         remedy="Set SUPABASE_URL to the project's own address, like https://abcdefghijklmnop.supabase.co.",
         group="The answer is not a list of rows",
@@ -256,7 +277,7 @@ RULES = (
 
 def refusal(response: httpx.Response, table: str, used: Credentials) -> SourceError:
     """Return the error of an answer beyond 2xx to a request for rows with the credentials `used`."""
-    reply = read_reply(response, "read")
+    reply = read_reply(response, "read", table)
     return as_error(SourceError, "source", first_match(RULES, reply, used), reply, facts(table, used, "select"))
 
 

@@ -202,7 +202,7 @@ def bad_answer(wanted: str) -> StorageError:
     return StorageError(
         "storage.bad_answer",
         f"Supabase Storage's answer does not say {wanted}.",
-        "Check SUPABASE_URL and any proxy on the way.",
+        "Look for what changes answers on the way, such as a proxy.",
         transient=True,
     )
 

@@ -6,9 +6,8 @@ Codes and statuses: github.com/supabase/storage, src/internal/errors/codes.ts.
 from ..domain.attachment import MEDIA_TYPE
 from ..errors import StorageError
 from .credentials import ROLE_SQL, Credentials
-from .reply import CLOCK, Reply, ReplyRule, as_error, first_match
+from .reply import CLOCK, Reply, ReplyRule, as_error, first_match, passing_rule
 
-_DASHBOARD = "Look at the project's dashboard and at https://status.supabase.com."
 _ACTIONS = {
     "store": ("may not store in the bucket", "select, insert, update"),
     "list": ("may not list the bucket", "select"),
@@ -16,19 +15,28 @@ _ACTIONS = {
 }
 """What is refused, and the rights that it needs on storage.objects."""
 
+
 STORAGE_RULES = (
     CLOCK,
     ReplyRule(
         key="permission",
+        status="401",
+        code="",
+        words=r"\A(?!<)",  # of the gateway, which looks at the key alone; a web page is not its own
+        reason="Supabase rejected SUPABASE_KEY.",
+        remedy="Set SUPABASE_KEY to a key from the project's API settings.",
+    ),
+    ReplyRule(
+        key="permission",
         status="40[013]",
-        code="InvalidJWT|.*jwt.*",
+        code="InvalidJWT|.*JWT.*",
         reason="{setting} {refused} {bucket}.",
         remedy="Use a secret key of this project, or a token that has not expired.",
     ),
     ReplyRule(
         key="permission",
         status="40[13]",
-        words=r"\A(?!<)",  # Storage sends no web page: one that does stands before it
+        words=r"\A(?!<)",
         reason="{setting} {refused} {bucket}.",
         remedy="Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
         f"({{rights}}): {ROLE_SQL} has them.",
@@ -36,16 +44,16 @@ STORAGE_RULES = (
     ReplyRule(
         key="no_such_bucket",
         status="404",
-        words="Bucket not found",
+        words="bucket not found|related resource does not exist|resource was not found",
         reason="{setting} sees no bucket {bucket} in Supabase Storage.",
         remedy="Create it there, private, or correct REPORT_BUCKET.",
     ),
     ReplyRule(
         key="no_such_file",
         status="404",
-        words="Object not found",
+        words="object not found",
         reason="Supabase Storage doesn't find a file in the bucket {bucket}.",
-        remedy="Look whether something removes files from the bucket at once.",
+        remedy="Look for what removes files from the bucket.",
     ),
     ReplyRule(
         key="too_large",
@@ -55,26 +63,13 @@ STORAGE_RULES = (
     ),
     ReplyRule(
         key="type",
-        status="415",
+        status="415|422",
         reason="The bucket {bucket} takes no workbooks.",
         remedy=f"Allow the type {MEDIA_TYPE} in its settings.",
     ),
-    ReplyRule(
-        key="locked",
-        status="423",
-        reason="Another request holds the file in the bucket {bucket}.",
-        remedy=_DASHBOARD,
-        fault="nobody",
-        later=True,
-    ),
-    ReplyRule(
-        key="rate_limit",
-        status="429",
-        reason="Supabase Storage limits the number of requests.",
-        remedy="Look for what else uses the project.",
-        fault="nobody",
-        later=True,
-    ),
+    passing_rule("locked", "Another request holds the file in the bucket {bucket}.", status="423"),
+    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", status="429"),
+    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", words="SlowDown"),
     ReplyRule(
         key="paused",
         status="540",
@@ -88,22 +83,13 @@ STORAGE_RULES = (
         remedy="Look at the organization's usage and billing in the dashboard.",
     ),
     ReplyRule(
-        key="gateway",
-        status="50[234]|52.|530",
-        code="",
-        reason="Supabase's gateway has no answer from Storage.",
-        remedy=_DASHBOARD,
-        fault="nobody",
-        later=True,
+        key="redirect",
+        status="30.",
+        reason="SUPABASE_URL leads elsewhere.",
+        remedy="Set SUPABASE_URL to the address that it redirects to, if you know that one.",
     ),
-    ReplyRule(
-        key="failed",
-        status="5..|408|425",
-        reason="Supabase Storage is out of order.",
-        remedy=_DASHBOARD,
-        fault="nobody",
-        later=True,
-    ),
+    passing_rule("gateway", "Supabase's gateway has no answer from Storage.", status="50[234]|52.|530", code=""),
+    passing_rule("failed", "Supabase Storage is out of order.", status="5..|408|425"),
     ReplyRule(
         key="refused",
         reason="Supabase Storage rejected the request.",
