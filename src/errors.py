@@ -5,9 +5,9 @@
     │   ├── SettingsError               variables that are missing or wrong, all of them at once
     │   └── OptionError                 an option that is wrong or contradicts another
     ├── SourceError                 1   the rows could not be read
-    │   ├── SourceUnreachableError      Supabase can't be reached, is too slow, or is out of order
-    │   ├── SourceRefusedError          the key, the table or a column is not what it should be
+    │   ├── NotPostgrestError           the answer is not a list: something else answers
     │   ├── BadAnswerError              the answer is not a list of the window's rows
+    │   ├── OddRowError                 a row has no place among the others
     │   ├── PageTooLargeError           an answer has more than is read of one, or is nested too deeply
     │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
@@ -178,25 +178,53 @@ class SourceError(ReportError):
     group = "Supabase is out of order"
 
 
-class SourceUnreachableError(SourceError):
-    """Supabase can't be reached, is too slow, or is out of order."""
-
-
-class SourceRefusedError(SourceError):
-    """The key, the table or a column is not what it should be; asking again won't help."""
-
-
-class BadAnswerError(SourceError):
-    """An answer that is not a list of the window's rows: `came` says what it is instead."""
+class NotPostgrestError(SourceError):
+    """An answer with status 200 that no PostgREST gives: `came` says what it is, `said` quotes its beginning."""
 
     group = "The answer is not a list of rows"
 
-    def __init__(self, *, table: str, came: str, transient: bool = False) -> None:
+    def __init__(self, *, table: str, came: str, said: str = "", transient: bool = False) -> None:
+        super().__init__(
+            "source.not_postgrest",
+            f"The answer for the table {table} is not a list of rows, but {came}.",
+            "Check SUPABASE_URL, and any proxy on the way.",
+            said=said,
+            transient=transient,
+        )
+
+
+class BadAnswerError(SourceError):
+    """A list that does not hold the window's rows: `came` says what it holds, `said` quotes its beginning."""
+
+    group = "The answer is not a list of rows"
+
+    def __init__(self, *, table: str, came: str, said: str = "") -> None:
         super().__init__(
             "source.bad_answer",
-            f"Supabase's answer for the table {table} is not a list of its rows: {came}.",
-            "Check SUPABASE_URL, SUPABASE_TABLE and any proxy on the way.",
-            transient=transient,
+            f"Supabase's answer for the table {table} does not hold the rows that were asked for, but {came}.",
+            "Look for what changes answers on the way, such as a proxy or a cache.",
+            said=said,
+            transient=True,
+        )
+
+
+class OddRowError(SourceError):
+    """A row that has no place among the others, because of what `column` holds; `condition` finds it in SQL."""
+
+    group = "A row has no place among the others"
+
+    def __init__(self, *, table: str, column: str, said: str, condition: str = "") -> None:
+        query = f"select * from {_sql_name(table)} where {condition};"  # noqa: S608 - shown, never run
+        find = f"Run this in the SQL editor to find the row: {query} Then correct or remove it."
+        types = {"id": "text, a uuid or an integer", "created_at": "a timestamp"}
+        super().__init__(
+            "source.odd_row",
+            f"The table {table} has a row whose {column} can't be used.",
+            find
+            if condition
+            else f"The column {column} must hold {types[column]}: set SUPABASE_TABLE to a view "
+            "where it does, or correct the row.",
+            said=said,
         )
 
 
@@ -214,14 +242,18 @@ class PageTooLargeError(SourceError):
         )
 
 
+def _sql_name(table: str) -> str:
+    """Return a table's name as SQL has it: PostgreSQL reads a bare one in lower case."""
+    return table if table.islower() else f'"{table}"'
+
+
 class IdTooLongError(SourceError):
     """A row has an id of `length` characters: no URL could ask for the rows behind it."""
 
     group = "An id is too long"
 
     def __init__(self, *, table: str, length: int) -> None:
-        name = table if table.islower() else f'"{table}"'  # PostgreSQL reads a bare name in lower case
-        query = f"select created_at from {name} where length(id::text) > 2000;"  # noqa: S608 - shown, never run
+        query = f"select created_at from {_sql_name(table)} where octet_length(id::text) > 1000;"  # noqa: S608 - shown
         super().__init__(
             "source.id_too_long",
             f"The table {table} has a row whose id is {length:,} characters long, too long for the address that asks "

@@ -35,7 +35,7 @@ START = datetime(2026, 11, 22, 13, tzinfo=UTC)
 """An hour that is over; tests put their rows into it and ask for it with --start."""
 CREATED = datetime(2026, 11, 23, 14, 0, 31, tzinfo=UTC)
 """When reports of tests are made."""
-QUICK = Timeouts(first_wait=0.01, longest_wait=0.05, ledger_poll=0.02, ledger_poll_table=0.05, run=60)
+QUICK = Timeouts(first_wait=0.01, longest_wait=0.05, clock_wait=0.01, ledger_poll=0.02, ledger_poll_table=0.05, run=60)
 """Hardly any waits between attempts, and no limit that a busy machine reaches."""
 NO_TIME = structs.replace(QUICK, first_wait=200, longest_wait=200)
 """The first attempt at anything is the last: the wait before another is longer than the time that is left."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
+from src.supabase.replies import refusal
 
 from src import errors
 from src.channels.mail import MailChannel
@@ -44,7 +45,6 @@ from src.ledger.directory import held_by_another
 from src.ledger.record import read_record
 from src.runtime.connection import tls_context
 from src.supabase.credentials import Credentials
-from src.supabase.replies import refusal
 from src.supabase.storage import bad_answer
 from src.workbook.writer import WorkbookWriter
 

@@ -21,7 +21,7 @@ from ..config.schedule import choose_windows
 from ..domain.analysis import COLUMNS, FailedStatuses
 from ..domain.request import Result
 from ..domain.window import Window, last_full
-from ..errors import Problem, ReportError, SourceError, SourceRefusedError, WorkbookError, unexpected
+from ..errors import Problem, ReportError, SourceError, WorkbookError, unexpected
 from ..ledger.table import has_table
 from ..pipeline.heartbeat import check_answer
 from ..pipeline.report_window import failed_result
@@ -229,7 +229,8 @@ def checks_of_table(
     async def key() -> str:
         await _behind("table", probe)
         until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
-        return ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", used.expiry_note(now) or until]))
+        notes = [used.expiry_note(now) or until, used.retirement_note]
+        return ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", *notes]))
 
     async def index() -> str:
         await _behind("table", probe)
@@ -237,8 +238,11 @@ def checks_of_table(
         if cost is None:
             return f"can't be seen through the API; {_MAKES_INDEX}"
         if cost > _SMALL_SORT:
-            raise SourceRefusedError(
-                "source.index", "Each page sorts the table anew.", f"Run {INDEX_SQL} in the SQL editor."
+            raise SourceError(
+                "source.index",
+                "Each page sorts the table anew.",
+                f"Run {INDEX_SQL} in the SQL editor.",
+                group="Supabase stopped the query",
             )
         return f"not used, because the table is small; {_MAKES_INDEX}" if cost else "used"
 

@@ -81,7 +81,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
         await settle(windows[-1], timedelta(seconds=grace), run.clock(), is_over=by_job)
     async with open_services(run, settings, channels, alerts) as services:
         _warn_of_hidden_rows(services)
-        _warn_of_expiry(services)
+        _warn_of_the_key(services)
         result = await _asked_for(services, windows)
         is_whole = not (services.only or options.is_trial)
         await alerts.conclude(services.ledger, services.policy(), is_well=is_whole and result.code == 0)
@@ -116,10 +116,13 @@ def _warn_of_hidden_rows(services: Services) -> None:
     )
 
 
-def _warn_of_expiry(services: Services) -> None:
-    """Say, once a run, that the token ends within days: from then on every hour fails."""
-    if note := services.client.credentials.expiry_note(services.run.clock()):
+def _warn_of_the_key(services: Services) -> None:
+    """Say, once a run, that the token ends within days, or the kind of key: from then on every hour fails."""
+    used = services.client.credentials
+    if note := used.expiry_note(services.run.clock()):
         logger.warning("%s.", note, extra={"event": "key_expires"})
+    if note := used.retirement_note:
+        logger.warning("%s.", note, extra={"event": "key_retires"})
 
 
 def _settings(run: Run) -> Settings:

@@ -22,6 +22,10 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """One wait for Supabase; counting a table without an index takes its time."""
     supabase_answer: float = 120.0
     """One whole answer, so that a server that sends byte by byte ends too."""
+    clock: float = 50.0
+    """Asking again while Supabase's own clocks differ; less than what the ledger's history may take."""
+    clock_wait: float = 1.0
+    """Between two such attempts, at least; twice that at most."""
     comparison: float = 3.0
     """Up to eleven counts over five windows, all at once; the report matters more."""
     history: float = 60.0

@@ -183,7 +183,11 @@ Url = Annotated[str, AfterValidator(_url)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Host = Annotated[str, AfterValidator(_host)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
-Table = Annotated[str, BeforeValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name"))]
+Table = Annotated[
+    str,
+    BeforeValidator(_matches(r"[^.]*", "names a schema, which must be left out")),
+    AfterValidator(_matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "is not a table's name")),
+]
 # Of what Storage allows (isValidBucketName in its limits.ts), what needs no quoting in a URL.
 Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "is not a bucket's name"))]
 # RFC 7515: header, payload and signature, in base64url.

@@ -14,8 +14,6 @@ LARGEST_FIGURE = 10**100
 """Numbers from here on are shown as text, so that the sum of any number of them is still a number."""
 LONGEST_TEXT = 32_768
 """Characters of a text that are kept: one more than a cell holds, so that it is still seen to be too long for one."""
-LONGEST_ID = 2_000
-"""Characters of an id in the address that asks for the rows behind it: some servers take 8,000 bytes there."""
 TOO_LONG = "(too long to read)"
 """What stands in place of a value that is larger than any answer may be."""
 FAILED_STATUSES = (

@@ -13,12 +13,13 @@ from postgrest import AsyncQueryRequestBuilder
 
 from ..config.loader import LoadedSettings, Settings
 from ..config.options import Options
-from ..errors import LedgerError, ReportError
+from ..errors import LedgerError, SourceError
 from ..runtime.atomic_write import atomic_write
 from ..supabase.client import PostgrestClient
 from ..supabase.decode import read_json
 from .directory import FOLDER, refuse_others
 from .key import ledger_key
+from .table_rules import refused, unusable
 
 logger = logging.getLogger(__name__)
 TABLE = "report_notices"
@@ -162,13 +163,17 @@ class TableNotices:
         """Ask once; return the rows, None if there was no right answer in time: the alert matters more."""
         try:
             async with asyncio.timeout(self._limit):
-                answer = await self._client.answer(query, TABLE)
+                answer = await self._client.send(query, TABLE)
+                if not answer.is_success:
+                    raise refused(answer, TABLE, self._client.credentials)
                 return read_json(answer.content, TABLE) if answer.content else []
         except TimeoutError:
-            reason = "it took too long"
-        except ReportError as error:
-            reason = str(error)
-        logger.warning("The notices in Supabase can't be used: %s", reason, extra=_FAILED)
+            reason, key = "it took too long", "ledger.timed_out"
+        except SourceError as error:
+            reason, key = str(error), unusable(error).problem.key
+        except LedgerError as error:
+            reason, key = str(error), error.problem.key
+        logger.warning("The notices in Supabase can't be used: %s", reason, extra=_FAILED | {"key": key})
         return None
 
 

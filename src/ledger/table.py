@@ -18,14 +18,15 @@ from ..runtime.retry import RetryPolicy, retry
 from ..supabase.analyses import PageSize
 from ..supabase.client import PostgrestClient, quoted_value
 from ..supabase.decode import read_json
-from ..supabase.replies import INSUFFICIENT_PRIVILEGE, error_of
+from ..supabase.reply import error_code
+from ..supabase.rest_rules import INSUFFICIENT_PRIVILEGE
 from .claim import Claim
 from .directory import held_by_another
 from .interface import PRUNED_AT_ONCE, Predecessor
 from .key import LedgerKey
 from .liveness import has_ended, held_lock
 from .record import Record, new_record, read_record
-from .table_replies import NOT_NULL, lacks_rights, refused, trigger_note, unusable
+from .table_rules import NOT_NULL, refused, trigger_note, unusable
 
 logger = logging.getLogger(__name__)
 TABLE = "report_deliveries"
@@ -93,7 +94,8 @@ class TableLedger:
                 async with asyncio.timeout(self._timeouts.ledger_release):
                     await change({"holder": None, **last})
             except (LedgerError, TimeoutError) as error:  # the lease ends by itself
-                extra = {"event": "ledger_failed"}
+                key = error.problem.key if isinstance(error, LedgerError) else "ledger.timed_out"
+                extra = {"event": "ledger_failed", "key": key}
                 logger.warning("The claim could not be given back: %s", str(error) or "it took too long", extra=extra)
 
     async def _claimed(self, window: Window, policy: RetryPolicy) -> dict[str, Any]:
@@ -237,10 +239,8 @@ class TableLedger:
         removal = self._client.table(TABLE).delete(returning=ReturnMethod.minimal).match(self._key.columns())
         removal = removal.lte("window_start", rows[-1]["window_start"]).or_(unheld)
         response = await self._send(removal, policy)
-        if error_of(response).get("code") == INSUFFICIENT_PRIVILEGE:
-            raise lacks_rights(response, TABLE, ["delete"], self._client.credentials)
         if not response.is_success:
-            raise refused(response, TABLE, self._client.credentials)
+            raise refused(response, TABLE, self._client.credentials, ["delete"])
         return len(rows)
 
     async def check(self, policy: RetryPolicy) -> str:
@@ -248,7 +248,7 @@ class TableLedger:
         begun = await self.begun(policy)
         answers = await self._probe(policy)
         for response in answers.values():
-            if not response.is_success and error_of(response).get("code") != NOT_NULL:
+            if not response.is_success and error_code(response) != NOT_NULL:
                 raise await self._refusal(response, policy)
         since = f"begun with the window of {begun:%Y-%m-%dT%H:%M}Z" if begun else "nothing in it yet"
         return f"readable and writable{trigger_note(answers['insert'])}, {since}"
@@ -321,18 +321,22 @@ class TableLedger:
                 return await self._client.send(query, TABLE)
         except TimeoutError as error:
             raise LedgerError(
-                "ledger.timed_out", "The ledger did not answer in time.", "Check the Supabase project.", transient=True
+                "ledger.timed_out",
+                "The ledger did not answer in time.",
+                "Check the Supabase project.",
+                group="The ledger did not answer",
+                transient=True,
             ) from error
         except SourceError as error:
             raise unusable(error) from error
 
     async def _refusal(self, response: httpx.Response, policy: RetryPolicy) -> LedgerError:
-        """Say what a refusal means; of a right that is lacking, which one."""
-        if error_of(response).get("code") != INSUFFICIENT_PRIVILEGE:
-            return refused(response, TABLE, self._client.credentials)
-        answers = await self._probe(policy)
-        missing = [right for right, answer in answers.items() if error_of(answer).get("code") == INSUFFICIENT_PRIVILEGE]
-        return lacks_rights(response, TABLE, missing or [*answers], self._client.credentials)
+        """Return the error of a refusal; where a right is missing, it names which one."""
+        missing: list[str] = []
+        if error_code(response) == INSUFFICIENT_PRIVILEGE:
+            answers = await self._probe(policy)
+            missing = [right for right, answer in answers.items() if error_code(answer) == INSUFFICIENT_PRIVILEGE]
+        return refused(response, TABLE, self._client.credentials, missing)
 
 
 async def has_table(client: PostgrestClient) -> bool:

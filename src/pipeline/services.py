@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..channels.interface import Channel, addresses
 from ..channels.mail import MailChannel
@@ -141,7 +142,9 @@ async def open_services(
     run: Run, settings: Settings, channels: Sequence[Channel], alerts: Alerts
 ) -> AsyncIterator[Services]:
     """Open the Supabase project for the block, and make the parts that `settings` ask for."""
-    async with open_client(settings.supabase, run.tls, run.timeouts) as client:
+    limit = run.timeouts.run or settings.report.report_time_limit
+    timeouts = replace(run.timeouts, clock=min(run.timeouts.clock, limit / 2))
+    async with open_client(settings.supabase, run.tls, timeouts) as client:
         without_table = alerts.notices
         alerts.notices = notices_of(run.options, settings, client, without_table, run.timeouts.alert_note)
         try:
@@ -151,7 +154,7 @@ async def open_services(
                 client=client,
                 table=AnalysesTable(client, settings.supabase.supabase_table),
                 ledger=_ledger(run, settings, client),
-                storage=_storage(run, settings),
+                storage=_storage(run, settings, timeouts),
                 channels=previews(settings) if run.options.dry_run else channels,
                 alerts=alerts,
             )
@@ -178,7 +181,7 @@ def _ledger(run: Run, settings: Settings, client: PostgrestClient) -> Ledger:
     return DirectoryLedger(report.report_dir, run.clock, key, run.timeouts)
 
 
-def _storage(run: Run, settings: Settings) -> Storage | None:
+def _storage(run: Run, settings: Settings, timeouts: Timeouts) -> Storage | None:
     """Make the client of the bucket that the settings name, if they name one."""
     report = settings.report
     if report.report_bucket is None or run.options.dry_run:
@@ -190,5 +193,5 @@ def _storage(run: Run, settings: Settings) -> Storage | None:
         tls=run.tls,
         clock=run.clock,
         hide=run.redaction.hide,
-        timeouts=run.timeouts,
+        timeouts=timeouts,
     )

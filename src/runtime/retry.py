@@ -85,15 +85,6 @@ async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
     raise AssertionError("waits never end")
 
 
-RETRYABLE_STATUSES = (408, 423, 425, 429)
-"""HTTP statuses below 500 that mean "later": time-out, locked, too early, too many (RFC 9110, 4918, 8470, 6585)."""
-
-
-def is_transient_status(status: int) -> bool:
-    """Return whether an HTTP status may be another one at the next attempt."""
-    return status in RETRYABLE_STATUSES or status >= 500
-
-
 def retry_after(headers: httpx.Headers) -> float:
     """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
     value = headers.get("retry-after", "").strip()

@@ -17,30 +17,34 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from msgspec import Struct
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
-from ..domain.analysis import COLUMNS, LONGEST_ID, TOO_LONG, Analysis, FailedStatuses
+from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import Window
 from ..errors import (
     BadAnswerError,
     HiddenRowsError,
     IdTooLongError,
+    OddRowError,
     PageTooLargeError,
     RowsMissingError,
-    SourceRefusedError,
 )
 from ..runtime.retry import RetryPolicy, retry
+from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient, quoted_value
 from .decode import read_analysis, read_json, read_moments, read_page
 from .query_plan import MEDIA_TYPE, sort_cost
-from .replies import error_of
+from .reply import error_code
 
 logger = logging.getLogger(__name__)
 PAGE_ROWS = 5000
 """Rows asked for at once; Supabase caps this at 1,000 unless told otherwise (max-rows of PostgREST)."""
+LONGEST_VALUE = 7_000
+"""Bytes that a value of a filter may have in an address: gateways refuse addresses of more than 8 KB."""
 NOT_TEXT = ("42883", "22P02")
 """undefined_function, "operator does not exist"; invalid_text_representation: the column is no text."""
 _BLANKS = r"[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
@@ -159,13 +163,17 @@ class AnalysesTable:
     async def count_failed(self, start: datetime, end: datetime, failed: FailedStatuses) -> int | None:
         """Count those rows of [start, end) whose status is among `failed`, as `count` does.
 
-        None where the column is of a type that no pattern can be held against, like an enum or JSON.
+        None where the column is of a type that no pattern can be held against, like an enum or JSON, and where the
+        statuses are too many for an address.
         """
+        pattern = status_pattern(failed)
+        if _encoded_length(pattern) > LONGEST_VALUE:
+            return None
         query = self._client.table(self._name).select("id", count=CountMethod.exact)
         query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat())
-        query = query.filter("status", "imatch", status_pattern(failed)).limit(1)
+        query = query.filter("status", "imatch", pattern).limit(1)
         response = await self._client.send(query, self._name)
-        if error_of(response).get("code") in NOT_TEXT:
+        if error_code(response) in NOT_TEXT:
             return None
         return self._total(self._client.checked(response, self._name))
 
@@ -190,11 +198,10 @@ class AnalysesTable:
         """
         query = self._query(window.start, window.end, 1, COLUMNS)
         query.request.headers["Accept"] = MEDIA_TYPE
-        try:
-            response = await self._client.answer(query, self._name)
-        except SourceRefusedError:  # 406, PGRST107; 415 before
+        response = await self._client.send(query, self._name)
+        if response.status_code in (406, 415):  # PGRST107, and before PostgREST 12.1
             return None
-        return sort_cost(response.content)
+        return sort_cost(self._client.checked(response, self._name).content)
 
     async def _ask(self, query: Query, policy: RetryPolicy, size: PageSize) -> tuple[httpx.Response, list[Analysis]]:
         """Ask until rows come, or the deadline has passed: a page that fails is asked for again from its cursor."""
@@ -244,16 +251,16 @@ class AnalysesTable:
     def _as_text(self, row_id: int | str) -> str:
         """Return an id as it stands in a question; raise SourceError if that can't be sent."""
         text = str(row_id)
-        if len(text) > LONGEST_ID:
-            raise IdTooLongError(table=self._name, length=len(text))
         if re.search("[\ud800-\udfff]", text):
-            raise BadAnswerError(table=self._name, came="a row whose id is not valid text (a lone surrogate)")
+            raise OddRowError(table=self._name, column="id", said=one_line_quote(text))
+        if _encoded_length(quoted_value(text)) > LONGEST_VALUE:
+            raise IdTooLongError(table=self._name, length=len(text))
         return text
 
     def _total(self, response: httpx.Response) -> int:
         total = response.headers.get("content-range", "").rpartition("/")[2]
         if not _TOTAL.fullmatch(total):
-            raise BadAnswerError(table=self._name, came="rows without their count (no total in Content-Range)")
+            raise BadAnswerError(table=self._name, came="rows without their count")
         return int(total)
 
     def _query(
@@ -268,6 +275,11 @@ class AnalysesTable:
             .order("id")
             .limit(most)
         )
+
+
+def _encoded_length(value: str) -> int:
+    """Return how many bytes a value takes in an address."""
+    return len(quote(value, safe=""))
 
 
 def status_pattern(failed: FailedStatuses) -> str:

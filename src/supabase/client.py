@@ -14,21 +14,23 @@ from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncReque
 from ..config.limits import LARGEST_PAGE
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..errors import PageTooLargeError, SourceUnreachableError
+from ..errors import PageTooLargeError, SourceError
 from ..runtime.bounded_answers import AnswerTooLargeError, bounded
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
 from ..runtime.proxies import proxy_for
+from .clock_skew import ClockSkew
 from .credentials import Credentials, credentials
-from .replies import refusal
+from .rest_rules import refusal
 
 
 class PostgrestClient:
     """A Supabase project's REST address, and the credentials that are used there."""
 
-    def __init__(self, client: AsyncPostgrestClient, *, credentials: Credentials, answer_limit: float) -> None:
+    def __init__(self, client: AsyncPostgrestClient, *, credentials: Credentials, timeouts: Timeouts) -> None:
         self._client = client
         self.credentials = credentials
-        self._answer_limit = answer_limit
+        self._answer_limit = timeouts.supabase_answer
+        self._skew = ClockSkew("source", credentials, timeouts)
         self._first_answer: tuple[datetime, float] | None = None
 
     @property
@@ -64,26 +66,33 @@ class PostgrestClient:
         return response
 
     async def send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
-        """Send `query` and return the answer, be it a refusal; raise SourceError if none came that can be read."""
-        try:
-            # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
-            async with asyncio.timeout(self._answer_limit):
-                response = await query.request.send(httpx.Headers())
-        except AnswerTooLargeError as error:
-            raise PageTooLargeError(table=table) from error
-        except (*CONNECTION_ERRORS, TimeoutError) as error:
-            found = diagnose(error)
-            raise SourceUnreachableError(
-                f"source.{found.kind}",
-                f"Supabase could not be asked for the table {table}: {found.reason}.",
-                f"{found.remedy}; SUPABASE_URL says where it is.",
-                transient=found.transient,
-            ) from error
+        """Send `query` and return the answer, be it a refusal; raise SourceError if none came that can be read.
+
+        It is sent again while Supabase's own clocks differ.
+        """
+        response = await self._skew.answer(lambda: self._send(query, table))
         if self._first_answer is None and response.is_success:
             with suppress(KeyError, ValueError, TypeError, OverflowError):
                 date = parsedate_to_datetime(response.headers["date"])
                 self._first_answer = date.astimezone(UTC), time.monotonic()
         return response
+
+    async def _send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
+        try:
+            # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
+            async with asyncio.timeout(self._answer_limit):
+                return await query.request.send(httpx.Headers())
+        except AnswerTooLargeError as error:
+            raise PageTooLargeError(table=table) from error
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
+            found = diagnose(error)
+            raise SourceError(
+                f"source.{found.kind}",
+                f"Supabase can't be reached for the table {table}: {found.reason}.",
+                f"{found.remedy}; SUPABASE_URL says where it is.",
+                group="Supabase can't be reached",
+                transient=found.transient,
+            ) from error
 
 
 @asynccontextmanager
@@ -103,7 +112,7 @@ async def open_client(
             headers=used.headers,
             http_client=session,
         )
-        yield PostgrestClient(client, credentials=used, answer_limit=timeouts.supabase_answer)
+        yield PostgrestClient(client, credentials=used, timeouts=timeouts)
 
 
 def quoted_value(value: object) -> str:

@@ -3,7 +3,8 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from pydantic import SecretStr
@@ -15,6 +16,9 @@ REPORTS_ROLE = "reports_generator"
 ROLE_SQL = "src/sql/reports_role.sql"
 EXPIRY_NOTICE = timedelta(days=14)
 """How long before a token ends its end is warned of."""
+Trait = Literal["sees_all", "reports_role", "token", "jwt_key"]
+"""What rules for answers ask of credentials: a role that sees every row, the role of ROLE_SQL, SUPABASE_JWT or not."""
+_HOSTED = (".supabase.co", ".supabase.in")
 _KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
 _ROLES = {"sb_secret_": "service_role", "sb_publishable_": "anon"}
 
@@ -27,6 +31,7 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
     key: SecretStr
     token: SecretStr | None = None
+    url: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -61,6 +66,17 @@ class Credentials(Struct, frozen=True, kw_only=True):
         return self.role == REPORTS_ROLE
 
     @property
+    def traits(self) -> list[Trait]:
+        """What rules for answers ask of them."""
+        traits: dict[Trait, bool] = {
+            "sees_all": self.sees_all,
+            "reports_role": self.is_reports_role,
+            "token": self.token is not None,
+            "jwt_key": self.token is None and not self.key.get_secret_value().startswith(tuple(_KINDS)),
+        }
+        return [trait for trait, has in traits.items() if has]
+
+    @property
     def expires(self) -> datetime | None:
         """When the JWT ends, None if it doesn't or is none."""
         try:
@@ -76,13 +92,28 @@ class Credentials(Struct, frozen=True, kw_only=True):
         return f"{self.setting} {verb} at {self.expires:%Y-%m-%d %H:%M} UTC: make a new one (docs/security.md says how)"
 
     @property
+    def retirement_note(self) -> str:
+        """Say that hosted Supabase is retiring this kind of key; empty for other keys and other servers.
+
+        A hosted project's JWTs name the project, so that they are recognized behind an address of one's own too.
+        """
+        role, kind = _claimed_role(self.key.get_secret_value()), {"service_role": "secret", "anon": "publishable"}
+        is_hosted = (urlsplit(self.url).hostname or "").endswith(_HOSTED)
+        if role not in kind or not (is_hosted or "ref" in _claims(self.key.get_secret_value())):
+            return ""
+        return (
+            f"SUPABASE_KEY is a JWT of {role}, a kind of key that Supabase is retiring: replace it with a "
+            f"{kind[role]} key (sb_{kind[role]}_…) from the project's API settings"
+        )
+
+    @property
     def _bearer(self) -> str:
         return (self.token or self.key).get_secret_value()
 
 
 def credentials(settings: SupabaseSettings) -> Credentials:
     """Return what the settings ask Supabase with."""
-    return Credentials(key=settings.supabase_key, token=settings.supabase_jwt)
+    return Credentials(key=settings.supabase_key, token=settings.supabase_jwt, url=settings.supabase_url)
 
 
 def key_kind(key: str) -> str:

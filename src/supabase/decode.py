@@ -14,8 +14,9 @@ import msgspec
 
 from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, LARGEST_FIGURE, LONGEST_TEXT, Analysis, Figure
-from ..errors import BadAnswerError, IdTooLongError, PageTooLargeError
-from ..runtime.visible_text import in_quotes
+from ..errors import BadAnswerError, IdTooLongError, NotPostgrestError, OddRowError, PageTooLargeError, SourceError
+from ..runtime.visible_text import one_line_quote
+from .reply import excerpt
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
 """A number as JSON and PostgreSQL write it: 007 is none."""
@@ -27,7 +28,6 @@ _POSTGRES = re.compile(
 _ISO_8601 = re.compile(
     rf"([+-]?)P(?=.)(?:{_COUNT}D)?(?:T(?=.)(?:{_COUNT}H)?(?:{_COUNT}M)?(?:([+-]?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?)S)?)?"
 )
-_EXCERPT = 80
 _LENIENT = 2 << 20
 """Bytes that json reads, which takes also what msgspec won't (NaN, half a surrogate), and a hundred times the room."""
 _VALUES = 300_000
@@ -93,13 +93,12 @@ def _objects(body: bytes, table: str) -> Iterator[dict[str, Any]]:
     except RecursionError:
         raise PageTooLargeError(table=table) from None
     except ValueError:
-        # A gateway's page, or a body cut short: not what the server behind it will say every time.
-        raise BadAnswerError(table=table, came=_kind_of_text(body), transient=True) from None
+        raise _not_json(body, table) from None
     if not isinstance(rows, list):
-        raise BadAnswerError(table=table, came=f"a single {type(rows).__name__}, {excerpt(body)}")
+        raise NotPostgrestError(table=table, came=f"a single {type(rows).__name__}", said=excerpt(body))
     for row in rows:
         if not isinstance(row, dict):
-            raise BadAnswerError(table=table, came=f"a list that holds a {type(row).__name__}, {excerpt(body)}")
+            raise BadAnswerError(table=table, came=f"a {type(row).__name__}", said=excerpt(body))
     yield from rows
 
 
@@ -120,7 +119,8 @@ def read_analysis(row: dict[str, Any], table: str) -> Analysis:
         raise BadAnswerError(table=table, came=f"a row without {', '.join(missing)}")
     row_id = row["id"]
     if not isinstance(row_id, int | str) or isinstance(row_id, bool):
-        raise BadAnswerError(table=table, came=f"a row whose id is a {type(row_id).__name__}")
+        finds = "id is null" if row_id is None else "id <> trunc(id)" if isinstance(row_id, float) else ""
+        raise OddRowError(table=table, column="id", said=one_line_quote(json.dumps(row_id)), condition=finds)
     if (length := len(str(row_id))) > LONGEST_TEXT:
         raise IdTooLongError(table=table, length=length)
     return Analysis(
@@ -133,16 +133,12 @@ def read_analysis(row: dict[str, Any], table: str) -> Analysis:
     )
 
 
-def excerpt(body: bytes) -> str:
-    """Quote the beginning of an answer in one line."""
-    return in_quotes(body.lstrip()[: _EXCERPT * 20].decode("utf-8", "replace"), _EXCERPT)
-
-
-def _kind_of_text(body: bytes) -> str:
-    if not body.strip():
-        return "nothing"
-    kind = "a web page" if body.lstrip().startswith(b"<") else "text that is not complete JSON"
-    return f"{kind}, {excerpt(body)}"
+def _not_json(body: bytes, table: str) -> SourceError:
+    """Say what came in place of JSON: a gateway's page, or a body cut short, may be gone at the next attempt."""
+    if body.lstrip().startswith(b"["):
+        return BadAnswerError(table=table, came="a list that is cut off", said=excerpt(body))
+    came = "a web page" if body.lstrip().startswith(b"<") else "text that is not JSON" if body.strip() else "nothing"
+    return NotPostgrestError(table=table, came=came, said=excerpt(body), transient=True)
 
 
 def _moment(value: object, table: str) -> datetime:
@@ -151,8 +147,8 @@ def _moment(value: object, table: str) -> datetime:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type] # anything but text is a TypeError
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        came = f"a row whose created_at is not a time, {in_quotes(value, _EXCERPT)}"
-        raise BadAnswerError(table=table, came=came) from None
+        finds = "not isfinite(created_at)" if value in ("infinity", "-infinity") else ""
+        raise OddRowError(table=table, column="created_at", said=one_line_quote(value), condition=finds) from None
 
 
 def _text(value: object, table: str) -> str | None:

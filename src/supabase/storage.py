@@ -9,10 +9,10 @@ import functools
 import json
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 from msgspec.structs import replace
@@ -25,18 +25,12 @@ from ..errors import StorageError
 from ..runtime.bounded_answers import bounded
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
 from ..runtime.proxies import proxy_for
-from ..runtime.retry import RetryPolicy, is_transient_status, retry, retry_after
-from ..runtime.visible_text import in_quotes
-from .credentials import ROLE_SQL, credentials
-from .decode import excerpt
+from ..runtime.retry import RetryPolicy, retry
+from .clock_skew import ClockSkew
+from .credentials import credentials
+from .reply import Action, json_object, read_reply
+from .storage_rules import storage_refusal
 
-Action = Literal["store", "list", "remove"]
-_REFUSALS: Mapping[Action, tuple[str, str]] = {
-    "store": ("may not store in the bucket", "select, insert, update"),
-    "list": ("may not list the bucket", "select"),
-    "remove": ("may not remove from the bucket", "select, delete"),
-}
-"""How the refusal of an action is said, and the rights that it needs on storage.objects."""
 LISTED = 100
 """Folders asked for at once: each takes some 200 bytes of an answer."""
 _CHUNK = 1 << 16
@@ -71,6 +65,7 @@ class Storage:
         self._clock = clock
         self._hide = hide
         self._limit = timeouts.storage
+        self._skew = ClockSkew("storage", self._credentials, timeouts)
         self._timeout = httpx.Timeout(timeouts.storage_read, connect=min(timeouts.connect, timeouts.storage_read))
 
     async def put(self, workbook: Path, attachment: Attachment, folder: str, policy: RetryPolicy) -> Attachment:
@@ -166,7 +161,7 @@ class Storage:
 
     async def _upload(self, client: httpx.AsyncClient, path: str, workbook: Path, size: int) -> None:
         headers = {"content-type": MEDIA_TYPE, "content-length": str(size), "x-upsert": "true"}
-        answer = await self._ask(client, "POST", f"/object/{path}", headers=headers, content=_chunks(workbook))
+        answer = await self._ask(client, "POST", f"/object/{path}", headers=headers, content=_Chunks(workbook))
         if "Key" not in answer:
             raise bad_answer("that the workbook is stored")
 
@@ -182,65 +177,24 @@ class Storage:
 
     async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
-        return _object(await self._answer(client, method, path, action="store", **options))
+        return json_object(await self._answer(client, method, path, action="store", **options))
 
     async def _answer(
         self, client: httpx.AsyncClient, method: str, path: str, *, action: Action, **options: Any
     ) -> bytes:
         try:
-            response = await client.request(method, path, **options)
+            response = await self._skew.answer(lambda: client.request(method, path, **options))
         except CONNECTION_ERRORS as error:
             found = diagnose(error)
             raise StorageError(
                 f"storage.{found.kind}",
-                f"Supabase Storage could not be asked: {found.reason}.",
+                f"Supabase Storage can't be reached: {found.reason}.",
                 f"{found.remedy}; SUPABASE_URL says where it is.",
                 transient=found.transient,
             ) from error
         if not response.is_success:
-            raise self._refusal(response, action)
+            raise storage_refusal(read_reply(response, action), self._bucket, self._credentials)
         return response.content
-
-    def _refusal(self, response: httpx.Response, action: Action) -> StorageError:
-        answer = _object(response.content)
-        told = str(answer.get("statusCode"))
-        status = int(told) if re.fullmatch(r"[1-5][0-9]{2}", told) else response.status_code
-        words = in_quotes(answer["message"]) if "message" in answer else excerpt(response.content)
-        said = f"(HTTP {status}, {words})"
-        if status in (401, 403) or "jwt" in str(answer.get("error")).lower():
-            refused, rights = _REFUSALS[action]
-            return StorageError(
-                "storage.permission",
-                f"{self._credentials.setting} {refused} {self._bucket} {said}.",
-                "Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
-                f"({rights}){'' if action == 'remove' else f': {ROLE_SQL} has them'}.",
-            )
-        refusals = {
-            404: (
-                "storage.no_such_bucket",
-                f"{self._credentials.setting} sees no bucket {self._bucket} in Supabase Storage {said}.",
-                "Create it there, private, or correct REPORT_BUCKET.",
-            ),
-            413: (
-                "storage.too_large",
-                f"Supabase Storage takes no file of this size {said}.",
-                "Raise the limit of the bucket or of the project.",
-            ),
-            415: (
-                "storage.type",
-                f"The bucket {self._bucket} takes no workbooks {said}.",
-                f"Allow the type {MEDIA_TYPE} there.",
-            ),
-        }
-        if status in refusals:
-            return StorageError(*refusals[status])
-        return StorageError(
-            "storage.failed",
-            f"Supabase Storage refused the request {said}.",
-            "Read its words, and check the project's status page.",
-            transient=is_transient_status(status),
-            retry_after=retry_after(response.headers),
-        )
 
 
 def bad_answer(wanted: str) -> StorageError:
@@ -248,20 +202,18 @@ def bad_answer(wanted: str) -> StorageError:
     return StorageError(
         "storage.bad_answer",
         f"Supabase Storage's answer does not say {wanted}.",
-        "Check SUPABASE_URL and any proxy on the way.",
+        "Look for what changes answers on the way, such as a proxy.",
         transient=True,
     )
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
+class _Chunks:
+    """A file's content in pieces, from its beginning at each attempt."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with self._path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -19,17 +19,16 @@ from src.config.timeouts import Timeouts
 from src.domain.analysis import (
     COLUMNS,
     FAILED_STATUSES,
-    LONGEST_ID,
     LONGEST_TEXT,
     TOO_LONG,
     Analysis,
     FailedStatuses,
 )
 from src.domain.window import HOUR, Window
-from src.errors import BadAnswerError, IdTooLongError, PageTooLargeError, RowsMissingError, SourceRefusedError
+from src.errors import BadAnswerError, IdTooLongError, OddRowError, PageTooLargeError, RowsMissingError, SourceError
 from src.runtime.connection import tls_context
-from src.supabase.analyses import PAGE_ROWS, AnalysesTable, Page
-from src.supabase.client import open_client
+from src.supabase.analyses import LONGEST_VALUE, PAGE_ROWS, AnalysesTable, Page
+from src.supabase.client import open_client, quoted_value
 
 from ..builders import START, ids, make_policy, make_rows, make_window
 from ..sandbox import Sandbox
@@ -195,15 +194,17 @@ def test_fewer_rows_than_counted_is_an_error_with_both_numbers(sandbox: Sandbox)
     """A short report is never taken for a whole one."""
     sandbox.supabase.faults += [answer(make_rows(2), counted=9000), answer([], counted=0)]
 
-    with pytest.raises(RowsMissingError, match=r"Only 2 of 9,000 rows of analyses arrived"):
+    with pytest.raises(RowsMissingError) as caught:
         read(sandbox)
+
+    assert (caught.value.arrived, caught.value.counted) == (2, 9000)
 
 
 def test_a_server_that_does_not_count_is_an_error(sandbox: Sandbox) -> None:
     """Without a count nobody can tell whether all rows came."""
     sandbox.supabase.faults.append(Fault(answer=Answer(body=json.dumps(make_rows(2)).encode())))
 
-    with pytest.raises(BadAnswerError, match="rows without their count"):
+    with pytest.raises(BadAnswerError):
         read(sandbox)
 
 
@@ -213,7 +214,7 @@ def test_a_count_that_is_no_number_is_an_error(sandbox: Sandbox, total: str) -> 
     headers = {"content-range": f"0-1/{total}".encode().decode("latin-1")}
     sandbox.supabase.faults.append(Fault(answer=Answer(headers=headers, body=json.dumps(make_rows(2)).encode())))
 
-    with pytest.raises(BadAnswerError, match="rows without their count"):
+    with pytest.raises(BadAnswerError):
         read(sandbox)
 
 
@@ -222,28 +223,32 @@ def test_an_id_that_no_address_can_hold_is_an_error(sandbox: Sandbox, row_id: st
     """Half a surrogate is no text, and can't be asked for."""
     sandbox.supabase.faults.append(answer(make_rows(1, id=row_id), counted=2))
 
-    with pytest.raises(BadAnswerError, match=r"whose id is not valid text \(a lone surrogate\)"):
+    with pytest.raises(OddRowError):
         read(sandbox)
 
     assert len(sandbox.supabase.requests) == 1
 
 
-@pytest.mark.parametrize(("length", "asked"), [(LONGEST_ID, 2), (LONGEST_ID + 1, 1)])
-def test_an_id_too_long_for_an_address_is_an_error(sandbox: Sandbox, length: int, asked: int) -> None:
-    """Where the rows behind it are to be asked for; the longest that fits is."""
-    sandbox.supabase.faults += [answer(make_rows(1, id="🙂" * length), counted=2), answer([], counted=2)]
+@pytest.mark.parametrize("letter", ["x", "🙂", " ", "\\"])
+@pytest.mark.parametrize("asked", [2, 1])
+def test_an_id_too_long_for_an_address_is_an_error(sandbox: Sandbox, letter: str, asked: int) -> None:
+    """Where the rows behind it are to be asked for; the longest that fits is, measured as an address has it."""
+    size = len(quote(quoted_value(letter))) - len(quote(quoted_value("")))
+    length = (LONGEST_VALUE - len(quote(quoted_value("")))) // size + (asked == 1)
+    sandbox.supabase.faults += [answer(make_rows(1, id=letter * length), counted=2), answer([], counted=2)]
 
     with pytest.raises(IdTooLongError if asked == 1 else RowsMissingError):
         read(sandbox)
 
     assert len(sandbox.supabase.requests) == asked
+    assert all(len(request.target) < 8000 for request in sandbox.supabase.requests)
 
 
 def test_an_id_longer_than_any_text_is_an_error_wherever_it_stands(sandbox: Sandbox) -> None:
     """Many of them would fill the memory."""
     sandbox.supabase.faults.append(answer(make_rows(1, id="x" * (LONGEST_TEXT + 1)), counted=1))
 
-    with pytest.raises(IdTooLongError, match="32,769 characters"):
+    with pytest.raises(IdTooLongError):
         read(sandbox)
 
 
@@ -294,7 +299,7 @@ def test_a_server_that_gives_the_same_page_again_is_an_error(sandbox: Sandbox) -
     """A proxy that drops the filters can't keep a run going for ever."""
     sandbox.supabase.faults += [answer(make_rows(2), counted=4)] * 2
 
-    with pytest.raises(BadAnswerError, match="the same rows twice"):
+    with pytest.raises(BadAnswerError):
         read(sandbox)
 
 
@@ -372,7 +377,7 @@ def test_rows_out_of_order_are_an_error(sandbox: Sandbox) -> None:
     """What lies behind the last row would not be all that is missing."""
     sandbox.supabase.faults.append(answer(make_rows(3)[::-1], counted=3))
 
-    with pytest.raises(BadAnswerError, match="out of order"):
+    with pytest.raises(BadAnswerError):
         read(sandbox)
 
 
@@ -381,7 +386,7 @@ def test_a_page_that_overlaps_the_one_before_is_an_error(sandbox: Sandbox) -> No
     rows = make_rows(4, step=ONE_INSTANT)
     sandbox.supabase.faults += [answer(rows[:3], counted=4), answer(rows[1:], counted=4)]
 
-    with pytest.raises(BadAnswerError, match="the same rows twice"):
+    with pytest.raises(BadAnswerError):
         read(sandbox)
 
 
@@ -390,22 +395,19 @@ def test_a_page_that_goes_back_in_time_is_an_error(sandbox: Sandbox) -> None:
     rows = make_rows(4)
     sandbox.supabase.faults += [answer(rows[1:3], counted=4), answer([rows[0], rows[3]], counted=4)]
 
-    with pytest.raises(BadAnswerError, match="out of order"):
+    with pytest.raises(BadAnswerError):
         read(sandbox)
 
 
-@pytest.mark.parametrize(
-    ("lost", "came"),
-    [("or", "the same rows twice"), ("created_at", "outside 2026-11-22 13:00-14:00 UTC"), ("order", "out of order")],
-)
-def test_a_filter_that_gets_lost_on_the_way_is_an_error(sandbox: Sandbox, lost: str, came: str) -> None:
+@pytest.mark.parametrize("lost", ["or", "created_at", "order"])
+def test_a_filter_that_gets_lost_on_the_way_is_an_error(sandbox: Sandbox, lost: str) -> None:
     """A gateway may drop what it doesn't know."""
     rows = make_rows(3, start=START - HOUR) + make_rows(30) + make_rows(3, start=START + HOUR)
     sandbox.supabase.insert([row | {"id": f"{uuid.UUID(int=place)}"} for place, row in enumerate(reversed(rows))])
     sandbox.supabase.page_cap = 10
     sandbox.supabase.lost = lost
 
-    with pytest.raises(BadAnswerError, match=came):
+    with pytest.raises(BadAnswerError):
         read(sandbox)
 
 
@@ -413,7 +415,7 @@ def test_a_row_of_the_next_hour_is_an_error(sandbox: Sandbox) -> None:
     """Its own report will have it."""
     sandbox.supabase.faults.append(answer(make_rows(1, start=START + HOUR), counted=1))
 
-    with pytest.raises(BadAnswerError, match=r"a row of 2026-11-22 14:00:00.*outside 2026-11-22 13:00-14:00 UTC"):
+    with pytest.raises(BadAnswerError):
         read(sandbox)
 
 
@@ -480,6 +482,18 @@ def test_the_database_counts_as_failed_what_the_rows_own_test_calls_failed(
     assert expected[1] > 0
 
 
+def test_statuses_too_many_for_an_address_are_not_asked_for(sandbox: Sandbox) -> None:
+    """A gateway would refuse it; what is usual stays unknown."""
+    failed = FailedStatuses(tuple(f"{number:02}{'я' * 50}" for number in range(50)))
+
+    async def count() -> int | None:
+        async with opened_table(sandbox) as table:
+            return await table.count_failed(START, START + HOUR, failed)
+
+    assert asyncio.run(count()) is None
+    assert sandbox.supabase.requests == []
+
+
 @pytest.mark.parametrize("code", ["42883", "22P02"])
 def test_a_status_that_is_no_text_has_no_count_of_failed_ones(sandbox: Sandbox, code: str) -> None:
     """An enum, as PostgreSQL refuses it; another refusal is an error."""
@@ -491,7 +505,7 @@ def test_a_status_that_is_no_text_has_no_count_of_failed_ones(sandbox: Sandbox, 
             return await table.count_failed(START, START + HOUR, FailedStatuses())
 
     assert asyncio.run(count()) is None
-    with pytest.raises(SourceRefusedError):
+    with pytest.raises(SourceError):
         asyncio.run(count())
 
 

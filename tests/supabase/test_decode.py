@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from src.domain.analysis import COLUMNS, LONGEST_TEXT, Analysis
-from src.errors import BadAnswerError, PageTooLargeError
+from src.errors import OddRowError, PageTooLargeError, SourceError
 from src.supabase.decode import read_page
 
 from ..builders import make_rows
@@ -146,27 +146,27 @@ def test_a_status_is_text_whatever_its_columns_type(value: object, status: str |
 
 
 @pytest.mark.parametrize(
-    ("body", "came"),
+    ("body", "key", "is_transient"),
     [
-        (b"<!doctype html><title>502 Bad Gateway</title>", "a web page, “<!doctype html><title>502 Bad Gateway"),
-        (b"", "nothing"),
-        (b" \n", "nothing"),
-        (b'{"message": "hello"}', "a single dict, “{"),
-        (b'"rows"', "a single str"),
-        (b"null", "a single NoneType"),
-        (b'[{"id": 1, "created_at"', "text that is not complete JSON, “[{"),
-        (b"\xff\xfe\x00", "text that is not complete JSON"),
-        (b"[1, 2]", "a list that holds a int"),
-        (b'[{"id": 1, "status": null}]', "a row without created_at, duration, records_processed, records_failed"),
+        (b"<!doctype html><title>502 Bad Gateway</title>", "source.not_postgrest", True),
+        (b"", "source.not_postgrest", True),
+        (b" \n", "source.not_postgrest", True),
+        (b"\xff\xfe\x00", "source.not_postgrest", True),
+        (b'{"message": "hello"}', "source.not_postgrest", False),
+        (b'"rows"', "source.not_postgrest", False),
+        (b"null", "source.not_postgrest", False),
+        (b'[{"id": 1, "created_at"', "source.bad_answer", True),
+        (b"[1, 2]", "source.bad_answer", True),
+        (b'[{"id": 1, "status": null}]', "source.bad_answer", True),
     ],
     ids=lambda value: str(value)[:24],
 )
-def test_anything_but_rows_is_refused_with_what_came(body: bytes, came: str) -> None:
+def test_anything_but_rows_is_refused_with_what_came(body: bytes, key: str, is_transient: bool) -> None:
     """An outage never looks like an empty hour."""
-    with pytest.raises(BadAnswerError) as caught:
+    with pytest.raises(SourceError) as caught:
         read_page(body, "some_table")
 
-    assert f"for the table some_table is not a list of its rows: {came}" in str(caught.value)
+    assert (caught.value.problem.key, caught.value.transient) == (key, is_transient)
     assert len(str(caught.value)) < 500
 
 
@@ -209,24 +209,45 @@ def test_texts_count_with_the_memory_that_they_take() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "came"),
+    ("changes", "said"),
     [
-        ({"id": None}, "a row whose id is a NoneType"),
-        ({"id": True}, "a row whose id is a bool"),
-        ({"id": 1.5}, "a row whose id is a float"),
-        ({"created_at": None}, "a row whose created_at is not a time, “None”"),
-        ({"created_at": "9999-12-31T23:00:00-12:00"}, "a row whose created_at is not a time, “9999-12-31T23"),
-        ({"created_at": "infinity"}, "a row whose created_at is not a time, “infinity”"),
-        ({"created_at": 1763906400}, "a row whose created_at is not a time, “1763906400”"),
-        ({"created_at": "\ud800" + "x" * 500}, "a row whose created_at is not a time, “\\ud800xxx"),
+        ({"id": None}, "null"),
+        ({"id": True}, "true"),
+        ({"id": 1.5}, "1.5"),
+        ({"created_at": None}, "None"),
+        ({"created_at": "9999-12-31T23:00:00-12:00"}, "9999-12-31T23:00:00-12:00"),
+        ({"created_at": "infinity"}, "infinity"),
+        ({"created_at": "-infinity"}, "-infinity"),
+        ({"created_at": 1763906400}, "1763906400"),
+        ({"created_at": "\ud800" + "x" * 500}, "\\ud800xxx"),
     ],
 )
-def test_a_row_that_cannot_be_placed_is_refused(changes: dict[str, Any], came: str) -> None:
-    """Without an id or a moment there is no order and no cursor."""
-    with pytest.raises(BadAnswerError) as caught:
+def test_a_row_that_cannot_be_placed_is_the_tables_fault(changes: dict[str, Any], said: str) -> None:
+    """Without an id or a moment there is no order and no cursor; the address and a proxy are not why."""
+    with pytest.raises(OddRowError) as caught:
         read_one(**changes)
 
-    assert came in str(caught.value)
+    assert caught.value.problem.said.startswith(said)
+    assert "SUPABASE_URL" not in str(caught.value)
+    assert "proxy" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "condition"),
+    [
+        ({"id": None}, "id is null"),
+        ({"id": 1.5}, "id <> trunc(id)"),
+        ({"created_at": "-infinity"}, "not isfinite(created_at)"),
+    ],
+)
+def test_a_row_that_cannot_be_placed_is_found_by_the_statement_that_is_told(
+    changes: dict[str, Any], condition: str
+) -> None:
+    """It can be pasted."""
+    with pytest.raises(OddRowError) as caught:
+        read_one(**changes)
+
+    assert f"select * from analyses where {condition};" in caught.value.problem.remedy
 
 
 def test_the_six_columns_are_those_of_the_report() -> None:

@@ -1,0 +1,170 @@
+"""What Supabase answers to a request that it refuses: status, code and words as data, and the rules that match them."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar
+
+import httpx
+from msgspec import Struct
+
+from ..errors import ReportError, Rule
+from ..runtime.retry import retry_after
+from ..runtime.visible_text import one_line_quote
+from .credentials import Credentials, Trait
+
+Action = Literal["read", "write", "store", "list", "remove"]
+"""What a request is for: rows and records are read or written, files of Storage stored, listed or removed."""
+_LARGEST_ERROR = 1 << 16
+"""Bytes of an error of PostgREST or Storage; real ones have a few hundred."""
+_EXCERPT = 80
+_STATUS = re.compile("[1-5][0-9]{2}")
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """A refusal: `code` is PostgREST's, PostgreSQL's or Storage's, empty where a gateway answers.
+
+    `words` and `hint` are in one line; where there is no message, `words` is the beginning of the body.
+    """
+
+    status: int
+    action: Action
+    table: str = ""
+    code: str = ""
+    words: str = ""
+    hint: str = ""
+    retry_after: float = 0.0
+
+    @property
+    def said(self) -> str:
+        """Status, words and hint in one line."""
+        words = f"HTTP {self.status}: {self.words}" if self.words else f"HTTP {self.status}"
+        return f"{words}; hint: {self.hint}" if self.hint else words
+
+
+def read_reply(response: httpx.Response, action: Action, table: str = "") -> Reply:
+    """Return what a refusal says to a request about `table`; Storage's HTTP 400 has the true status in its body."""
+    error = json_object(response.content)
+    told = str(error.get("statusCode"))
+    code = error.get("code") or error.get("error") or ""
+    return Reply(
+        status=int(told) if _STATUS.fullmatch(told) else response.status_code,
+        action=action,
+        table=table,
+        code=code if isinstance(code, str) else "",
+        words=one_line_quote(error["message"]) if error.get("message") else excerpt(response.content),
+        # A gateway, which gives no code, hints at what the remedy says too.
+        hint=one_line_quote(error["hint"]) if error.get("hint") and error.get("code") else "",
+        retry_after=retry_after(response.headers),
+    )
+
+
+def error_code(response: httpx.Response) -> str:
+    """Return the code of PostgREST's or PostgreSQL's error in an answer, an empty text if there is none."""
+    return str(json_object(response.content).get("code") or "")
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """Return the object in the body of an answer, an empty one if it holds anything else, or far more."""
+    try:
+        answer = json.loads(content) if len(content) <= _LARGEST_ERROR else None
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of an answer in one line."""
+    return one_line_quote(body.lstrip()[: _EXCERPT * 20].decode("utf-8", "replace"), _EXCERPT)
+
+
+class ReplyRule(Rule, frozen=True, kw_only=True):
+    """A rule for answers of Supabase's.
+
+    `status`, `code` and `action` are regular expressions for the whole of each (a `code` of "" matches answers without
+    one), `words` for a part of the words, in upper or lower case, where `{table}` stands for the table that was asked
+    for. `who` is a trait of the credentials.
+    """
+
+    status: str = ".*"
+    code: str = ".*"
+    words: str = ""
+    action: str = ".*"
+    who: Trait | None = None
+
+    def matches(self, reply: Reply, used: Credentials) -> bool:
+        """Return whether this rule is about `reply`, to a request with the credentials `used`."""
+        return bool(
+            re.fullmatch(self.status, str(reply.status))
+            and re.fullmatch(self.code, reply.code)
+            and re.fullmatch(self.action, reply.action)
+            and re.search(self.words.replace("{table}", re.escape(reply.table)), reply.words, re.IGNORECASE)
+            and (self.who is None or self.who in used.traits)
+        )
+
+
+DASHBOARD = "Look at the project's dashboard and at https://status.supabase.com."
+
+
+def passing_rule(
+    key: str,
+    reason: str,
+    remedy: str = DASHBOARD,
+    *,
+    group: str = "",
+    status: str = ".*",
+    code: str = ".*",
+    words: str = "",
+) -> ReplyRule:
+    """Make the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
+    return ReplyRule(
+        key=key,
+        reason=reason,
+        remedy=remedy,
+        fault="nobody",
+        later=True,
+        group=group,
+        status=status,
+        code=code,
+        words=words,
+    )
+
+
+def first_match(rules: Iterable[ReplyRule], reply: Reply, used: Credentials) -> ReplyRule:
+    """Return the first of `rules` that matches; the last one of each table matches everything."""
+    return next(rule for rule in rules if rule.matches(reply, used))
+
+
+E = TypeVar("E", bound=ReportError)
+
+
+def as_error(error: type[E], part: str, rule: ReplyRule, reply: Reply, facts: Mapping[str, str]) -> E:
+    """Make the error that `rule` says; its key begins with `part`.
+
+    It is final where the clock is why: that was waited for when the answer came (clock_skew.py).
+    """
+    problem = rule.problem(reply.said, facts)
+    return error(
+        f"{part}.{problem.key}",
+        problem.reason,
+        problem.remedy,
+        said=problem.said,
+        group=problem.group,
+        transient=rule.later and rule.key != CLOCK.key,
+        retry_after=reply.retry_after,
+    )
+
+
+CLOCK = ReplyRule(
+    key="clock",
+    status="40[013]",
+    # PostgREST's, and what gateways and Storage say of a claim; "The JWT 'iat' claim must be a number" is final.
+    code="(?!PGRST30[0245-9]).*",
+    words=r"issued ?at ?(the )?future|not ?yet ?valid|not valid yet|\bnbf\b(?!.*must be)|.iat. claim timestamp",
+    reason="Supabase's servers disagree about the time: a token counts as issued in the future.",
+    remedy="This usually passes within seconds. If it doesn't, look at https://status.supabase.com; on a server of "
+    "your own, set the clocks, best with NTP.",
+    fault="nobody",
+    later=True,
+    group="Supabase's clocks differ",
+)

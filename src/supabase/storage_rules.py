@@ -1,0 +1,105 @@
+"""What a refusal by Supabase Storage means: one table.
+
+Codes and statuses: github.com/supabase/storage, src/internal/errors/codes.ts.
+"""
+
+from ..domain.attachment import MEDIA_TYPE
+from ..errors import StorageError
+from .credentials import ROLE_SQL, Credentials
+from .reply import CLOCK, Reply, ReplyRule, as_error, first_match, passing_rule
+
+_ACTIONS = {
+    "store": ("may not store in the bucket", "select, insert, update"),
+    "list": ("may not list the bucket", "select"),
+    "remove": ("may not remove from the bucket", "select, delete"),
+}
+"""What is refused, and the rights that it needs on storage.objects."""
+
+
+STORAGE_RULES = (
+    CLOCK,
+    ReplyRule(
+        key="permission",
+        status="401",
+        code="",
+        words=r"\A(?!<)",  # of the gateway, which looks at the key alone; a web page is not its own
+        reason="Supabase rejected SUPABASE_KEY.",
+        remedy="Set SUPABASE_KEY to a key from the project's API settings.",
+    ),
+    ReplyRule(
+        key="permission",
+        status="40[013]",
+        code="InvalidJWT|.*JWT.*",
+        reason="{setting} {refused} {bucket}.",
+        remedy="Use a secret key of this project, or a token that has not expired.",
+    ),
+    ReplyRule(
+        key="permission",
+        status="40[13]",
+        words=r"\A(?!<)",
+        reason="{setting} {refused} {bucket}.",
+        remedy="Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
+        f"({{rights}}): {ROLE_SQL} has them.",
+    ),
+    ReplyRule(
+        key="no_such_bucket",
+        status="404",
+        words="bucket not found|related resource does not exist|resource was not found",
+        reason="{setting} sees no bucket {bucket} in Supabase Storage.",
+        remedy="Create it there, private, or correct REPORT_BUCKET.",
+    ),
+    ReplyRule(
+        key="no_such_file",
+        status="404",
+        words="object not found",
+        reason="Supabase Storage doesn't find a file in the bucket {bucket}.",
+        remedy="Look for what removes files from the bucket.",
+    ),
+    ReplyRule(
+        key="too_large",
+        status="413",
+        reason="Supabase Storage takes no file of this size.",
+        remedy="Raise the size limit of the bucket or of the project.",
+    ),
+    ReplyRule(
+        key="type",
+        status="415|422",
+        reason="The bucket {bucket} takes no workbooks.",
+        remedy=f"Allow the type {MEDIA_TYPE} in its settings.",
+    ),
+    passing_rule("locked", "Another request holds the file in the bucket {bucket}.", status="423"),
+    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", status="429"),
+    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", words="SlowDown"),
+    ReplyRule(
+        key="paused",
+        status="540",
+        reason="The Supabase project is paused.",
+        remedy="Restore it in the dashboard.",
+    ),
+    ReplyRule(
+        key="quota",
+        status="402",
+        reason="The Supabase project is over its quota.",
+        remedy="Look at the organization's usage and billing in the dashboard.",
+    ),
+    ReplyRule(
+        key="redirect",
+        status="30.",
+        reason="SUPABASE_URL leads elsewhere.",
+        remedy="Set SUPABASE_URL to the address that it redirects to, if you know that one.",
+    ),
+    passing_rule("gateway", "Supabase's gateway has no answer from Storage.", status="50[234]|52.|530", code=""),
+    passing_rule("failed", "Supabase Storage is out of order.", status="5..|408|425"),
+    ReplyRule(
+        key="refused",
+        reason="Supabase Storage rejected the request.",
+        remedy="Its words say why.",
+    ),
+)
+
+
+def storage_refusal(reply: Reply, bucket: str, used: Credentials) -> StorageError:
+    """Return the error of a refusal to a request about `bucket` with the credentials `used`."""
+    refused, rights = _ACTIONS[reply.action]
+    facts = {"setting": used.setting, "bucket": bucket, "refused": refused, "rights": rights}
+    return as_error(StorageError, "storage", first_match(STORAGE_RULES, reply, used), reply, facts)
