@@ -28,6 +28,8 @@ _ISO_8601 = re.compile(
     rf"([+-]?)P(?=.)(?:{_COUNT}D)?(?:T(?=.)(?:{_COUNT}H)?(?:{_COUNT}M)?(?:([+-]?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?)S)?)?"
 )
 _EXCERPT = 80
+_READ = 1 << 14
+"""Bytes of an answer that are looked at for an excerpt: a secret that stands at its end is whole in them."""
 _LENIENT = 2 << 20
 """Bytes that json reads, which takes also what msgspec won't (NaN, half a surrogate), and a hundred times the room."""
 _VALUES = 300_000
@@ -135,7 +137,7 @@ def read_analysis(row: dict[str, Any], table: str) -> Analysis:
 
 def excerpt(body: bytes) -> str:
     """Quote the beginning of an answer in one line."""
-    return in_quotes(body.lstrip()[: _EXCERPT * 20].decode("utf-8", "replace"), _EXCERPT)
+    return in_quotes(body.lstrip()[:_READ].decode("utf-8", "replace"), _EXCERPT)
 
 
 def _kind_of_text(body: bytes) -> str:
