@@ -28,7 +28,7 @@ from .config.timeouts import Timeouts
 from .domain.request import Result
 from .pipeline.services import Run, start_run
 from .runtime.logs import set_up_logs
-from .runtime.redaction import Redaction
+from .runtime.redaction import SECRETS
 from .runtime.standard_streams import abandon_broken_streams, replace_closed_streams
 from .runtime.visible_text import foreign
 
@@ -112,11 +112,12 @@ def main(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would put keys and rows on the disk
     options = parse(arguments)
     loaded = load_settings(env_file)
-    redaction = Redaction(loaded.secrets())
-    set_up_logs(redaction, loaded.watch.log_format, loaded.watch.log_level)
+    SECRETS.forget()  # those of a run before this one in the same process
+    SECRETS.hide(loaded.secrets())
+    set_up_logs(SECRETS, loaded.watch.log_format, loaded.watch.log_level)
     for hint in loaded.hints:
         logger.warning("%s", hint)
-    run = start_run(options, loaded, redaction, timeouts or Timeouts(), clock, began)
+    run = start_run(options, loaded, SECRETS, timeouts or Timeouts(), clock, began)
     try:
         result = asyncio.run(command_of(options)(run))
     except KeyboardInterrupt:
@@ -147,7 +148,7 @@ def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     logger.log(logging.ERROR if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
     if termination_log.exists():
         words = f"exit {result.code} after {seconds:.1f} s: {why}" if why else result.last_line(seconds)
-        line = foreign(run.redaction(words), TERMINATION_BYTES // 4)
+        line = foreign(words, TERMINATION_BYTES // 4)
         with suppress(OSError):
             termination_log.write_text(line, encoding="utf-8")
 

@@ -15,7 +15,7 @@ from ..ledger.history import windows_before
 from ..ledger.record import Entry, Record
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, ledger_place, open_services
-from ..runtime.visible_text import visible
+from ..runtime.visible_text import foreign
 
 SHOWN = 24
 """Windows that are listed if none is named to begin with."""
@@ -25,6 +25,8 @@ AT_LEAST = {"receipt": 8, "recipient": 20}
 """Columns that are cut where the terminal is too narrow, the first one first, and how wide they stay."""
 IF_NARROW = {"receipt": 7, "recipient": 12}
 """The same where that is not enough."""
+LONGEST_WORD = 400
+"""UTF-16 units of a cell. What the ledger holds may be anybody's: an address has 254 characters at most."""
 MOMENTS = ("window", "at")
 WIDTH = (10_000, 24)
 """Taken for the terminal's where there is none: a file holds all of it."""
@@ -74,16 +76,17 @@ def _lines(window: Window, record: Record | LedgerError | None) -> Iterator[list
         return
     for entry in record.entries:
         rows = _rows(entry, record)
-        yield [
+        cells = [
             _name(window),
-            visible(f"{entry.channel} {entry.recipient}"),
+            f"{entry.channel} {entry.recipient}",
             entry.state,
             _moment(entry.at),
-            visible(" ".join(entry.receipt.split())).strip("“”"),  # a column needs no quotation marks
-            f"{record.attempts or ''}",
-            f"{entry.repeat or ''}",
-            "" if rows is None else f"{rows}",
+            entry.receipt.strip("“”"),  # a column needs no quotation marks
+            record.attempts or "",
+            entry.repeat or "",
+            "" if rows is None else rows,
         ]
+        yield [foreign(cell, LONGEST_WORD) for cell in cells]
 
 
 def _name(window: Window) -> str:

@@ -76,7 +76,7 @@ class LoadedSettings(Struct, kw_only=True):
         if self.report:
             return self.report.report_dir
         named = [str(group.report_dir) for group in self.unchecked if isinstance(group, ReportSettings)]
-        return next((Path(name) for name in named if Path(name).is_dir()), Path(tempfile.gettempdir()))
+        return Path(next((name for name in named if os.path.isdir(name)), tempfile.gettempdir()))  # noqa: PTH112
 
     def secrets(self) -> list[str]:
         """List the values that must not be seen, as far as they are known."""
@@ -108,8 +108,11 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     _refuse_proxies(loaded)
     _want_ledger_name(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
-    if authority and not Path(authority).is_file():  # which Python would pass over in silence
-        loaded.problems.append("SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate")
+    if authority and not (os.path.isfile(authority) and os.access(authority, os.R_OK)):  # noqa: PTH113
+        # Python would pass it over in silence.
+        loaded.problems.append(
+            "SSL_CERT_FILE names a file that does not exist or may not be read; wanted: an authority's certificate"
+        )
     if loaded.problems or not (loaded.mail and loaded.telegram):
         loaded.unchecked = [_unchecked(group, env_file, folder) for group in GROUPS]
     return loaded

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from pydantic import BeforeValidator, DirectoryPath, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ..domain.analysis import FAILED_STATUSES
@@ -51,7 +51,9 @@ class Group(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_placeholder(cls, value: object) -> object:
+    def _refuse_no_value(cls, value: object) -> object:
+        if isinstance(value, str) and not validators.is_text(value):
+            raise ValueError("has a byte that is not UTF-8")
         if isinstance(value, str) and validators.is_placeholder(value):
             raise ValueError("is still the placeholder of the example")
         return value
@@ -180,7 +182,7 @@ class ReportSettings(Group):
         None, allow_inf_nan=False, ge=0, le=86_400, description="seconds from 0 to 86400, like 30"
     )
     report_when_empty: Literal["send", "skip"] = Field("send", description="send or skip a window without rows")
-    report_dir: DirectoryPath = Field(
+    report_dir: validators.Folder = Field(
         default_factory=lambda: Path(tempfile.gettempdir()), description="a folder that is there, like /tmp"
     )
     report_settle: int = Field(30, ge=0, le=600, description="seconds from 0 to 600, like 30")
@@ -255,7 +257,9 @@ class WatchSettings(Group):
 class SecretsFolder(Group):
     """Where settings may be files, each named like its setting, for clusters that forbid secrets in the environment."""
 
-    secrets_dir: DirectoryPath | None = Field(None, description="a folder that is there, like /etc/reports-generator")
+    secrets_dir: validators.Folder | None = Field(
+        None, description="a folder that is there, like /etc/reports-generator"
+    )
 
 
 GROUPS = (SupabaseSettings, ChannelChoice, MailSettings, TelegramSettings, ReportSettings, WatchSettings, SecretsFolder)

@@ -3,10 +3,12 @@
 A check raises ValueError with a reason that completes the variable's name, and never repeats the value.
 """
 
+import os
 import re
 from collections.abc import Callable
 from datetime import datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -46,6 +48,11 @@ LONGEST_SUBDOMAIN = 253
 def is_placeholder(value: str) -> bool:
     """Return whether `value`, or an entry of it, still is what the manifests and .env.example put there."""
     return any(_PLACEHOLDER.fullmatch(part.strip()) for part in value.split(","))
+
+
+def is_text(value: str) -> bool:
+    """Return whether `value` is UTF-8; Python shows any other byte of the environment as half a surrogate."""
+    return not re.search("[\ud800-\udfff]", value)
 
 
 def is_plain_http(url: str) -> bool:
@@ -157,6 +164,12 @@ def _secret_url(value: SecretStr) -> SecretStr:
     return SecretStr(_url(value.get_secret_value()))
 
 
+def _folder(value: Path) -> Path:
+    if not os.path.isdir(value):  # noqa: PTH112 - Path.is_dir raises where a folder on the way may not be entered
+        raise ValueError("does not point to a folder that this user may enter")
+    return value
+
+
 def _zone(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -181,6 +194,7 @@ LedgerName = Annotated[
 ]
 Url = Annotated[str, AfterValidator(_url)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
+Folder = Annotated[Path, AfterValidator(_folder)]
 Host = Annotated[str, AfterValidator(_host)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Table = Annotated[

@@ -155,9 +155,9 @@ class TableNotices:
         """Note in both that nothing fails any more of `keys`."""
         keys = [*keys]
         await self._fallback.clear(keys, at)
-        for key in keys:
-            change = {"cleared_at": at.isoformat()}
-            await self._ask(self._client.table(TABLE).update(change).eq("name", self._name).eq("key", key))
+        # In one question, whose keys stand in its body: an address may not be as long as a thousand of them.
+        rows = [{"name": self._name, "key": key, "cleared_at": at.isoformat()} for key in keys]
+        await self._ask(self._client.table(TABLE).upsert(rows, on_conflict="name,key"))
 
     async def _ask(self, query: AsyncQueryRequestBuilder) -> list[dict[str, Any]] | None:
         """Ask once; return the rows, None if there was no right answer in time: the alert matters more."""

@@ -10,6 +10,7 @@ from ..domain.outcome import ChannelAddress, same
 from ..domain.request import Trigger
 from ..domain.window import Template, Window
 from ..errors import LedgerError, LedgerVersionError
+from ..runtime.visible_text import one_line_quote
 
 EntryState = Literal["owed", "sending", "delivered", "without file", "refused", "skipped"]
 _SENT_BY: dict[Trigger, tuple[EntryState, ...]] = {
@@ -205,7 +206,7 @@ def read_record(content: object, start: datetime, removal: str) -> Record:
         raise LedgerVersionError(
             "ledger.later_format",
             f"A later version of this program wrote the ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z "
-            f"(format {written}; this version knows {FORMAT}).",
+            f"(format {one_line_quote(written, 20)}; this version knows {FORMAT}).",
             "Run that version or a later one; the image's tag says which one runs.",
         )
     try:

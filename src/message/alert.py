@@ -1,7 +1,7 @@
 """What operators are told of a failure, and of its end."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..domain.window import Window, as_option
 from ..errors import Problem, Stage
-from ..runtime.visible_text import shortened, units
+from ..runtime.visible_text import one_line_quote, shortened, units
 from .alert_text import AlertText, Piece, describe, joined, ours
 
 ALL_CLEAR = "✅ All clear:"
@@ -32,6 +32,7 @@ TEST = "🔔 TEST of the alerts of Reports Generator:"
 LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
+_PARTS_NAMED = 10
 _SECTIONS_NAMED = 3
 _WINDOWS_NAMED = 30
 _HEADLINE = 200
@@ -193,30 +194,58 @@ def render_all_clear(
     recoveries: Sequence[Recovery],
     again: Sequence[str] = (),
     *,
+    known: Collection[str] = (),
     gone: Sequence[str] = (),
     left: Sequence[str] = (),
     name: str = DEFAULT_NAME,
-) -> str:
+) -> AlertText:
     """Write that windows have reached everyone after all, which parts work `again`, and which recipients are `gone`.
 
-    `left` are lines about reports of the meantime that no run sends by itself.
+    `known` are the recipients that the settings name now, as parts; any other part is the ledger's word alone, which
+    anybody may have written there, and is quoted. `left` are lines about reports of the meantime that no run sends.
     """
-    said = [f"{', '.join(again)} {'works' if len(again) == 1 else 'work'} again."] if again else []
-    said += [f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} no longer among the recipients."] if gone else []
-    rest = ["", *(f"{line[0].upper()}{line[1:]}" for line in said)] if said else []
-    rest += left
-    if not recoveries:
-        return "\n".join([f"{ALL_CLEAR} {said[0]}", *rest[2:]])
+    sentences = [_sentence(again, known, "works", "work", "again")] if again else []
+    sentences += [_sentence(gone, known, "is", "are", "no longer among the recipients")] if gone else []
+    if recoveries:
+        head = [ours(_recovered(recoveries, name))]
+        rest = [[ours("\n\n" if place == 0 else "\n"), *_begun(one)] for place, one in enumerate(sentences)]
+    else:
+        head = [ours(f"{ALL_CLEAR} "), *sentences[0]]
+        rest = [[ours("\n"), *_begun(one)] for one in sentences[1:]]
+    lines = [ours(f"\n{line}") for line in left]
+    return joined([*head, *(piece for one in rest for piece in one), *lines])
+
+
+def _recovered(recoveries: Sequence[Recovery], name: str) -> str:
     first, *others = recoveries
     report = f"{first.window.template} report"
     whose = "" if name == DEFAULT_NAME else f" {name}"
     if not others:
         end = "was skipped: it has no rows" if first.skipped else "has now been delivered to everyone"
-        return "\n".join([f"{ALL_CLEAR} the {report}{whose} of {first.window.label()} {end}.", *rest])
+        return f"{ALL_CLEAR} the {report}{whose} of {first.window.label()} {end}."
     named = [f"{one.window.label()}{' (skipped: it has no rows)' if one.skipped else ''}" for one in recoveries]
     more = [f"and {len(named) - _WINDOWS_NAMED} more"] if len(named) > _WINDOWS_NAMED else []
     head = f"{ALL_CLEAR} {len(named)} {report}s{whose} have now been delivered to everyone:"
-    return "\n".join([head, *named[:_WINDOWS_NAMED], *more, *rest])
+    return "\n".join([head, *named[:_WINDOWS_NAMED], *more])
+
+
+def _sentence(parts: Sequence[str], known: Collection[str], one: str, several: str, end: str) -> list[Piece]:
+    """Say something of parts, those that are neither ours nor `known` as quotes."""
+    pieces = list[Piece]()
+    for part in parts[:_PARTS_NAMED]:
+        pieces += [ours(", ")] if pieces else []
+        if part in _RECOVERABLE or part in known:
+            pieces.append(ours(part))
+        else:
+            pieces += [ours("“"), Piece(text=one_line_quote(part), is_quote=True), ours("”")]
+    more = f" and {len(parts) - _PARTS_NAMED} more" if len(parts) > _PARTS_NAMED else ""
+    return [*pieces, ours(f"{more} {one if len(parts) == 1 else several} {end}.")]
+
+
+def _begun(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return the pieces as a sentence's beginning."""
+    first = pieces[0].text
+    return [ours(f"{first[:1].upper()}{first[1:]}"), *pieces[1:]]
 
 
 def render_test(at: datetime) -> str:

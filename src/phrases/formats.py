@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ..domain.analysis import TOO_LONG
 from ..domain.window import offset_name
-from ..runtime.visible_text import foreign
+from ..runtime.visible_text import one_line
 
 NAME_LENGTH = 40
 """UTF-16 units of an id or a status in a message; the workbook has it whole."""
@@ -18,7 +18,7 @@ _V = TypeVar("_V")
 
 def shown(text: str, limit: int = NAME_LENGTH) -> str:
     """Write text of the table in one line of at most `limit` UTF-16 units, with what nobody sees made visible."""
-    return foreign(text, limit)
+    return one_line(text, limit)
 
 
 def given(value: _V, too_long: str) -> _V | str:

@@ -147,8 +147,9 @@ class Alerts:
         again = [part for part in parts if part not in gone]
         left = await self._left([cause for cause in over.values() if cause.part in again], ledger, policy)
         if self._recovered or parts:
-            text = render_all_clear(self._recovered, again, gone=gone, left=left, name=self._name)
-            if not await self._send(joined([ours(text)]), what="The all-clear"):
+            known = _named(addresses(self._channels))
+            text = render_all_clear(self._recovered, again, known=known, gone=gone, left=left, name=self._name)
+            if not await self._send(text, what="The all-clear"):
                 return
         self._recovered.clear()
         if over:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
-from ..domain.outcome import ChannelAddress, Outcome, named
+from ..domain.outcome import ChannelAddress, Outcome, named, same
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, Problem, ReportError, Stage, TimeLimitError, unexpected
@@ -153,7 +153,9 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
 
     With a ledger that remembers, the next run reports it.
     """
-    fewer = named(claim.record.with_fewer_than(rows))
+    # In the settings' own words: those of the ledger may be anybody's.
+    shorter = set(map(same, claim.record.with_fewer_than(rows)))
+    fewer = named([address for address in addresses(services.channels) if same(address) in shorter])
     if not fewer:
         return
     settings = services.settings.report

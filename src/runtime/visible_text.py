@@ -2,6 +2,8 @@
 
 import re
 
+from .redaction import SECRETS
+
 FOREIGN = 200
 """UTF-16 units that are kept of what a server says."""
 # Unicode's Cf: format characters, of which most turn a direction, join, or hide.
@@ -31,15 +33,32 @@ def visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _UNSEEN.sub(_picture, text)
 
 
-def foreign(text: object, limit: int = FOREIGN) -> str:
-    """Write what somebody else said in one line of at most `limit` UTF-16 units, with what nobody sees made visible.
+def one_line(text: object, limit: int) -> str:
+    """Write `text` in one line of at most `limit` UTF-16 units, with what nobody sees made visible.
 
     It is cut before it is looked at, for it may be megabytes.
     """
     words = str(text).strip(" \t\r\n")
-    kept = words[: limit * 4]
-    line = " ".join(visible(kept.replace("\r", "\n")).split())
-    return shortened(line if len(kept) == len(words) else f"{line}…", limit)
+    return _cut(_made_visible(words[: limit * 4]), limit, is_whole=len(words) <= limit * 4)
+
+
+def foreign(text: object, limit: int = FOREIGN) -> str:
+    """Write what somebody else said as `one_line` does, without the secrets of this process.
+
+    A secret that is cut in two would not be found: so much is read beyond the cut, and left out afterwards.
+    """
+    words, spare = str(text).strip(" \t\r\n"), SECRETS.longest
+    kept = SECRETS(_made_visible(words[: limit * 4 + spare]))
+    is_whole = len(words) <= limit * 4 + spare
+    return _cut(kept if is_whole else kept[: max(0, len(kept) - spare)], limit, is_whole=is_whole)
+
+
+def _made_visible(words: str) -> str:
+    return " ".join(visible(words.replace("\r", "\n")).split())
+
+
+def _cut(line: str, limit: int, *, is_whole: bool) -> str:
+    return shortened(line if is_whole else f"{line}…", limit)
 
 
 def one_line_quote(text: object, limit: int = FOREIGN) -> str:

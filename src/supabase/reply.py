@@ -18,6 +18,8 @@ Action = Literal["read", "write", "store", "list", "remove"]
 _LARGEST_ERROR = 1 << 16
 """Bytes of an error of PostgREST or Storage; real ones have a few hundred."""
 _EXCERPT = 80
+_READ = 1 << 14
+"""Bytes of an answer that are looked at for an excerpt: a secret that stands at its end is whole in them."""
 _STATUS = re.compile("[1-5][0-9]{2}")
 
 
@@ -75,7 +77,7 @@ def json_object(content: bytes) -> dict[str, Any]:
 
 def excerpt(body: bytes) -> str:
     """Return the beginning of an answer in one line."""
-    return one_line_quote(body.lstrip()[: _EXCERPT * 20].decode("utf-8", "replace"), _EXCERPT)
+    return one_line_quote(body.lstrip()[:_READ].decode("utf-8", "replace"), _EXCERPT)
 
 
 class ReplyRule(Rule, frozen=True, kw_only=True):

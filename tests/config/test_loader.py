@@ -99,7 +99,7 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("REPORT_TIMEZONE", "Moscow", "is not a known time zone"),
         ("REPORT_TIMEZONE", "America", "is not a known time zone"),
         ("REPORT_TIMEZONE", "../etc/passwd", "is not a known time zone"),
-        ("REPORT_DIR", "/no/such/folder", "does not point to a directory"),
+        ("REPORT_DIR", "/no/such/folder", "does not point to a folder"),
         ("REPORT_SETTLE", "-1", "should be greater than or equal to 0"),
         ("SMTP_PASSWORD", "pässword", "is shorter than 4 characters or contains some beyond ASCII"),
         ("SMTP_PASSWORD", "abc", "is shorter than 4 characters or contains some beyond ASCII"),
@@ -310,7 +310,9 @@ def test_an_authority_that_is_not_there_is_named(environment: pytest.MonkeyPatch
     """Python would pass it over and trust whom it always trusts."""
     environment.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
 
-    assert problems() == ["SSL_CERT_FILE names a file that does not exist; wanted: an authority's certificate"]
+    assert problems() == [
+        "SSL_CERT_FILE names a file that does not exist or may not be read; wanted: an authority's certificate"
+    ]
 
 
 @pytest.mark.parametrize(("level", "form"), [("info", "JSON"), ("Warning", "Text")])
@@ -617,7 +619,7 @@ def test_a_folder_of_secrets_that_is_not_there_is_told(environment: pytest.Monke
 
     folder, key = problems()
 
-    assert folder.startswith("SECRETS_DIR does not point to a directory; wanted: a folder")
+    assert folder.startswith("SECRETS_DIR does not point to a folder that this user may enter; wanted: a folder")
     assert key.startswith("SUPABASE_KEY is missing")
 
 

