@@ -208,15 +208,15 @@ class TableLedger:
 
         It has the same template, and the same name or the same source. None if there is none.
         """
-        key = self._key
+        key, own = self._key, self._key.columns()
         query = self._client.table(TABLE).select("name,source,zone,window_start").is_("scheduled", "true")
         query = query.eq("template", key.template).gte("window_start", since.isoformat())
         query = query.or_(f"name.eq.{quoted_value(key.name)},source.eq.{quoted_value(key.source)}")
-        rows = await self._ask(query.order("window_start", desc=True).limit(1), policy)
+        found = await self._ask(query.order("window_start", desc=True).limit(2), policy)
+        rows = [row for row in found if any(row.get(name) != value for name, value in own.items() if name in row)]
         if not rows:
             return None
         names = {"REPORT_LEDGER_NAME": "name", "SUPABASE_URL or SUPABASE_TABLE": "source", "REPORT_TIMEZONE": "zone"}
-        own = key.columns()
         changed = [setting for setting, column in names.items() if rows[0].get(column) != own[column]]
         return Predecessor(newest=_window_start(rows[0]), changed=changed)
 

@@ -85,9 +85,7 @@ def test_kubernetes_gets_the_runs_last_word(sandbox: Sandbox, run: RunTool, tmp_
     code = main([*OPTION, "--resend"], env_file=None, timeouts=timeouts, termination_log=word)
 
     assert code == 0
-    assert re.fullmatch(
-        r"exit 0 after [\d.]+ s: delivered to 4 of 4", word.read_text()
-    )
+    assert re.fullmatch(r"exit 0 after [\d.]+ s: delivered to 4 of 4", word.read_text())
     assert len(word.read_bytes()) <= TERMINATION_BYTES
 
 
