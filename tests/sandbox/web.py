@@ -61,7 +61,8 @@ class Fault:
 class Web:
     """A server on free ports of the loopback; each request uses up one of `faults`, oldest first, then `always`.
 
-    It speaks plain HTTP on one port and TLS, as `tls` says, on another; `secure` tells which of them `url` names.
+    It speaks plain HTTP on one port, `port` unless that is 0, and TLS, as `tls` says, on another; `secure` tells which
+    of them `url` names.
     Its clock is `slow` seconds behind this machine's; `show` sets it with the next request.
     `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one.
     """
@@ -73,6 +74,7 @@ class Web:
         self.dripped = 0
         self.requests: list[Request] = []
         self.secure = False
+        self.port = 0
         self.slow = 0.0
         self._shown: datetime | None = None
         self._tls = tls
@@ -103,7 +105,7 @@ class Web:
     def serving(self) -> Iterator[None]:
         """Serve on both ports while the block runs."""
         with ExitStack() as stack:
-            self._plain_port = stack.enter_context(_served(_Server(self, None)))
+            self._plain_port = stack.enter_context(_served(_Server(self, None, self.port)))
             self._tls_port = stack.enter_context(_served(_Server(self, self._tls)))
             yield
 
@@ -133,15 +135,15 @@ class Web:
 
 
 class _Server(ThreadingHTTPServer):
-    """Serves `web` on a port of its own, over TLS where a context for it is given.
+    """Serves `web` on `port` (0: any free one), over TLS where a context for it is given.
 
     A connection over TLS ends without a close_notify, as with most servers, so that an end looks as a cut does.
     """
 
-    def __init__(self, web: Web, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, web: Web, tls: ssl.SSLContext | None, port: int = 0) -> None:
         self._web = web
         self._tls = tls
-        super().__init__(("127.0.0.1", 0), _handler(web))
+        super().__init__(("127.0.0.1", port), _handler(web))
 
     def get_request(self) -> tuple[socket.socket, object]:
         """Accept a connection; its handshake is left to the thread that serves it."""
