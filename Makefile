@@ -123,13 +123,13 @@ $(DEMO): requirements.demo.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv $(VENV)
 	$(STEP) $(VENV)/pip.log "Installing the program's packages and the sandbox's into $(VENV), once" \
-		$(BIN)/python $(PIP_INSTALL) -r requirements.demo.txt
+		$(BIN)/python $(PIP_INSTALL) --no-compile -r requirements.demo.txt
 	@touch $@
 
 # pylightxl, a reader that only tests use, is published as source alone.
 $(READY): requirements.dev.txt $(DEMO)
 	$(STEP) $(VENV)/pip.log "Installing what the tests need besides into $(VENV), once" \
-		$(BIN)/python $(PIP_INSTALL) --no-binary pylightxl -r requirements.dev.txt
+		$(BIN)/python $(PIP_INSTALL) --no-compile --no-binary pylightxl -r requirements.dev.txt
 	@touch $@
 
 # In a venv of its own, so that its packages can't decide what the tool runs with.

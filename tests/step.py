@@ -13,7 +13,9 @@ from pathlib import Path
 LAST_LINES = 15
 EVERY = 10.0
 """Seconds between two signs of life where nobody watches a terminal."""
-CERTIFICATE = "If a proxy here replaces certificates, name its authority's file: PIP_CERT=... NODE_EXTRA_CA_CERTS=... make"
+CERTIFICATE = (
+    "If a proxy here replaces certificates, name its authority's file: PIP_CERT=... NODE_EXTRA_CA_CERTS=... make"
+)
 
 
 def main() -> int:
@@ -40,8 +42,7 @@ def _watch(process: "subprocess.Popen[bytes]", log: Path, title: str, began: flo
         try:
             process.wait(wait)
         except subprocess.TimeoutExpired:
-            last = _lines(log)[-1:] or [""]
-            _say(f"{title} ... {time.monotonic() - began:.0f} s  {last[0].strip()}")
+            _say(f"{title} ... {time.monotonic() - began:.0f} s  {_last_line(log)}")
         else:
             return
 
@@ -62,6 +63,11 @@ def _explain(log: Path, code: int) -> None:
     print(*(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
     if any("certificate" in line.lower() for line in lines):
         print(CERTIFICATE, file=sys.stderr)
+
+
+def _last_line(log: Path) -> str:
+    said = [line.strip() for line in _lines(log) if line.strip() and not line.startswith("WARNING")]
+    return said[-1][:60] if said else ""
 
 
 def _lines(log: Path) -> list[str]:
