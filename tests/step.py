@@ -13,9 +13,7 @@ from pathlib import Path
 LAST_LINES = 15
 EVERY = 10.0
 """Seconds between two signs of life where nobody watches a terminal."""
-CERTIFICATE = (
-    "If a proxy here replaces certificates, name its authority's file: PIP_CERT=... NODE_EXTRA_CA_CERTS=... make"
-)
+CERTIFICATE = "If a proxy here replaces certificates, set PIP_CERT and NODE_EXTRA_CA_CERTS to its authority's file."
 
 
 def main() -> int:

@@ -66,6 +66,8 @@ FIXED = {
     *("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "CRONJOB_NAME"),
 }
 """The variables that the CronJob sets itself: those of the task sheet, and what only the manifest can know."""
+ALONE = [[], *([one] for one in COMPONENTS), COMPONENTS]
+"""Choices of components that `make test` tries."""
 CREDENTIALS = {"SUPABASE_URL", "SUPABASE_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "SMTP_USER", "SMTP_PASSWORD"}
 """Those that come from Secrets."""
 
@@ -97,8 +99,19 @@ def test_every_manifest_is_what_its_schema_wants(path: Path) -> None:
     is_valid(documents(path))
 
 
-@pytest.mark.parametrize("chosen", CHOICES, ids=lambda chosen: "+".join(chosen) or "none")
-@pytest.mark.parametrize("resources", BASES, ids=["hourly", "daily"])
+@pytest.mark.parametrize(
+    ("resources", "chosen"),
+    [
+        pytest.param(
+            resources,
+            chosen,
+            id=f"{kind}-{'+'.join(chosen) or 'none'}",
+            marks=[] if chosen in ((COMPONENTS,) if kind == "daily" else ALONE) else [pytest.mark.long],
+        )
+        for kind, resources in zip(("hourly", "daily"), BASES, strict=True)
+        for chosen in CHOICES
+    ],
+)
 def test_every_choice_of_components_renders_without_flags_and_is_safe(
     tmp_path: Path, resources: list[str], chosen: list[str]
 ) -> None:
