@@ -62,10 +62,10 @@ def texts_of(found: Got, language: Language) -> Iterator[str]:
 def test_a_report_has_no_word_of_another_language(tmp_path: Path, name: str, hour: Hour, language: Language) -> None:
     """But what stands in the table or is a name: in messages, cells, charts, formats, properties, texts read aloud."""
     found = got(tmp_path, hour, language)
-    strange = set()
+    strange, data = set(), data_of(hour)
     for text in texts_of(found, language):
         rest = re.sub("ф{20,}", "", text.replace("\u2060", ""))
-        for known in data_of(hour):
+        for known in data:
             rest = rest.replace(known, "")
         if OTHER[language].search(rest):
             strange.add(rest)
