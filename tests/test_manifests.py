@@ -540,7 +540,9 @@ def test_sigterm_in_the_first_moment_ends_a_container_too(tmp_path: Path) -> Non
     (tmp_path / "src" / "cli.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     command = ["sh", "-c", f"trap '' TERM; exec '{sys.executable}' '{entry}'"]
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # Without a PYTHONPATH, on which another src may be.
+    environment = {"PATH": os.environ["PATH"]}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "importing\n"
         process.terminate()
