@@ -19,7 +19,7 @@ PIP_INSTALL = -m pip install --disable-pip-version-check --progress-bar off --on
 NPM_CI = ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=http
 # What pip and npm say goes to a log.
 STEP = @$(PYTHON) tests/step.py
-PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 # Seconds that `make test-long` spends on each test of random examples and on chaos, and the seed that this begins with.
 FUZZ_SECONDS ?= 20
 CHAOS_SECONDS ?= 180

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from .pages import ROOT
 
 LONGEST = 120.0
@@ -20,6 +22,7 @@ def demo(folder: Path, *command: str) -> list[str]:
     return done.stdout.splitlines() + done.stderr.splitlines()
 
 
+@pytest.mark.servers
 def test_a_second_demo_reports_another_hour_and_keeps_the_first(tmp_path: Path) -> None:
     """The ledger knows both; each ends, within a screen, in the paths of what arrived."""
     first = demo(tmp_path, *PROGRAM)

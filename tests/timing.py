@@ -7,14 +7,16 @@ from xdist.workermanage import WorkerController
 
 MOST_WORKERS = 8
 """More of them, each with its servers, take more memory than they save time."""
-SERVERS = {"sandbox", "_servers"}
+SERVERS = {"sandbox", "_servers", "api"}
 """Fixtures of tests that need servers."""
+LEFT_OUT = ("servers", "random")
+"""Marks of tests that --quick leaves out besides."""
 _IS_COUNTED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --quick."""
-    parser.addoption("--quick", action="store_true", help="only the tests that need no server")
+    parser.addoption("--quick", action="store_true", help="only the quick tests, which need no server")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -25,14 +27,13 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what --quick leaves out."""
     if config.getoption("--quick"):
-        left_out = [item for item in items if _needs_servers(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not _needs_servers(item)]
+        config.hook.pytest_deselected(items=[item for item in items if not _is_quick(item)])
+        items[:] = [item for item in items if _is_quick(item)]
 
 
-def _needs_servers(item: pytest.Item) -> bool:
+def _is_quick(item: pytest.Item) -> bool:
     names: list[str] = getattr(item, "fixturenames", [])
-    return not SERVERS.isdisjoint(names) or item.get_closest_marker("servers") is not None
+    return SERVERS.isdisjoint(names) and not any(item.get_closest_marker(mark) for mark in LEFT_OUT)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
