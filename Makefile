@@ -121,7 +121,7 @@ clean:  ## remove what the other targets made
 
 $(DEMO): requirements.demo.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	@$(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(STEP) $(VENV)/pip.log "Installing the program's packages and the sandbox's into $(VENV), once" \
 		$(BIN)/python $(PIP_INSTALL) --no-compile -r requirements.demo.txt
 	@touch $@
