@@ -8,8 +8,8 @@ READY := $(VENV)/.ready
 BENCH := $(VENV)/bench/.ready
 AUDIT := .venv-audit/.ready
 # PostgreSQL and PostgREST, and Supabase Lite, which takes their place where they don't run, or with SANDBOX=lite.
-SERVERS_DIR := tests/real
-LITE_DIR := tests/sandbox
+SERVERS_DIR := tests/sandbox
+LITE_DIR := tests/sandbox/lite
 SERVERS := $(SERVERS_DIR)/node_modules/.ready
 LITE := $(LITE_DIR)/node_modules/.ready
 MACHINE := $(shell uname -s)-$(shell uname -m)
@@ -70,7 +70,7 @@ supported:
 		echo '  docker run --platform linux/amd64 --rm -v "$$PWD":/src -w /src python:3.11 make test VENV=.venv-linux'; exit 1; }
 
 large: supported $(READY) $(SERVERS)  ## what 250,000 rows cost on the real servers, beside the obvious script with keyset paging
-	$(BIN)/python -m tests.real.large_hour
+	$(BIN)/python -m tests.bench.large_hour
 
 lint: $(READY)  ## ruff: rules and form; import-linter: who may import whom
 	$(BIN)/ruff check .

@@ -1,11 +1,13 @@
 """One sandbox for all tests, emptied before each."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -17,9 +19,8 @@ from src.config.timeouts import Timeouts
 
 from .builders import QUICK
 from .sandbox import Sandbox
+from .sandbox.prepared import SHARED
 
-collect_ignore = ["real"]
-"""`make real` runs these."""
 pytest_plugins = ["tests.timing"]
 settings.register_profile("gate", derandomize=True, deadline=None)
 """The same examples every time: what a change breaks, it breaks in its own gate, not in a later one. However long one
@@ -34,6 +35,14 @@ class Run:
     code: int
     log: str
     output: str = ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give all workers of this run one folder in which the first of them prepares the database."""
+    if SHARED not in os.environ:  # a worker of pytest-xdist inherits it
+        folder = TemporaryDirectory(prefix="sandbox-")
+        os.environ[SHARED] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from src.config.timeouts import Timeouts
 from src.domain.window import HOUR
 
-from .builders import NO_TIME, QUICK, START, make_rows
+from .builders import NO_TIME, QUICK, START, data_rows_again, make_rows
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.telegram import refusal
 from .sandbox.web import FOREVER, Answer, Fault
@@ -484,3 +484,18 @@ def copies(box: Sandbox) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Count the workbooks that each address and each chat got, attached or behind a link."""
     got = Counter(recipient for recipient, _ in box.workbooks())
     return tuple(got[address] for address in RECIPIENTS), tuple(got[name] for name in CHATS)
+
+
+ONCE = ((1, 1), (1, 1))
+"""What `copies` counts where everyone got one report."""
+
+
+def arrived(box: Sandbox) -> list[str]:
+    """List the ids of the one workbook that all who got one have."""
+    (content,) = {content for _, content in box.workbooks()}
+    return sheet_ids(content)
+
+
+def sheet_ids(workbook: bytes) -> list[str]:
+    """List the ids in a workbook, top to bottom."""
+    return [f"{row[0]:.0f}" if isinstance(row[0], float) else str(row[0]) for row in data_rows_again(workbook)]
