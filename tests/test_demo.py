@@ -13,7 +13,7 @@ from .sandbox.prepared import SHARED
 
 LONGEST = 120.0
 PROGRAM = (sys.executable, f"{ROOT / 'reports_generator.py'}")
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.slow
 
 
 def demo(folder: Path, *command: str, **changes: str) -> list[str]:

@@ -99,6 +99,7 @@ def test_every_manifest_is_what_its_schema_wants(path: Path) -> None:
     is_valid(documents(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("resources", "chosen"),
     [
@@ -522,6 +523,7 @@ def test_the_image_gets_what_it_copies_and_nothing_else() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
+@pytest.mark.slow
 def test_the_mails_template_is_compiled_when_the_image_is_built(tmp_path: Path) -> None:
     """Later nothing may be written there, and a run that can't keep what it compiled does without."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))

@@ -9,7 +9,7 @@ MOST_WORKERS = 8
 """More of them, each with its servers, take more memory than they save time."""
 SERVERS = {"sandbox", "_servers", "api"}
 """Fixtures of tests that need servers."""
-LEFT_OUT = ("servers", "random")
+LEFT_OUT = ("slow", "random")
 """Marks of tests that --quick leaves out besides."""
 _IS_COUNTED = pytest.StashKey[bool]()
 

@@ -99,6 +99,7 @@ def test_a_sheet_that_would_grow_too_large_goes_on_in_the_next(tmp_path: Path) -
         assert book[sheet.strip("'")][address].value == row.id
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_take_a_good_seven_megabytes_at_most(tmp_path: Path) -> None:
     """A mailbox takes them: with base64 not ten."""
     rows = analyses(100_000)[:100_000]
