@@ -127,8 +127,9 @@ class Supabase(Web):
     @contextmanager
     def changed(self, change: str, back: str) -> Iterator[None]:
         """Change the tables themselves while the block runs."""
-        self.change(change)
+        self.sql(change)
         try:
+            self.postgrest.reload(self.sql)
             yield
         finally:
             self.change(back)
