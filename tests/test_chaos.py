@@ -1,6 +1,6 @@
 """Pods that are killed at any moment, servers that fail at any edge: in the end everyone has every row of every hour.
 
-The gate plays a few seeds; `make chaos` plays them for CHAOS_SECONDS, from CHAOS_SEED on.
+`make test` plays two seeds; `make test-long` and `make chaos` play them for CHAOS_SECONDS, from CHAOS_SEED on.
 """
 
 import os
@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from src.domain.window import HOUR
 
@@ -191,6 +193,7 @@ def rounds() -> Iterator[Story]:
         yield story
 
 
+@pytest.mark.random
 def test_after_any_chaos_everyone_has_every_row_of_every_hour(sandbox: Sandbox) -> None:
     """And no more copies than kills and ambiguous faults explain; each failure was told of."""
     for story in rounds():

@@ -179,8 +179,8 @@ def test_the_index_that_a_page_shows_is_the_one_of_the_repository() -> None:
 
 def test_the_make_targets_that_a_page_names_exist() -> None:
     """A newcomer types what stands there."""
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|\$ )make ([a-z]+)", ALL))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", ALL))
 
     assert {"demo", "test"} <= named <= targets
 
@@ -241,12 +241,13 @@ def test_a_package_wanted_with_an_extra_is_pinned_with_it() -> None:
 
 def test_development_uses_the_very_versions_that_are_deployed() -> None:
     """Otherwise the tests would try something else."""
-    deployed, developed = (
+    deployed, shown, developed = (
         dict(re.findall(r"^([a-z0-9-]+)(?:\[\w+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
-        for name in ("requirements.reports.txt", "requirements.dev.txt")
+        for name in ("requirements.reports.txt", "requirements.demo.txt", "requirements.dev.txt")
     )
 
-    assert deployed == {name: developed.get(name) for name in deployed}
+    assert deployed == {name: shown.get(name) for name in deployed}
+    assert shown == {name: developed.get(name) for name in shown}
 
 
 def test_the_table_of_the_code_names_every_package() -> None:

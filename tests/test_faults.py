@@ -28,7 +28,16 @@ def exists(test: str) -> bool:
 
 @pytest.mark.parametrize(
     ("row", "scheme"),
-    [pytest.param(row, scheme, id=f"{row.edge}, {scheme}: {row.fault}") for row in ROWS for scheme in row.schemes],
+    [
+        pytest.param(
+            row,
+            scheme,
+            id=f"{row.edge}, {scheme}: {row.fault}",
+            marks=[pytest.mark.long] if scheme != row.schemes[0] else [],
+        )
+        for row in ROWS
+        for scheme in row.schemes
+    ],
 )
 def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, row: Row, scheme: str) -> None:
     """Who got how many copies, who was alerted of what, and the exit code; whoever got one got all rows."""

@@ -1,6 +1,6 @@
 """Whatever a server says or the table holds, each part of a run ends with its result or with a sentence.
 
-`make test` tries the same 500 examples of each every time, `make fuzz` 10,000 new ones.
+`make test` tries the same 100 examples of each every time, `make fuzz` others, for FUZZ_SECONDS each.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import trustme
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -45,15 +45,11 @@ from src.supabase.query_plan import sort_cost
 from src.supabase.storage import Storage
 
 from .builders import START, alert_text, build, make_rows, make_window
+from .random_examples import random_examples
 from .sandbox import telegram
 from .test_hostile import ROW, TEXT
 
-FUZZ = settings(
-    max_examples=max(500, settings.get_profile(settings.get_current_profile_name()).max_examples),
-    deadline=None,
-    database=None,
-    suppress_health_check=[*HealthCheck],
-)
+EXAMPLES = 100
 TLS = tls_context()
 KEY = "sb_secret_0123456789abcdefghij"
 TIMEOUTS = Timeouts(connect=5, supabase_read=5, supabase_answer=10, storage_read=5, smtp=5, telegram_read=5)
@@ -205,7 +201,7 @@ def supabase(url: str) -> SupabaseSettings:
     return SupabaseSettings.model_validate({"supabase_url": url, "supabase_key": KEY})
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(raw=raw_answers(), first=st.booleans())
 def test_the_rows_are_read_or_it_is_said_why_not(server: Server, raw: bytes, first: bool) -> None:
     """At the first page or behind it; so are the questions of --check and the comparison."""
@@ -232,7 +228,7 @@ def test_the_rows_are_read_or_it_is_said_why_not(server: Server, raw: bytes, fir
     server.tries(ask, lambda _: raw)
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @example(date="Fri, 31 Dec 9999 23:59:59 -2359")
 @example(date="Fri, 31 Dec 9999 23:59:59 GMT")
 @given(date=VALUE)
@@ -255,7 +251,7 @@ def test_whatever_date_supabase_sends_is_read_as_its_clock_or_left_alone(server:
     assert all(one is None or one.tzinfo is UTC for one in told)
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(raw=raw_answers(), place=st.sampled_from(["/bucket/", "/object/reports", "/object/sign"]))
 def test_the_workbook_is_stored_or_it_is_said_why_not(server: Server, raw: bytes, place: str) -> None:
     """At each of the three questions."""
@@ -279,7 +275,7 @@ def test_the_workbook_is_stored_or_it_is_said_why_not(server: Server, raw: bytes
     server.tries(put, lambda target: raw if place in target else ordinary)
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(raw=raw_answers())
 def test_telegram_takes_a_message_or_it_is_said_why_not(server: Server, raw: bytes) -> None:
     """Whichever question it is."""
@@ -295,7 +291,7 @@ def test_telegram_takes_a_message_or_it_is_said_why_not(server: Server, raw: byt
     server.tries(ask, lambda _: raw)
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(raw=raw_answers(), path=WORD | st.just("\t") | st.just("x" * 70_000))
 def test_the_monitor_is_told_or_not_and_nothing_else_happens(server: Server, raw: bytes, path: str) -> None:
     """Not even an error."""
@@ -308,7 +304,7 @@ def test_the_monitor_is_told_or_not_and_nothing_else_happens(server: Server, raw
     server.tries(ping, lambda _: raw)
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @example(raw=answered([{"window_start": "0001-01-01T00:00:00+00:00", "record": None}]), first=False)
 @given(raw=raw_answers() | st.lists(LEDGER_ROW, max_size=3).map(answered), first=st.booleans())
 def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(server: Server, raw: bytes, first: bool) -> None:
@@ -333,7 +329,7 @@ def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(server: Server, ra
     server.tries(ask, lambda target: raw if first or "window_start=gte" not in target else empty)
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(value=VALUE, date=VALUE)
 def test_a_wait_that_a_server_asks_for_is_a_number_of_seconds(value: str, date: str) -> None:
     """Of any length, but no less than none."""
@@ -342,7 +338,7 @@ def test_a_wait_that_a_server_asks_for_is_a_number_of_seconds(value: str, date: 
     assert retry_after(headers) >= 0
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(named=VALUE | TEXT)
 @example(named="0\x1f")
 def test_a_size_that_a_mail_server_names_is_a_number_of_bytes(named: str) -> None:
@@ -350,7 +346,7 @@ def test_a_size_that_a_mail_server_names_is_a_number_of_bytes(named: str) -> Non
     assert size_limit(named) > 0
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(content=JSON | LEDGER_ROW.map(lambda row: row.get("record")))
 def test_a_record_is_read_or_said_to_be_none(content: Any) -> None:
     """Whoever wrote it."""
@@ -358,7 +354,7 @@ def test_a_record_is_read_or_said_to_be_none(content: Any) -> None:
         read_record(json.loads(json.dumps(content)), START, "rm it")
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(body=PLAIN)
 def test_whatever_comes_for_a_plan_is_a_cost_or_nothing(body: bytes) -> None:
     """It is only asked for by --check."""
@@ -367,7 +363,7 @@ def test_whatever_comes_for_a_plan_is_a_cost_or_nothing(body: bytes) -> None:
     assert cost is None or cost >= 0
 
 
-@FUZZ
+@random_examples(EXAMPLES)
 @given(rows=st.lists(ROW | st.dictionaries(KNOWN, JSON), max_size=4) | JSON, changes=st.dictionaries(KNOWN, JSON))
 def test_rows_become_a_report_or_it_is_said_why_not(rows: Any, changes: dict[str, Any]) -> None:
     """From the wire to workbook and message."""
@@ -398,7 +394,7 @@ CLIENT_TLS = ssl.create_default_context()
 AUTHORITY.configure_trust(CLIENT_TLS)
 
 
-@settings(FUZZ, max_examples=FUZZ.max_examples // 5)  # a handshake each
+@random_examples(EXAMPLES // 5)  # a handshake each
 @given(replies=st.dictionaries(st.sampled_from(COMMANDS), LINE, max_size=2), ehlo=EHLO)
 def test_a_mail_server_takes_a_message_or_it_is_said_why_not(replies: dict[str, str], ehlo: str) -> None:
     """Whatever it says at whichever command."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from src.config.settings import Language
@@ -25,6 +25,7 @@ from src.workbook.cells import TEXT_UNITS
 
 from .builders import START, build, data_rows, data_rows_again, make_window
 from .message.forms import Page, all_forms
+from .random_examples import random_examples
 from .sandbox.markup import plain
 from .test_start import SRC
 from .workbook.test_cells import unescaped
@@ -77,7 +78,7 @@ def same(found: Any, wanted: Any) -> bool:
     return isinstance(found, int | float) and math.isclose(found, wanted, rel_tol=1e-14, abs_tol=1e-300)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@random_examples(50)
 @given(rows=st.lists(ROW, min_size=1, max_size=6))
 def test_two_readers_find_what_stands_in_the_table(rows: list[dict[str, Any]]) -> None:
     """From the wire to the cell, for random hostile rows."""
@@ -101,7 +102,7 @@ def test_two_readers_find_what_stands_in_the_table(rows: list[dict[str, Any]]) -
         assert abs(second[1] - moment) < timedelta(milliseconds=1)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@random_examples(100)
 @given(row=ROW)
 def test_the_native_reader_reads_what_reading_by_hand_does(row: dict[str, Any]) -> None:
     """Value for value and type for type; what it won't take is read by hand anyway."""
@@ -110,7 +111,7 @@ def test_the_native_reader_reads_what_reading_by_hand_does(row: dict[str, Any]) 
     assert repr(read_page(wire, "analyses")) == repr(read_by_hand(wire, "analyses"))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@random_examples(50)
 @given(
     rows=st.lists(ROW, max_size=6),
     before=st.none() | st.integers(0, 10**6),

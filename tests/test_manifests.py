@@ -66,6 +66,8 @@ FIXED = {
     *("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "CRONJOB_NAME"),
 }
 """The variables that the CronJob sets itself: those of the task sheet, and what only the manifest can know."""
+ALONE = [[], *([one] for one in COMPONENTS), COMPONENTS]
+"""Choices of components that `make test` tries."""
 CREDENTIALS = {"SUPABASE_URL", "SUPABASE_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "SMTP_USER", "SMTP_PASSWORD"}
 """Those that come from Secrets."""
 
@@ -97,8 +99,20 @@ def test_every_manifest_is_what_its_schema_wants(path: Path) -> None:
     is_valid(documents(path))
 
 
-@pytest.mark.parametrize("chosen", CHOICES, ids=lambda chosen: "+".join(chosen) or "none")
-@pytest.mark.parametrize("resources", BASES, ids=["hourly", "daily"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("resources", "chosen"),
+    [
+        pytest.param(
+            resources,
+            chosen,
+            id=f"{kind}-{'+'.join(chosen) or 'none'}",
+            marks=[] if chosen in ((COMPONENTS,) if kind == "daily" else ALONE) else [pytest.mark.long],
+        )
+        for kind, resources in zip(("hourly", "daily"), BASES, strict=True)
+        for chosen in CHOICES
+    ],
+)
 def test_every_choice_of_components_renders_without_flags_and_is_safe(
     tmp_path: Path, resources: list[str], chosen: list[str]
 ) -> None:
@@ -509,6 +523,7 @@ def test_the_image_gets_what_it_copies_and_nothing_else() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
+@pytest.mark.slow
 def test_the_mails_template_is_compiled_when_the_image_is_built(tmp_path: Path) -> None:
     """Later nothing may be written there, and a run that can't keep what it compiled does without."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -527,7 +542,9 @@ def test_sigterm_in_the_first_moment_ends_a_container_too(tmp_path: Path) -> Non
     (tmp_path / "src" / "cli.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     command = ["sh", "-c", f"trap '' TERM; exec '{sys.executable}' '{entry}'"]
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # Without a PYTHONPATH, on which another src may be.
+    environment = {"PATH": os.environ["PATH"]}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "importing\n"
         process.terminate()

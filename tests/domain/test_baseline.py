@@ -113,6 +113,7 @@ def judged(kind: Kind) -> Iterator[tuple[bool, bool | None, bool | None]]:
             yield is_marked, is_found, empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_ordinary_hours_are_seldom_marked_and_bad_ones_mostly_are(kind: Kind) -> None:
     """At most 1.2 false marks a week, 80 % of the hours at 40 % found, every empty one; as the page says."""

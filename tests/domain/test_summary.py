@@ -107,6 +107,7 @@ def test_the_last_of_the_statuses_that_there_is_room_for_stands_for_all_the_rest
     assert found[-1].others == (0 if limit >= 3 else 4 - limit)
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_hundred_thousand_rows_is_that_of_a_full_recomputation() -> None:
     """Folding forgets the rows, not what they said."""
     rows, summary = lively(100_000), Summary()

@@ -176,14 +176,15 @@ def test_a_machine_of_any_name_stays_one_value_in_the_question_for_a_claim(
     assert re.fullmatch(r'[0-9a-f]+"\)', found.rpartition(".")[2])
 
 
-def many_recipients(sandbox: Sandbox, hours: int) -> None:
-    """Leave the records of so many hours before the last one, each delivered to fifty recipients."""
+def many_recipients(sandbox: Sandbox, hours: int, padding: int) -> None:
+    """Leave the records of so many hours before the last one, each delivered to fifty recipients, and larger still."""
     entries = [
         Entry(channel=channel, recipient=one, state="delivered", receipt="message 1", at=f"{this_hour(1)}", rows=3)
         for channel, known in (("email", RECIPIENTS), ("telegram", CHATS))
         for one in (*known, *(f"{number}@example.com" for number in range(25 - len(known))))
     ]
     content = Record(template="hourly", start="", entries=entries, rows=3, scheduled=True, attempts=1).content()
+    content["padding"] = "x" * padding
     sandbox.supabase.sql(
         "insert into report_deliveries (name, template, source, zone, window_start, record, scheduled) "
         "select 'production', 'hourly', $1, 'UTC', at, $2::jsonb || jsonb_build_object('start', at), true "
@@ -192,14 +193,17 @@ def many_recipients(sandbox: Sandbox, hours: int) -> None:
     )
 
 
-def test_a_month_of_many_recipients_is_listed_and_caught_up_from(sandbox: Sandbox, run: RunTool) -> None:
-    """No single answer could hold it: fewer records are asked for at once."""
-    many_recipients(sandbox, 744)
+@pytest.mark.parametrize(("hours", "padding"), [(120, 150_000), pytest.param(744, 0, marks=pytest.mark.long)])
+def test_a_history_beyond_what_one_answer_holds_is_listed_and_caught_up_from(
+    sandbox: Sandbox, run: RunTool, hours: int, padding: int
+) -> None:
+    """Fewer records are asked for at once: a month of many recipients, or five days of large records."""
+    many_recipients(sandbox, hours, padding)
 
-    listed = run("--deliveries", f"{this_hour(745):%Y-%m-%dT%H}", **TABLE)
-    caught_up = run(JOB_NAME=job(0), REPORT_CATCH_UP="744", **TABLE)
+    listed = run("--deliveries", f"{this_hour(hours + 1):%Y-%m-%dT%H}", **TABLE)
+    caught_up = run(JOB_NAME=job(0), REPORT_CATCH_UP=f"{hours}", **TABLE)
 
-    assert (listed.code, len(re.findall(" delivered ", listed.output))) == (0, 744 * 50)
+    assert (listed.code, len(re.findall(" delivered ", listed.output))) == (0, hours * 50)
     assert (caught_up.code, sandbox.alerts, len(sandbox.mails)) == (0, [], 1)
     limits = [parse_qs(urlsplit(one.target).query).get("limit") for one in sandbox.supabase.requests]
     assert limits.count(["1000"]) < limits.count(["100"])

@@ -543,6 +543,7 @@ def test_an_ordinary_status_is_written_as_ever() -> None:
     assert not any("\u2060" in text for text in (wording.text, wording.html, wording.caption))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tail", ["", "x" * 2000, "🙂" * 900])
 def test_code_in_a_caption_counts_as_what_is_shown_and_is_never_cut_within_its_tag(tail: str) -> None:
     """Telegram counts the characters after its markup is read."""

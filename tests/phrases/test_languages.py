@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import get_args
 
@@ -28,6 +30,13 @@ OTHER = {"en": re.compile("[А-яЁё]+"), "ru": re.compile("[A-Za-z]+")}
 """The letters that a report of a language has only in what isn't ours."""
 LABELS = ("alt", "aria-label", "title")
 NAMES = {*Phrases.__annotations__, *(name for name in vars(Phrases) if not name.startswith("_"))}
+
+
+@cache
+def got_of(name: str, language: Language) -> Got:
+    """Make what recipients get of one of HOURS, once for all tests, which only read it."""
+    with TemporaryDirectory() as folder:
+        return got(Path(folder), dict(HOURS)[name], language)
 
 
 def data_of(hour: Hour) -> list[str]:
@@ -59,13 +68,13 @@ def texts_of(found: Got, language: Language) -> Iterator[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("name", "hour"), HOURS, ids=[name for name, _ in HOURS])
-def test_a_report_has_no_word_of_another_language(tmp_path: Path, name: str, hour: Hour, language: Language) -> None:
+def test_a_report_has_no_word_of_another_language(name: str, hour: Hour, language: Language) -> None:
     """But what stands in the table or is a name: in messages, cells, charts, formats, properties, texts read aloud."""
-    found = got(tmp_path, hour, language)
-    strange = set()
+    found = got_of(name, language)
+    strange, data = set(), data_of(hour)
     for text in texts_of(found, language):
         rest = re.sub("ф{20,}", "", text.replace("\u2060", ""))
-        for known in data_of(hour):
+        for known in data:
             rest = rest.replace(known, "")
         if OTHER[language].search(rest):
             strange.add(rest)
@@ -75,10 +84,10 @@ def test_a_report_has_no_word_of_another_language(tmp_path: Path, name: str, hou
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_messages_of_every_language_are_as_long_as_they_may_be(tmp_path: Path, language: Language) -> None:
+def test_messages_of_every_language_are_as_long_as_they_may_be(language: Language) -> None:
     """Caption, a sheet's name, and a subject without what is unusual, which a phone's list shows the beginning of."""
-    for _, hour in HOURS:
-        found = got(tmp_path, hour, language)
+    for name, hour in HOURS:
+        found = got_of(name, language)
         limit = CAPTION_LIMIT if hour.attachment.is_attached and not hour.lost else TEXT_LIMIT
         assert units(plain(found.forms.repeat)) <= limit
         assert units(found.forms.subject) <= 240

@@ -78,8 +78,8 @@ def exchange(connection: HTTPConnection, request: Request) -> Answer:
 class Web:
     """A server on free ports of the loopback; each request uses up one of `faults`, oldest first, then `always`.
 
-    It speaks plain HTTP on one port and TLS, as `tls` says until the next reset, on another; `secure` tells which of
-    them `url` names.
+    It speaks plain HTTP on one port, `port` unless that is 0, and TLS, as `tls` says until the next reset, on another;
+    `secure` tells which of them `url` names.
     Its clock is `slow` seconds behind this machine's; `show` sets it with the next request.
     `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one.
     """
@@ -91,6 +91,7 @@ class Web:
         self.dripped = 0
         self.requests: list[Request] = []
         self.secure = False
+        self.port = 0
         self.slow = 0.0
         self._shown: datetime | None = None
         self.tls = self._own_tls = tls
@@ -122,7 +123,7 @@ class Web:
     def serving(self) -> Iterator[None]:
         """Serve on both ports while the block runs."""
         with ExitStack() as stack:
-            self._plain_port = stack.enter_context(_served(_Server(self, is_secure=False)))
+            self._plain_port = stack.enter_context(_served(_Server(self, self.port, is_secure=False)))
             self._tls_port = stack.enter_context(_served(_Server(self, is_secure=True)))
             yield
 
@@ -153,15 +154,15 @@ def _is_of_handshake(fault: Fault) -> bool:
 
 
 class _Server(ThreadingHTTPServer):
-    """Serves `web` on a port of its own, over TLS if it `is_secure`.
+    """Serves `web` on `port` (0: any free one), over TLS if it `is_secure`.
 
     A connection over TLS ends without a close_notify, as with most servers, so that an end looks as a cut does.
     """
 
-    def __init__(self, web: Web, *, is_secure: bool) -> None:
+    def __init__(self, web: Web, port: int = 0, *, is_secure: bool) -> None:
         self._web = web
         self._is_secure = is_secure
-        super().__init__(("127.0.0.1", 0), _handler(web))
+        super().__init__(("127.0.0.1", port), _handler(web))
 
     def get_request(self) -> tuple[socket.socket, object]:
         """Accept a connection; its handshake is left to the thread that serves it."""

@@ -13,29 +13,32 @@ from src.workbook.writer import WorkbookWriter
 from ..builders import START, build, make_analysis, make_window, opened
 from .readers import WINDOW, Table, analyses, assert_same_cells, by_calamine, by_openpyxl, by_pylightxl, by_xlsx2csv
 
+ROWS = analyses(300)
 READERS = [by_openpyxl, by_calamine, by_xlsx2csv, by_pylightxl]
 Reader = Callable[[Path, str], Table]
 
 
-@pytest.mark.parametrize("read", READERS)
-def test_every_reader_finds_every_cell(tmp_path: Path, read: Reader) -> None:
-    """In both sheets of rows and in the header, whatever kind of text it is."""
-    rows = analyses(300)
-    path = tmp_path / "report.xlsx"
-    path.write_bytes(build(tmp_path, *rows, window=WINDOW, sheet_rows=200))
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workbook with two sheets of `ROWS`, for tests that only read it."""
+    folder = tmp_path_factory.mktemp("readers")
+    path = folder / "report.xlsx"
+    path.write_bytes(build(folder, *ROWS, window=WINDOW, sheet_rows=200))
+    return path
 
-    for sheet, part in (("Hourly Report", rows[:200]), ("Hourly Report (2)", rows[200:])):
+
+@pytest.mark.parametrize("read", READERS)
+def test_every_reader_finds_every_cell(path: Path, read: Reader) -> None:
+    """In both sheets of rows and in the header, whatever kind of text it is."""
+    for sheet, part in (("Hourly Report", ROWS[:200]), ("Hourly Report (2)", ROWS[200:])):
         header, *cells = read(path, sheet)
         assert header[:3] == ["ID", "Timestamp", "Status"]
         assert_same_cells(cells, part)
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_every_reader_finds_the_words_of_the_summary(tmp_path: Path, read: Reader) -> None:
+def test_every_reader_finds_the_words_of_the_summary(path: Path, read: Reader) -> None:
     """Titles, facts, cards, tables."""
-    path = tmp_path / "report.xlsx"
-    path.write_bytes(build(tmp_path, *analyses(50), window=WINDOW))
-
     texts = {str(value) for row in read(path, "Summary") for value in row}
 
     assert {"Hourly Report", "Window", WINDOW.label(), "Analyses", "completed", "Worst analyses", "Its row"} <= texts
@@ -96,6 +99,7 @@ def test_a_sheet_that_would_grow_too_large_goes_on_in_the_next(tmp_path: Path) -
         assert book[sheet.strip("'")][address].value == row.id
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_take_a_good_seven_megabytes_at_most(tmp_path: Path) -> None:
     """A mailbox takes them: with base64 not ten."""
     rows = analyses(100_000)[:100_000]

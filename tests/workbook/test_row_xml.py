@@ -77,6 +77,7 @@ def alike(one: Any, other: Any) -> bool:
     return bool(both[0] == both[1])
 
 
+@pytest.mark.slow
 @settings(
     max_examples=20, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -159,6 +160,7 @@ def test_clocks_that_change_at_half_past_are_followed(tmp_path: Path) -> None:
     assert [f"{row[1]}" for row in found] == ["2026-10-04 01:59:00", "2026-10-04 03:01:00"]
 
 
+@pytest.mark.slow
 def test_statuses_beyond_number_are_not_all_kept() -> None:
     """Memory stays flat whatever the table holds."""
     styles = Styles(Workbook(write_only=True).create_sheet(), SHEET_COLUMNS)

@@ -147,6 +147,7 @@ def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path
     assert not [name for name in zipfile.ZipFile(io.BytesIO(content)).namelist() if "chart" in name]
 
 
+@pytest.mark.slow
 def test_quantiles_that_are_not_exact_say_so(tmp_path: Path) -> None:
     """A figure that may be off by a hundredth is not passed off as exact."""
     summary = Summary()
