@@ -6,12 +6,20 @@ What differs afterwards is what operators will see differ: `git diff tests/answe
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from src.channels import smtp_rules
 from src.channels.telegram_rules import RULES, Asked, BotAnswer
 from src.errors import Rule
 from src.pipeline.heartbeat import MONITOR_RULES
 from src.runtime.connection import CONNECTION_RULES
 
 FOLDER = Path(__file__).parent / "golden"
+SMTP_FACTS = {
+    "server": "smtp.example.com:465",
+    "recipient": "anna@example.org",
+    "setting": "SMTP_TO",
+    "target": "anna@example.org",
+    "why": "it did not answer in time",
+}
 _ANSWER = BotAnswer(status=400, description="", form="bot_api", moved_to=-1002)
 TABLES: Mapping[str, tuple[Sequence[Rule], Mapping[str, str]]] = {
     "connections": (
@@ -19,6 +27,7 @@ TABLES: Mapping[str, tuple[Sequence[Rule], Mapping[str, str]]] = {
         {"address": "SUPABASE_URL", "variable": "HTTPS_PROXY", "proxy": "proxy.example.com:3128"},
     ),
     "monitor": (MONITOR_RULES, {}),
+    "smtp": ((*smtp_rules.RULES, smtp_rules.NOT_SMTP), SMTP_FACTS),
     "telegram": (RULES, Asked(what="the report", chat="42").facts(_ANSWER)),
 }
 """The rules of each server, and what their sentences name."""
