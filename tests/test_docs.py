@@ -10,13 +10,15 @@ from typing import Any, get_args
 
 import pytest
 
+from src.channels.telegram_rules import RULES
 from src.cli import make_parser, parse
 from src.config.options import Options
 from src.config.settings import GROUPS
 from src.domain.analysis import COLUMNS, FAILED_STATUSES
 from src.domain.summary import AnomalyKind
 from src.phrases import english
-from src.runtime.connection import Kind
+from src.pipeline.heartbeat import MONITOR_RULES
+from src.runtime.connection import CONNECTION_RULES
 from src.workbook.columns import SHEET_COLUMNS
 
 from .pages import ALL, PAGES, PATHS, ROOT, anchors, fragments, section, symptoms
@@ -193,27 +195,37 @@ def test_what_the_runbook_quotes_is_what_the_program_says() -> None:
 
     assert len(symptoms()) >= 40
     assert len(fragments()) >= 55
-    # "Telegram" is put before what it did.
-    assert [one for one in fragments() if not any(one.removeprefix("Telegram ") in text for text in said)] == []
+    assert [one for one in fragments() if not any(one in text for text in said)] == []
 
 
 def test_the_runbook_has_an_entry_for_every_problem() -> None:
     """By the keys that tell alerts apart; each entry names its own in a comment."""
     source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
     keys = set(
-        re.findall(r'"((?:source|workbook|storage|ledger|smtp|telegram|preview|too_large|window)\.[a-z_]+)"', source)
+        re.findall(
+            r'"((?:source|workbook|storage|ledger|smtp|telegram|monitor|preview|too_large|window)\.[a-z_]+)"', source
+        )
     )
-    keys |= {f"smtp.{kind}" for kind in get_args(Kind)} - {
-        "smtp.proxy",
-        "smtp.answer_too_large",
-        "smtp.answer_encoding",
-    }
-    keys |= {f"telegram.{key}" for key in re.findall(r'return "([a-z_]+)", f"', source)}
     named = {key for comment in re.findall(r"<!-- (.+?) -->", PAGES["runbook"], re.DOTALL) for key in comment.split()}
 
     assert {"source.key", "telegram.token", "smtp.login"} <= keys
     assert keys - named == {"source.index", "ledger.repeats"}  # one is only said by --check, the other only logged
     assert named - keys == {"settings", "time_limit", "stopped", "too_large"}
+
+
+def test_the_runbook_has_a_row_for_every_reason_why_a_connection_failed() -> None:
+    """With the word that ends its key."""
+    rows = re.findall(r"^\| .+? \| `([a-z_]+)` \|", section("runbook", "Why a connection failed"), re.MULTILINE)
+
+    assert {*rows} == {rule.key for rule in CONNECTION_RULES}
+
+
+def test_the_rules_lead_to_headings_of_the_runbook() -> None:
+    """Where the alert says that one should look."""
+    groups = {rule.group for rule in (*CONNECTION_RULES, *MONITOR_RULES, *RULES)}
+    headings = {*re.findall(r"^###? (.+)$", PAGES["runbook"], re.MULTILINE)}
+
+    assert groups - headings == set()
 
 
 def test_every_package_is_pinned_with_hashes_and_the_short_list_is_among_them() -> None:

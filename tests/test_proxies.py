@@ -81,7 +81,7 @@ def test_a_proxy_that_speaks_tls_has_to_show_a_certificate_of_its_name(
         result = run(*OPTION, **beyond("http"), HTTP_PROXY=f"https://127.0.0.1:{proxy.port}")
 
     assert result.code == code
-    assert ("its certificate is not trusted" in result.log) == bool(code)
+    assert result.keys == (["source.wrong_host"] if code else [])
     assert (len(sandbox.messages), bool(proxy.asked)) == ((0, False) if code else (len(CHATS), True))
 
 
@@ -122,8 +122,9 @@ def test_a_proxy_that_is_down_is_named_instead_of_the_server(sandbox: Sandbox, r
     result = run(*OPTION, **settings, timeouts=NO_TIME)
 
     assert result.code == 1
-    assert "Supabase could not be asked for the table analyses: the proxy 127.0.0.1:1 can't be reached." in result.log
-    assert "Check HTTPS_PROXY, and NO_PROXY if it is to be reached without" in result.log
+    assert result.keys == ["source.proxy"]
+    assert "127.0.0.1:1 " in result.log
+    assert "HTTPS_PROXY" in result.log
     assert "wörd" not in result.log + "".join(sandbox.alerts)
     assert "w%C3%B6rd" not in result.log + "".join(sandbox.alerts)
 
@@ -141,10 +142,11 @@ def test_what_a_proxy_refuses_is_said_and_tried_again_only_if_it_may_pass(
     result = run(*OPTION, **settings)
 
     is_final = status < 500
-    reason = f"the proxy 127.0.0.1:{proxy.port} does not lead there (HTTP {status})."
-    assert reason in result.log
+    assert result.keys == ["source.proxy"]
+    assert f"127.0.0.1:{proxy.port} " in result.log
+    assert f"HTTP {status}" in result.log
     assert (result.code, len(sandbox.messages)) == ((1, 0) if is_final else (0, len(CHATS)))
-    assert [f"{reason} Check https_proxy" in alert for alert in sandbox.alerts] == [True] * is_final
+    assert ["https_proxy" in alert for alert in sandbox.alerts] == [True] * is_final
 
 
 @pytest.mark.parametrize(

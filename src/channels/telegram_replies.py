@@ -113,11 +113,11 @@ def _connection_failure(error: NetworkError, asked: Asked) -> DeliveryError:
     is_open = isinstance(cause, _AFTER_SENDING)
     found = diagnose(error, address="TELEGRAM_API_URL", is_open=is_open)
     is_sent = is_open and asked.sends and not isinstance(error, CutShortError) and found.kind != "client_certificate"
-    key = "unanswered" if is_sent and found.kind == "timed_out" else found.kind
-    what = "did not confirm the message" if is_sent else "could not be reached"
+    key = "telegram.unanswered" if is_sent and found.kind == "timed_out" else f"telegram.{found.kind}"
+    what = "Telegram did not confirm the message" if is_sent else "Telegram could not be reached"
     return DeliveryError(
-        f"telegram.{key}",
-        f"Telegram {what}: {found.reason}.",
+        key,
+        f"{what}: {found.reason}.",
         f"{found.remedy}.",
         group=found.group,
         transient=found.transient,
