@@ -16,9 +16,12 @@ from src.config.options import Options
 from src.config.settings import GROUPS
 from src.domain.analysis import COLUMNS, FAILED_STATUSES
 from src.domain.summary import AnomalyKind
+from src.ledger.table_rules import LEDGER_RULES
 from src.phrases import english
 from src.pipeline.heartbeat import MONITOR_RULES
 from src.runtime.connection import CONNECTION_RULES
+from src.supabase.rest_rules import RULES as REST_RULES
+from src.supabase.storage_rules import STORAGE_RULES
 from src.workbook.columns import SHEET_COLUMNS
 
 from .pages import ALL, PAGES, PATHS, ROOT, anchors, fragments, section, symptoms
@@ -206,11 +209,13 @@ def test_the_runbook_has_an_entry_for_every_problem() -> None:
             r'"((?:source|workbook|storage|ledger|smtp|telegram|monitor|preview|too_large|window)\.[a-z_]+)"', source
         )
     )
+    keys |= {f"source.{rule.key}" for rule in REST_RULES} | {f"ledger.{rule.key}" for rule in LEDGER_RULES}
+    keys |= {f"storage.{rule.key}" for rule in STORAGE_RULES}
     named = {key for comment in re.findall(r"<!-- (.+?) -->", PAGES["runbook"], re.DOTALL) for key in comment.split()}
 
     assert {"source.key", "telegram.token", "smtp.login"} <= keys
-    assert keys - named == {"source.index", "ledger.repeats"}  # one is only said by --check, the other only logged
-    assert named - keys == {"settings", "time_limit", "stopped", "too_large"}
+    assert keys - named == {"ledger.query_too_slow"}  # there it is ledger.locked
+    assert named - keys == {"settings", "time_limit", "stopped", "too_large", "ledger.bad_answer"}
 
 
 def test_the_runbook_has_a_row_for_every_reason_why_a_connection_failed() -> None:

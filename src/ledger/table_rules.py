@@ -53,6 +53,17 @@ LEDGER_RULES = (
         group="The ledger's table is locked",
     ),
     ReplyRule(
+        key="read_only",
+        # feature_not_supported, of a standby; read_only_sql_transaction. To a read, they say that a view can't be read.
+        code="0A000|25006",
+        action="write",
+        reason="Supabase's database can only be read at the moment.",
+        remedy="Look in the dashboard whether its disk is full, or whether it is being upgraded or restored.",
+        fault="nobody",
+        later=True,
+        group="The database can only be read",
+    ),
+    ReplyRule(
         key="permission",
         code=INSUFFICIENT_PRIVILEGE,
         words=r"\A(?!.*set role)",

@@ -6,15 +6,17 @@ Codes and statuses: github.com/supabase/storage, src/internal/errors/codes.ts.
 from ..domain.attachment import MEDIA_TYPE
 from ..errors import StorageError
 from .credentials import ROLE_SQL, Credentials
-from .reply import CLOCK, Reply, ReplyRule, as_error, first_match, passing_rule
+from .reply import CLOCK, Action, Reply, ReplyRule, as_error, first_match, passing_rule
 
-_ACTIONS = {
+_ACTIONS: dict[Action, tuple[str, str]] = {
     "store": ("may not store in the bucket", "select, insert, update"),
     "list": ("may not list the bucket", "select"),
     "remove": ("may not remove from the bucket", "select, delete"),
 }
 """What is refused, and the rights that it needs on storage.objects."""
 
+
+_OTHERS = "Look for what else uses the project."
 
 STORAGE_RULES = (
     CLOCK,
@@ -68,8 +70,8 @@ STORAGE_RULES = (
         remedy=f"Allow the type {MEDIA_TYPE} in its settings.",
     ),
     passing_rule("locked", "Another request holds the file in the bucket {bucket}.", status="423"),
-    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", status="429"),
-    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", words="SlowDown"),
+    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", _OTHERS, status="429"),
+    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", _OTHERS, words="SlowDown"),
     ReplyRule(
         key="paused",
         status="540",
@@ -100,6 +102,11 @@ STORAGE_RULES = (
 
 def storage_refusal(reply: Reply, bucket: str, used: Credentials) -> StorageError:
     """Return the error of a refusal to a request about `bucket` with the credentials `used`."""
-    refused, rights = _ACTIONS[reply.action]
-    facts = {"setting": used.setting, "bucket": bucket, "refused": refused, "rights": rights}
-    return as_error(StorageError, "storage", first_match(STORAGE_RULES, reply, used), reply, facts)
+    rule = first_match(STORAGE_RULES, reply, used)
+    return as_error(StorageError, "storage", rule, reply, storage_facts(reply.action, bucket, used))
+
+
+def storage_facts(action: Action, bucket: str, used: Credentials) -> dict[str, str]:
+    """Return what reasons and remedies of the rules name."""
+    refused, rights = _ACTIONS[action]
+    return {"setting": used.setting, "bucket": bucket, "refused": refused, "rights": rights}

@@ -1,5 +1,6 @@
 """Answers of Supabase's, given to the running program: who got what, who was alerted of what, and the exit code."""
 
+import re
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -100,10 +101,11 @@ def test_a_token_of_the_future_stops_no_run_wherever_it_comes(sandbox: Sandbox, 
     changes = TABLE | {"JOB_NAME": job(0)}
     sandbox.supabase.insert(make_rows(3))
     run(**changes)
-    asked = len(sandbox.supabase.requests)
-    assert asked > 15
+    kinds = [re.sub("[0-9]", "", f"{request.method} {request.target}") for request in sandbox.supabase.requests]
+    places = [place for place, kind in enumerate(kinds) if kind not in kinds[:place]]
+    assert len(places) > 8
 
-    for place in range(asked):
+    for place in places:
         sandbox.reset()
         sandbox.supabase.faults += [*[Fault()] * place, Fault(answer=NOT_YET)]
 
@@ -141,9 +143,11 @@ def test_a_clock_that_stays_off_is_alerted_of(
 
 def test_a_key_that_is_being_retired_is_warned_of_once_a_run_and_by_a_check(sandbox: Sandbox, run: RunTool) -> None:
     """Each hour goes on working, until it is switched off."""
-    key = sandbox.supabase.jwt("service_role", ref=1)
+    empty = Answer(headers={"content-range": "*/0"}, body=b"[]")
+    sandbox.supabase.always = Fault(answer=empty)  # the sandbox's gateway takes no JWT as a key
+    key = {"SUPABASE_KEY": sandbox.supabase.jwt("service_role", ref=1)}
 
-    report, check = run(*OPTION, "--dry-run", SUPABASE_KEY=key), run("--check", SUPABASE_KEY=key)
+    report, check = run(*OPTION, **key), run("--check", **key)
 
     assert report.events.count("key_retires") == 1
     assert "sb_secret_" in next(line for line in check.output.splitlines() if line.split()[1] == "key")

@@ -32,7 +32,7 @@ def ledger_line(output: str) -> str:
 def ledger_key(output: str) -> str:
     """Return the key with which a failed check of the ledger ends."""
     (key,) = re.findall(r"\((ledger\.\w+)\)$", ledger_line(output))
-    return key
+    return str(key)
 
 
 def test_a_check_of_the_ledger_changes_nothing(sandbox: Sandbox, run: RunTool) -> None:
