@@ -11,10 +11,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from src.ledger.record import Entry, Record
 from src.runtime.redaction import HIDDEN, SECRETS, Redaction
 from src.runtime.visible_text import FOREIGN, foreign
-
-from src.ledger.record import Entry, Record
 
 from .builders import OPTION, START, make_rows
 from .conftest import Run

@@ -128,6 +128,20 @@ def test_no_number_of_rows_that_supabase_counts_fills_the_memory(sandbox: Sandbo
     assert "reading the rows" in alert
 
 
+@pytest.mark.parametrize("name", ["gzip", "small objects", "one long text, wide"])
+def test_no_answers_to_counts_fill_the_memory(sandbox: Sandbox, name: str) -> None:
+    """Eleven of which are asked for at once; the report goes out, and is compared with nothing."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.supabase.always = Fault(answer=PAGES[name], match="?select=id&")
+
+    cost = ended(sandbox)
+
+    assert_light(cost)
+    assert cost.code == 0
+    assert len(sandbox.mails) == 1
+    assert len(sandbox.messages) == 2
+
+
 @pytest.mark.parametrize("name", ["gzip", "endless", "deep", "small objects", "one long text, wide"])
 def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, name: str) -> None:
     """As with the rows."""
