@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -59,10 +59,10 @@ class Cost:
     log: str
 
 
-def ended(sandbox: Sandbox, **changes: str) -> Cost:
+def ended(sandbox: Sandbox, arguments: Sequence[str] = OPTION, **changes: str) -> Cost:
     """Run the tool under the limit of memory, to its end."""
     told = sandbox.folder / "cost.json"
-    command = [sys.executable, launcher.__file__, str(told), sys.executable, str(ENTRY), *OPTION]
+    command = [sys.executable, launcher.__file__, str(told), sys.executable, str(ENTRY), *arguments]
     done = subprocess.run(
         command,
         env=sandbox.environment | changes,
