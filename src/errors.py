@@ -300,8 +300,8 @@ class NotOverError(SourceError):
         self.seconds = seconds
         super().__init__(
             "source.not_over",
-            f"By Supabase's clock {label} ends in {math.ceil(seconds):,} s; its report would lack rows.",
-            "Set the clock of the machine that runs this program, which is ahead.",
+            f"By Supabase's clock {label} ends in {math.ceil(seconds):,} s; its report may lack rows.",
+            "Set the clock of the machine that runs this program, if that is the one that is ahead.",
         )
 
 

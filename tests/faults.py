@@ -52,6 +52,8 @@ class Row:
     """Every message comes once, one of them without the workbook."""
     moved: bool = False
     """A chat goes by another id afterwards."""
+    marked: bool = False
+    """Every copy says that it may be a repeat."""
     unseen: bool = False
     """What was cut off reached nobody, which the repeat can't know."""
 
@@ -235,6 +237,8 @@ ROWS = [
     _row("Supabase", "502 with a web page, once", once(502, HTML)),
     _row("Supabase", "503 with Retry-After, once", once(503, retry_after="1")),
     _row("Supabase", "429 with Retry-After, once", once(429, retry_after="1")),
+    _row("Supabase", "503 with a Retry-After of an hour, once: asked again all the same", once(
+        503, retry_after="3600")),
     _row("Supabase", "408 once", once(408)),
     _row("Supabase", "425 once", once(425)),
     _row("Supabase", "web page with 200, once", once(200, HTML)),
@@ -254,8 +258,9 @@ ROWS = [
     _row("Supabase", "an object in place of rows", once(200, b'{"message": "hello"}'), **FAILS),
     _row("Supabase", "redirect to elsewhere", once(307, location="https://elsewhere.invalid/"), **FAILS),
     _row("Supabase", "by its clock the hour is over in a second: waited for", not_over(1)),
-    _row("Supabase", "by its clock the hour is over in 20 minutes (this machine's is ahead): refused", not_over(1200),
-         **FAILS),
+    _row("Supabase", "by its clock the hour is over in 20 minutes (one of two clocks is wrong): sent, and an alert",
+         not_over(1200), alerts=1),
+    _row("Supabase", "its clock shows a day of ten years ago: sent, and an alert", not_over(3650 * 86_400.0), alerts=1),
     _row("SMTP", "451 after DATA, once", data("451 4.3.0 Try again later")),
     _row("SMTP", "421 after DATA, once", data("421 4.3.2 Shutting down")),
     _row("SMTP", "connection cut before the message was accepted, once", data("cut")),
@@ -357,6 +362,8 @@ ROWS = [
          changes=TABLE),
     _row("Ledger (table)", "a later version of the program wrote the record", claimed_by(
         "", 0, record_format=3), changes=TABLE, **FAILS),
+    _row("Ledger (table)", "the hour's record is too large to be read, once: every copy may be a repeat", supabase(
+        answer=Answer(body=b"[" * (1 << 20)), match="record&"), changes=TABLE, alerts=1, code=1, marked=True),
     _row("Ledger (directory)", "the record was not written by this program", foreign_record, **FAILS),
     _row("Ledger (directory)", "the folder belongs to somebody else, or others may enter it", open_folder, **FAILS),
     _row("Disk", "REPORT_DIR can't be written to", lambda _: None, changes={"REPORT_DIR": "/proc"}, **FAILS),
@@ -426,6 +433,14 @@ SPECIAL = {
     "Ledger (table)|a write carried out after its run gave it up: changes nothing": (
         "ledger/test_claim.py::test_a_write_that_is_carried_out_late_changes_nothing",
         ("1", "1", "1", "0", "0"),
+    ),
+    "Ledger (table)|a history without an end: the hour is sent, missed ones are not looked for": (
+        "test_attacks.py::test_a_history_without_an_end_keeps_the_hour_from_nobody_and_is_alerted",
+        ("1", "1", "1", "1", "1"),
+    ),
+    "Ledger (table)|a record that somebody else changes all the time, in the run's name": (
+        "test_attacks.py::test_a_record_that_somebody_else_changes_all_the_time_ends_the_attempt",
+        ("0", "0", "0", "1", "1"),
     ),
     "Ledger (table)|the table of version 1.0: nothing is sent until its SQL is run": (
         "ledger/test_upgrade.py::test_until_its_sql_is_run_the_new_version_sends_nothing_and_names_the_file",

@@ -6,19 +6,24 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import parse_qs
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
-from src.ledger.record import Entry, Record
+from src.ledger.record import Entry, Record, new_record
 from src.runtime.redaction import HIDDEN, SECRETS, Redaction
 from src.runtime.visible_text import FOREIGN, foreign
 
-from .builders import OPTION, START, make_rows
+from .builders import OPTION, QUICK, START, make_rows, make_window
 from .conftest import Run
 from .faults import source_name
 from .sandbox import RECIPIENTS, Sandbox, smtp
+from .sandbox.web import Answer, Request
+from .test_bombs import PAGES, assert_light, ended
 
 RunTool = Callable[..., Run]
 TABLE = {"REPORT_LEDGER": "supabase"}
@@ -170,3 +175,105 @@ def test_a_login_that_a_mail_server_repeats_is_kept_nowhere(sandbox: Sandbox, ru
     for secret in (login.rstrip("="), smtp.PASSWORD):
         assert secret not in kept
         assert secret not in run("--deliveries", "2026-11-22T13", **TABLE).output
+
+
+class EndlessHistory:
+    """Supabase whose ledger has one more record behind each, of `size` bytes."""
+
+    def __init__(self, sandbox: Sandbox, size: int) -> None:
+        self._sandbox, self._size, self._real = sandbox, size, sandbox.supabase.answer
+
+    def __call__(self, request: Request) -> Answer:
+        """Answer a question for a page of records with as many as it asks for, all else as ever."""
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.target).query).items()}
+        if request.method != "GET" or query.get("select") != "window_start,record":
+            return self._real(request)
+        start = re.search(r"window_start=gte\.([^&]+)", unquote(request.target))
+        assert start
+        first = datetime.fromisoformat(start[1])
+        most = min(int(query["limit"]), 100)
+        more = [
+            {"window_start": (first + n * timedelta(microseconds=1)).isoformat(), "record": self._record(first)}
+            for n in range(most)
+        ]
+        return Answer(headers={"content-type": "application/json"}, body=json.dumps(more).encode())
+
+    def _record(self, start: datetime) -> Any:
+        record = new_record(make_window(start))
+        record.alerted = ["x" * 100] * (self._size // 104)
+        return record.content()
+
+
+def opened_before(sandbox: Sandbox) -> None:
+    """Let the ledger have begun a day ago, so that runs look for missed windows."""
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=1)
+    write_record(sandbox, new_record(make_window(start)))
+
+
+@pytest.mark.parametrize("size", [200_000, 1_000], ids=["bytes", "time"])
+def test_a_history_without_an_end_keeps_the_hour_from_nobody_and_is_alerted(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """It is read up to a size and for a time; then the hour goes out, in little memory."""
+    opened_before(sandbox)
+    monkeypatch.setattr(sandbox.supabase, "answer", EndlessHistory(sandbox, size))
+
+    cost = ended(sandbox, (), **TABLE, REPORT_TIME_LIMIT="30")
+
+    assert_light(cost)
+    assert (cost.code, sandbox.alerted) == (1, ["ledger.too_much_history"])
+    assert (len(sandbox.mails), len(sandbox.messages)) == (1, 2)
+
+
+def test_a_history_that_does_not_end_in_time_is_left(
+    sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However small its records are."""
+    opened_before(sandbox)
+    monkeypatch.setattr(sandbox.supabase, "answer", EndlessHistory(sandbox, 0))
+
+    result = run(**TABLE, timeouts=replace(QUICK, history=1.0))
+
+    assert (result.code, sandbox.alerted) == (1, ["ledger.too_much_history"])
+    assert (len(sandbox.mails), len(sandbox.messages)) == (1, 2)
+
+
+def test_an_hour_whose_record_is_too_large_is_sent_marked_as_a_possible_repeat(
+    sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once: its record is a new one then."""
+    write_record(sandbox, new_record(make_window()))
+    real = sandbox.supabase.answer
+
+    def answer(request: Request) -> Answer:
+        is_read = request.method == "GET" and "record" in request.target and "=eq.2026-11-22" in request.target
+        (row,) = sandbox.supabase.sql("select record from report_deliveries")
+        return PAGES["one long text, wide"] if is_read and not row["record"]["entries"] else real(request)
+
+    monkeypatch.setattr(sandbox.supabase, "answer", answer)
+
+    first, second = run(*OPTION, **TABLE), run(*OPTION, **TABLE)
+
+    assert (first.code, second.code, sandbox.alerted) == (1, 0, ["ledger.too_large"])
+    assert (len(sandbox.mails), len(sandbox.messages)) == (1, 2)
+    (row,) = sandbox.supabase.sql("select record from report_deliveries")
+    assert {(entry["state"], entry["repeat"]) for entry in row["record"]["entries"]} == {("delivered", 1)}
+
+
+def test_a_record_that_somebody_else_changes_all_the_time_ends_the_attempt(
+    sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the time limit, hours later."""
+    real = sandbox.supabase.answer
+
+    def answer(request: Request) -> Answer:
+        if request.method == "PATCH":
+            sandbox.supabase.sql("update report_deliveries set version = version + 1")
+        return real(request)
+
+    monkeypatch.setattr(sandbox.supabase, "answer", answer)
+
+    result = run(*OPTION, **TABLE)
+
+    assert (result.code, sandbox.alerted) == (1, ["ledger.keeps_changing"])
+    assert len(sandbox.supabase.requests) < 100

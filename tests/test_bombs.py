@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -59,10 +59,10 @@ class Cost:
     log: str
 
 
-def ended(sandbox: Sandbox, **changes: str) -> Cost:
+def ended(sandbox: Sandbox, arguments: Sequence[str] = OPTION, **changes: str) -> Cost:
     """Run the tool under the limit of memory, to its end."""
     told = sandbox.folder / "cost.json"
-    command = [sys.executable, launcher.__file__, str(told), sys.executable, str(ENTRY), *OPTION]
+    command = [sys.executable, launcher.__file__, str(told), sys.executable, str(ENTRY), *arguments]
     done = subprocess.run(
         command,
         env=sandbox.environment | changes,
@@ -136,6 +136,20 @@ def test_no_number_of_rows_that_supabase_counts_fills_the_memory(sandbox: Sandbo
     assert cost.code == 1
     (alert,) = sandbox.alerts
     assert "reading the rows" in alert
+
+
+@pytest.mark.parametrize("answer", named(PAGES, ("gzip", "small objects", "one long text, wide")))
+def test_no_answers_to_counts_fill_the_memory(sandbox: Sandbox, answer: Answer) -> None:
+    """Eleven of which are asked for at once; the report goes out, and is compared with nothing."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.supabase.always = Fault(answer=answer, match="?select=id&")
+
+    cost = ended(sandbox)
+
+    assert_light(cost)
+    assert cost.code == 0
+    assert len(sandbox.mails) == 1
+    assert len(sandbox.messages) == 2
 
 
 @pytest.mark.parametrize("answer", named(PAGES, ("endless", "deep")))

@@ -30,6 +30,7 @@ from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.errors import ReportError
 from src.ledger.history import read_history
+from src.ledger.interface import ReadLimit
 from src.ledger.key import LedgerKey
 from src.ledger.record import read_record
 from src.ledger.table import TableLedger
@@ -315,7 +316,7 @@ def test_the_ledger_is_read_and_claimed_or_it_is_said_why_not(server: Server, ra
             ledger = TableLedger(client, lambda: START, LEDGER_KEY, TIMEOUTS, holder="pod", folder=Path("nowhere"))
             window = make_window()
             for question in (
-                lambda: ledger.records(START - timedelta(days=1), window.end, policy()),
+                lambda: ledger.records(START - timedelta(days=1), window.end, policy(), ReadLimit()),
                 lambda: ledger.check(policy()),
                 lambda: read_history(ledger, window, 24, [("email", "a@b.c")], policy()),
             ):

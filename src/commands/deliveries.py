@@ -12,6 +12,7 @@ from ..domain.request import Result
 from ..domain.window import Window, as_option, bare_date, last_full, starting_at
 from ..errors import LedgerError, OptionError, ReportError
 from ..ledger.history import windows_before
+from ..ledger.interface import ReadLimit
 from ..ledger.record import Entry, Record
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, ledger_place, open_services
@@ -27,6 +28,8 @@ IF_NARROW = {"receipt": 7, "recipient": 12}
 """The same where that is not enough."""
 LONGEST_WORD = 400
 """UTF-16 units of a cell. What the ledger holds may be anybody's: an address has 254 characters at most."""
+LARGEST_LIST = 64 << 20
+"""Bytes of records: LARGEST_COUNT of them with 30 recipients each."""
 MOMENTS = ("window", "at")
 WIDTH = (10_000, 24)
 """Taken for the terminal's where there is none: a file holds all of it."""
@@ -38,7 +41,8 @@ async def deliveries(run: Run) -> Result:
         settings = run.loaded.checked()
         windows = _windows(run.options.deliveries or "", settings.report, run.clock())
         async with open_services(run, settings, [], run.alerts([])) as services:
-            found = await services.ledger.records(windows[0].start, windows[-1].end, services.policy())
+            limit = ReadLimit(left=LARGEST_LIST)
+            found = await services.ledger.records(windows[0].start, windows[-1].end, services.policy(), limit)
     except ReportError as error:  # the operator is at the terminal
         return failed_result(error)
     lines = [line for window in windows for line in _lines(window, found.get(window.start))]

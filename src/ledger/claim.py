@@ -10,16 +10,27 @@ from datetime import datetime
 
 from ..domain.outcome import ChannelAddress, Outcome, same
 from ..domain.request import Trigger
+from ..errors import LedgerError
 from .record import Entry, EntryState, Record
 
 
 class Claim:
-    """A record that this run has claimed; every change is saved before the call returns."""
+    """A record that this run has claimed; every change is saved before the call returns.
+
+    `lost`: the record could not be read, and why; `record` is a new one then, and whoever is sent the window may have
+    it already.
+    """
 
     def __init__(
-        self, record: Record, save: Callable[[Record], Awaitable[None]], clock: Callable[[], datetime]
+        self,
+        record: Record,
+        save: Callable[[Record], Awaitable[None]],
+        clock: Callable[[], datetime],
+        *,
+        lost: LedgerError | None = None,
     ) -> None:
         self.record = record
+        self.lost = lost
         self._save = save
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -52,7 +63,12 @@ class Claim:
         known = {entry.address for entry in record.entries}
         new = [address for address in self._owed if same(address) not in known]
         record.entries += [
-            Entry(channel=channel, recipient=recipient, repeat=repeats.get(same((channel, recipient)), 0))
+            Entry(
+                channel=channel,
+                recipient=recipient,
+                state="sending" if self.lost else "owed",
+                repeat=repeats.get(same((channel, recipient)), 0),
+            )
             for channel, recipient in new
         ]
         self._count_attempt()

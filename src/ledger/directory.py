@@ -17,7 +17,7 @@ from ..errors import LedgerError, LedgerVersionError
 from ..runtime.atomic_write import atomic_write, remove_left_overs
 from ..runtime.retry import RetryPolicy
 from .claim import Claim
-from .interface import PRUNED_AT_ONCE, WithoutHistory
+from .interface import PRUNED_AT_ONCE, ReadLimit, WithoutHistory
 from .key import NAME_OF_1_0, LedgerKey
 from .record import Record, new_record, read_record
 
@@ -68,6 +68,7 @@ class DirectoryLedger(WithoutHistory):
         start: datetime,
         end: datetime,
         policy: RetryPolicy,  # noqa: ARG002
+        limit: ReadLimit,  # noqa: ARG002 - only this user writes here
     ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start."""
         found: dict[datetime, Record | LedgerError] = {}

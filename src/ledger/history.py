@@ -1,5 +1,6 @@
 """What the ledger remembers of the windows before one: which were missed, which no run will send by itself."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from ..domain.outcome import ChannelAddress
 from ..domain.window import Window, before
 from ..errors import LedgerError
 from ..runtime.retry import RetryPolicy
-from .interface import Ledger
+from .interface import Ledger, ReadLimit, too_much_history
 from .record import Record
 
 FARTHEST = 20_000
@@ -114,21 +115,42 @@ async def read_history(
 
     The records in reach bear the watermark that earlier runs left, and that of `window` the one of an earlier attempt
     at it. After an outage longer than the reach it is looked for further back; without any, everything since the
-    beginning of the ledger is read.
+    beginning of the ledger is read. Raise LedgerError if there is more than can be read until the deadline of `policy`,
+    or more than LARGEST_HISTORY: the run's own window matters more.
     """
     if not ledger.remembers or not reach:
         return None
+    limit = ReadLimit()
+    try:
+        async with asyncio.timeout_at(policy.deadline):
+            return await _read(ledger, window, reach, present, policy, limit)
+    except TimeoutError:
+        if limit.pages:
+            raise too_much_history("more than can be read in the time for it") from None
+        raise LedgerError(
+            "ledger.timed_out", "The ledger did not answer in time.", "Check the Supabase project.", transient=True
+        ) from None
+
+
+async def _read(
+    ledger: Ledger,
+    window: Window,
+    reach: int,
+    present: Sequence[ChannelAddress],
+    policy: RetryPolicy,
+    limit: ReadLimit,
+) -> History | None:
     begun = await ledger.begun(policy)
     if begun is None or begun >= window.start:
         return None
     in_reach = [other for other in windows_before(window, reach) if other.start >= begun]
     oldest = in_reach[0] if in_reach else window
-    records = await ledger.records(oldest.start, window.end, policy)
+    records = await ledger.records(oldest.start, window.end, policy, limit)
     marks = [record.watermark for record in records.values() if isinstance(record, Record) and record.watermark]
     if not marks:
         marks = [await ledger.newest_watermark(oldest.start, policy) or begun]
     since = max(marks)
     beyond = windows_between(since, oldest)
     if beyond:
-        records |= await ledger.records(since, oldest.start, policy)
+        records |= await ledger.records(since, oldest.start, policy, limit)
     return History(reach_start=oldest.start, in_reach=in_reach, beyond=beyond, records=records, present=present)

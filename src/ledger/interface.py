@@ -27,6 +27,36 @@ class Predecessor(Struct, frozen=True, kw_only=True):
     changed: Sequence[str]
 
 
+LARGEST_HISTORY = 16 << 20
+"""Bytes of records that a run reads of the windows before its own: 744 of them with 130 recipients each."""
+
+
+class ReadLimit(Struct):
+    """How many bytes of records may still be read: `left`; `pages` counts those that were."""
+
+    left: int = LARGEST_HISTORY
+    pages: int = 0
+
+    def take(self, size: int) -> None:
+        """Count a page of `size` bytes; raise LedgerError if it is one too many."""
+        self.left -= size
+        self.pages += 1
+        if self.left < 0:
+            raise too_much_history("more bytes than are read")
+
+
+def too_much_history(how_much: str) -> LedgerError:
+    """Say that the ledger has more records than a run reads."""
+    query = "select name, count(*), max(length(record::text)) from report_deliveries group by 1 order by 3 desc;"
+    return LedgerError(
+        "ledger.too_much_history",
+        f"The ledger's records of the windows before this one have {how_much}, so missed windows were not looked for.",
+        f"Run this in the SQL editor to see what they are: {query} Then find out who wrote them, remove those that are "
+        "no window's, and lower REPORT_CATCH_UP if there are none.",
+        group="The ledger has too many records",
+    )
+
+
 class Ledger(Protocol):
     """Where records are kept. `remembers` tells whether they outlive this pod."""
 
@@ -39,12 +69,12 @@ class Ledger(Protocol):
         """
 
     async def records(
-        self, start: datetime, end: datetime, policy: RetryPolicy
+        self, start: datetime, end: datetime, policy: RetryPolicy, limit: ReadLimit
     ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
         In place of a record that cannot be read stands the error that says so; raise LedgerVersionError if a later
-        version wrote it.
+        version wrote it, LedgerError if they have more bytes than `limit`.
         """
 
     async def begun(self, policy: RetryPolicy) -> datetime | None:
@@ -76,6 +106,7 @@ class WithoutHistory:
         start: datetime,  # noqa: ARG002
         end: datetime,  # noqa: ARG002
         policy: RetryPolicy,  # noqa: ARG002
+        limit: ReadLimit,  # noqa: ARG002
     ) -> dict[datetime, Record | LedgerError]:
         """Return none."""
         return {}

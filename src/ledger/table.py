@@ -22,7 +22,7 @@ from ..supabase.reply import error_code
 from ..supabase.rest_rules import INSUFFICIENT_PRIVILEGE
 from .claim import Claim
 from .directory import held_by_another
-from .interface import PRUNED_AT_ONCE, Predecessor
+from .interface import PRUNED_AT_ONCE, Predecessor, ReadLimit
 from .key import LedgerKey
 from .liveness import has_ended, held_lock
 from .record import Record, new_record, read_record
@@ -34,6 +34,11 @@ PAGE_RECORDS = 1000
 """Records asked for at once: what Supabase gives at most, unless told otherwise."""
 _STALE_ANSWERS = 3
 """Answers of a replica that is behind, after which what it says is believed."""
+_CLAIM = "version,holder,lease_until,scheduled"
+"""The columns of a row but its record; those of a filter in brackets are among them, as PostgREST wants it."""
+_ROW = f"{_CLAIM},record"
+_MOST_CHANGES = 10
+"""Changes of its own that a run finds carried out late, one after the other."""
 _NO_ROW = {"holder": "check", "lease_seconds": 0, "scheduled": False}
 """A row without its key, which no table can hold."""
 
@@ -75,7 +80,7 @@ class TableLedger:
 
     @asynccontextmanager
     async def _claim(self, window: Window, policy: RetryPolicy) -> AsyncIterator[Claim]:
-        row = await self._claimed(window, policy)
+        row, lost = await self._claimed(window, policy)
         version, claim = _version(row), None
 
         async def change(row: dict[str, Any]) -> None:
@@ -86,7 +91,8 @@ class TableLedger:
             await change({"holder": self._holder, "record": record.content(), "scheduled": record.scheduled})
 
         try:
-            claim = Claim(self._read(row, window.start), save, self._clock)
+            record = new_record(window) if lost else self._read(row, window.start)
+            claim = Claim(record, save, self._clock, lost=lost)
             yield claim
         finally:
             last = {"record": claim.record.content()} if claim and claim.end() else {}
@@ -98,17 +104,28 @@ class TableLedger:
                 extra = {"event": "ledger_failed", "key": key}
                 logger.warning("The claim could not be given back: %s", str(error) or "it took too long", extra=extra)
 
-    async def _claimed(self, window: Window, policy: RetryPolicy) -> dict[str, Any]:
-        """Return the window's row, claimed; raise LedgerError if another run holds it until the deadline."""
+    async def _claimed(self, window: Window, policy: RetryPolicy) -> tuple[dict[str, Any], RecordsTooLargeError | None]:
+        """Return the window's row, claimed; raise LedgerError if another run holds it until the deadline.
+
+        Of a row whose record is too large to be read, return the rest, and the error that says so.
+        """
+        lost: RecordsTooLargeError | None = None
         while True:
-            row = await self._row(window, policy)
+            try:
+                row = await self._row(window, policy, _ROW if lost is None else _CLAIM)
+            except RecordsTooLargeError as error:
+                if lost:
+                    raise
+                lost = error
+                continue
             if row is None:
                 claimed = await self._insert(new_record(window), policy)
             else:
                 change = {"holder": self._holder}
-                claimed = await self._update(window, _version(row), change, policy, free=self._ended(row.get("holder")))
+                free = self._ended(row.get("holder"))
+                claimed = await self._update(window, _version(row), change, policy, free=free)
             if claimed:
-                return claimed[0]
+                return (row or {}) | claimed[0], lost
             if not policy.allows(self._timeouts.ledger_poll_table):
                 raise held_by_another(window, "another run")
             await asyncio.sleep(self._timeouts.ledger_poll_table)
@@ -118,6 +135,7 @@ class TableLedger:
 
         Raise LedgerError if another run has changed it.
         """
+        changes = 0
         while not await self._update(window, version, change, policy):
             stored = await self._fresh_row(window, version, policy)
             if all(stored.get(name, "") == value for name, value in change.items()):
@@ -129,6 +147,14 @@ class TableLedger:
                     "The other run delivers what is owed; the log shows what kept this one.",
                 )
             version = _version(stored)  # of a change of this holder's that was given up, and carried out later
+            changes += 1
+            if changes == _MOST_CHANGES:
+                raise LedgerError(
+                    "ledger.keeps_changing",
+                    f"Somebody else changes the record of {window.label()} all the time, in this run's name.",
+                    "Find out who has the key that the ledger is written with.",
+                    group="A record changes all the time",
+                )
         return version + 1
 
     async def _fresh_row(self, window: Window, version: int, policy: RetryPolicy) -> dict[str, Any]:
@@ -145,15 +171,16 @@ class TableLedger:
         return stored
 
     async def records(
-        self, start: datetime, end: datetime, policy: RetryPolicy
+        self, start: datetime, end: datetime, policy: RetryPolicy, limit: ReadLimit
     ) -> dict[datetime, Record | LedgerError]:
         """Return the record of each window that has one and starts in [start, end), by that start.
 
         In place of a record that cannot be read stands the error that says so. Read page by page, to the first empty
-        one: a page may be shorter than all that there is. Raise LedgerVersionError if a later version wrote one.
+        one: a page may be shorter than all that there is. Raise LedgerVersionError if a later version wrote one,
+        LedgerError if they have more bytes than `limit`.
         """
         found, size = dict[datetime, Record | LedgerError](), PageSize(rows=PAGE_RECORDS, most=PAGE_RECORDS)
-        while rows := await self._fitting(start, end, size, policy):
+        while rows := await self._fitting(start, end, size, policy, limit):
             for row in rows:
                 at = _window_start(row)
                 try:
@@ -170,12 +197,12 @@ class TableLedger:
         return found
 
     async def _fitting(
-        self, start: datetime, end: datetime, size: PageSize, policy: RetryPolicy
+        self, start: datetime, end: datetime, size: PageSize, policy: RetryPolicy, limit: ReadLimit
     ) -> list[dict[str, Any]]:
         """Return a page; one that is too large is asked for again with a tenth of its records, down to one alone."""
         while True:
             try:
-                return await self._ask(self._page(start, end, size.rows), policy)
+                return await self._ask(self._page(start, end, size.rows), policy, limit)
             except RecordsTooLargeError:
                 if size.rows == 1:
                     raise
@@ -263,9 +290,9 @@ class TableLedger:
         }
         return {right: await self._send(question, policy) for right, question in questions.items()}
 
-    async def _row(self, window: Window, policy: RetryPolicy) -> dict[str, Any] | None:
+    async def _row(self, window: Window, policy: RetryPolicy, columns: str = _ROW) -> dict[str, Any] | None:
         """Return the window's row as it is; None if there is none."""
-        query = self._select("version,holder,record,scheduled")
+        query = self._select(columns)
         rows = await self._ask(query.eq("window_start", window.start.isoformat()), policy)
         return rows[0] if rows else None
 
@@ -293,6 +320,7 @@ class TableLedger:
         query = self._client.table(TABLE).update(row, returning=ReturnMethod.representation)
         query = query.match(self._key.columns()).eq("window_start", window.start.isoformat())
         query = query.eq("version", version)
+        query.request.params = query.request.params.set("select", _CLAIM)  # not the record, which may be large
         if free:
             # Before 14.4 PostgREST gives back only rows to which the `or` still applies afterwards: a holder does.
             # "now" is read by the database, so that its clock decides.
@@ -302,11 +330,15 @@ class TableLedger:
             query = query.eq("holder", self._holder)
         return await self._ask(query, policy)
 
-    async def _ask(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> list[dict[str, Any]]:
+    async def _ask(
+        self, query: AsyncQueryRequestBuilder, policy: RetryPolicy, limit: ReadLimit | None = None
+    ) -> list[dict[str, Any]]:
         async def once() -> list[dict[str, Any]]:
             response = await self._send(query, policy)
             if not response.is_success:
                 raise await self._refusal(response, policy)
+            if limit:
+                limit.take(len(response.content))
             try:
                 return read_json(response.content, TABLE) if response.content else []
             except SourceError as error:

@@ -21,7 +21,7 @@ from ..domain.window import Template, Window, after, as_option, last_full
 from ..errors import LedgerError, Stage
 from ..ledger.claim import Claim
 from ..ledger.history import windows_before
-from ..ledger.interface import Ledger
+from ..ledger.interface import Ledger, ReadLimit
 from ..ledger.notices import MONITOR, due, notices_without_table
 from ..ledger.record import Record
 from ..message.alert import (
@@ -223,7 +223,7 @@ class Alerts:
         reached = windows_before(after(newest), _LOOKED_BACK[newest.template])
         try:
             async with asyncio.timeout(self._timeouts.alert_note):
-                records = await ledger.records(reached[0].start, newest.end, policy)
+                records = await ledger.records(reached[0].start, newest.end, policy, ReadLimit())
         except (LedgerError, TimeoutError):
             return ["Reports that were refused meanwhile are not sent by themselves; --deliveries lists the last ones."]
         lacking = [one for one in reached if _lacks(records.get(one.start), refused)]

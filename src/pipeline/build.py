@@ -21,6 +21,7 @@ from ..errors import NotOverError, RowsMissingError, TimeLimitError
 from ..ledger.identity import chosen_identity, stored_folder
 from ..ledger.key import ledger_key
 from ..ledger.record import Record
+from ..message.alert import Failure
 from ..message.content import describe
 from ..message.report import Report
 from ..phrases.language import phrases_of
@@ -94,32 +95,48 @@ async def built_report(
 async def _build_whole(
     services: Services, request: WindowRequest, folder: Path, record: Record, policy: RetryPolicy, reading: Reading
 ) -> tuple[Report | None, int]:
-    """Build the report; where rows were missing, or the window is over in a moment only, count and read once more."""
+    """Build the report; where rows were missing, or the window is over in a moment only, count and read once more.
+
+    A window that is over by our own clock alone is reported all the same, for it may be the other one that is wrong.
+    """
     try:
         return await _build(services, request, folder, record, policy, reading)
     except NotOverError as error:
         if error.seconds > _NEARLY_OVER:
-            raise
-        wait = error.seconds + services.settings.report.report_settle
-        extra = {"event": "settling", "seconds": round(wait, 3)}
-        logger.warning("%s Waiting %.0f s.", error, wait, extra=extra)
-        await asyncio.sleep(wait)
-        return await _build(services, request, folder, record, policy, reading)
+            await _tell_of_clocks(services, error)
+        else:
+            wait = error.seconds + services.settings.report.report_settle
+            extra = {"event": "settling", "seconds": round(wait, 3)}
+            logger.warning("%s Waiting %.0f s.", error, wait, extra=extra)
+            await asyncio.sleep(wait)
+        return await _build(services, request, folder, record, policy, reading, is_over=True)
     except RowsMissingError as error:
         extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
         logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra)
         return await _build(services, request, folder, record, policy, reading)
 
 
+async def _tell_of_clocks(services: Services, error: NotOverError) -> None:
+    logger.warning("%s", error, extra={"event": "notice", "key": error.problem.key})
+    await services.alerts.send(None, [Failure(what="nothing yet, but two clocks differ", problem=error.problem)])
+
+
 async def _build(
-    services: Services, request: WindowRequest, folder: Path, record: Record, policy: RetryPolicy, reading: Reading
+    services: Services,
+    request: WindowRequest,
+    folder: Path,
+    record: Record,
+    policy: RetryPolicy,
+    reading: Reading,
+    *,
+    is_over: bool = False,
 ) -> tuple[Report | None, int]:
     settings, window, began = services.settings, request.window, services.run.clock()
     name, failed = settings.report.report_name, FailedStatuses(settings.report.report_failed_statuses)
     language = settings.report.report_language
     columns = sheet_columns(failed, phrases_of(language))
     with WorkbookWriter(window, columns=columns, language=language) as workbook:
-        summary = await _read_rows(services, window, workbook, policy, reading)
+        summary = await _read_rows(services, window, workbook, policy, reading, is_over=is_over)
         comparison = await compare(services, window, policy)
         found = deviations(summary, comparison.usual, settings.report.thresholds)
         # An hour that could not be compared may be empty where many rows are usual.
@@ -175,11 +192,17 @@ def _kept(path: Path, folder: Path) -> str:
 
 
 async def _read_rows(
-    services: Services, window: Window, workbook: WorkbookWriter, policy: RetryPolicy, reading: Reading
+    services: Services,
+    window: Window,
+    workbook: WorkbookWriter,
+    policy: RetryPolicy,
+    reading: Reading,
+    *,
+    is_over: bool,
 ) -> Summary:
     """Read the rows page by page into the workbook, and fold them into figures; what comes again is left out.
 
-    Raise RowsMissingError if fewer rows came than were counted.
+    Raise RowsMissingError if fewer rows came than were counted, NotOverError as `_check_over` does unless it `is_over`.
     """
     summary, seen = Summary(failed_statuses=FailedStatuses(services.settings.report.report_failed_statuses)), None
     reading.begin()
@@ -188,7 +211,8 @@ async def _read_rows(
         with rows_bar() as advance:
             async for page in pages:
                 if not reading.pages:
-                    _check_over(services, window, asked)
+                    if not is_over:
+                        _check_over(services, window, asked)
                     seen = SeenIds(page.counted) if page.counted > len(page.rows) else None
                 rows = seen.unseen(page.rows) if seen else page.rows
                 workbook.add(rows)

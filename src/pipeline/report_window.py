@@ -78,6 +78,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
         result = await _conclude(services, request, claim, outcomes, policy)
         await _tell_of_fewer_rows(services, request.window, claim, rows)
+        result = await _tell_of_lost(services, request.window, claim, result)
         if is_first and result.sent and report.content.warnings:
             await services.alerts.tell_of_unusual(unusual.render(report.content))
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
@@ -170,6 +171,18 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
     logger.warning("%s To send it again: %s", problem.reason, command, extra={"event": "late_rows", "rows": rows})
     if not (services.ledger.remembers and settings.report_catch_up):
         await services.alerts.send(None, [Failure(what=f"nothing, but {window.label()} is not whole", problem=problem)])
+
+
+async def _tell_of_lost(services: Services, window: Window, claim: Claim, result: Result) -> Result:
+    """Alert that the window's record could not be read, so that everyone was sent it; return the run's result then."""
+    if not claim.lost:
+        return result
+    lost = claim.lost.problem
+    reason = f"{lost.reason} {window.label()} was sent to everyone, marked as a possible repeat."
+    failure = Failure(what=Stage.LEDGER, problem=replace(lost, reason=reason))
+    logger.error("%s", failure.problem, extra={"event": "failed", "stage": Stage.LEDGER, "key": lost.key})
+    await services.alerts.send(None, [failure])
+    return replace(result, code=1, problem=result.problem or failure.problem)
 
 
 async def _note_recovery(services: Services, window: Window, claim: Claim) -> None:

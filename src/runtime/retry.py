@@ -71,14 +71,24 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
 
 async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
-    """Do `action` until it succeeds; raise its error if it is not transient or the deadline leaves no time."""
+    """Do `action` until it succeeds; raise its error if it is not transient or the deadline leaves no time.
+
+    A server that wants to be left alone for longer than that is asked once more within the time: what it says may be
+    wrong, or of another minute.
+    """
+    was_put_off = False
     for attempt, wait in enumerate(policy.waits(), 1):
         try:
             return await action()
         except ReportError as error:
-            wait = max(wait, error.retry_after)
             if not error.transient or not policy.allows(wait):
                 raise
+            if policy.allows(error.retry_after):
+                wait = max(wait, error.retry_after)
+            elif was_put_off:
+                raise
+            else:
+                wait, was_put_off = max(wait, min(policy.left() / 2, policy.longest_wait)), True
             extra = {"event": "retry", "stage": error.stage, "attempt": attempt, "key": error.problem.key}
             logger.warning("%s %s", error.problem.statement, policy.describe_next(attempt, wait), extra=extra)
         await asyncio.sleep(wait)

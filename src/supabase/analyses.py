@@ -156,7 +156,7 @@ class AnalysesTable:
 
     async def count(self, start: datetime, end: datetime) -> int:
         """Count the rows of [start, end), both aware, without fetching them; asked once, for nothing hangs on it."""
-        query = self._client.table(self._name).select("id", count=CountMethod.exact)
+        query = self._client.short(self._name).select("id", count=CountMethod.exact)
         query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
         return self._total(await self._client.answer(query, self._name))
 
@@ -169,7 +169,7 @@ class AnalysesTable:
         pattern = status_pattern(failed)
         if _encoded_length(pattern) > LONGEST_VALUE:
             return None
-        query = self._client.table(self._name).select("id", count=CountMethod.exact)
+        query = self._client.short(self._name).select("id", count=CountMethod.exact)
         query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat())
         query = query.filter("status", "imatch", pattern).limit(1)
         response = await self._client.send(query, self._name)
@@ -179,7 +179,7 @@ class AnalysesTable:
 
     async def first_moment(self) -> datetime | None:
         """Return the moment (aware UTC) of the table's first row, None if it has none."""
-        query = self._client.table(self._name).select("created_at").order("created_at").limit(1)
+        query = self._client.short(self._name).select("created_at").order("created_at").limit(1)
         response = await self._client.answer(query, self._name)
         return next(iter(read_moments(response.content, self._name)), None)
 

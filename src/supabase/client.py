@@ -4,14 +4,14 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import httpx
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
-from ..config.limits import LARGEST_PAGE
+from ..config.limits import LARGEST_PAGE, LARGEST_SHORT
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..errors import PageTooLargeError, SourceError
@@ -26,8 +26,16 @@ from .rest_rules import refusal
 class PostgrestClient:
     """A Supabase project's REST address, and the credentials that are used there."""
 
-    def __init__(self, client: AsyncPostgrestClient, *, credentials: Credentials, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        client: AsyncPostgrestClient,
+        short: AsyncPostgrestClient,
+        *,
+        credentials: Credentials,
+        timeouts: Timeouts,
+    ) -> None:
         self._client = client
+        self._short = short
         self.credentials = credentials
         self._answer_limit = timeouts.supabase_answer
         self._skew = ClockSkew("source", credentials, timeouts)
@@ -54,6 +62,10 @@ class PostgrestClient:
     def table(self, name: str) -> AsyncRequestBuilder:
         """Begin a query."""
         return self._client.from_(name)
+
+    def short(self, name: str) -> AsyncRequestBuilder:
+        """Begin a query whose answer has LARGEST_SHORT bytes at most: many of them may be under way at once."""
+        return self._short.from_(name)
 
     async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
         """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
@@ -104,15 +116,17 @@ async def open_client(
     # A redirect is not followed: it would carry the key to another host.
     timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
     by = proxy_for(settings.supabase_url, tls)
-    async with httpx.AsyncClient(
-        verify=tls, timeout=timeout, follow_redirects=False, proxy=by, trust_env=False, **bounded(LARGEST_PAGE)
-    ) as session:
-        client = AsyncPostgrestClient(
-            f"{settings.supabase_url}/rest/v1",
-            headers=used.headers,
-            http_client=session,
-        )
-        yield PostgrestClient(client, credentials=used, timeouts=timeouts)
+    async with AsyncExitStack() as stack:
+        clients = list[AsyncPostgrestClient]()
+        for limit in (LARGEST_PAGE, LARGEST_SHORT):
+            session = await stack.enter_async_context(
+                httpx.AsyncClient(
+                    verify=tls, timeout=timeout, follow_redirects=False, proxy=by, trust_env=False, **bounded(limit)
+                )
+            )
+            url = f"{settings.supabase_url}/rest/v1"
+            clients.append(AsyncPostgrestClient(url, headers=used.headers, http_client=session))
+        yield PostgrestClient(*clients, credentials=used, timeouts=timeouts)
 
 
 def quoted_value(value: object) -> str:

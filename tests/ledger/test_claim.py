@@ -15,7 +15,7 @@ from src.config.loader import load_settings
 from src.config.options import Options
 from src.errors import LedgerError
 from src.ledger.directory import FOLDER, DirectoryLedger
-from src.ledger.interface import Ledger
+from src.ledger.interface import Ledger, ReadLimit
 from src.ledger.key import LedgerKey, ledger_key
 from src.ledger.table import TableLedger
 from src.pipeline.services import Run as StartedRun
@@ -239,6 +239,6 @@ def test_a_ledger_in_a_folder_that_is_not_there_has_no_records(tmp_path: Path) -
 
     async def read() -> object:
         window = make_window()
-        return await ledger.records(window.start, window.end, make_policy())
+        return await ledger.records(window.start, window.end, make_policy(), ReadLimit())
 
     assert asyncio.run(read()) == {}
