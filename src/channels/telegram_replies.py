@@ -82,6 +82,10 @@ def new_chat(told: object) -> str:
     return str(told) if isinstance(told, int) else in_quotes(told)
 
 
+_ODD_FORMS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""What python-telegram-bot raises where an answer's fields are not what the Bot API promises."""
+
+
 @contextmanager
 def translated(chat: str, refusal: str, variable: str = CHATS) -> Iterator[None]:
     """Turn whatever python-telegram-bot raises about `chat`, or about the bot without one, into DeliveryError.
@@ -90,7 +94,7 @@ def translated(chat: str, refusal: str, variable: str = CHATS) -> Iterator[None]
     """
     try:
         yield
-    except OddAnswerError as error:
+    except (OddAnswerError, *_ODD_FORMS) as error:
         raise _odd_answer(chat, "JSON of another form") from error
     except TelegramError as error:
         if "too large" in error.message.lower():  # the Bot API's only sign of a 413; no repeating makes it smaller
