@@ -428,11 +428,11 @@ SPECIAL = {
         ("1", "1", "1", "0", "0"),
     ),
     "Ledger (table)|the table of version 1.0: nothing is sent until its SQL is run": (
-        "real/test_upgrade.py::test_until_its_sql_is_run_the_new_version_sends_nothing_and_names_the_file",
+        "ledger/test_upgrade.py::test_until_its_sql_is_run_the_new_version_sends_nothing_and_names_the_file",
         ("0", "0", "0", "1", "1"),
     ),
     "Ledger (table)|version 1.0 on the new table: sends nothing": (
-        "real/test_upgrade.py::test_version_1_0_gets_no_claim_on_the_new_table",
+        "ledger/test_upgrade.py::test_version_1_0_gets_no_claim_on_the_new_table",
         ("0", "0", "0", "1", "1"),
     ),
     "Disk|full": (
