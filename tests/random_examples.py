@@ -14,7 +14,7 @@ Test = Callable[..., None]
 
 
 def random_examples(count: int) -> Callable[[Test], Test]:
-    """Return a decorator for a test that `given` makes: it tries `count` examples, again and again while there is time."""
+    """Return a decorator for a test made by `given`: it tries `count` examples, again while there is time."""
 
     def decorate(test: Test) -> Test:
         chosen = settings(
