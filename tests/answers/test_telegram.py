@@ -5,7 +5,6 @@ import ssl
 
 import pytest
 from msgspec.structs import replace
-from pydantic import SecretStr
 
 from src.channels.telegram import TelegramChannel
 from src.channels.telegram_replies import refusal_in
@@ -45,8 +44,8 @@ def test_an_answer_of_the_bot_api_gets_its_verdict(row: Row) -> None:
 def test_an_answer_of_the_bot_api_has_its_effect(sandbox: Sandbox, row: Row) -> None:
     """As a server gives it: nobody counts as refused but a chat whose own fault it is."""
     sandbox.bot.always = Fault(answer=Answer(status=int(row["status"]), body=row["body"].encode()))
-    settings = TelegramSettings(
-        telegram_bot_token=SecretStr(TOKEN), telegram_chat_id=("42",), telegram_api_url=sandbox.bot.url
+    settings = TelegramSettings.model_validate(
+        {"telegram_bot_token": TOKEN, "telegram_chat_id": "42", "telegram_api_url": sandbox.bot.url}
     )
     channel = TelegramChannel(settings, ssl.create_default_context(), Timeouts())
 

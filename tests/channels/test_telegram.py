@@ -143,12 +143,10 @@ def test_a_chat_that_is_not_found_does_not_keep_the_next_from_its_report(sandbox
 
     assert outcomes[served].delivered
     assert [served] == [sent.chat for sent in sandbox.bot.sent]
-    assert outcomes[lost].problem
-    assert (outcomes[lost].problem.key, outcomes[lost].problem.said) == (
-        "telegram.unknown_chat",
-        "Bad Request: chat not found",
-    )
-    assert "TELEGRAM_CHAT_ID" in outcomes[lost].problem.remedy
+    problem = outcomes[lost].problem
+    assert problem
+    assert (problem.key, problem.said) == ("telegram.unknown_chat", "Bad Request: chat not found")
+    assert "TELEGRAM_CHAT_ID" in problem.remedy
 
 
 def test_a_refusal_is_said_without_the_token(sandbox: Sandbox) -> None:
