@@ -60,9 +60,9 @@ def test_a_status_that_is_no_text_is_told(sandbox: Sandbox, run: RunTool) -> Non
         (
             "telegram bot",
             {"TELEGRAM_BOT_TOKEN": "123:" + 20 * "a"},
-            "does not accept TELEGRAM_BOT_TOKEN",
+            "(telegram.token)",
         ),
-        ("telegram 42", {"TELEGRAM_CHAT_ID": "42"}, "does not know chat 42"),
+        ("telegram 42", {"TELEGRAM_CHAT_ID": "42"}, "(telegram.unknown_chat)"),
         ("bucket", {"REPORT_BUCKET": "nowhere"}, "nowhere"),
     ],
     ids=["folder", "table", "key", "login", "token", "chat", "bucket"],
