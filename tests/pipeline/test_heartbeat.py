@@ -31,7 +31,7 @@ def test_a_run_that_failed_says_why_in_short(sandbox: Sandbox, run: RunTool) -> 
 
     (start, _), (end, reason) = sandbox.monitor.pings
     assert (start, end) == ("/start", "/fail")
-    assert "Supabase refuses the question for analyses (HTTP 400, “apikey was [hidden]”)" in reason
+    assert "HTTP 400: apikey was [hidden]" in reason
     assert key not in reason
     assert len(reason) <= 500
 

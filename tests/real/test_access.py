@@ -7,39 +7,38 @@ import pytest
 from .sandbox import HOUR, RealSandbox, ids
 
 
-def assert_refused(real: RealSandbox, sentence: str, **changes: str) -> None:
-    """Check that a run fails with `sentence`, tells it in one alert, and sends no report."""
+def assert_refused(real: RealSandbox, key: str, **changes: str) -> None:
+    """Check that a run fails with the problem `key`, tells it in one alert, and sends no report."""
     real.fill(3)
 
     result = real.run(*HOUR, **changes)
 
     assert result.code == 1
-    assert sentence in result.log
-    assert [sentence in alert for alert in real.alerts] == [True]
+    assert (real.alerted, len(real.alerts)) == ([key], 1)
     assert real.copies == {}
 
 
 @pytest.mark.parametrize(
-    ("table", "sentence"),
+    ("table", "key"),
     [
-        ("analyses_not_granted", "SUPABASE_KEY may not read the table analyses_not_granted (HTTP 403, “permission "),
-        ("analyses_missing", "There is no table analyses_missing (HTTP 404, "),
-        ("analyses_without_duration", "The table analyses_without_duration lacks a column (HTTP 400, “column "),
+        ("analyses_not_granted", "source.permission"),
+        ("analyses_missing", "source.no_table"),
+        ("analyses_without_duration", "source.column"),
     ],
     ids=["no grant", "no table", "no column"],
 )
 def test_a_table_that_a_secret_key_cant_read_fails_the_run_with_its_reason(
-    real: RealSandbox, table: str, sentence: str
+    real: RealSandbox, table: str, key: str
 ) -> None:
     """A table that was not granted, isn't there, or lacks a column."""
-    assert_refused(real, sentence, SUPABASE_TABLE=table)
+    assert_refused(real, key, SUPABASE_TABLE=table)
 
 
 def test_the_statement_that_an_alert_names_makes_the_table_readable(real: RealSandbox) -> None:
     """Supabase doesn't grant new tables to the role of a secret key."""
     table = {"SUPABASE_TABLE": "analyses_not_granted"}
     log = real.run(*HOUR, **table).log
-    (statement,) = set(re.findall(r"Run this in the SQL editor: (grant [^;]+);", log))
+    (statement,) = set(re.findall(r"(grant select [^;]+);", log))
 
     with real.supabase.changed(statement, "revoke all on analyses_not_granted from service_role"):
         assert statement == 'grant select on "analyses_not_granted" to service_role'
@@ -54,22 +53,19 @@ def test_a_hint_of_the_server_is_shown(real: RealSandbox) -> None:
     with real.supabase.changed(change, back):
         log = real.run("--check").output
 
-    assert 'does not exist”, hint: “Perhaps you meant to reference the column "analyses.durations".”)' in log
+    assert '; hint: Perhaps you meant to reference the column "analyses.durations".”' in log
 
 
 @pytest.mark.parametrize(
-    ("table", "sentence"),
-    [
-        ("analyses", "SUPABASE_KEY may not read the table analyses (HTTP 401, “permission denied for table analyses”)"),
-        ("analyses_guarded", "SUPABASE_KEY sees no row at all in the table analyses_guarded, "),
-    ],
+    ("table", "reason"),
+    [("analyses", "source.permission"), ("analyses_guarded", "source.hidden_rows")],
     ids=["no grant", "row-level security without a policy"],
 )
 def test_a_publishable_key_that_sees_nothing_fails_the_run_with_its_reason(
-    real: RealSandbox, table: str, sentence: str
+    real: RealSandbox, table: str, reason: str
 ) -> None:
     """Row-level security without a policy answers with no rows, not with an error."""
-    assert_refused(real, sentence, SUPABASE_TABLE=table, SUPABASE_KEY=real.supabase.publishable_key)
+    assert_refused(real, reason, SUPABASE_TABLE=table, SUPABASE_KEY=real.supabase.publishable_key)
 
 
 def test_a_secret_key_sees_through_row_level_security(real: RealSandbox) -> None:
@@ -98,16 +94,14 @@ def test_a_key_from_which_rows_are_hidden_is_warned_of_once_a_run(real: RealSand
 
 def test_a_key_that_the_gateway_doesnt_know_fails_the_run_with_its_reason(real: RealSandbox) -> None:
     """It is refused before PostgREST."""
-    assert_refused(
-        real, "Supabase does not accept SUPABASE_KEY (HTTP 401, ", SUPABASE_KEY="sb_secret_of_another_project"
-    )
+    assert_refused(real, "source.key", SUPABASE_KEY="sb_secret_of_another_project")
 
 
 def test_a_token_is_no_key(real: RealSandbox) -> None:
     """The gateway takes a token only beside a key of the project."""
     assert_refused(
         real,
-        "Supabase does not accept SUPABASE_KEY (HTTP 401, “Invalid API key”)",
+        "source.key",
         SUPABASE_KEY=real.supabase.jwt("reports_generator"),
     )
 
@@ -116,7 +110,7 @@ def test_a_token_of_a_role_that_isnt_there_fails_the_run_with_its_reason(real: R
     """Say, a token that was signed for another project's role."""
     assert_refused(
         real,
-        'SUPABASE_JWT names a role that the database does not have (HTTP 400, “role "reporter" does not exist”). Use ',
+        "source.role",
         SUPABASE_KEY=real.supabase.publishable_key,
         SUPABASE_JWT=real.supabase.jwt("reporter"),
     )

@@ -201,10 +201,8 @@ def test_rights_that_the_ledger_lacks_are_named_with_the_statement_that_grants_t
     with real.supabase.changed(f"revoke {revoked} on report_deliveries from service_role", back):
         run, check = real.run(*HOUR, **TABLE), real.run("--check", **TABLE)
 
-    said = f"lacks {lacking} on the table report_deliveries (HTTP 403, “permission denied for table report_deliveries”)"
-    assert said in run.log
-    assert said in check.output
-    assert f': grant {lacking} on "report_deliveries" to service_role;' in run.log
+    assert real.alerted == ["ledger.permission"]
+    assert all(f'grant {lacking} on "report_deliveries" to service_role;' in said for said in (run.log, check.output))
 
 
 def test_a_ledger_that_is_not_there_is_named_with_its_sql(real: RealSandbox) -> None:
@@ -214,6 +212,5 @@ def test_a_ledger_that_is_not_there_is_named_with_its_sql(real: RealSandbox) -> 
         run, check = real.run(*HOUR, **TABLE), real.run("--check", **TABLE)
 
     for said in (run.log, check.output):
-        assert "There is no table report_deliveries, which REPORT_LEDGER=supabase needs (HTTP 404" in said
-        assert "Run src/sql/report_deliveries.sql in the SQL editor" in said
+        assert "src/sql/report_deliveries.sql" in said
         assert "SUPABASE_TABLE" not in said
