@@ -47,7 +47,7 @@ def test_each_window_is_a_report_and_one_that_fails_does_not_stop_the_rest(sandb
     table = result.log.partition("All windows:\n")[2].splitlines()
     assert [line.split()[0] for line in table[:4]] == ["OK", "FAIL", "OK", "OK"]
     assert "3 of 4: " in result.log
-    assert "failed: reading the rows. Supabase does not accept SUPABASE_KEY" in table[1]
+    assert "failed: reading the rows" in table[1]
     assert ": 3 of 4 windows reported" in table[-1]
 
 

@@ -54,8 +54,8 @@ def test_a_status_that_is_no_text_is_told(sandbox: Sandbox, run: RunTool) -> Non
     ("part", "changes", "words"),
     [
         ("folder", {"REPORT_DIR": "/proc"}, "Set REPORT_DIR to a folder that can"),
-        ("table", {"SUPABASE_TABLE": "nothing"}, "There is no table nothing"),
-        ("table", {"SUPABASE_KEY": "sb_secret_of_elsewhere"}, "does not accept SUPABASE_KEY"),
+        ("table", {"SUPABASE_TABLE": "nothing"}, "(source.no_table)"),
+        ("table", {"SUPABASE_KEY": "sb_secret_of_elsewhere"}, "(source.key)"),
         ("email", {"SMTP_PASSWORD": "wrong password"}, "smtp.login"),
         (
             "telegram bot",

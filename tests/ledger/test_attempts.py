@@ -186,7 +186,7 @@ def test_a_ledger_that_fails_after_an_alert_on_a_stuck_hour_is_a_warning(sandbox
     result = run(JOB_NAME=job(0), REPORT_CATCH_UP="1", **POD)
 
     assert (result.code, len(sandbox.alerts)) == (1, 1)
-    assert "WARNING The ledger can't be used. Supabase refuses the question" in result.log
+    assert "ledger.refused" in result.keys
     assert "failed: the ledger" not in result.log
     assert hours(sandbox) == [shown(3), shown(1)]
 

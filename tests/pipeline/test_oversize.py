@@ -274,8 +274,7 @@ def test_a_storage_that_fails_is_told_as_the_cause(sandbox: Sandbox, run: RunToo
 
     run(*OPTION, **BUCKET)
 
-    assert "SUPABASE_KEY sees no bucket reports in Supabase Storage (HTTP 404, " in sandbox.alerts[0]
-    assert "Create it there, private" in sandbox.alerts[0]
+    assert sandbox.alerted == ["without_workbook.storage.no_such_bucket"]
     assert not any("bucket" in text for text in texts(sandbox))
 
 
