@@ -236,7 +236,7 @@ RULES = (
         When(phases=(*_GREETING, *_STARTTLS, *_ENVELOPE), codes=(421,), enhanced=("4.7.*",)),
         When(phases=(Phase.MAIL,), codes=_LATER, enhanced=("4.7.*",)),
         When(codes=_LATER, enhanced=("4.7.28",)),
-        When(codes=_LATER, words="too many (?!recipients(?! from))"),
+        When(codes=_LATER, words="too many (?!recipients(?! from))|concurrent connections"),
         When(phases=_MESSAGE, words="rate ?limit|throttl|(unusual|sending) rate|per (second|minute|hour)"),
         When(phases=_MESSAGE, words="too many (e?mails|messages|connections)"),
         When(phases=_MESSAGE, codes=_LATER, words="limit (is )?(exceeded|reached)|exceeded .*limit"),
