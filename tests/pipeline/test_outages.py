@@ -14,6 +14,8 @@ from typing import Literal
 
 import pytest
 
+from src.channels import smtp_rules
+
 from ..builders import NO_TIME
 from ..conftest import Run
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
@@ -144,7 +146,10 @@ SIX_WINDOWS = [f"2026-11-09 0{hour}:00-0{hour + 1}:00 UTC" for hour in range(6)]
 OUT_OF_ORDER = "Supabase is out of order (HTTP 503)."
 GONE = "550 5.1.1 No such user here"
 FULL = "452 4.2.2 Mailbox full"
-REFUSED = f"The mail server refused {RECIPIENTS[0]}."
+REFUSED, HAS_TO_WAIT = (
+    next(rule.reason for rule in smtp_rules.RULES if rule.key == key).format(recipient=RECIPIENTS[0])
+    for key in ("smtp.recipient_refused", "smtp.recipient_later")
+)
 UNAUTHORIZED = "Telegram does not accept TELEGRAM_BOT_TOKEN."
 
 
@@ -268,9 +273,9 @@ def test_a_mailbox_that_is_full_beyond_the_reach_of_catching_up_is_told_of_once_
     reach = "further back than REPORT_CATCH_UP reaches, so no run"
     day = "from 2026-11-09 01:00-02:00 UTC to 2026-11-10 00:00-01:00 UTC"
     assert [row[: row.find(reach) + len(reach)] if reach in row else row for row in outage.rows] == [
-        failed(1, REFUSED),
+        failed(1, HAS_TO_WAIT),
         f"Mon 03:02 | {EVERYWHERE} | {ERROR}The report of 2026-11-09 00:00-01:00 UTC is {reach}",
-        failed(25, REFUSED),
+        failed(25, HAS_TO_WAIT),
         f"Tue 03:02 | {EVERYWHERE} | {ERROR}24 reports, {day}, are {reach}",
         f"Tue 05:02 | {EVERYWHERE} | {ERROR}2 reports, from 2026-11-10 01:00-02:00 UTC to 2026-11-10 02:00-03:00 UTC, "
         f"are {reach}",
