@@ -93,8 +93,8 @@ async def _remove_stored(
         paths = await _old_paths(services, storage, window, before, policy)
         removed = await storage.remove(paths, policy) if paths else 0
     except StorageError as error:
-        key = error.problem.key
-        logger.warning("Old workbooks in the bucket could not be removed: %s", error, extra=extra | {"key": key})
+        extra |= {"key": error.problem.key}
+        logger.warning("Old workbooks in the bucket could not be removed: %s", error, extra=extra)
         return
     _say(removed, f"workbooks in the bucket from before {before:%Y-%m-%dT%H:%M}Z")
     if removed < len(paths):
