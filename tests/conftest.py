@@ -1,11 +1,13 @@
 """One sandbox for all tests, emptied before each."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,9 +20,8 @@ from src.config.timeouts import Timeouts
 
 from .builders import QUICK
 from .sandbox import Sandbox
+from .sandbox.prepared import SHARED
 
-collect_ignore = ["real"]
-"""`make real` runs these."""
 settings.register_profile("gate", derandomize=True)
 """The same examples every time: what a change breaks, it breaks in its own gate, not in a later one."""
 settings.register_profile("fuzz", max_examples=10_000)
@@ -46,6 +47,14 @@ class Run:
     def events(self) -> list[str]:
         """The events of the log's lines, in their order."""
         return [str(record.__dict__["event"]) for record in self.records if "event" in record.__dict__]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give all workers of this run one folder in which the first of them prepares the database."""
+    if SHARED not in os.environ:  # a worker of pytest-xdist inherits it
+        folder = TemporaryDirectory(prefix="sandbox-")
+        os.environ[SHARED] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from src.config.timeouts import Timeouts
 from src.domain.window import HOUR
 
-from .builders import NO_TIME, QUICK, START, make_rows
+from .builders import NO_TIME, QUICK, START, data_rows_again, make_rows
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.telegram import refusal
 from .sandbox.web import FOREVER, Answer, Fault
@@ -428,11 +428,11 @@ SPECIAL = {
         ("1", "1", "1", "0", "0"),
     ),
     "Ledger (table)|the table of version 1.0: nothing is sent until its SQL is run": (
-        "real/test_upgrade.py::test_until_its_sql_is_run_the_new_version_sends_nothing_and_names_the_file",
+        "ledger/test_upgrade.py::test_until_its_sql_is_run_the_new_version_sends_nothing_and_names_the_file",
         ("0", "0", "0", "1", "1"),
     ),
     "Ledger (table)|version 1.0 on the new table: sends nothing": (
-        "real/test_upgrade.py::test_version_1_0_gets_no_claim_on_the_new_table",
+        "ledger/test_upgrade.py::test_version_1_0_gets_no_claim_on_the_new_table",
         ("0", "0", "0", "1", "1"),
     ),
     "Disk|full": (
@@ -484,3 +484,18 @@ def copies(box: Sandbox) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Count the workbooks that each address and each chat got, attached or behind a link."""
     got = Counter(recipient for recipient, _ in box.workbooks())
     return tuple(got[address] for address in RECIPIENTS), tuple(got[name] for name in CHATS)
+
+
+ONCE = ((1, 1), (1, 1))
+"""What `copies` counts where everyone got one report."""
+
+
+def arrived(box: Sandbox) -> list[str]:
+    """List the ids of the one workbook that all who got one have."""
+    (content,) = {content for _, content in box.workbooks()}
+    return sheet_ids(content)
+
+
+def sheet_ids(workbook: bytes) -> list[str]:
+    """List the ids in a workbook, top to bottom."""
+    return [f"{row[0]:.0f}" if isinstance(row[0], float) else str(row[0]) for row in data_rows_again(workbook)]

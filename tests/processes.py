@@ -44,6 +44,17 @@ def wait_until(moment: Callable[[], object], process: subprocess.Popen[Any]) -> 
         time.sleep(0.01)
 
 
+def read_until(process: Process, text: str) -> str:
+    """Return the line of a run's log that holds `text`, as soon as it is there; raise AssertionError if it isn't."""
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        if text in line:
+            return line
+        lines.append(line)
+    raise AssertionError(f"The log doesn't say {text!r}: {''.join(lines)}")
+
+
 def killed_when(sandbox: Sandbox, moment: Callable[[], object], **changes: str) -> None:
     """Start a run and kill it (-9) at a moment."""
     with started(sandbox, *OPTION, **changes) as process:

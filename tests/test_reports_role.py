@@ -4,16 +4,18 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
-from urllib.error import HTTPError
 
 import jwt
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from .builders import OPTION, make_rows
 from .conftest import Run
+from .faults import ONCE, copies, large, with_bucket
 from .pages import ROOT, section
 from .sandbox import Sandbox
 from .sandbox.web import Answer, Fault
@@ -183,9 +185,28 @@ def test_a_token_made_with_a_signing_key_names_it(
     assert claims["exp"] - claims["iat"] == 365 * DAY
 
 
+COMMENTED = re.findall(
+    r"^-- ((?:grant|create policy) .+;)$", (ROOT / "src/sql/reports_role.sql").read_text(), re.MULTILINE
+)
+"""The lines of its SQL for REPORT_BUCKET, which stand there as comments."""
+
+
+@contextmanager
+def let_into_the_bucket(sandbox: Sandbox) -> Iterator[None]:
+    """Run those lines, and take the rights away again when the block is over."""
+    for statement in COMMENTED:
+        sandbox.supabase.sql(statement)
+    try:
+        yield
+    finally:
+        for table in ("storage.buckets", "storage.objects"):
+            sandbox.supabase.sql(f"drop policy if exists reports_generator on {table}")
+            sandbox.supabase.sql(f"revoke all on {table} from reports_generator")
+        sandbox.supabase.sql("revoke usage on schema storage from reports_generator")
+
+
 def test_the_lines_for_a_bucket_let_the_role_into_that_bucket_alone(sandbox: Sandbox) -> None:
-    """They stand in its SQL as comments, for REPORT_BUCKET."""
-    commented = re.findall(r"^-- ((?:grant|create policy) .+;)$", (ROOT / "src/sql/reports_role.sql").read_text(), re.M)
+    """Reading and writing."""
     for name in ("reports", "others"):
         sandbox.supabase.make_bucket(name)
         sandbox.supabase.sql("insert into storage.objects (bucket_id, name) values ($1, 'a.xlsx')", name)
@@ -198,19 +219,29 @@ def test_the_lines_for_a_bucket_let_the_role_into_that_bucket_alone(sandbox: San
         finally:
             sandbox.supabase.sql("reset role")
 
-    try:
-        for statement in commented:
-            sandbox.supabase.sql(statement)
+    with let_into_the_bucket(sandbox):
         seen = as_the_role(
             "select (select json_agg(id) from storage.buckets) b, json_agg(bucket_id) o from storage.objects"
         )
         as_the_role("insert into storage.objects (bucket_id, name) values ('reports', 'b.xlsx')")
-        with pytest.raises(HTTPError):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
             as_the_role("insert into storage.objects (bucket_id, name) values ('others', 'b.xlsx')")
-    finally:
-        for table in ("storage.buckets", "storage.objects"):
-            sandbox.supabase.sql(f"drop policy if exists reports_generator on {table}")
-            sandbox.supabase.sql(f"revoke all on {table} from reports_generator")
 
-    assert len(commented) == 5
+    assert len(COMMENTED) == 5
     assert seen == [{"b": ["reports"], "o": ["reports"]}]
+
+
+def test_with_those_lines_a_workbook_that_is_too_large_is_linked(
+    sandbox: Sandbox, run: RunTool, access: Callable[[float], dict[str, str]]
+) -> None:
+    """Without them Storage refuses it, and the alert names the file with the lines."""
+    with_bucket(large)(sandbox)
+    settings = access(90) | {"REPORT_BUCKET": "reports"}
+
+    refused = run(*OPTION, **settings)
+    with let_into_the_bucket(sandbox):
+        linked = run(*OPTION, **settings)
+
+    assert (refused.code, linked.code, copies(sandbox)) == (1, 0, ONCE)
+    assert "SUPABASE_JWT may not store in the bucket reports (HTTP 403" in sandbox.alerts[0]
+    assert "src/sql/reports_role.sql has them" in sandbox.alerts[0]

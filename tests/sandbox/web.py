@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FOREVER = 600.0
 """Seconds that no test lasts."""
+HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "host")
+"""Headers of one request or one answer, which are not for the next hop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,18 @@ class Fault:
     hold: float = 0.0
     match: str = ""
     until: threading.Event | None = None
+
+
+def exchange(connection: HTTPConnection, request: Request) -> Answer:
+    """Pass a request on over a connection of its own, and return the answer."""
+    headers = {name: value for name, value in request.headers.items() if name not in HOP}
+    try:
+        connection.request(request.method, request.target, request.body or None, headers)
+        response = connection.getresponse()
+        kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP}
+        return Answer(status=response.status, headers=kept, body=response.read())
+    finally:
+        connection.close()
 
 
 class Web:

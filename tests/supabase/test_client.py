@@ -69,9 +69,6 @@ def test_a_missing_column_is_said(sandbox: Sandbox) -> None:
 
 def test_a_missing_permission_is_said(sandbox: Sandbox) -> None:
     """The server's own answer."""
-    read(sandbox, "analyses_forbidden")  # Supabase Lite grants everything once, at its first question
-    sandbox.supabase.sql("revoke all on analyses_forbidden from service_role")
-
     with pytest.raises(SourceRefusedError, match=r"may not read the table analyses_forbidden .*permission denied"):
         read(sandbox, "analyses_forbidden")
 

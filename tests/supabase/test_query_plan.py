@@ -1,4 +1,4 @@
-"""What a plan of PostgreSQL says about sorting; tests/real tries real ones."""
+"""What a plan of PostgreSQL says about sorting; tests/commands/test_index.py tries real ones."""
 
 import json
 

@@ -22,9 +22,9 @@ from src.supabase.analyses import PAGE_ROWS
 from src.supabase.decode import read_page
 
 from ..builders import START, make_analysis, make_window, opened
+from ..sandbox.lite import NODE
+from ..sandbox.postgres import HERE as SANDBOX
 from ..sandbox.sample import sample_hour
-from ..sandbox.supabase import HERE as SANDBOX
-from ..sandbox.supabase import NODE
 
 Table = list[list[Any]]
 Cells = dict[str, dict[str, Any]]

@@ -1,9 +1,8 @@
 // Supabase Lite over PGlite, in memory, on a free port of the loopback; ends when its standard input does.
 // One route of its own, POST /sandbox/sql {sql, parameters}, runs SQL as the database's owner.
-// Storage is there too, its objects in memory.
 import { readFileSync } from "node:fs";
 import { serve } from "@hono/node-server";
-import { App, setExperimental } from "@supabase/lite";
+import { App } from "@supabase/lite";
 import { createPgliteConnection } from "@supabase/lite/pglite";
 
 const { publishableKey, secretKey, jwtSecret } = JSON.parse(process.argv[2]);
@@ -18,30 +17,9 @@ const moment = (text) => text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
 const parsers = { 20: number, 700: number, 701: number, 1700: number, 1114: moment, 1184: moment };
 
 const connection = await createPgliteConnection({ pgliteOptions: { parsers } });
-for (const file of ["schema.sql", "../../src/sql/report_deliveries.sql", "../../src/sql/reports_role.sql"]) {
+for (const file of ["../schema.sql", "../../../src/sql/report_deliveries.sql", "../../../src/sql/reports_role.sql"]) {
   await connection.driver.exec(readFileSync(new URL(file, import.meta.url), "utf8"));
 }
-
-const objects = new Map();
-const storage = {
-  driver: objects,
-  async uploadObject(bucket, key, version, body, mimetype, cacheControl) {
-    const bytes = new Uint8Array(await new Response(body).arrayBuffer());
-    const metadata = {
-      cacheControl, mimetype, contentLength: bytes.length, size: bytes.length, eTag: '"0"', lastModified: new Date(),
-      httpStatusCode: 200,
-    };
-    objects.set(`${bucket}/${key}`, { bytes, metadata });
-    return metadata;
-  },
-  async deleteObject(bucket, key) {
-    objects.delete(`${bucket}/${key}`);
-  },
-  async getObject(bucket, key) {
-    const { bytes, metadata } = objects.get(`${bucket}/${key}`);
-    return { metadata, httpStatusCode: 200, body: new Blob([bytes]).stream() };
-  },
-};
 
 const app = new App({
   connection,
@@ -52,12 +30,8 @@ const app = new App({
     publishable_key: publishableKey,
     secret_key: secretKey,
   },
-  storage: { enabled: true },
   options: { server: { admin: false } },
 });
-console.warn = () => {}; // at each start it warns of the next line
-setExperimental("storage", true);
-app._storageAdapter = storage;
 await app.ensureSystemSchema();
 
 async function fetch(request, env) {

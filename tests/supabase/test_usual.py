@@ -2,27 +2,31 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 
 from src.domain.analysis import FAILED_STATUSES, FailedStatuses
-from src.domain.window import DAY
-from src.domain.window import HOUR as ONE_HOUR
+from src.domain.window import DAY, HOUR
 
-from ..supabase.test_analyses import NEARLY, WORDS, opened_table
-from .sandbox import HOUR, START, RealSandbox
+from ..builders import OPTION, START
+from ..conftest import Run
+from ..sandbox import Sandbox
+from .test_analyses import NEARLY, WORDS, opened_table
+
+RunTool = Callable[..., Run]
 
 
 @pytest.mark.parametrize("names", [WORDS, FAILED_STATUSES, ("FAILED",)], ids=["odd words", "default", "one"])
 def test_the_database_counts_as_failed_what_the_rows_own_test_calls_failed(
-    real: RealSandbox, names: tuple[str, ...]
+    sandbox: Sandbox, names: tuple[str, ...]
 ) -> None:
     """Whatever stands in a status, its pattern means only that."""
     failed = FailedStatuses(names)
     blanks = [chr(code) for code in range(0x110000) if chr(code).isspace()]
     forms = [form for word in (*WORDS, *FAILED_STATUSES) for form in (word, word.upper(), word.title(), f" {word}\t")]
     statuses = [*forms, *NEARLY, *(f"{blank}failed{blank}" for blank in blanks), "cra\u017fhed", None]
-    real.supabase.sql(
+    sandbox.supabase.sql(
         "insert into analyses (created_at, status) "
         "select $1::timestamptz, one from json_array_elements_text($2::json) one",
         START.isoformat(),
@@ -30,21 +34,21 @@ def test_the_database_counts_as_failed_what_the_rows_own_test_calls_failed(
     )
 
     async def count() -> int | None:
-        async with opened_table(real) as table:
-            return await table.count_failed(START, START + ONE_HOUR, failed)
+        async with opened_table(sandbox) as table:
+            return await table.count_failed(START, START + HOUR, failed)
 
     assert asyncio.run(count()) == sum(status in failed for status in statuses)
 
 
-def test_an_enum_has_no_usual_figure_of_failed_analyses_and_check_says_so(real: RealSandbox) -> None:
+def test_an_enum_has_no_usual_figure_of_failed_analyses_and_check_says_so(sandbox: Sandbox, run: RunTool) -> None:
     """PostgREST refuses a pattern there; everything else is as ever."""
     for week in range(6):
-        real.fill(30, table="analyses_enum", start=START - week * 7 * DAY)
+        sandbox.supabase.fill(30, table="analyses_enum", start=START - week * 7 * DAY)
 
-    result = real.run(*HOUR, SUPABASE_TABLE="analyses_enum")
-    checked = real.run("--check", SUPABASE_TABLE="analyses_enum").output
+    result = run(*OPTION, SUPABASE_TABLE="analyses_enum")
+    checked = run("--check", SUPABASE_TABLE="analyses_enum").output
 
     assert result.code == 0
-    assert "Analyses: 30 (the hour before 0, usually 30)\nFailed analyses: 0\n" in real.mails[0].text
+    assert "Analyses: 30 (the hour before 0, usually 30)\nFailed analyses: 0\n" in sandbox.mails[0].text
     assert "Its status is not text but an enum or the like" in checked
-    assert "Its status" not in real.run("--check").output
+    assert "Its status" not in run("--check").output

@@ -1,42 +1,35 @@
 """From the ledger of version 1.0 to this one and back: records stay what they are, and nothing is sent twice."""
 
-import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..pages import section
-from ..sandbox import CHATS, RECIPIENTS
+from ..builders import START
+from ..conftest import Run
+from ..faults import ONCE, copies, source_name
+from ..pages import ROOT, section
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Request
-from .sandbox import ONCE, START, RealSandbox
-from .supabase import SQL
-from .test_ledger import TABLE, scheduled, this_hour
+from .test_ledger import job, this_hour
 
+RunTool = Callable[..., Run]
+TABLE = {"REPORT_LEDGER": "supabase"}
 OLD = Path(__file__).with_name("version_1_0.sql").read_text()
-NEW = (SQL / "report_deliveries.sql").read_text()
+NEW = (ROOT / "src/sql/report_deliveries.sql").read_text()
 (BACK,) = re.findall(r"^```sql\n(.+?)^```", section("delivery", "Upgrade from 1.0, and back"), re.MULTILINE | re.DOTALL)
 EVERYONE = [*(("email", address) for address in RECIPIENTS), *(("telegram", chat) for chat in CHATS)]
 
 
 @contextmanager
-def table_of_1_0(real: RealSandbox) -> Iterator[None]:
+def table_of_1_0(sandbox: Sandbox) -> Iterator[None]:
     """Have the table of version 1.0 while the block runs, and the new one after it, whatever became of it."""
-    real.supabase.sql(f"drop table report_deliveries; {OLD}; notify pgrst, 'reload schema'")
-    try:
+    with sandbox.supabase.changed(f"drop table report_deliveries; {OLD}", f"drop table report_deliveries; {NEW}"):
         yield
-    finally:
-        real.supabase.sql("drop table report_deliveries")
-        real.supabase.sql(NEW)
-
-
-def source(real: RealSandbox) -> str:
-    """Name the project and its table as both versions do."""
-    return hashlib.sha256(f"{real.supabase.url} analyses".encode()).hexdigest()[:8]
 
 
 def record_of_1_0(start: str, states: dict[tuple[str, str], str], rows: int | None = 30) -> dict[str, Any]:
@@ -52,20 +45,20 @@ def record_of_1_0(start: str, states: dict[tuple[str, str], str], rows: int | No
     }  # fmt: skip
 
 
-def put(real: RealSandbox, back: int, states: dict[tuple[str, str], str], rows: int | None = 30) -> None:
+def put(sandbox: Sandbox, back: int, states: dict[tuple[str, str], str], rows: int | None = 30) -> None:
     """Put a record of version 1.0 there."""
     start = this_hour(back).isoformat()
-    real.supabase.sql(
+    sandbox.supabase.sql(
         "insert into report_deliveries (template, window_start, record, scheduled) values ($1, $2, $3, true)",
-        f"hourly.{source(real)}",
+        f"hourly.{source_name(sandbox)}",
         start,
         json.dumps(record_of_1_0(start, states, rows)),
     )
 
 
-def states(real: RealSandbox) -> dict[str, list[str]]:
+def states(sandbox: Sandbox) -> dict[str, list[str]]:
     """List the states of each window's recipients as the ledger has them, by the hours back."""
-    rows = real.supabase.sql("select window_start, record from report_deliveries order by window_start")
+    rows = sandbox.supabase.sql("select window_start, record from report_deliveries order by window_start")
     return {row["window_start"].isoformat(): [one["state"] for one in row["record"]["entries"]] for row in rows}
 
 
@@ -74,73 +67,75 @@ def all_are(state: str) -> dict[tuple[str, str], str]:
     return dict.fromkeys(EVERYONE, state)
 
 
-def fill_with_records_of_1_0(real: RealSandbox) -> None:
+def fill_with_records_of_1_0(sandbox: Sandbox) -> None:
     """Four hours: delivered to all, owed to one, refused for one, skipped."""
     for back in (5, 4, 3):
-        real.fill(30, start=this_hour(back))
-    put(real, 5, all_are("delivered"))
-    put(real, 4, all_are("delivered") | {("email", RECIPIENTS[0]): "owed"})
-    put(real, 3, all_are("delivered") | {("email", RECIPIENTS[0]): "refused"})
-    put(real, 2, all_are("skipped"), rows=0)
+        sandbox.supabase.fill(30, start=this_hour(back))
+    put(sandbox, 5, all_are("delivered"))
+    put(sandbox, 4, all_are("delivered") | {("email", RECIPIENTS[0]): "owed"})
+    put(sandbox, 3, all_are("delivered") | {("email", RECIPIENTS[0]): "refused"})
+    put(sandbox, 2, all_are("skipped"), rows=0)
 
 
-def test_records_of_1_0_stay_what_they_are_and_only_what_is_owed_is_sent(real: RealSandbox) -> None:
+def test_records_of_1_0_stay_what_they_are_and_only_what_is_owed_is_sent(sandbox: Sandbox, run: RunTool) -> None:
     """The SQL is run twice; the second time changes nothing."""
-    with table_of_1_0(real):
-        fill_with_records_of_1_0(real)
-        before = states(real)
-        real.supabase.sql(NEW)
-        once = real.supabase.sql("select * from report_deliveries order by window_start")
-        real.supabase.sql(NEW)
-        assert real.supabase.sql("select * from report_deliveries order by window_start") == once
-        assert states(real) == before
+    with table_of_1_0(sandbox):
+        fill_with_records_of_1_0(sandbox)
+        before = states(sandbox)
+        sandbox.supabase.change(NEW)
+        once = sandbox.supabase.sql("select * from report_deliveries order by window_start")
+        sandbox.supabase.change(NEW)
+        assert sandbox.supabase.sql("select * from report_deliveries order by window_start") == once
+        assert states(sandbox) == before
         assert {(row["name"], row["template"], row["source"], row["zone"]) for row in once} == {
-            ("production", "hourly", source(real), "UTC")
+            ("production", "hourly", source_name(sandbox), "UTC")
         }
 
-        result = real.run(**scheduled(0))
+        result = run(JOB_NAME=job(0), **TABLE)
 
     assert result.code == 0
-    subjects = [str(mail.message["Subject"]) for mail in real.mails]
+    subjects = [str(mail.message["Subject"]) for mail in sandbox.mails]
     hours = [f"{this_hour(back):%Y-%m-%d %H:%M}" for back in (1, 4)]
     assert [hour in subject for hour, subject in zip(hours, subjects, strict=True)] == [True, True]
-    assert [mail.recipients for mail in real.mails] == [RECIPIENTS, RECIPIENTS[:1]]
-    assert len(real.messages) == len(CHATS)
+    assert [mail.recipients for mail in sandbox.mails] == [RECIPIENTS, RECIPIENTS[:1]]
+    assert len(sandbox.messages) == len(CHATS)
 
 
-def test_going_back_leaves_records_that_1_0_knows_and_the_next_upgrade_finds_them_again(real: RealSandbox) -> None:
+def test_going_back_leaves_records_that_1_0_knows_and_the_next_upgrade_finds_them_again(
+    sandbox: Sandbox, run: RunTool
+) -> None:
     """With the statement of the page; a trial's own records go."""
-    with table_of_1_0(real):
-        fill_with_records_of_1_0(real)
-        real.supabase.sql(NEW)
-        assert real.run(**scheduled(0)).code == 0
-        assert real.run(**scheduled(0), REPORT_LEDGER_NAME="trial").code == 0
-        sent = len(real.mails)
-        kept = dict(states(real).items())
+    with table_of_1_0(sandbox):
+        fill_with_records_of_1_0(sandbox)
+        sandbox.supabase.change(NEW)
+        assert run(JOB_NAME=job(0), **TABLE).code == 0
+        assert run(JOB_NAME=job(0), **TABLE, REPORT_LEDGER_NAME="trial").code == 0
+        sent = len(sandbox.mails)
+        kept = dict(states(sandbox).items())
 
-        real.supabase.sql(BACK)
+        sandbox.supabase.change(BACK)
 
-        columns = real.supabase.sql(
+        columns = sandbox.supabase.sql(
             "select column_name as name from information_schema.columns where table_name = 'report_deliveries' "
             "order by ordinal_position"
         )
         assert {column["name"] for column in columns} == set(re.findall(r"^  (\w+) \w+.*[,-]", OLD, re.MULTILINE)) - {
             "primary"
         }
-        assert states(real) == kept
-        (template,) = {row["template"] for row in real.supabase.sql("select template from report_deliveries")}
-        assert template == f"hourly.{source(real)}"
-        real.supabase.sql(NEW)
-        assert real.run(**scheduled(0)).code == 0
-        assert len(real.mails) == sent
+        assert states(sandbox) == kept
+        (template,) = {row["template"] for row in sandbox.supabase.sql("select template from report_deliveries")}
+        assert template == f"hourly.{source_name(sandbox)}"
+        sandbox.supabase.change(NEW)
+        assert run(JOB_NAME=job(0), **TABLE).code == 0
+        assert len(sandbox.mails) == sent
 
 
-def asked_by_1_0(real: RealSandbox) -> list[tuple[str, int]]:
+def asked_by_1_0(sandbox: Sandbox) -> list[tuple[str, int]]:
     """Ask what version 1.0 asks before it sends anything, and return the answers' statuses."""
-    key = f"template=eq.hourly.{source(real)}"
+    key = f"template=eq.hourly.{source_name(sandbox)}"
     start = START.isoformat().replace("+", "%2B")
     record = record_of_1_0(START.isoformat(), {}, None)
-    row = {"template": f"hourly.{source(real)}", "window_start": START.isoformat(), "record": record}
+    row = {"template": f"hourly.{source_name(sandbox)}", "window_start": START.isoformat(), "record": record}
     base = "/rest/v1/report_deliveries"
     questions = [
         ("GET", f"{base}?select=window_start&{key}&scheduled=is.true&order=window_start.asc&limit=1", {}),
@@ -149,63 +144,62 @@ def asked_by_1_0(real: RealSandbox) -> list[tuple[str, int]]:
     ]
     answers = []
     for method, target, body in questions:
-        headers = {"apikey": real.supabase.secret_key, "content-type": "application/json"}
+        headers = {"apikey": sandbox.supabase.secret_key, "content-type": "application/json"}
         headers["prefer"] = "resolution=ignore-duplicates,return=representation"
         content = json.dumps(body).encode() if body else b""
-        answer = real.supabase.answer(Request(method=method, target=target, headers=headers, body=content, at=0.0))
+        answer = sandbox.supabase.answer(Request(method=method, target=target, headers=headers, body=content, at=0.0))
         answers.append((answer.body.decode(), answer.status))
     return answers
 
 
-def test_version_1_0_gets_no_claim_on_the_new_table(real: RealSandbox) -> None:
+def test_version_1_0_gets_no_claim_on_the_new_table(sandbox: Sandbox) -> None:
     """Its history is empty, its insert is refused, and there is nothing that it could claim: it sends nothing."""
-    history, insert, claim = asked_by_1_0(real)
+    history, insert, claim = asked_by_1_0(sandbox)
 
     assert history == ("[]", 200)
     assert insert[1] == 400
     assert "ON CONFLICT" in insert[0]
     assert claim == ("[]", 200)
-    assert real.supabase.sql("select * from report_deliveries") == []
+    assert sandbox.supabase.sql("select * from report_deliveries") == []
 
 
-def test_until_its_sql_is_run_the_new_version_sends_nothing_and_names_the_file(real: RealSandbox) -> None:
+def test_until_its_sql_is_run_the_new_version_sends_nothing_and_names_the_file(sandbox: Sandbox, run: RunTool) -> None:
     """One alert for a scheduled run, one for an hour that is named, and a check together."""
-    with table_of_1_0(real):
-        fill_with_records_of_1_0(real)
-        real.supabase.postgrest.wait_until_ready()
-        before = states(real)
+    with table_of_1_0(sandbox):
+        fill_with_records_of_1_0(sandbox)
+        before = states(sandbox)
 
-        runs = [real.run(**scheduled(0)), real.run("--start", f"{this_hour(4):%Y-%m-%dT%H}", **TABLE)]
-        check = real.run("--check", **TABLE)
+        runs = [run(JOB_NAME=job(0), **TABLE), run("--start", f"{this_hour(4):%Y-%m-%dT%H}", **TABLE)]
+        check = run("--check", **TABLE)
 
         assert [one.code for one in (*runs, check)] == [1, 1, 1]
         for said in (*(one.log for one in runs), check.output):
             assert "Run src/sql/report_deliveries.sql in the SQL editor: it turns the table of version 1.0" in said
-        assert (real.mails, real.messages, len(real.alerts), states(real)) == ([], [], 1, before)
+        assert (sandbox.mails, sandbox.messages, len(sandbox.alerts), states(sandbox)) == ([], [], 1, before)
 
 
-def test_a_record_of_a_later_format_stops_the_run(real: RealSandbox) -> None:
+def test_a_record_of_a_later_format_stops_the_run(sandbox: Sandbox, run: RunTool) -> None:
     """Before anything is sent, with a sentence and one alert."""
-    real.fill(30, start=this_hour(2))
-    assert real.run(**scheduled(1)).code == 0
-    real.supabase.sql("update report_deliveries set record = record || '{\"format\": 3}'")
+    sandbox.supabase.fill(30, start=this_hour(2))
+    assert run(JOB_NAME=job(1), **TABLE).code == 0
+    sandbox.supabase.sql("update report_deliveries set record = record || '{\"format\": 3}'")
 
-    result = real.run(**scheduled(0))
+    result = run(JOB_NAME=job(0), **TABLE)
 
-    assert (result.code, real.copies, len(real.alerts)) == (1, ONCE, 1)
+    assert (result.code, copies(sandbox), len(sandbox.alerts)) == (1, ONCE, 1)
     assert "A later version of this program wrote the ledger's record" in result.log
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role", "reports_generator"])
-def test_the_sql_gives_the_tables_to_those_roles_alone(real: RealSandbox, role: str) -> None:
+def test_the_sql_gives_the_tables_to_those_roles_alone(sandbox: Sandbox, role: str) -> None:
     """Whatever a project's default privileges had given to whom."""
-    real.supabase.sql(
+    sandbox.supabase.sql(
         "do $$ begin create role reports_generator nologin; exception when duplicate_object then null; end $$"
     )
-    real.supabase.sql("grant all on report_deliveries, report_notices to anon, authenticated, service_role, public")
-    real.supabase.sql(NEW)
+    sandbox.supabase.sql("grant all on report_deliveries, report_notices to anon, authenticated, service_role, public")
+    sandbox.supabase.change(NEW)
 
-    rights = real.supabase.sql(
+    rights = sandbox.supabase.sql(
         "select table_name, string_agg(privilege_type::text, ' ' order by privilege_type::text) as rights "
         "from information_schema.role_table_grants where table_name like 'report\\_%' and grantee = $1 "
         "group by table_name order by table_name",

@@ -1,1 +1,0 @@
-"""The program, by its command line, against the real PostgreSQL and PostgREST: `make real`."""

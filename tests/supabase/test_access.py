@@ -1,0 +1,133 @@
+"""What a key may not see is said, and never taken for an empty hour."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from ..builders import OPTION, START
+from ..conftest import Run
+from ..faults import arrived, sheet_ids
+from ..sandbox import Sandbox
+
+RunTool = Callable[..., Run]
+
+
+def assert_refused(sandbox: Sandbox, run: RunTool, sentence: str, **changes: str) -> None:
+    """Check that a run fails with `sentence`, tells it in one alert, and sends no report."""
+    sandbox.supabase.fill(3, start=START)
+
+    result = run(*OPTION, **changes)
+
+    assert result.code == 1
+    assert sentence in result.log
+    assert [sentence in alert for alert in sandbox.alerts] == [True]
+    assert sandbox.workbooks() == []
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("analyses_forbidden", "SUPABASE_KEY may not read the table analyses_forbidden (HTTP 403, “permission "),
+        ("nowhere", "There is no table nowhere (HTTP 404, "),
+        ("analyses_other", "The table analyses_other lacks a column (HTTP 400, “column "),
+    ],
+    ids=["no grant", "no table", "no column"],
+)
+def test_a_table_that_a_secret_key_cant_read_fails_the_run_with_its_reason(
+    sandbox: Sandbox, run: RunTool, table: str, sentence: str
+) -> None:
+    """A table that was not granted, isn't there, or lacks a column."""
+    assert_refused(sandbox, run, sentence, SUPABASE_TABLE=table)
+
+
+def test_the_statement_that_an_alert_names_makes_the_table_readable(sandbox: Sandbox, run: RunTool) -> None:
+    """Supabase doesn't grant new tables to the role of a secret key."""
+    table = {"SUPABASE_TABLE": "analyses_forbidden"}
+    log = run(*OPTION, **table).log
+    (statement,) = set(re.findall(r"Run this in the SQL editor: (grant [^;]+);", log))
+
+    with sandbox.supabase.changed(statement, "revoke all on analyses_forbidden from service_role"):
+        assert statement == 'grant select on "analyses_forbidden" to service_role'
+        assert run(*OPTION, **table).code == 0
+
+
+def test_a_hint_of_the_server_is_shown(sandbox: Sandbox, run: RunTool) -> None:
+    """It knows which column comes near."""
+    change, back = (
+        f"alter table analyses rename {names}" for names in ("duration to durations", "durations to duration")
+    )
+    with sandbox.supabase.changed(change, back):
+        log = run("--check").output
+
+    assert 'does not exist”, hint: “Perhaps you meant to reference the column "analyses.durations".”)' in log
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            "analyses_forbidden",
+            "may not read the table analyses_forbidden (HTTP 401, “permission denied for table analyses_forbidden”)",
+        ),
+        ("analyses_guarded", "SUPABASE_KEY sees no row at all in the table analyses_guarded, "),
+    ],
+    ids=["no grant", "row-level security without a policy"],
+)
+def test_a_publishable_key_that_sees_nothing_fails_the_run_with_its_reason(
+    sandbox: Sandbox, run: RunTool, table: str, sentence: str
+) -> None:
+    """Row-level security without a policy answers with no rows, not with an error."""
+    assert_refused(sandbox, run, sentence, SUPABASE_TABLE=table, SUPABASE_KEY=sandbox.supabase.publishable_key)
+
+
+def test_a_secret_key_sees_through_row_level_security(sandbox: Sandbox, run: RunTool) -> None:
+    """Its role bypasses it."""
+    sandbox.supabase.fill(30, table="analyses_guarded", start=START)
+
+    assert run(*OPTION, SUPABASE_TABLE="analyses_guarded").code == 0
+    assert arrived(sandbox) == sandbox.supabase.ids("analyses_guarded", start=START)
+
+
+def test_a_key_from_which_rows_are_hidden_is_warned_of_once_a_run(sandbox: Sandbox, run: RunTool) -> None:
+    """Its hours have every row that it may see, and no count tells of the others."""
+    sandbox.supabase.fill(60, table="analyses_guarded", step="1 minute", start=START)
+    policy = "create policy half on analyses_guarded to anon using (extract(minute from created_at) < 30)"
+    key = {"SUPABASE_TABLE": "analyses_guarded", "SUPABASE_KEY": sandbox.supabase.publishable_key}
+    with sandbox.supabase.changed(policy, "drop policy half on analyses_guarded"):
+        result, check = run(*OPTION, "--count", "2", **key), run("--check", **key)
+    whole = run(*OPTION, "--resend", SUPABASE_TABLE="analyses_guarded")
+
+    said = "may hide rows from this key (a publishable key); the report has every row that the key may see."
+    assert (result.code, result.log.count(said)) == (0, 1)
+    assert "a publishable key, row-level security may hide rows from it: the report has every row that" in check.output
+    assert [len(sheet_ids(content)) for _, content in sandbox.workbooks()[:2]] == [30, 30]
+    assert "may hide rows" not in whole.log
+
+
+def test_a_key_that_the_gateway_doesnt_know_fails_the_run_with_its_reason(sandbox: Sandbox, run: RunTool) -> None:
+    """It is refused before PostgREST."""
+    assert_refused(
+        sandbox, run, "Supabase does not accept SUPABASE_KEY (HTTP 401, ", SUPABASE_KEY="sb_secret_of_another_project"
+    )
+
+
+def test_a_token_is_no_key(sandbox: Sandbox, run: RunTool) -> None:
+    """The gateway takes a token only beside a key of the project."""
+    assert_refused(
+        sandbox,
+        run,
+        "Supabase does not accept SUPABASE_KEY (HTTP 401, “Invalid API key”)",
+        SUPABASE_KEY=sandbox.supabase.jwt("reports_generator"),
+    )
+
+
+def test_a_token_of_a_role_that_isnt_there_fails_the_run_with_its_reason(sandbox: Sandbox, run: RunTool) -> None:
+    """Say, a token that was signed for another project's role."""
+    assert_refused(
+        sandbox,
+        run,
+        'SUPABASE_JWT names a role that the database does not have (HTTP 400, “role "reporter" does not exist”). Use ',
+        SUPABASE_KEY=sandbox.supabase.publishable_key,
+        SUPABASE_JWT=sandbox.supabase.jwt("reporter"),
+    )
