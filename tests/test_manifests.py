@@ -386,9 +386,11 @@ def test_every_schedule_is_one() -> None:
 def test_two_attempts_fit_before_the_deadline_and_an_alert_after_it() -> None:
     """Otherwise the deadline ends the second one, and SIGKILL the alert."""
     (limit,) = [field.default for group in GROUPS for name, field in group.model_fields.items() if "time_limit" in name]
+    timeouts = Timeouts()
+    needed = 2 * timeouts.alert_at_stop + timeouts.alert_note + timeouts.heartbeat
     for cronjob in cronjobs():
         assert 2 * limit + 60 <= cronjob["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
-        assert pod_of(cronjob)["terminationGracePeriodSeconds"] > 2 * Timeouts().alert + Timeouts().alert_note
+        assert pod_of(cronjob)["terminationGracePeriodSeconds"] > needed
 
 
 def test_a_container_gets_no_more_rights_than_it_needs() -> None:
