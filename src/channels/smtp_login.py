@@ -191,7 +191,7 @@ async def _login(server: SMTP, user: str, password: str) -> SMTPResponse:
     while reply.code == SMTPStatus.auth_continue:
         wanted = _prompted(reply.message) or next(iter(left), "")
         if wanted not in left:
-            return await server.execute_command(b"*")  # it asks for the same twice: RFC 4954 4 cancels so
+            return await _cancelled(server, reply)  # it asks for the same twice
         reply = await server.execute_command(_in_base64(left.pop(wanted)))
     return reply
 
@@ -215,9 +215,15 @@ async def _cram_md5(server: SMTP, user: str, password: str) -> SMTPResponse:
     try:
         challenge = b64decode(reply.message, validate=True)
     except binascii.Error:
-        return await server.execute_command(b"*")
+        return await _cancelled(server, reply)
     digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
     return await server.execute_command(_in_base64(f"{user} {digest}"))
+
+
+async def _cancelled(server: SMTP, prompt: SMTPResponse) -> SMTPResponse:
+    """Cancel a login as RFC 4954 4 wants it; return the prompt that can't be answered, as the mechanism's refusal."""
+    await server.execute_command(b"*")
+    return prompt
 
 
 async def _xoauth2(server: SMTP, user: str, token: str) -> SMTPResponse:
