@@ -136,8 +136,8 @@ class MailChannel:
                     await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
                     refused |= named.refused
                     waiting = named.rest
-        login = "no login set" if self._settings.smtp_login == "none" else "login accepted"
-        words = f"{login}, over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+        login = "no login" if self._settings.smtp_login == "none" else "login accepted"
+        words = f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
         return words, self._recipient_errors(refused, others_accepted=len(refused) < len(self.addresses))
 
     async def _transmit(

@@ -21,7 +21,7 @@ SETTING = re.compile(r"\b(?:SMTP|SUPABASE|REPORT|TELEGRAM|HEARTBEAT|SSL)_[A-Z_]+
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """A row of the corpus: a reply, and the verdict that it deserves."""
+    """A row of the corpus: a reply, and the verdict that it deserves; `security` may end in a comma and SMTP_LOGIN."""
 
     phase: str
     security: str
@@ -46,6 +46,7 @@ class Case(Struct, frozen=True, kw_only=True):
             text=text,
             sender="reports@example.com",
             recipient="anna@example.org",
+            login=self.security.partition(",")[2] or "password",  # type: ignore[arg-type]
         )
 
 
