@@ -198,6 +198,7 @@ def test_values_are_stripped_of_blanks_and_line_ends(environment: pytest.MonkeyP
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
+    assert settings.mail.smtp_password is not None
     assert settings.mail.smtp_password.get_secret_value() == WHOLE["SMTP_PASSWORD"]
     assert settings.mail.smtp_to == ("a@example.com", "b@example.com")
 
@@ -587,6 +588,7 @@ def test_secrets_may_be_files(environment: pytest.MonkeyPatch, secrets: Path) ->
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
+    assert settings.mail.smtp_password is not None
     assert settings.mail.smtp_password.get_secret_value() == "another horse"
     assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()
     environment.delenv("SUPABASE_URL")
