@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -111,6 +112,11 @@ def make_report(
 def alert_text(text: str) -> AlertText:
     """Make a text for operators of our own words alone."""
     return joined([ours(text)])
+
+
+def figures_of(text: str) -> list[str]:
+    """List the numbers and clock times in a text, as they are written."""
+    return re.findall(r"\d+(?:[,.:]\d+)*", text)
 
 
 def ids(rows: Rows) -> list[Any]:

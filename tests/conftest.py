@@ -43,6 +43,14 @@ class Run:
         """The keys of the problems that the log names, in their order, each once."""
         return [*dict.fromkeys(str(record.__dict__["key"]) for record in self.records if "key" in record.__dict__)]
 
+    def given(self, field: str, event: str) -> list[object]:
+        """List what the log's lines of an event give as `field`, in their order."""
+        return [
+            record.__dict__[field]
+            for record in self.records
+            if record.__dict__.get("event") == event and field in record.__dict__
+        ]
+
     @property
     def events(self) -> list[str]:
         """The events of the log's lines, in their order."""

@@ -10,17 +10,15 @@ from hypothesis import HealthCheck, settings
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """How long each test tries others; 0 for those that are the same every time."""
-AT_ONCE = 500
-"""How many it tries at least, before it looks at the clock."""
 Test = Callable[..., None]
 
 
 def random_examples(count: int) -> Callable[[Test], Test]:
-    """Return a decorator for a test that `given` makes: it tries `count` examples, or as many as there is time for."""
+    """Return a decorator for a test made by `given`: it tries `count` examples, again while there is time."""
 
     def decorate(test: Test) -> Test:
         chosen = settings(
-            max_examples=max(count, AT_ONCE) if SECONDS else count,
+            max_examples=count,
             derandomize=not SECONDS,
             database=None,
             deadline=None,

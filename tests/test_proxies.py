@@ -81,7 +81,7 @@ def test_a_proxy_that_speaks_tls_has_to_show_a_certificate_of_its_name(
         result = run(*OPTION, **beyond("http"), HTTP_PROXY=f"https://127.0.0.1:{proxy.port}")
 
     assert result.code == code
-    assert result.keys == (["source.wrong_host"] if code else [])
+    assert ("source.wrong_host" in result.keys) == bool(code)
     assert (len(sandbox.messages), bool(proxy.asked)) == ((0, False) if code else (len(CHATS), True))
 
 
@@ -123,8 +123,7 @@ def test_a_proxy_that_is_down_is_named_instead_of_the_server(sandbox: Sandbox, r
 
     assert result.code == 1
     assert result.keys == ["source.proxy"]
-    assert "127.0.0.1:1 " in result.log
-    assert "HTTPS_PROXY" in result.log
+    assert all(one in result.log for one in ("127.0.0.1:1", "HTTPS_PROXY", "NO_PROXY"))
     assert "wörd" not in result.log + "".join(sandbox.alerts)
     assert "w%C3%B6rd" not in result.log + "".join(sandbox.alerts)
 

@@ -88,6 +88,10 @@ def _excerpt(status: int, body: bytes) -> str:
     return f"{_status(status)}, {page}" if page.strip() else _status(status)
 
 
+_ODD_FORMS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""What python-telegram-bot raises where an answer's fields are not what the Bot API promises."""
+
+
 @contextmanager
 def telegram_errors(asked: Asked) -> Iterator[None]:
     """Turn whatever python-telegram-bot raises in answer to what was `asked` into DeliveryError."""
@@ -102,8 +106,9 @@ def telegram_errors(asked: Asked) -> Iterator[None]:
             raise _connection_failure(error, asked) from error
         # An answer that the library can't read; the next chat must still get its report.
         unread = judge(BotAnswer(status=200, description=type(error).__name__, form="unreadable"), asked)
-        extra = {"event": "broke_down", "channel": "telegram", "recipient": asked.chat, "key": unread.problem.key}
-        logger.exception("%s", unread.problem.statement, extra=extra)
+        if not isinstance(error, _ODD_FORMS):
+            extra = {"event": "broke_down", "channel": "telegram", "recipient": asked.chat, "key": unread.problem.key}
+            logger.exception("%s", unread.problem.statement, extra=extra)
         raise unread from error
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ..domain.analysis import FailedStatuses
 from ..domain.baseline import Comparison, Counts, earlier_weeks, usual
-from ..domain.window import Window, to_compare_with
+from ..domain.window import Window, as_option, to_compare_with
 from ..runtime.retry import RetryPolicy
 from .services import Services
 
@@ -27,9 +27,11 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
     failures = [asyncio.create_task(table.count_failed(one.start, one.end, failed)) for one in windows]
     await _wait([first, *analyses, *failures], min(services.run.timeouts.comparison, policy.left() / 2))
     if why := _failure(analyses[:1]):
-        logger.info("%s is not compared with: %s", windows[0].label(), why)
+        extra = {"event": "not_compared", "window": as_option(windows[0])}
+        logger.info("%s is not compared with: %s", windows[0].label(), why, extra=extra)
     if failure := _failure([first, *analyses[1:], *failures[1:]]):
-        logger.info("Not all that is usual for %s is known: %s", window.label(), failure)
+        extra = {"event": "not_compared", "window": as_option(window)}
+        logger.info("Not all that is usual for %s is known: %s", window.label(), failure, extra=extra)
     before, *weeks = [
         Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
     ]

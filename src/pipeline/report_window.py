@@ -69,9 +69,10 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
     if not claim.owes_anybody:
         return _delivered_before(services, request.window, claim)
     async with built_report(services, request, claim.record, policy) as (report, rows):
+        services.alerts.works((Stage.ROWS,))
         if report is None:
             return await _skip(services, request.window, claim)
-        services.alerts.works((Stage.ROWS, Stage.WORKBOOK))
+        services.alerts.works((Stage.WORKBOOK,))
         claim.enter_report(rows, report.identity)
         limit, storage = services.run.timeouts.send, services.storage
         is_first = not claim.record.has_reached_anybody

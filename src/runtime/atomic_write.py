@@ -87,13 +87,27 @@ def _empty(folder: Path) -> None:
 
 
 def remove_left_overs(folder: Path, now: datetime) -> None:
-    """Remove what killed runs of this user have left in `folder`: half files an hour before `now`, folders a day."""
+    """Remove what killed runs of this user have left in `folder`: half files an hour before `now`, folders a day.
+
+    Where others may rename what is there, a name proves nothing, and all of it stays.
+    """
+    if _is_renamed_by_others(folder):
+        return
     for pattern, age, remove in ((_PART, _HALF_FILE, os.unlink), (f"{_PRIVATE}*", _LEFT_OVER, shutil.rmtree)):
         for path in folder.glob(pattern):
             with suppress(OSError):
                 found = path.lstat()
                 if found.st_uid == os.geteuid() and now.timestamp() - found.st_mtime > age.total_seconds():
                     remove(path)  # each refuses what is of the other kind
+
+
+def _is_renamed_by_others(folder: Path) -> bool:
+    """Return whether others may write to `folder`, and no sticky bit keeps them from what is not theirs."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return True
+    return bool(mode & 0o022) and not mode & stat.S_ISVTX
 
 
 def put_in_place(file: Path, folder: Path) -> Path:

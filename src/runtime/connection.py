@@ -296,7 +296,9 @@ def _codes(cause: BaseException) -> list[object]:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return [cause.verify_code]
     if isinstance(cause, ssl.SSLError):
-        return [cause.reason]
+        return [getattr(cause, "reason", None)]  # one that Python makes itself, not OpenSSL, has none
+    if isinstance(cause, ConnectionRefusedError):
+        return [errno.ECONNREFUSED]
     if isinstance(cause, httpx.ProxyError):
         return [int(status) for status in re.findall(r"^[1-5][0-9]{2}(?![0-9])", str(cause))]
     if isinstance(cause, OSError) and cause.errno is None:
@@ -308,8 +310,8 @@ def _detail(rule: ConnectionRule, cause: BaseException, causes: list[BaseExcepti
     """Return what is added in brackets: what OpenSSL says, the proxy's status, or the host that was looked up."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return foreign(cause.verify_message).rstrip(".")
-    if isinstance(cause, ssl.SSLError) and not isinstance(cause, _NO_REASONS):
-        return cause.reason or ""
+    if isinstance(cause, ssl.SSLError):
+        return getattr(cause, "reason", None) or ""
     if isinstance(cause, httpx.ProxyError):
         return "".join(f"HTTP {status}" for status in _codes(cause))
     return _host(causes) if rule.key == "unknown_host" else ""

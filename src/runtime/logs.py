@@ -13,6 +13,7 @@ from typing import Literal, TextIO
 from .redaction import Redaction
 from .visible_text import visible
 
+logger = logging.getLogger(__name__)
 QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "telegram": "CRITICAL"}
 """From which level on third parties are heard; below they say too much, the bot's token included.
 
@@ -120,6 +121,14 @@ class _StandardError(logging.StreamHandler[TextIO]):
             super().handleError(record)
 
 
+def _log_unraisable(found: "sys.UnraisableHookArgs") -> None:
+    """Log what was raised while something was let go; Python would print it past every filter.
+
+    What led to it, such as a full disk, was said before.
+    """
+    logger.debug("Raised and ignored: %r", found.exc_value)
+
+
 def set_up_logs(redaction: Redaction, form: LogForm = "auto", level: str = "INFO") -> None:
     """Log to standard error, one line an event, whatever anyone logs or warns of passing `redaction`."""
     terminal = sys.stderr.isatty()
@@ -130,5 +139,6 @@ def set_up_logs(redaction: Redaction, form: LogForm = "auto", level: str = "INFO
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(capture=True)
+    sys.unraisablehook = _log_unraisable
     for name, heard_from in QUIET.items():
         logging.getLogger(name).setLevel(heard_from)

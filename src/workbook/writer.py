@@ -71,7 +71,7 @@ class WorkbookWriter:
     def __exit__(self, *_: object) -> None:
         """Let go of the temporary files behind sheets that were begun and never saved."""
         for sheet in (*self._sheets, self._summary_sheet):
-            with suppress(OSError, ValueError):  # what went wrong was said before
+            with suppress(*_DISK_FAILURES):  # what went wrong was said before
                 if not sheet.closed:
                     sheet.close()
         if self._archive:
@@ -200,14 +200,19 @@ def file_name(window: Window) -> str:
     return f"report_{window.start:%Y%m%d_%H%M%S}.xlsx"
 
 
+_DISK_FAILURES = (OSError, ValueError, StopIteration)
+"""What openpyxl raises where a disk is full: its sheets are generators, which have ended at the second attempt."""
+
+
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Turn a failure of the disk, which hinders `what` from being written, into WorkbookError."""
     try:
         yield
-    except OSError as error:
+    except (OSError, StopIteration) as error:
+        why = error.strerror if isinstance(error, OSError) else ""
         raise WorkbookError(
             "workbook.disk",
-            f"{what} could not be written ({error.strerror or type(error).__name__}).",
+            f"{what} could not be written ({why or 'its file ended early'}).",
             "Check that REPORT_DIR and TMPDIR have room and may be written to.",
         ) from error

@@ -185,7 +185,7 @@ def test_a_sender_that_a_run_could_not_use_fails(sandbox: Sandbox, run: RunTool)
     code, lines = check(run)
 
     assert code == 1
-    assert "Set SMTP_FROM" in lines["email"]
+    assert "smtp.sender" in lines["email"]
     assert {lines[f"email {address}"][:4] for address in RECIPIENTS} == {"SKIP"}
 
 

@@ -40,6 +40,7 @@ def test_the_index_is_called_missing_only_where_it_is_and_the_table_is_not_small
 ) -> None:
     """Though PostgreSQL sorts a few rows, or those of one hour out of many, with the index too."""
     this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    sandbox.supabase.plans = True
     sandbox.supabase.fill(rows, start=this_hour - timedelta(hours=hours), step=f"{hours * 3600 / max(rows, 1)} s")
 
     found = part(run, "index")

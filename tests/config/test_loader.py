@@ -65,7 +65,8 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "https://me:word@abcdefgh.supabase.co", "carries more than an address"),
         ("SUPABASE_KEY", "sb_secret_01234 6789ab", "is shorter than 20 characters, or contains blanks or unusual ones"),
         ("SUPABASE_KEY", "sb_secret_012345678", "is shorter than 20 characters, or contains blanks or unusual ones"),
-        ("SUPABASE_TABLE", "public.analyses", "is not a table's name"),
+        ("SUPABASE_TABLE", "public.analyses", "names a schema, which must be left out"),
+        ("SUPABASE_TABLE", "my table", "is not a table's name"),
         ("SUPABASE_JWT", "sb_secret_0123456789", "is no JWT (three parts, dots between)"),
         ("SUPABASE_JWT", "eyJh.eyJi", "is no JWT (three parts, dots between)"),
         ("SUPABASE_JWT", "eyJh.eyJi.c+c=", "is no JWT (three parts, dots between)"),
@@ -197,6 +198,7 @@ def test_values_are_stripped_of_blanks_and_line_ends(environment: pytest.MonkeyP
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
+    assert settings.mail.smtp_password is not None
     assert settings.mail.smtp_password.get_secret_value() == WHOLE["SMTP_PASSWORD"]
     assert settings.mail.smtp_to == ("a@example.com", "b@example.com")
 
@@ -586,6 +588,7 @@ def test_secrets_may_be_files(environment: pytest.MonkeyPatch, secrets: Path) ->
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
+    assert settings.mail.smtp_password is not None
     assert settings.mail.smtp_password.get_secret_value() == "another horse"
     assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()
     environment.delenv("SUPABASE_URL")

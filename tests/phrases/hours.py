@@ -84,6 +84,7 @@ def hours() -> dict[str, Hour]:
     """Return the hours of the golden files, by their names."""
     window, usual = make_window(), Usual(analyses=2391, failed=96)
     limits = Thresholds(success_below=0.9999, failed_above=0.1, slower_than=30)
+    trial = until("daily", MOSCOW, START + timedelta(minutes=7, seconds=5))
     return {
         "ordinary": Hour(rows=spread(321, failed=21), window=window, before=Counts(analyses=302, failed=9)),
         "unusual": Hour(
@@ -105,7 +106,15 @@ def hours() -> dict[str, Hour]:
         "too_large": Hour(rows=spread(5), window=make_window(zone="Europe/Moscow"), attachment=LINKED),
         "without_workbook": Hour(rows=spread(2), window=window, lost=True),
         "first_day": Hour(rows=spread(1), window=window, before=Counts(analyses=0)),
-        "daily": Hour(rows=spread(60, failed=2), window=day_of(START.date(), MOSCOW)),
+        "daily": Hour(
+            rows=spread(60, failed=2), window=day_of(START.date(), MOSCOW), before=Counts(analyses=58, failed=1)
+        ),
+        "trial": Hour(
+            rows=spread(60, failed=30, window=trial),
+            window=trial,
+            before=Counts(analyses=2, failed=0),
+            usual=Usual(analyses=0, failed=0),
+        ),
         "odd_data": Hour(
             rows=[
                 *(make_analysis(status=status, duration=None) for status in ["cancelled"] * 17 + ["failed"] * 2),

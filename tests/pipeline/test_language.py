@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from src.phrases.language import phrases_of
 
-from ..builders import OPTION, make_rows, opened
+from ..builders import OPTION, make_rows, make_window, opened
 from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, job, this_hour
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
@@ -70,7 +70,7 @@ def test_rows_that_came_late_are_told_in_the_reports_language_and_logged_in_engl
 
     told = run(JOB_NAME=job(1), **CATCH_UP, REPORT_LANGUAGE="ru")
 
-    assert "3 rows have come late for " in told.log
+    assert phrases_of("en").late_rows(make_window(this_hour(3)), 3) in told.log
     assert "пришли ещё 3 строки, когда отчёт" in sandbox.mails[-1].text.replace("=\n", "")
     assert phrases_of("ru").ROWS_LATE in sandbox.mails[-1].message["Subject"]
 

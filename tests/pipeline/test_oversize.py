@@ -1,7 +1,6 @@
 """A workbook too large for a channel: behind a link, or missing out loud; never dropped in silence."""
 
 import asyncio
-import hashlib
 import json
 import re
 import ssl
@@ -22,7 +21,9 @@ from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.domain.outcome import Outcome
 from src.message.report import Report
+from src.phrases import english as phrases
 from src.pipeline.oversize import StoredAttachment
+from src.runtime.redaction import Redaction
 
 from ..builders import OPTION, make_limits, make_policy, make_report, make_rows
 from ..conftest import Run
@@ -36,7 +37,7 @@ from ..supabase.test_storage import make_storage
 RunTool = Callable[..., Run]
 BUCKET = {"REPORT_BUCKET": "reports"}
 EVERYONE = [*RECIPIENTS, *CHATS]
-WITHOUT = "The workbook could not be attached. It is too large for"
+WITHOUT = phrases.too_large("email", 0).partition(" (")[0]
 
 
 def heavy(sandbox: Sandbox, *, start: datetime | None = None) -> None:
@@ -143,12 +144,15 @@ def test_without_a_bucket_everyone_gets_the_message_and_is_told_what_is_missing(
     assert result.code == 1
     assert [mail.recipients for mail in sandbox.mails] == [RECIPIENTS]
     assert [sent.chat for sent in sandbox.messages] == [*CHATS]
-    assert all(WITHOUT in text and "has been told" in text for text in texts(sandbox))
+    size = (sandbox.folder / "report_20261122_130000.xlsx").stat().st_size
+    assert all(phrases.too_large("email", size) in mail.text for mail in sandbox.mails)
+    assert all(phrases.too_large("telegram", size) in sent.text for sent in sandbox.messages)
     (alert,) = sandbox.alerts
-    assert "The report went without its workbook." in alert
-    assert re.search(r"too large for the mail server localhost:\d+, which takes 60 kB\.", alert)
-    assert "Set REPORT_BUCKET to a private bucket of Supabase Storage" in alert
-    assert result.log.count("delivered WITHOUT its workbook") == len(EVERYONE)
+    assert sandbox.alerted == ["without_workbook.storage.no_bucket"]
+    for fact in (f"localhost:{sandbox.mailbox.tls_port}", "60 kB", "REPORT_BUCKET"):
+        assert fact in alert
+    assert sorted(map(str, result.given("recipient", "without_file"))) == sorted(EVERYONE)
+    assert "delivered" not in result.events
     assert states(sandbox) == {"without file"}
 
 
@@ -175,7 +179,7 @@ def test_once_there_is_a_bucket_it_is_made_good(sandbox: Sandbox, run: RunTool, 
     assert len({mail.message["Message-ID"] for mail in sandbox.mails}) == 2
     assert sandbox.alerts[-1].startswith("✅ All clear")
     assert states(sandbox) == {"delivered"}
-    assert not any("may be a repeat" in text for text in texts(sandbox))
+    assert not any(phrases.REPEAT in text for text in texts(sandbox))
 
 
 def test_later_runs_leave_a_message_without_its_workbook_alone(sandbox: Sandbox, run: RunTool) -> None:
@@ -216,7 +220,7 @@ def test_a_server_that_refuses_even_the_message_without_is_not_asked_for_ever(sa
     result = run(*OPTION, **BUCKET)
 
     assert (result.code, copies(sandbox), len(sandbox.alerts)) == (1, ((0, 0), (1, 1)), 1)
-    assert "which takes 0 kB. Raise that limit" in sandbox.alerts[0]
+    assert (sandbox.alerted, "0 kB" in sandbox.alerts[0]) == (["too_large.without_workbook"], True)
     assert len(sandbox.mailbox.logins) == 2
 
 
@@ -239,19 +243,20 @@ def test_the_link_stands_in_no_log_and_no_alert(sandbox: Sandbox, run: RunTool) 
     """Not even where a server's words repeat it."""
     heavy(sandbox)
     token = "eyJhbGciOiJIUzI1NiJ9." + "q7Zk1x" * 30
-    source = f"{sandbox.supabase.url} analyses 2026-11-22T14:00:00+00:00"
-    folder = f"report.hourly.20261122T130000Z.{hashlib.sha256(source.encode()).hexdigest()[:12]}"
-    path = f"/object/sign/reports/{folder}/report_20261122_130000.xlsx"
+    (another := sandbox.folder / "another").mkdir()
+    run(*OPTION, REPORT_DIR=str(another), **BUCKET)
+    (target,) = {request.target for request in sandbox.supabase.requests if "/object/sign/" in request.target}
+    path = target.removeprefix("/storage/v1")
     body = json.dumps({"signedURL": f"{path}?token={token}"}).encode()
     sandbox.supabase.faults.append(Fault(answer=Answer(body=body), match="/object/sign/"))
-    sandbox.mailbox.data_reply = f"554 5.7.1 no links like token={token[:120]}"
+    sandbox.mailbox.data_reply = f"554 5.7.1 unwanted link token={token[:120]}"
 
     result = run(*OPTION, **BUCKET)
 
     assert any(token in text for text in texts(sandbox))
     assert result.code == 1
-    assert "no links like" in sandbox.alerts[0]
-    assert "no links like" in result.log
+    assert "unwanted link" in sandbox.alerts[0]
+    assert "unwanted link" in result.log
     for written in (*sandbox.alerts, result.log):
         assert token[:60] not in written
 
@@ -274,8 +279,9 @@ def test_a_storage_that_fails_is_told_as_the_cause(sandbox: Sandbox, run: RunToo
 
     run(*OPTION, **BUCKET)
 
-    assert "SUPABASE_KEY sees no bucket reports in Supabase Storage (HTTP 404, " in sandbox.alerts[0]
-    assert "Create it there, private" in sandbox.alerts[0]
+    assert sandbox.alerted == ["without_workbook.storage.no_such_bucket"]
+    for fact in ("SUPABASE_KEY", "bucket reports", "HTTP 404", "REPORT_BUCKET"):
+        assert fact in sandbox.alerts[0]
     assert not any("bucket" in text for text in texts(sandbox))
 
 
@@ -284,7 +290,7 @@ def by_mail(sandbox: Sandbox, report: Report) -> list[Outcome]:
     tls = ssl.create_default_context()
     sandbox.authority.configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
-    channel = MailChannel(MailSettings.model_validate(values), tls, Timeouts())
+    channel = MailChannel(MailSettings.model_validate(values), tls, Timeouts(), hide=Redaction().hide)
     return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
 
 

@@ -3,13 +3,18 @@
 import json
 from collections.abc import Callable
 
-from ..builders import OPTION, make_rows
+from src.errors import Stage
+from src.message.alert import Recovery, render_all_clear
+from src.phrases import english as phrases
+
+from ..builders import OPTION, make_rows, make_window
 from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, job, this_hour
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Answer, Fault
 
 RunTool = Callable[..., Run]
+EVERYONE = [*RECIPIENTS, *CHATS]
 SKIP = {"REPORT_WHEN_EMPTY": "skip"}
 
 
@@ -18,8 +23,8 @@ def test_an_empty_window_is_skipped_and_said_so(sandbox: Sandbox, run: RunTool) 
     result = run(*OPTION, **SKIP)
 
     assert result.code == 0
-    assert "2026-11-22 13:00-14:00 UTC: skipped: no rows" in result.log
-    assert ": delivered" not in result.log
+    assert result.events.count("skipped") == 1
+    assert not {"delivered", "concluded"} & {*result.events}
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
     assert [*sandbox.folder.glob("*.xlsx")] == []
     (record,) = (sandbox.folder / "report_ledger").glob("*.json")
@@ -35,7 +40,9 @@ def test_a_scheduled_run_does_not_open_its_skipped_window_again(sandbox: Sandbox
     again = run(JOB_NAME=job(1), **SKIP)
 
     assert (again.code, sandbox.bot.sent) == (0, [])
-    assert "was skipped before, because it had no rows" in again.log
+    assert again.given("recipient", "delivered_before") == EVERYONE
+    assert "skipped" not in again.events
+    assert "skipped before" in again.log
     assert f"email to {RECIPIENTS[0]}: skipped at " in again.log
     assert ": delivered" not in again.log
 
@@ -65,7 +72,8 @@ def test_rows_hidden_from_the_key_are_not_skipped(sandbox: Sandbox, run: RunTool
     result = run(*OPTION, **SKIP, **changes)
 
     assert result.code == 1
-    assert "sees no row at all in the table analyses_guarded" in sandbox.alerts[0]
+    assert sandbox.alerted == ["source.hidden_rows"]
+    assert "analyses_guarded" in sandbox.alerts[0]
 
 
 def test_later_runs_leave_it_alone_and_tell_of_rows_that_came_late(sandbox: Sandbox, run: RunTool) -> None:
@@ -81,9 +89,8 @@ def test_later_runs_leave_it_alone_and_tell_of_rows_that_came_late(sandbox: Sand
 
     (mail,) = sandbox.mails
     assert (told.code, again.code) == (0, 0)
-    assert "2 rows have come late for " in mail.text
-    assert "after it was skipped as empty." in mail.text
-    assert "come late" not in again.log
+    assert phrases.late_rows(make_window(this_hour(4)), 2, skipped=True) in mail.text
+    assert "late_rows" not in again.events
 
 
 def test_a_window_that_was_alerted_of_and_turns_out_empty_is_cleared(sandbox: Sandbox, run: RunTool) -> None:
@@ -94,8 +101,9 @@ def test_a_window_that_was_alerted_of_and_turns_out_empty_is_cleared(sandbox: Sa
 
     assert run(*OPTION, **SKIP).code == 0
 
-    assert sandbox.alerts[-1].startswith("✅ All clear")
-    assert "was skipped: it has no rows.\n\nReading the rows works again." in sandbox.alerts[-1]
+    cleared = Recovery(window=make_window(), skipped=True)
+    assert sandbox.alerts[-1].strip() == str(render_all_clear([cleared], [Stage.ROWS]))
+    assert sandbox.alerts[-1] != str(render_all_clear([Recovery(window=make_window())], [Stage.ROWS]))
 
 
 def test_a_missed_window_without_rows_is_skipped_too(sandbox: Sandbox, run: RunTool) -> None:
@@ -104,6 +112,7 @@ def test_a_missed_window_without_rows_is_skipped_too(sandbox: Sandbox, run: RunT
 
     result = run(JOB_NAME=job(0), **SKIP, **CATCH_UP)
 
-    assert (result.code, result.log.count("UTC: skipped: no rows"), sandbox.mails) == (0, 2, [])
-    again = run(JOB_NAME=job(0), **SKIP, **CATCH_UP).log
-    assert ("UTC: skipped: no rows" in again, again.count("was skipped before")) == (False, 1)
+    assert (result.code, result.events.count("skipped"), sandbox.mails) == (0, 2, [])
+    again = run(JOB_NAME=job(0), **SKIP, **CATCH_UP)
+    assert "skipped" not in again.events
+    assert again.given("recipient", "delivered_before") == EVERYONE

@@ -18,6 +18,7 @@ from .proxy import DOMAIN
 from .smtp import Delivery, Mailbox
 from .supabase import Supabase
 from .telegram import BotApi, Sent
+from .tokens import TokenEndpoint
 from .web import Web
 
 RECIPIENTS = ("manager@example.com", "team@example.com")
@@ -42,7 +43,8 @@ class Sandbox:
         self.supabase = Lite(tls) if os.environ.get("SANDBOX") == "lite" else Supabase(tls)
         self.bot = BotApi(tls)
         self.monitor = Monitor(tls)
-        self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor)
+        self.tokens = TokenEndpoint(tls, self.mailbox)
+        self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor, self.tokens)
         self._servers: tuple[Mailbox | Web, ...] = (self.mailbox, *self._webs)
 
     def make_tls(self, *hosts: str) -> ssl.SSLContext:
@@ -137,6 +139,7 @@ class Sandbox:
             "SMTP_HOST": "localhost",
             "SMTP_PORT": str(self.mailbox.tls_port),
             "SMTP_SECURITY": "tls",
+            "SMTP_LOGIN": "password",
             "SMTP_USER": smtp.USER,
             "SMTP_PASSWORD": smtp.PASSWORD,
             "SMTP_FROM": "reports@example.com",
@@ -160,7 +163,8 @@ class Sandbox:
             # Not set, whatever a .env says.
             **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_ONLY", "REPORT_BUCKET"), ""),
             **dict.fromkeys(("REPORT_KEEP_DAYS", "JOB_COMPLETION_INDEX"), ""),
-            "SUPABASE_JWT": "",
+            **dict.fromkeys(("SMTP_OAUTH_TOKEN_URL", "SMTP_OAUTH_CLIENT_ID", "SMTP_OAUTH_CLIENT_SECRET"), ""),
+            **dict.fromkeys(("SMTP_OAUTH_REFRESH_TOKEN", "SMTP_OAUTH_SCOPE", "SUPABASE_JWT"), ""),
             **dict.fromkeys(
                 ("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "CRONJOB_NAME", "HEARTBEAT_URL", "SECRETS_DIR"), ""
             ),

@@ -27,7 +27,10 @@ STORAGE = "/storage/v1"
 PAGE = "order=created_at"
 """What only a question for a page of rows has."""
 HOLD_LIMIT = 60.0
-_PLAN = "application/vnd.pgrst.plan+json; options=analyze|buffers"
+_PLAN = "application/vnd.pgrst.plan+json"
+_NO_PLANS = (
+    f'{{"code":"PGRST107","details":null,"hint":null,"message":"None of these media types are available: {_PLAN}"}}'
+)
 # Of hosted Supabase's gateway, word for word.
 _NO_KEY = b'{"message":"No API key found in request","hint":"No `apikey` request header or url param was found."}'
 _INVALID_KEY = b'{"message":"Invalid API key","hint":"Double check your Supabase `anon` or `service_role` API key."}'
@@ -72,6 +75,7 @@ class Supabase(Web):
     `page_cap` lowers the 1,000 rows that a page holds at most; `lost` is a parameter that questions for rows lose on
     their way; `hold` keeps one of them waiting. `filters_again` is PostgREST's own way: a PATCH with `or` gives back
     only those of the changed rows to which its filters still apply. Without it the answer is that of 14.4 and later.
+    `plans` lets the plan of a query be seen, which hosted Supabase does only where somebody turned it on.
     """
 
     postgres: Postgres
@@ -111,6 +115,7 @@ class Supabase(Web):
         self.lost = ""
         self.filters_again = True
         self.hold: Hold | None = None
+        self.plans = False
 
     def sql(self, sql: str, *parameters: str) -> list[dict[str, Any]]:
         """Run one statement, or several without parameters, as the database's owner; return the last one's rows.
@@ -191,8 +196,11 @@ class Supabase(Web):
 
     def buffers(self, target: str) -> int:
         """Return how many shared buffers the database looks at to answer a GET of `target`, as `requests` has it."""
-        headers = {"apikey": self.secret_key, "accept": _PLAN}
-        answer = self.answer(Request(method="GET", target=target, headers=headers, body=b"", at=time.monotonic()))
+        headers = {
+            "authorization": f"Bearer {self.jwt('service_role')}",
+            "accept": f"{_PLAN}; options=analyze|buffers",
+        }
+        answer = self._ask(Request(method="GET", target=target, headers=headers, body=b"", at=time.monotonic()))
         assert answer.status == 200, answer.body
         (explained,) = json.loads(answer.body)
         plan = explained["Plan"]
@@ -216,9 +224,8 @@ class Supabase(Web):
             return self.storage.answer(replace(request, target=request.target.removeprefix(STORAGE)))
         if key not in self._roles:
             return Answer(status=401, body=_INVALID_KEY if key else _NO_KEY)
-        return self._rest(request)
-
-    def _rest(self, request: Request) -> Answer:
+        if _PLAN in request.headers.get("accept", "") and not self.plans:
+            return Answer(status=415, headers={"content-type": "application/json"}, body=_NO_PLANS.encode())
         answer = self._ask(request)
         if request.method == "PATCH" and answer.status == 200 and not self.filters_again:
             return self._since_14_4(request, answer)

@@ -13,39 +13,38 @@ from ..sandbox import Sandbox
 RunTool = Callable[..., Run]
 
 
-def assert_refused(sandbox: Sandbox, run: RunTool, sentence: str, **changes: str) -> None:
-    """Check that a run fails with `sentence`, tells it in one alert, and sends no report."""
+def assert_refused(sandbox: Sandbox, run: RunTool, key: str, **changes: str) -> None:
+    """Check that a run fails with the problem `key`, tells it in one alert, and sends no report."""
     sandbox.supabase.fill(3, start=START)
 
     result = run(*OPTION, **changes)
 
     assert result.code == 1
-    assert sentence in result.log
-    assert [sentence in alert for alert in sandbox.alerts] == [True]
+    assert (sandbox.alerted, len(sandbox.alerts)) == ([key], 1)
     assert sandbox.workbooks() == []
 
 
 @pytest.mark.parametrize(
-    ("table", "sentence"),
+    ("table", "key"),
     [
-        ("analyses_forbidden", "SUPABASE_KEY may not read the table analyses_forbidden (HTTP 403, “permission "),
-        ("nowhere", "There is no table nowhere (HTTP 404, "),
-        ("analyses_other", "The table analyses_other lacks a column (HTTP 400, “column "),
+        ("analyses_forbidden", "source.permission"),
+        ("nowhere", "source.no_table"),
+        ("analyses_other", "source.column"),
     ],
     ids=["no grant", "no table", "no column"],
 )
 def test_a_table_that_a_secret_key_cant_read_fails_the_run_with_its_reason(
-    sandbox: Sandbox, run: RunTool, table: str, sentence: str
+    sandbox: Sandbox, run: RunTool, table: str, key: str
 ) -> None:
     """A table that was not granted, isn't there, or lacks a column."""
-    assert_refused(sandbox, run, sentence, SUPABASE_TABLE=table)
+    assert_refused(sandbox, run, key, SUPABASE_TABLE=table)
 
 
 def test_the_statement_that_an_alert_names_makes_the_table_readable(sandbox: Sandbox, run: RunTool) -> None:
     """Supabase doesn't grant new tables to the role of a secret key."""
     table = {"SUPABASE_TABLE": "analyses_forbidden"}
     log = run(*OPTION, **table).log
-    (statement,) = set(re.findall(r"Run this in the SQL editor: (grant [^;]+);", log))
+    (statement,) = set(re.findall(r"(grant select [^;]+);", log))
 
     with sandbox.supabase.changed(statement, "revoke all on analyses_forbidden from service_role"):
         assert statement == 'grant select on "analyses_forbidden" to service_role'
@@ -60,25 +59,19 @@ def test_a_hint_of_the_server_is_shown(sandbox: Sandbox, run: RunTool) -> None:
     with sandbox.supabase.changed(change, back):
         log = run("--check").output
 
-    assert 'does not exist”, hint: “Perhaps you meant to reference the column "analyses.durations".”)' in log
+    assert '"analyses.durations".”' in log
 
 
 @pytest.mark.parametrize(
-    ("table", "sentence"),
-    [
-        (
-            "analyses_forbidden",
-            "may not read the table analyses_forbidden (HTTP 401, “permission denied for table analyses_forbidden”)",
-        ),
-        ("analyses_guarded", "SUPABASE_KEY sees no row at all in the table analyses_guarded, "),
-    ],
+    ("table", "key"),
+    [("analyses_forbidden", "source.permission"), ("analyses_guarded", "source.hidden_rows")],
     ids=["no grant", "row-level security without a policy"],
 )
 def test_a_publishable_key_that_sees_nothing_fails_the_run_with_its_reason(
-    sandbox: Sandbox, run: RunTool, table: str, sentence: str
+    sandbox: Sandbox, run: RunTool, table: str, key: str
 ) -> None:
     """Row-level security without a policy answers with no rows, not with an error."""
-    assert_refused(sandbox, run, sentence, SUPABASE_TABLE=table, SUPABASE_KEY=sandbox.supabase.publishable_key)
+    assert_refused(sandbox, run, key, SUPABASE_TABLE=table, SUPABASE_KEY=sandbox.supabase.publishable_key)
 
 
 def test_a_secret_key_sees_through_row_level_security(sandbox: Sandbox, run: RunTool) -> None:
@@ -107,9 +100,7 @@ def test_a_key_from_which_rows_are_hidden_is_warned_of_once_a_run(sandbox: Sandb
 
 def test_a_key_that_the_gateway_doesnt_know_fails_the_run_with_its_reason(sandbox: Sandbox, run: RunTool) -> None:
     """It is refused before PostgREST."""
-    assert_refused(
-        sandbox, run, "Supabase does not accept SUPABASE_KEY (HTTP 401, ", SUPABASE_KEY="sb_secret_of_another_project"
-    )
+    assert_refused(sandbox, run, "source.key", SUPABASE_KEY="sb_secret_of_another_project")
 
 
 def test_a_token_is_no_key(sandbox: Sandbox, run: RunTool) -> None:
@@ -117,7 +108,7 @@ def test_a_token_is_no_key(sandbox: Sandbox, run: RunTool) -> None:
     assert_refused(
         sandbox,
         run,
-        "Supabase does not accept SUPABASE_KEY (HTTP 401, “Invalid API key”)",
+        "source.key",
         SUPABASE_KEY=sandbox.supabase.jwt("reports_generator"),
     )
 
@@ -127,7 +118,7 @@ def test_a_token_of_a_role_that_isnt_there_fails_the_run_with_its_reason(sandbox
     assert_refused(
         sandbox,
         run,
-        'SUPABASE_JWT names a role that the database does not have (HTTP 400, “role "reporter" does not exist”). Use ',
+        "source.role",
         SUPABASE_KEY=sandbox.supabase.publishable_key,
         SUPABASE_JWT=sandbox.supabase.jwt("reporter"),
     )
