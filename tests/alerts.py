@@ -33,3 +33,20 @@ def failed_parts(alert: str) -> list[str]:
 def are_clear(alerts: Sequence[str]) -> list[bool]:
     """Tell of each alert whether it is an all-clear."""
     return [alert.startswith("✅ All clear: ") for alert in alerts]
+
+
+def keys_in(alert: str) -> list[str]:
+    """Return the keys of the problems that the alert names with their sections of the runbook."""
+    named = re.findall(r"^Runbook: .* \((.+)\)$", alert, re.MULTILINE)
+    return [key for keys in named for key in keys.split(", ")]
+
+
+def hours_in(alert: str) -> list[str]:
+    """Return the hours that the alert names, each as often as it does."""
+    return re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d-\d\d:\d\d UTC", alert)
+
+
+def window_of(alert: str) -> str:
+    """Return the window that the alert is about; nothing if it is about none."""
+    found = re.search(r"^Window: \w+ report, (.+)$", alert, re.MULTILINE)
+    return found[1] if found else ""
