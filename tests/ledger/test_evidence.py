@@ -63,9 +63,9 @@ def test_a_replica_that_is_behind_makes_no_run_believe_that_its_window_was_taken
     """The answer to a write is lost, and the row is read as it was before."""
     stale = Answer(headers={"content-type": "application/json"}, body=b"[]")
     sandbox.supabase.faults += [
-        Fault(match="select=version"),  # the claim
+        Fault(match="%2Crecord&"),  # the claim
         Fault(cut="after", match="version=eq."),
-        Fault(answer=stale, match="select=version"),
+        Fault(answer=stale, match="%2Crecord&"),
     ]
 
     assert (run(*OPTION, **CATCH_UP).code, copies(sandbox)) == (0, ONCE)
