@@ -56,6 +56,10 @@ class Run:
         """The events of the log's lines, in their order."""
         return [str(record.__dict__["event"]) for record in self.records if "event" in record.__dict__]
 
+    def logged(self, event: str) -> list[logging.LogRecord]:
+        """Return the records of an event, in their order."""
+        return [record for record in self.records if record.__dict__.get("event") == event]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give all workers of this run one folder in which the first of them prepares the database."""

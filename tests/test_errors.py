@@ -41,6 +41,7 @@ from src.errors import (
 from src.ledger.directory import held_by_another
 from src.ledger.record import read_record
 from src.runtime.connection import tls_context
+from src.runtime.redaction import Redaction
 from src.supabase.storage import bad_answer
 from src.workbook.writer import WorkbookWriter
 
@@ -136,7 +137,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     ],
     WorkbookError: [lambda: raised_by(unsaved)],
     DeliveryError: [
-        lambda: raised_by(lambda: unsent(MailChannel(MAIL, tls_context(), Timeouts(smtp=1)))),
+        lambda: raised_by(lambda: unsent(MailChannel(MAIL, tls_context(), Timeouts(smtp=1), hide=Redaction().hide))),
         lambda: raised_by(lambda: unsent(TelegramChannel(TELEGRAM, tls_context(), Timeouts(telegram_read=1)))),
     ],
 }

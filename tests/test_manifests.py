@@ -130,6 +130,8 @@ def test_every_choice_of_components_renders_without_flags_and_is_safe(
         assert ("REPORT_LEDGER" in variables) == (keeps_logs or "supabase-ledger" in chosen)
         assert ("HEARTBEAT_URL" in variables) == ("heartbeat" in chosen)
         assert ("SUPABASE_JWT" in variables) == ("supabase-jwt" in chosen)
+        assert (variables.get("SMTP_LOGIN", {}).get("value") == "oauth2") == ("smtp-oauth2" in chosen)
+        assert ("SMTP_PASSWORD" in variables) == ("smtp-oauth2" not in chosen)
         assert (variables.get("SMTP_SECURITY", {}).get("value") == "starttls") == ("starttls" in chosen)
     assert bool(of_kind(found, "NetworkPolicy")) == ("restricted-egress" in chosen)
     assert bool(of_kind(found, "PrometheusRule")) == ("prometheus-rules" in chosen)
@@ -301,6 +303,11 @@ EXAMPLES = dict(re.findall(r"^([A-Z_]+)=(.+)$", section("settings", "On a cluste
 IN_SECRETS = {
     "HEARTBEAT_URL": "https://hc-ping.com/0b0e7a52-5d1c-4f0e-9a63-3f1f5c0d9a11",
     "SUPABASE_JWT": "eyJh.eyJi.c-_9",
+    "SMTP_OAUTH_TOKEN_URL": "https://login.example.com/token",
+    "SMTP_OAUTH_CLIENT_ID": "7c1d",
+    "SMTP_OAUTH_CLIENT_SECRET": "q8~value",
+    "SMTP_OAUTH_SCOPE": "https://mail.example.com/.default",
+    "SMTP_OAUTH_REFRESH_TOKEN": "1//0refresh",
 }
 """Those that no ConfigMap should have: a component takes each from a Secret."""
 
@@ -400,9 +407,11 @@ def test_every_schedule_is_one() -> None:
 def test_two_attempts_fit_before_the_deadline_and_an_alert_after_it() -> None:
     """Otherwise the deadline ends the second one, and SIGKILL the alert."""
     (limit,) = [field.default for group in GROUPS for name, field in group.model_fields.items() if "time_limit" in name]
+    timeouts = Timeouts()
+    needed = 2 * timeouts.alert_at_stop + timeouts.alert_note + timeouts.heartbeat
     for cronjob in cronjobs():
         assert 2 * limit + 60 <= cronjob["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
-        assert pod_of(cronjob)["terminationGracePeriodSeconds"] > 2 * Timeouts().alert + Timeouts().alert_note
+        assert pod_of(cronjob)["terminationGracePeriodSeconds"] > needed
 
 
 def test_a_container_gets_no_more_rights_than_it_needs() -> None:

@@ -76,7 +76,9 @@ def test_a_command_prints_what_its_page_shows(
     if "--deliveries" in command:
         record_delivery(sandbox, tmp_path)
     if "--count 3" in command:
-        refusal = Answer(status=404, body=b'{"code": "42P01", "message": "relation does not exist"}')
+        refusal = Answer(
+            status=404, body=b'{"code": "42P01", "message": "relation \\"public.analyses\\" does not exist"}'
+        )
         sandbox.supabase.always = Fault(answer=refusal, match="created_at=gte.2026-11-01T01")
     *variables, _, _ = re.split(r"\s+", command.partition("reports_generator.py")[0] + "x")
     arguments = shlex.split(command.partition("reports_generator.py")[2])

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
@@ -22,7 +22,9 @@ from .interface import Limits
 from .mime import Mail, as_repeat, compose, compose_alert, domain, in_base64
 from .smtp_data import UnansweredError, data, envelope
 from .smtp_errors import recipient_error, smtp_errors, unanswered
-from .smtp_session import open_session
+from .smtp_login import Login, Refusals
+from .smtp_oauth import Tokens
+from .smtp_session import connect, encrypt
 
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
@@ -41,14 +43,33 @@ class MailChannel:
     name = "email"
     one_by_one = False
 
-    def __init__(self, settings: MailSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        settings: MailSettings,
+        tls: ssl.SSLContext,
+        timeouts: Timeouts,
+        *,
+        hide: Callable[[Iterable[str]], None],
+    ) -> None:
+        """Send reports to SMTP_TO; `hide` keeps secrets that turn up during the run from logs and alerts."""
         self._settings = settings
         self._has_accepted = False
         """Whether the server took a report from this run for anybody."""
         self._sender = settings.sender
         self._tls = tls
         self._timeouts = timeouts
+        self._login = Login(settings, Tokens(settings, tls, timeouts, hide))
         self._goodbyes: set[asyncio.Task[None]] = set()
+
+    @property
+    def settings(self) -> MailSettings:
+        """The settings that it was made of."""
+        return self._settings
+
+    @property
+    def refusals(self) -> Refusals:
+        """The refusals of its login."""
+        return self._login.refusals
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -94,7 +115,9 @@ class MailChannel:
     async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Send `text` as one message to `recipients`; return an error for each whom the server did not take it for."""
         mail = compose_alert(text, at, self._sender, recipients)
-        sent = await self._transmit(lambda: mail, recipients, self._soon())
+        # Whoever sends the alert says how long that may take.
+        deadline = asyncio.get_running_loop().time() + self._timeouts.send
+        sent = await self._transmit(lambda: mail, recipients, deadline)
         return sent.failed
 
     async def check(self) -> tuple[str, dict[str, DeliveryError]]:
@@ -112,7 +135,8 @@ class MailChannel:
                     await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
                     refused |= named.refused
                     waiting = named.rest
-        words = f"login accepted over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+        login = "no login" if self._settings.smtp_login == "none" else "login accepted"
+        words = f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
         return words, self._recipient_errors(refused, others_accepted=len(refused) < len(self.addresses))
 
     async def _transmit(
@@ -183,7 +207,7 @@ class MailChannel:
         }
 
     def _soon(self) -> float:
-        """Return the deadline of what is short: an alert, a check."""
+        """Return the deadline of a check."""
         return asyncio.get_running_loop().time() + self._timeouts.smtp
 
     def _check_size(self, size: int, server: SMTP) -> None:
@@ -200,8 +224,8 @@ class MailChannel:
         """Log in, until `deadline` at the latest, for the block."""
         settings = self._settings
         server = SMTP(
-            hostname=settings.smtp_host,
-            port=settings.smtp_port,
+            # No certificate bears the dot of a name that is whole.
+            hostname=settings.smtp_host.removesuffix("."),
             use_tls=settings.smtp_security == "tls",
             start_tls=False,
             tls_context=self._tls,
@@ -213,10 +237,11 @@ class MailChannel:
         try:
             with smtp_errors(settings, connecting=True):
                 async with asyncio.timeout_at(deadline):
-                    await server.connect()
+                    await connect(server, settings, self._timeouts.smtp)
             transport = server.transport
             async with asyncio.timeout_at(deadline):
-                await open_session(server, settings)
+                await encrypt(server, settings)
+                await self._login.log_in(server)
             yield server
         except BaseException:
             await _hang_up(server, transport)

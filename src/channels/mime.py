@@ -7,7 +7,7 @@ from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
-from email.utils import format_datetime, make_msgid
+from email.utils import format_datetime, make_msgid, parseaddr
 from pathlib import Path
 
 from msgspec import Struct
@@ -33,9 +33,11 @@ class _Lines(EmailPolicy):
 
     def fold_binary(self, name: str, value: str) -> bytes:
         """Write a header."""
-        if name != "Subject" or value.isascii():
+        if value.isascii() or name not in ("Subject", "From"):
             return super().fold_binary(name, value)
-        return f"{name}: {Header(value, 'utf-8', 76, name).encode(linesep=self.linesep)}{self.linesep}".encode()
+        words, address = parseaddr(value) if name == "From" else (value, "")
+        line = f"{name}: {Header(words, 'utf-8', 76, name).encode(linesep=self.linesep)}"
+        return f"{line}{f'{self.linesep} <{address}>' if address else ''}{self.linesep}".encode()
 
 
 SMTP_LINES = _Lines(linesep="\r\n", max_line_length=200)
@@ -136,6 +138,7 @@ def _addressed(sender: Sender, recipients: Sequence[str], line: str) -> EmailMes
     message["To"] = ", ".join(recipients)
     message["Subject"] = line
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
+    message["X-Auto-Response-Suppress"] = "All"  # Exchange's own word for that, and for receipts
     return message
 
 

@@ -12,13 +12,14 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPSenderRefused,
 )
+from msgspec.structs import replace
 
 from ..config.settings import MailSettings, SmtpSecurity
 from ..errors import DeliveryError, TooLargeError
 from ..runtime.connection import ConnectionFailure, Kind, diagnose
 from .smtp_data import DotError, UnansweredError
 from .smtp_reply import NO_REPLY, Phase, Reply, decode
-from .smtp_rules import TOO_LARGE, UNANSWERED, SmtpRule, classify
+from .smtp_rules import RULES, TOO_LARGE, UNANSWERED, SmtpRule, classify
 
 _PHASES = {
     SMTPHeloError: Phase.EHLO,
@@ -89,6 +90,22 @@ def recipient_error(
     return _refusal(reply, settings, setting, others_accepted=others_accepted)
 
 
+def login_error(error: SMTPAuthenticationError, settings: MailSettings) -> DeliveryError:
+    """Return the error of a login that the server refused."""
+    return _refusal(_reply(error, Phase.AUTH, settings), settings)
+
+
+def refused_before(key: str, settings: MailSettings) -> DeliveryError:
+    """Return the error of a login that is not tried, because it was refused before; `key` was the problem's.
+
+    Of a key that no rule has only this is said: it may come from the ledger, and so from anybody.
+    """
+    rules = {rule.key: rule for rule in reversed(RULES)}
+    rule = rules.get(key, rules["smtp.login"])
+    why = f"{rule.reason} It refused this login twice within an hour, so that no further one is tried now."
+    return _as_error(replace(rule, reason=why), "", {"server": _name(settings)})
+
+
 def unanswered(error: UnansweredError, settings: MailSettings) -> DeliveryError:
     """Return the error of a message that the server may have accepted."""
     why = diagnose(error, is_open=True).reason if isinstance(error.__cause__, OSError) else error.message
@@ -99,7 +116,14 @@ def _reply(error: SMTPResponseException, phase: Phase, settings: MailSettings, r
     text = decode(
         error.message.removeprefix("Malformed SMTP response line: ") if error.code == NO_REPLY else error.message
     )
-    return Reply(phase=phase, code=error.code, text=text, sender=settings.sender.address, recipient=recipient)
+    return Reply(
+        phase=phase,
+        code=error.code,
+        text=text,
+        sender=settings.sender.address,
+        recipient=recipient,
+        login=settings.smtp_login,
+    )
 
 
 def _refusal(

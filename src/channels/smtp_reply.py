@@ -6,6 +6,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from ..config.settings import SmtpLogin
 from ..runtime.visible_text import one_line_quote
 
 NO_REPLY = -1
@@ -44,13 +45,17 @@ class Phase(StrEnum):
 
 
 class Reply(Struct, frozen=True, kw_only=True, dict=True):
-    """A reply: its code, NO_REPLY if it has none, and its text; `sender` and `recipient` are those of the message."""
+    """A reply: its code, NO_REPLY if it has none, and its text; `sender` and `recipient` are those of the message.
+
+    `login` is how we log in.
+    """
 
     phase: Phase
     code: int
     text: str
     sender: str = ""
     recipient: str = ""
+    login: SmtpLogin = "password"
 
     @cached_property
     def enhanced(self) -> str:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..config.settings import SmtpLogin
 from ..errors import Rule
 from .smtp_reply import NO_REPLY, Phase, Reply
 
@@ -15,6 +16,8 @@ _LATER, _FINAL = range(400, 500), range(500, 600)
 
 class When(Struct, frozen=True, kw_only=True):
     """Which replies a rule is for: those that have all of this. `enhanced` are patterns, "" for no enhanced code.
+
+    `logins`: of which kinds our login is.
 
     `words` is a regular expression that is searched for. `others`: whether the server accepted somebody else for the
     same message.
@@ -25,6 +28,7 @@ class When(Struct, frozen=True, kw_only=True):
     enhanced: tuple[str, ...] = ()
     words: str = ""
     others: bool | None = None
+    logins: tuple[SmtpLogin, ...] = ("password", "oauth2", "none")
 
     def matches(self, reply: Reply, *, others_accepted: bool) -> bool:
         """Return whether `reply` is one of these."""
@@ -32,6 +36,7 @@ class When(Struct, frozen=True, kw_only=True):
             reply.phase in self.phases
             and reply.code in self.codes
             and self.others in (None, others_accepted)
+            and reply.login in self.logins
             and (not self.enhanced or any(fnmatchcase(reply.enhanced, pattern) for pattern in self.enhanced))
             and re.search(self.words, reply.words) is not None
         )
@@ -56,6 +61,7 @@ _WAIT = "Check the server's status if this lasts."
 _ASK = "Read the server's words, and ask whoever runs it."
 _BUSY, _LIMITS = "The mail server is busy", "The mail server limits how much is sent"
 _LOGIN, _REFUSED = "Wrong login", "The message is refused"
+_OAUTH = "The mail server refuses the token"
 _ONE_WAITS, _ONE_REFUSED = "One address has to wait", "One address is refused"
 _NO_SUCH_USER = r"no such (user|person|recipient)|user unknown|unknown user|(user|mailbox) (is |was )?not found"
 _NO_SENDER = r"(unauthori[sz]ed|invalid) sender|sender (is )?(rejected|denied|not (allowed|permitted|authori[sz]ed))"
@@ -128,6 +134,29 @@ RULES = (
         When(phases=_AUTH, codes=_LATER),
     ),
     _ours(
+        "smtp.oauth_off",
+        _OAUTH,
+        "The mail server {server} takes no login from programs for the mailbox SMTP_USER.",
+        "Ask the account's administrator to allow authenticated SMTP for it.",
+        When(codes=_FINAL, enhanced=("5.7.139",), words="smtpclientauthentication is disabled", logins=("oauth2",)),
+    ),
+    _ours(
+        "smtp.oauth_method",
+        _OAUTH,
+        "The mail server {server} offers no login by OAuth2 (XOAUTH2).",
+        "Check SMTP_HOST and SMTP_PORT, or log in with a password.",
+        When(phases=_AUTH, codes=range(200, 400), logins=("oauth2",)),
+        When(phases=_AUTH, codes=(502, 503, 504, 538), logins=("oauth2",)),
+    ),
+    _ours(
+        "smtp.oauth_mailbox",
+        _OAUTH,
+        "The mail server {server} does not let SMTP_USER in with a token that was just issued.",
+        "Check SMTP_USER, and that the application may send as this mailbox: for Microsoft the permission "
+        "SMTP.SendAsApp and the mailbox's own; for Google the scope https://mail.google.com/.",
+        When(phases=_AUTH, codes=(535,), logins=("oauth2",)),
+    ),
+    _ours(
         "smtp.password_logins_off",
         "Password logins are switched off",
         "The mail server {server} no longer takes logins with a password from this account.",
@@ -188,6 +217,14 @@ RULES = (
     _ours(
         "smtp.login_required",
         "No login with a password",
+        "The mail server {server} requires a login, and SMTP_LOGIN=none sets none.",
+        "Set SMTP_LOGIN=password, or let the server accept mail from this machine.",
+        When(codes=(530,), logins=("none",)),
+        When(phases=_ENVELOPE, codes=_FINAL, words="unauthenticated sender|not logged in|auth", logins=("none",)),
+    ),
+    _ours(
+        "smtp.login_required",
+        "No login with a password",
         "The mail server {server} requires a login, although it accepted one.",
         "Ask whoever runs the server which login may send.",
         When(codes=(530,)),
@@ -210,7 +247,7 @@ RULES = (
         "smtp.relay",
         _REFUSED,
         "The mail server does not relay mail to {recipient}.",
-        "Ask whoever runs the server to let this login send to other domains.",
+        "Ask whoever runs the server to take mail for other domains from this program.",
         When(phases=_RCPT, codes=_FINAL, words=r"\brelay|rcpthosts"),
     ),
     _ours(
@@ -236,7 +273,7 @@ RULES = (
         When(phases=(*_GREETING, *_STARTTLS, *_ENVELOPE), codes=(421,), enhanced=("4.7.*",)),
         When(phases=(Phase.MAIL,), codes=_LATER, enhanced=("4.7.*",)),
         When(codes=_LATER, enhanced=("4.7.28",)),
-        When(codes=_LATER, words="too many (?!recipients(?! from))"),
+        When(codes=_LATER, words="too many (?!recipients(?! from))|concurrent connections"),
         When(phases=_MESSAGE, words="rate ?limit|throttl|(unusual|sending) rate|per (second|minute|hour)"),
         When(phases=_MESSAGE, words="too many (e?mails|messages|connections)"),
         When(phases=_MESSAGE, codes=_LATER, words="limit (is )?(exceeded|reached)|exceeded .*limit"),

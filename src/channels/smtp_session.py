@@ -1,48 +1,54 @@
-"""From a mail server's greeting to a session that may send: encryption and login."""
+"""From a mail server's name to a session that is encrypted."""
 
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPResponseException, SMTPServerDisconnected, SMTPStatus
+import asyncio
+import socket
+
+from aiosmtplib import SMTP, SMTPResponseException, SMTPStatus
 
 from ..config.settings import MailSettings
 
-_OF_THE_METHOD = (500, 501, 502, 503, 504, 538)
-"""Codes by which a server refuses a method of login, not the login."""
+_NEXT_ADDRESS = 0.25
+"""Seconds after which the next address is tried beside one that has not answered (RFC 8305 5)."""
 
 
-async def open_session(server: SMTP, settings: MailSettings) -> None:
-    """Encrypt the connection, unless it is, and log in.
+class _Silent(asyncio.Protocol):
+    """Reads nothing: a greeting that has come already is for whoever takes the socket over."""
 
-    Raise SMTPException or OSError if the server does not let us; what it does not offer is refused with code 250.
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.ReadTransport):
+            transport.pause_reading()
+
+
+async def connect(server: SMTP, settings: MailSettings, wait: float) -> None:
+    """Connect to the address of the server that answers first, and wait for its greeting.
+
+    Each step may take `wait` seconds. Raise SMTPException or OSError if there is no greeting that lets us in.
+    """
+    # aiosmtplib itself has no happy eyeballs. It hands the socket to asyncio's transport, which closes it, be it after
+    # a handshake that failed, or when the session ends.
+    async with asyncio.timeout(wait):
+        found = await _connected(settings.smtp_host, settings.smtp_port)
+    await server.connect(sock=found)
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(_Silent, host, port, happy_eyeballs_delay=_NEXT_ADDRESS)
+    try:
+        found: socket.socket = transport.get_extra_info("socket").dup()
+        return found
+    finally:
+        transport.abort()  # which closes its own descriptor alone
+
+
+async def encrypt(server: SMTP, settings: MailSettings) -> None:
+    """Say who we are, and encrypt the connection unless it is.
+
+    Raise SMTPException or OSError if the server does not let us; STARTTLS that it does not offer is refused with 250.
     """
     await server.ehlo()
     if settings.smtp_security == "starttls":
         if not server.supports_extension("starttls"):
             raise SMTPResponseException(SMTPStatus.completed, "no STARTTLS")
         await server.starttls()
-        await server.ehlo()
-    await _log_in(server, settings.smtp_user, settings.smtp_password.get_secret_value())
-
-
-async def _log_in(server: SMTP, user: str, password: str) -> None:
-    """Try the methods that server and client have in common; raise the refusal that is about the login if all fail.
-
-    A server that says "later", or hangs up, is not asked again: its reply would be lost.
-    """
-    methods = {"cram-md5": server.auth_crammd5, "plain": server.auth_plain, "login": server.auth_login}
-    refusals = list[SMTPAuthenticationError]()
-    for method in server.supported_auth_methods:
-        try:
-            await methods[method](user, password)
-        except SMTPAuthenticationError as error:
-            refusals.append(error)
-            if 400 <= error.code < 500:
-                break
-        except SMTPServerDisconnected:
-            if not refusals:
-                raise
-            break
-        else:
-            return
-    if not refusals:
-        offered = server.esmtp_extensions.get("auth", "")
-        raise SMTPAuthenticationError(SMTPStatus.completed, f"AUTH {offered}" if offered else "no AUTH")
-    raise next((error for error in refusals if error.code not in _OF_THE_METHOD), refusals[-1])
+        await server.ehlo()  # what the server said in the clear counts no more (RFC 3207 4.2)

@@ -148,7 +148,7 @@ _NOT_MEMBER = ("not a member", "peer_id_invalid", "channel_private", "channel_in
 _NO_FILES = ("rights to send documents", "rights to send media", "send_docs_forbidden", "send_media_forbidden")
 _NO_POSTS = (
     *("not enough rights", "no rights to send", "no write access", "chat_write_forbidden", "send_plain_forbidden"),
-    *("need administrator rights", "chat_admin_required", "user_banned_in_channel"),
+    *("need administrator rights", "chat_admin_required", "guest_send_forbidden", "user_banned_in_channel"),
 )
 RULES = (
     MOVED,
@@ -240,7 +240,14 @@ RULES = (
     ),
     ChatRule(
         key="telegram.topic_unknown",
-        words=("thread not found", "thread_not_found", "topic_deleted", "topic identifier", "topic_id_invalid"),
+        words=(
+            "thread not found",
+            "thread_not_found",
+            "topic_deleted",
+            "topic identifier",
+            "topic_id_invalid",
+            "have topics",
+        ),
         reason="The topic does not exist in {chat}.",
         remedy="Correct the topic in {setting}.",
         group="A topic is closed or gone",

@@ -1,4 +1,4 @@
-"""`--check`: is everything there that a run needs? Nothing is sent, nothing stays written."""
+"""`--check`: is everything there that a run needs? Nothing is sent; nothing stays written but a refused login."""
 
 import asyncio
 import os

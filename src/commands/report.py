@@ -35,7 +35,7 @@ async def report(run: Run) -> Result:
     channels = run.channels()
     alerts = run.alerts(channels)
     url = None if run.options.is_trial else run.loaded.watch.heartbeat_url
-    heartbeat = Heartbeat(url, run.tls, run.redaction, run.timeouts.heartbeat)
+    heartbeat = Heartbeat(url, run.tls, run.redaction, run.timeouts)
     stop = _Stop(alerts)
     try:
         await heartbeat.started()
@@ -173,6 +173,7 @@ class _Stop:
         return Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
 
     def _cancel(self) -> None:
+        self._alerts.is_stopping = True
         if self._task:
             self._task.cancel()
 

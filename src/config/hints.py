@@ -28,6 +28,7 @@ def hints(
         *_quoted_values(),
         *_wrong_port(mail),
         *_short_password(mail),
+        *_needless_login(mail),
         *_needless_secret(supabase),
         *_open_to_others(env_file),
     ]
@@ -97,9 +98,19 @@ def _open_to_others(env_file: Path | None) -> list[str]:
 
 
 def _short_password(mail: MailSettings | None) -> list[str]:
-    if not mail or len(mail.smtp_password.get_secret_value()) >= _LONG_PASSWORD:
+    password = mail.smtp_password if mail else None
+    if not password or len(password.get_secret_value()) >= _LONG_PASSWORD:
         return []
     return [
         f"SMTP_PASSWORD has fewer than {_LONG_PASSWORD} characters: if it is a common word, every [hidden] in a log or "
         "an alert gives it away."
     ]
+
+
+def _needless_login(mail: MailSettings | None) -> list[str]:
+    """Name what is set for another kind of login: whoever set it expects it to be used."""
+    if not mail or mail.smtp_login == "password":
+        return []
+    login = f"SMTP_LOGIN={mail.smtp_login}"
+    hints = [f"SMTP_PASSWORD is not used with {login}."] if mail.smtp_password else []
+    return [*hints, *([f"SMTP_USER is not used with {login}."] if mail.smtp_user and mail.smtp_login == "none" else [])]

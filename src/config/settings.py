@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ..domain.analysis import FAILED_STATUSES
@@ -23,6 +23,11 @@ DEFAULT_NAME = "Digital Twin"
 Language = Literal["en", "ru"]
 """Of recipients, as BCP 47 names it; src/phrases has a module for each."""
 SmtpSecurity = Literal["tls", "starttls"]
+SmtpLogin = Literal["password", "oauth2", "none"]
+_NEEDLESS = {"oauth2": ("smtp_password",), "none": ("smtp_user", "smtp_password")}
+"""The required settings that a kind of login does without."""
+_REFRESHED = ("smtp_oauth_client_secret", "smtp_oauth_scope")
+"""What a refresh token may do without, as those of applications without a secret do."""
 _SECURITY_OF_PORT: dict[int, SmtpSecurity] = {465: "tls", 587: "starttls"}
 """RFC 8314 7.3 and 3.3."""
 
@@ -99,9 +104,30 @@ class MailSettings(Group):
     smtp_host: validators.Host = Field(description="the mail server's name, like smtp.gmail.com")
     smtp_port: int = Field(465, ge=1, le=65535, description="a port, like 465 (tls) or 587 (starttls)")
     smtp_security: SmtpSecurity = Field("tls", description="tls (from the first byte, port 465) or starttls (port 587)")
-    smtp_user: validators.LoginName = Field(description="the name to log in with, often an address")
-    smtp_password: validators.LoginPassword = Field(
+    smtp_login: Annotated[SmtpLogin, BeforeValidator(validators.in_small_letters)] = Field(
+        "password", description="password, oauth2, or none (a relay that knows this machine)"
+    )
+    # Required, but may be None: whether they are needed depends on SMTP_LOGIN.
+    smtp_user: validators.LoginName | None = Field(description="the name to log in with, often an address")
+    smtp_password: validators.LoginPassword | None = Field(
         description="the password to log in with; Gmail wants an app password"
+    )
+    smtp_oauth_token_url: validators.HttpsUrl | None = Field(
+        None,
+        validate_default=True,
+        description="the token endpoint, like https://login.microsoftonline.com/<tenant>/oauth2/v2.0/token",
+    )
+    smtp_oauth_client_id: validators.OauthText | None = Field(
+        None, validate_default=True, description="the application's (client) id"
+    )
+    smtp_oauth_refresh_token: validators.OauthSecret | None = Field(
+        None, description="a refresh token, for the refresh grant in place of client credentials"
+    )
+    smtp_oauth_client_secret: validators.OauthSecret | None = Field(
+        None, validate_default=True, description="the client's secret; its value, not its id"
+    )
+    smtp_oauth_scope: validators.OauthText | None = Field(
+        None, validate_default=True, description="a scope, like https://outlook.office365.com/.default"
     )
     smtp_from: validators.SenderHeader = Field(
         description="one address, like reports@example.com or Reports <reports@example.com>"
@@ -112,15 +138,35 @@ class MailSettings(Group):
     )
     smtp_reply_to: validators.Address | None = Field(None, description="one plain address, like team@example.com")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_login(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Set what the kind of login does not need, and nobody has set, to None: it is not missing."""
+        needless = _NEEDLESS.get(str(values.get("smtp_login") or "").strip().lower(), ())
+        return {**values, **{name: None for name in needless if not str(values.get(name) or "").strip()}}
+
+    @field_validator("smtp_oauth_token_url", "smtp_oauth_client_id", "smtp_oauth_client_secret", "smtp_oauth_scope")
+    @classmethod
+    def _needed_for_oauth2(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse a login by OAuth2 that lacks a part."""
+        is_needed = info.field_name not in _REFRESHED or info.data.get("smtp_oauth_refresh_token") is None
+        if value is None and is_needed and info.data.get("smtp_login") == "oauth2":
+            raise ValueError("is missing, which SMTP_LOGIN=oauth2 needs")
+        return value
+
     def secrets(self) -> list[str]:
-        """List the password, and what AUTH PLAIN makes of name and password (RFC 4616)."""
-        return [form for word in super().secrets() for form in (word, f"\0{getattr(self, 'smtp_user', '')}\0{word}")]
+        """List the secrets, and what AUTH PLAIN makes of name and password (RFC 4616)."""
+        password = getattr(self, "smtp_password", None)
+        whole = [f"\0{getattr(self, 'smtp_user', '')}\0{password.get_secret_value()}"] if password else []
+        return [*super().secrets(), *whole]
 
     @property
     def sender(self) -> Sender:
         """The parts of SMTP_FROM."""
         name, _, address = self.smtp_from.rpartition("<")
-        return Sender(name=name.strip(), address=address.removesuffix(">"), reply_to=self.smtp_reply_to or "")
+        return Sender(
+            name=validators.unquoted(name), address=address.removesuffix(">"), reply_to=self.smtp_reply_to or ""
+        )
 
     @property
     def other_security(self) -> SmtpSecurity | None:

@@ -41,6 +41,8 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
     smtp: float = 60.0
     """One wait for the mail server, except for its answer to the final dot; RFC 5321 4.5.3.2 allows it minutes."""
+    oauth: float = 20.0
+    """Getting a token for a login by OAuth2."""
     smtp_quit: float = 2.0
     """The mail server's goodbye, which nobody waits for."""
     telegram_read: float = 60.0
@@ -61,11 +63,13 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     ledger_last_word: float = 3.0
     """For noting in the ledger what was sent when the run's time is over."""
 
-    alert: float = 20.0
-    """An alert by one channel: two fit into the grace period that Kubernetes gives after SIGTERM."""
+    alert: float = 60.0
+    """An alert by one channel at least; it has the whole time that is left of the run's."""
+    alert_at_stop: float = 20.0
+    """The same after SIGTERM: two fit into the grace period that Kubernetes gives."""
     alert_note: float = 5.0
     """Noting in the ledger that somebody was alerted; it must fit into that period too."""
-    heartbeat: float = 5.0
-    """One ping of the monitor; so must this."""
+    heartbeat: float = 12.0
+    """Telling the monitor, repeats included; so must this. A resolver asks again after 5 s if its question got lost."""
     check: float = 75.0
     """One part of --check: a little more than its own client waits, which then says what it waited for."""

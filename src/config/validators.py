@@ -22,7 +22,12 @@ _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
 _ATOM = r"[!#-'*+/-9=?A-Z^-~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-_SENDER = re.compile(rf"{_ADDRESS.pattern}|[^\x00-\x1f\x7f<>\"\u2028\u2029]+<{_ADDRESS.pattern}>")
+_IN_QUOTES = r'"(?:\\[ -~]|[^"\\\x00-\x1f\x7f\u2028\u2029])*"'
+_NAME = rf"[^\x00-\x1f\x7f<>\"\u2028\u2029]+|{_IN_QUOTES}\s*"
+_SENDER = re.compile(rf"{_ADDRESS.pattern}|({_NAME})<{_ADDRESS.pattern}>")
+# What mail programs and spreadsheets put between addresses; a name in quotes may hold it too.
+_MAILBOX = re.compile(rf"(?:{_IN_QUOTES}|[^,;\r\n])+")
+_NAMED = re.compile(r"[^<>]*<([^<>]*)>")
 # A bar parts them in the workbook's formula.
 _STATUS = re.compile(r"[^|\x00-\x1f\x7f]{1,60}")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
@@ -97,6 +102,21 @@ def entries(value: object) -> object:
     return tuple({part.casefold(): part for part in parts if part}.values())
 
 
+def mailboxes(value: object) -> object:
+    """Split a list of mailboxes at commas, semicolons and ends of lines, and leave out the names before addresses."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in _MAILBOX.findall(value)]
+    addresses = [match[1].strip() if (match := _NAMED.fullmatch(part)) else part for part in parts if part]
+    return tuple({address.casefold(): address for address in addresses}.values())
+
+
+def unquoted(name: str) -> str:
+    """Return a mailbox's name without the quotation marks that RFC 5322 wants around some, and their escapes."""
+    name = name.strip()
+    return re.sub(r"\\(.)", r"\1", name[1:-1]) if re.fullmatch(_IN_QUOTES, name) else name
+
+
 def _not_empty(parts: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if parts == ():  # else "nobody but these" would mean everybody
         raise ValueError("is empty")
@@ -159,6 +179,12 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _https_url(value: str) -> str:
+    if urlsplit(value).scheme != "https":
+        raise ValueError("is not a whole https:// address")
+    return _url(value)
+
+
 def _secret_url(value: SecretStr) -> SecretStr:
     """Check an address that lets whoever knows it in."""
     return SecretStr(_url(value.get_secret_value()))
@@ -193,6 +219,7 @@ LedgerName = Annotated[
     str, BeforeValidator(_matches(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "is not a deployment's name"))
 ]
 Url = Annotated[str, AfterValidator(_url)]
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 Host = Annotated[str, AfterValidator(_host)]
@@ -219,6 +246,11 @@ LoginName = Annotated[str, BeforeValidator(_matches(r"[ -~]+", "contains charact
 LoginPassword = Annotated[
     SecretStr, BeforeValidator(_matches(r"[ -~]{4,}", "is shorter than 4 characters or contains some beyond ASCII"))
 ]
+OauthText = Annotated[str, BeforeValidator(_matches(r"[!-~]+( [!-~]+)*", "contains characters beyond ASCII"))]
+OauthSecret = Annotated[
+    SecretStr,
+    BeforeValidator(_matches(r"[!-~]{4,}", "is shorter than 4 characters, or contains blanks or unusual ones")),
+]
 JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
 CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_CRONJOB, "a CronJob's name"))]
 PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
@@ -236,12 +268,12 @@ Statuses = Annotated[
 ]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
 Addresses = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_ADDRESS, "an e-mail address"))
+    tuple[str, ...], NoDecode, BeforeValidator(mailboxes), AfterValidator(_each(_ADDRESS, "an e-mail address"))
 ]
 AddressesOrNone = Annotated[
     tuple[str, ...],
     NoDecode,
-    BeforeValidator(entries),
+    BeforeValidator(mailboxes),
     AfterValidator(_each(_ADDRESS, "an e-mail address", may_be_none=True)),
 ]
 Recipients = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(entries), AfterValidator(_not_empty)]

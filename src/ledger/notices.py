@@ -28,6 +28,8 @@ REMINDER = timedelta(hours=23, minutes=30)
 """After which a failure that lasts is told of again: a day, less what an hourly run may start earlier."""
 MONITOR = "the monitor answered: "
 """How the one notice begins that tells nobody anything: the monitor's last answer, kept for --check."""
+LOGINS = "refused login: "
+"""How the notices of refused logins begin, under this name too: whichever deployment tried, the account is the same."""
 _LARGEST = 1000
 """Notices that are read: what Supabase gives at most in one answer."""
 Moments = Mapping[str, datetime]
@@ -184,6 +186,13 @@ def _moment(value: object) -> datetime:
     except ValueError:
         moment = datetime.min.replace(tzinfo=UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def login_notices(options: Options, settings: Settings, client: PostgrestClient, limit: float) -> Notices | None:
+    """Return those of refused logins, of all deployments; None where the table isn't used."""
+    if options.is_trial or settings.report.report_ledger != "supabase":
+        return None
+    return TableNotices(client, LOGINS.rstrip(": "), MemoryNotices(), limit)
 
 
 def notices_without_table(options: Options, loaded: LoadedSettings) -> Notices:

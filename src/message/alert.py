@@ -208,10 +208,10 @@ def render_all_clear(
     sentences += [_sentence(gone, known, "is", "are", "no longer among the recipients")] if gone else []
     if recoveries:
         head = [ours(_recovered(recoveries, name))]
-        rest = [[ours("\n\n" if place == 0 else "\n"), *_begun(one)] for place, one in enumerate(sentences)]
+        rest = [[ours(" " if place else "\n\n"), *_begun(one)] for place, one in enumerate(sentences)]
     else:
         head = [ours(f"{ALL_CLEAR} "), *sentences[0]]
-        rest = [[ours("\n"), *_begun(one)] for one in sentences[1:]]
+        rest = [[ours(" "), *_begun(one)] for one in sentences[1:]]
     lines = [ours(f"\n{line}") for line in left]
     return joined([*head, *(piece for one in rest for piece in one), *lines])
 

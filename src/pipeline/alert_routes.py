@@ -17,7 +17,7 @@ from ..runtime.visible_text import one_line_quote
 
 logger = logging.getLogger(__name__)
 ATTEMPTS = 5
-"""Attempts at an alert by one channel; with growing waits that is about the time that Timeouts.alert leaves."""
+"""Attempts at an alert by one channel; their growing waits fit into the time after SIGTERM."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -48,20 +48,24 @@ def reader_routes(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ())
     return [Route(channel=channel, recipients=recipients) for channel, recipients in readers if recipients]
 
 
-async def send_alert(text: AlertText, at: datetime, route: Route, timeouts: Timeouts) -> dict[str, DeliveryError]:
+async def send_alert(
+    text: AlertText, at: datetime, route: Route, timeouts: Timeouts, seconds: float | None = None
+) -> dict[str, DeliveryError]:
     """Send `text`, written `at` (aware), by `route`; return an error for each who did not get it, and never raise.
 
-    What may succeed a moment later is tried again, until the time for an alert is over.
+    What may succeed a moment later is tried again, until `seconds` are over, or without them the least that an alert
+    has.
     """
+    seconds = timeouts.alert if seconds is None else seconds
     policy = RetryPolicy(
-        deadline=asyncio.get_running_loop().time() + timeouts.alert,
+        deadline=asyncio.get_running_loop().time() + seconds,
         first_wait=timeouts.first_wait,
         longest_wait=timeouts.longest_wait,
     )
     failed: dict[str, DeliveryError] = {}
     waiting = route.recipients
     for attempt, wait in enumerate(policy.waits(), 1):
-        found = await _attempt(text, at, Route(channel=route.channel, recipients=waiting), policy, timeouts)
+        found = await _attempt(text, at, Route(channel=route.channel, recipients=waiting), policy, seconds)
         failed = {one: error for one, error in failed.items() if one not in waiting} | found
         waiting = [one for one, error in found.items() if error.transient]
         wait = max([wait, *(found[one].retry_after for one in waiting)])
@@ -75,13 +79,13 @@ async def send_alert(text: AlertText, at: datetime, route: Route, timeouts: Time
 
 
 async def _attempt(
-    text: AlertText, at: datetime, route: Route, policy: RetryPolicy, timeouts: Timeouts
+    text: AlertText, at: datetime, route: Route, policy: RetryPolicy, seconds: float
 ) -> dict[str, DeliveryError]:
     try:
         async with asyncio.timeout_at(policy.deadline):
             return await route.channel.alert(text, at, route.recipients)
     except TimeoutError:
-        reason = f"{route.channel.name} did not take it within {timeouts.alert:.0f} s."
+        reason = f"{route.channel.name} did not take it within {seconds:.0f} s."
         error = DeliveryError("alert.timeout", reason, "Check its server.", group="An alert could not be sent")
     except Exception as unforeseen:  # what the alert is about matters more
         problem = unexpected(route.channel.name, unforeseen, one_line_quote(unforeseen))

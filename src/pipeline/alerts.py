@@ -55,7 +55,8 @@ class Alerts:
     `notices` know what somebody was told of: a failure that lasts is told of when it begins, then once a day.
     `muted`: nobody is to be told: it is a dry run or a trial from a terminal, or the operator stopped the run there.
     `at_hand` is the window that is being reported, or was last. `stop_is_told`: a stop by SIGTERM has been dealt with
-    for it, or it has come to its end.
+    for it, or it has come to its end. `is_stopping`: this run is being stopped, and has little time. `time_left`: the
+    seconds that are left of the run's time.
     """
 
     def __init__(
@@ -88,6 +89,8 @@ class Alerts:
         self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
         self.at_hand: Window | None = None
         self.stop_is_told = False
+        self.is_stopping = False
+        self.time_left: Callable[[], float] = lambda: 0.0
 
     async def send(
         self,
@@ -286,7 +289,7 @@ class Alerts:
         self, text: AlertText, route: Route, *, what: str = "The alert", told: dict[str, str] | None = None
     ) -> bool:
         """Send `text` by `route`; return whether anybody got it."""
-        failed = await send_alert(text, self._clock(), route, self._timeouts)
+        failed = await send_alert(text, self._clock(), route, self._timeouts, self._seconds())
         channel = route.channel.name
         for recipient, error in failed.items():
             extra = {"event": "alert_failed", "channel": channel, "recipient": recipient, "key": error.problem.key}
@@ -296,6 +299,10 @@ class Alerts:
             extra = (told or {"event": "alerted"}) | {"channel": channel}
             logger.info("%s was sent by %s to %s", what, channel, reached, extra=extra)
         return bool(reached)
+
+    def _seconds(self) -> float:
+        """Return how long an alert by one channel may take."""
+        return self._timeouts.alert_at_stop if self.is_stopping else max(self._timeouts.alert, self.time_left())
 
     async def _noted(self, saving: Awaitable[None]) -> None:
         extra = {"event": "ledger_failed"}

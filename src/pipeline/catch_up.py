@@ -124,7 +124,7 @@ async def _alert_of_predecessor(services: Services, window: Window, policy: Retr
 async def _without_history(services: Services, result: Result, error: Exception) -> Result:
     """Tell that missed windows could not be looked for, unless the next run can be expected to."""
     if isinstance(error, LedgerError) and error.transient:
-        extra = {"event": "ledger_failed"}
+        extra = {"event": "ledger_failed", "key": error.problem.key}
         logger.warning("Missed windows could not be looked for; the next run will. %s", error, extra=extra)
         return result
     failure = replace(describe_failure(error), what=Stage.MISSED)
@@ -169,7 +169,8 @@ async def _tell(services: Services, history: History, window: Window, policy: Re
                 claim.record.unreadable += [one.start for one in unreadable]
                 await claim.save()
         except LedgerError as error:
-            logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
+            extra = {"event": "ledger_failed", "window": as_option(window), "key": error.problem.key}
+            logger.warning("%s", error, extra=extra)
     return 1 if stuck or history.unreadable() or not is_known else 0
 
 
@@ -207,7 +208,8 @@ async def _saved(claim: Claim, window: Window) -> None:
     try:
         await claim.save()
     except LedgerError as error:  # rather told twice than not at all
-        logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(window)})
+        extra = {"event": "ledger_failed", "window": as_option(window), "key": error.problem.key}
+        logger.warning("%s", error, extra=extra)
 
 
 def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure:
@@ -225,7 +227,7 @@ def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure
         remedy="\n".join([look, *commands]),
         group="Runs were killed",
     )
-    logger.error("%s", reason, extra={"event": "stepped_over"})
+    logger.error("%s", reason, extra={"event": "stepped_over", "key": problem.key})
     return Failure(what=Stage.CATCH_UP, problem=problem)
 
 
@@ -237,7 +239,7 @@ async def _tell_of_unreadable(services: Services, history: History) -> list[Wind
     found = history.unreadable()[:RECORDS_TOLD]
     failures = [Failure(what=f"the ledger, {window.label()}", problem=error.problem) for window, error in found]
     for failure in failures:
-        logger.error("%s", failure.problem, extra={"event": "ledger_failed"})
+        logger.error("%s", failure.problem, extra={"event": "ledger_failed", "key": failure.problem.key})
     taken = found and await services.alerts.send(None, failures) != "nobody"
     return [window for window, _ in found] if taken else []
 

@@ -12,6 +12,7 @@ import httpx
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from ..config.timeouts import Timeouts
 from ..errors import Fault, Problem, ReportError, Rule
 from ..ledger.notices import MONITOR, Notices
 from ..runtime.connection import CONNECTION_ERRORS, GROUP, diagnose
@@ -26,6 +27,9 @@ _LONGEST_ANSWER = 300
 """Bytes that are read of an answer."""
 _GROUP = "The monitor"
 _OK = "ok"
+_CONNECTION, _ANSWER = 0.6, 0.3
+"""Of the time for a ping: the shares of a connection, with the name's look-up, and of an answer; a repeat has the rest.
+"""
 
 
 class MonitorRule(Rule, frozen=True, kw_only=True):
@@ -92,13 +96,18 @@ def rule_for(status: int, body: str) -> MonitorRule | None:
 
 
 class Heartbeat:
-    """Pings the check at `url` (the form of healthchecks.io), if there is one; a ping takes `limit` seconds at most."""
+    """Pings the check at `url` (the form of healthchecks.io), if there is one.
 
-    def __init__(self, url: SecretStr | None, tls: ssl.SSLContext, redaction: Redaction, limit: float) -> None:
+    All attempts at a ping together take `timeouts.heartbeat` at most. The last ping is repeated if it may not have been
+    counted, for without it the monitor alerts somebody of a run that went well; the first one is not worth a wait.
+    """
+
+    def __init__(self, url: SecretStr | None, tls: ssl.SSLContext, redaction: Redaction, timeouts: Timeouts) -> None:
         self._url = url.get_secret_value() if url else ""
         self._tls = tls
         self._redaction = redaction
-        self._limit = limit
+        self._limit = timeouts.heartbeat
+        self._wait = timeouts.first_wait
         self._answer = ""
 
     async def started(self) -> None:
@@ -107,26 +116,44 @@ class Heartbeat:
 
     async def succeeded(self, words: str) -> None:
         """Tell the monitor that the run ended well, and how, in `words`."""
-        await self._ping("", words)
+        await self._ping("", words, is_last=True)
 
     async def failed(self, reason: str) -> None:
         """Tell the monitor that the run failed, and why."""
-        await self._ping("/fail", reason)
+        await self._ping("/fail", reason, is_last=True)
 
     async def note(self, notices: Notices, at: datetime) -> None:
         """Keep the answer to the last ping in `notices`, from where --check takes it; nothing without a ping."""
         if self._answer:
             await note_answer(notices, self._answer, at)
 
-    async def _ping(self, path: str, words: str) -> None:
+    async def _ping(self, path: str, words: str, *, is_last: bool = False) -> None:
         if not self._url:
             return
         body = self._redaction(words)[:LONGEST].encode("utf-8", "replace")
+        deadline = asyncio.get_running_loop().time() + self._limit
+        problem, may_pass = await self._attempt(f"{self._url}{path}", body, deadline)
+        while problem and may_pass and is_last and asyncio.get_running_loop().time() + self._wait < deadline:
+            extra = {"event": "retry", "key": problem.key}
+            logger.info("%s Telling it again in %.1f s.", problem.statement, self._wait, extra=extra)
+            await asyncio.sleep(self._wait)
+            again, may_pass = await self._attempt(f"{self._url}{path}", body, deadline)
+            # One that the time for a ping cut short says less than the one before.
+            problem = problem if again and asyncio.get_running_loop().time() >= deadline else again
+        self._answer = problem.key if problem else _OK
+        if problem:
+            extra = {"event": "heartbeat_failed", "key": problem.key}
+            logger.warning("%s The reports are not affected.", problem, extra=extra)
+
+    async def _attempt(self, url: str, body: bytes, deadline: float) -> tuple[Problem | None, bool]:
+        """Ping once; return the problem, if there was one, and whether another attempt may end without it."""
         try:
-            async with asyncio.timeout(self._limit):
-                status, said = await self._post(f"{self._url}{path}", body)
+            async with asyncio.timeout_at(deadline):
+                status, said = await self._post(url, body, deadline)
             rule = rule_for(status, said)
-            problem = rule.problem(one_line_quote(f"HTTP {status} {said}"), {}) if rule else None
+            # One that receives too many pings had better not get another.
+            may_pass = rule is not None and rule.later and rule.key != _RATE_LIMIT.key
+            return (rule.problem(one_line_quote(f"HTTP {status} {said}"), {}) if rule else None), may_pass
         except (*CONNECTION_ERRORS, httpx.InvalidURL, TimeoutError) as error:
             found = diagnose(error, address="HEARTBEAT_URL", is_open=isinstance(error, ssl.SSLError))
             problem = Problem(
@@ -135,17 +162,15 @@ class Heartbeat:
                 remedy=f"{found.remedy}.",
                 group=found.group,
             )
-        self._answer = problem.key if problem else _OK
-        if problem:
-            extra = {"event": "heartbeat_failed", "key": problem.key}
-            logger.warning("%s The reports are not affected.", problem, extra=extra)
+            return problem, found.transient
 
-    async def _post(self, url: str, content: bytes) -> tuple[int, str]:
+    async def _post(self, url: str, content: bytes, deadline: float) -> tuple[int, str]:
         """Send a ping; return status and beginning of the answer, as much of that as comes in time."""
-        latest = asyncio.get_running_loop().time() + 0.9 * self._limit
+        latest = deadline - 0.1 * self._limit
+        limits = httpx.Timeout(_ANSWER * self._limit, connect=_CONNECTION * self._limit)
         async with (
             httpx.AsyncClient(
-                verify=self._tls, timeout=self._limit, proxy=proxy_for(self._url, self._tls), trust_env=False
+                verify=self._tls, timeout=limits, proxy=proxy_for(self._url, self._tls), trust_env=False
             ) as session,
             session.stream("POST", url, content=content, headers={"accept-encoding": "identity"}) as answer,
         ):

@@ -92,7 +92,8 @@ async def find_changed_rows(history: History, services: Services) -> list[Change
     for one in found:
         if not one.is_late:
             gone = one.record.expected_rows - one.rows
-            logger.info("%s has %d rows fewer than its report had", one.window.label(), gone)
+            extra = {"event": "fewer_rows", "window": as_option(one.window), "rows": one.rows}
+            logger.info("%s has %d rows fewer than its report had", one.window.label(), gone, extra=extra)
     return sorted(found, key=lambda one: one.window.start)
 
 
@@ -112,4 +113,5 @@ async def note_changed_rows(
                 if one.noted(claim.record, reached, waited_for):
                     await claim.save()
         except LedgerError as error:
-            logger.warning("%s", error, extra={"event": "ledger_failed", "window": as_option(one.window)})
+            extra = {"event": "ledger_failed", "window": as_option(one.window), "key": error.problem.key}
+            logger.warning("%s", error, extra=extra)

@@ -78,7 +78,8 @@ async def _remove_records(services: Services, before: datetime, policy: RetryPol
     try:
         removed = await services.ledger.prune(before, policy)
     except LedgerError as error:
-        logger.warning("Old records of the ledger could not be removed: %s", error, extra={"event": "retention_failed"})
+        extra = {"event": "retention_failed", "key": error.problem.key}
+        logger.warning("Old records of the ledger could not be removed: %s", error, extra=extra)
     else:
         _say(removed, f"records of the ledger from before {before:%Y-%m-%dT%H:%M}Z")
 
@@ -92,6 +93,7 @@ async def _remove_stored(
         paths = await _old_paths(services, storage, window, before, policy)
         removed = await storage.remove(paths, policy) if paths else 0
     except StorageError as error:
+        extra |= {"key": error.problem.key}
         logger.warning("Old workbooks in the bucket could not be removed: %s", error, extra=extra)
         return
     _say(removed, f"workbooks in the bucket from before {before:%Y-%m-%dT%H:%M}Z")

@@ -25,7 +25,7 @@ from ..domain.outcome import ChannelAddress
 from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
 from ..ledger.key import ledger_key
-from ..ledger.notices import notices_of
+from ..ledger.notices import login_notices, notices_of
 from ..ledger.table import TableLedger
 from ..runtime.connection import tls_context
 from ..runtime.redaction import Redaction
@@ -34,6 +34,7 @@ from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient, open_client
 from ..supabase.storage import Storage
 from .alerts import Alerts
+from .login_refusals import NoticedRefusals, login_mark
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -65,14 +66,17 @@ class Run(Struct, frozen=True, kw_only=True):
         """Make the channels whose settings are whole."""
         found: list[Channel] = []
         if self.loaded.mail:
-            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts))
+            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts, hide=self.redaction.hide))
         if self.loaded.telegram:
             found.append(TelegramChannel(self.loaded.telegram, self.tls, self.timeouts))
         return found
 
     def alerts(self, channels: Sequence[Channel]) -> Alerts:
         """Make what alerts through `channels`."""
-        return Alerts(channels, self.options, self.loaded, self.redaction, self.clock, self.timeouts)
+        alerts = Alerts(channels, self.options, self.loaded, self.redaction, self.clock, self.timeouts)
+        limit = self.timeouts.run or (self.loaded.report.report_time_limit if self.loaded.report else 0)
+        alerts.time_left = lambda: limit - self.seconds()
+        return alerts
 
     def policy(self, settings: Settings) -> RetryPolicy:
         """Return the policy of a window whose time begins now."""
@@ -146,6 +150,7 @@ async def open_services(
     timeouts = replace(run.timeouts, clock=min(run.timeouts.clock, limit / 2))
     async with open_client(settings.supabase, run.tls, timeouts) as client:
         without_table = alerts.notices
+        _share_refusals(run, settings, channels, client)
         alerts.notices = notices_of(run.options, settings, client, without_table, run.timeouts.alert_note)
         try:
             yield Services(
@@ -160,6 +165,18 @@ async def open_services(
             )
         finally:  # the client ends here
             alerts.notices = without_table
+            for channel in channels:
+                if isinstance(channel, MailChannel):
+                    channel.refusals.remember_in(None)
+
+
+def _share_refusals(run: Run, settings: Settings, channels: Sequence[Channel], client: PostgrestClient) -> None:
+    """Let the runs of an hour share the logins that the mail server may refuse, where the ledger is in Supabase."""
+    notices = login_notices(run.options, settings, client, run.timeouts.alert_note)
+    for channel in channels:
+        if notices and isinstance(channel, MailChannel) and channel.settings.smtp_login == "password":
+            mark = login_mark(channel.settings, settings.supabase)
+            channel.refusals.remember_in(NoticedRefusals(notices, mark, run.clock))
 
 
 def ledger_place(run: Run, settings: Settings) -> str:

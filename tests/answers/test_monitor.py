@@ -8,6 +8,7 @@ import ssl
 import pytest
 from pydantic import SecretStr
 
+from src.config.timeouts import Timeouts
 from src.pipeline.heartbeat import Heartbeat, rule_for
 from src.runtime.redaction import Redaction
 
@@ -42,7 +43,7 @@ def test_an_answer_of_a_monitor_is_a_warning_unless_it_counted_the_ping(
     sandbox.monitor.always = Fault(answer=answer)
     url = SecretStr(sandbox.monitor.check_url)
 
-    asyncio.run(Heartbeat(url, ssl.create_default_context(), Redaction(), 60).started())
+    asyncio.run(Heartbeat(url, ssl.create_default_context(), Redaction(), Timeouts()).started())
 
     warned = [record.__dict__["key"] for record in caplog.records if record.levelno == logging.WARNING]
     assert warned == ([] if row["key"] == "ok" else [f"monitor.{row['key']}"])

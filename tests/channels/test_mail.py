@@ -20,6 +20,7 @@ from src.domain.baseline import Deviation
 from src.domain.outcome import Outcome
 from src.errors import DeliveryError, Problem
 from src.message import html, subject, text
+from src.runtime.redaction import Redaction
 
 from ..builders import CREATED, alert_text, make_content, make_limits, make_report
 from ..sandbox import RECIPIENTS, Sandbox
@@ -34,7 +35,8 @@ def make_channel(
     tls = ssl.create_default_context()
     (trusted or sandbox.authority).configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
-    return MailChannel(MailSettings.model_validate(values | changes), tls, Timeouts(smtp=timeout, smtp_quit=0.2))
+    timeouts = Timeouts(smtp=timeout, smtp_quit=0.2)
+    return MailChannel(MailSettings.model_validate(values | changes), tls, timeouts, hide=Redaction().hide)
 
 
 def send(sandbox: Sandbox, *, limit: float = 60, **changes: Any) -> list[Outcome]:

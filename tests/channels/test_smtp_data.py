@@ -18,6 +18,7 @@ from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome
 from src.message.report import Report
+from src.runtime.redaction import Redaction
 
 from ..builders import make_content, make_limits, make_report
 
@@ -86,7 +87,10 @@ def send(server: Server, report: Report, timeout: float = 60) -> Outcome:
         async with await asyncio.start_server(server, "127.0.0.1", 0, ssl=theirs) as serving:
             port = str(serving.sockets[0].getsockname()[1])
             channel = MailChannel(
-                MailSettings.model_validate(values | {"smtp_port": port}), ours, Timeouts(smtp=timeout)
+                MailSettings.model_validate(values | {"smtp_port": port}),
+                ours,
+                Timeouts(smtp=timeout),
+                hide=Redaction().hide,
             )
             (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_limits())
             if outcome.delivered:

@@ -74,6 +74,7 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_KEY", "sb_secret_01234 6789ab", "is shorter than 20 characters, or contains blanks or unusual ones"),
         ("SUPABASE_KEY", "sb_secret_012345678", "is shorter than 20 characters, or contains blanks or unusual ones"),
         ("SUPABASE_TABLE", "public.analyses", "names a schema"),
+        ("SUPABASE_TABLE", "my table", "is not a table's name"),
         ("SUPABASE_JWT", "sb_secret_0123456789", "is no JWT (three parts, dots between)"),
         ("SUPABASE_JWT", "eyJh.eyJi", "is no JWT (three parts, dots between)"),
         ("SUPABASE_JWT", "eyJh.eyJi.c+c=", "is no JWT (three parts, dots between)"),
@@ -97,9 +98,8 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("REPORT_WARN_FAILED_ABOVE", "10 %", "is no number"),
         ("REPORT_WARN_FAILED_ABOVE", "nan", "should be a finite number"),
         ("REPORT_WARN_SLOWER_THAN", "-1", "should be greater than or equal to 0"),
-        ("SMTP_TO", "a@example.com;b@example.com", "entry 1 of 1 is not an e-mail address"),
         ("SMTP_TO", "a@example.com, b, c@", "entry 2, 3 of 3 is not an e-mail address"),
-        ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 1 of 1 is not an e-mail address"),
+        ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 2 of 2 is not an e-mail address"),
         ("TELEGRAM_BOT_TOKEN", "AAHqwertyuiopasdfghjklzxcvbnm", "is not a bot token"),
         ("TELEGRAM_CHAT_ID", "-100123,channel", "entry 2 of 2 is not a chat id"),
         ("TELEGRAM_API_URL", "api.telegram.org", "is not a whole https:// address"),
@@ -205,6 +205,7 @@ def test_values_are_stripped_of_blanks_and_line_ends(environment: pytest.MonkeyP
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
+    assert settings.mail.smtp_password is not None
     assert settings.mail.smtp_password.get_secret_value() == WHOLE["SMTP_PASSWORD"]
     assert settings.mail.smtp_to == ("a@example.com", "b@example.com")
 
@@ -591,6 +592,7 @@ def test_secrets_may_be_files(environment: pytest.MonkeyPatch, secrets: Path) ->
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
+    assert settings.mail.smtp_password is not None
     assert settings.mail.smtp_password.get_secret_value() == "another horse"
     assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()
     environment.delenv("SUPABASE_URL")

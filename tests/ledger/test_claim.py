@@ -29,6 +29,7 @@ from ..faults import copies
 from ..processes import killed_when, noted
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.web import FOREVER, Fault
+from .test_ledger import holders_of
 
 RunTool = Callable[..., Run]
 TABLE = {"REPORT_LEDGER": "supabase"}
@@ -86,9 +87,8 @@ def test_a_record_that_cannot_be_read_is_not_held(sandbox: Sandbox, run: RunTool
 
     assert run(*OPTION, POD_NAME="one", **TABLE).code == 1
 
-    assert sandbox.supabase.sql("select record, holder from report_deliveries") == [
-        {"record": json.loads(record), "holder": None}
-    ]
+    assert sandbox.supabase.sql("table report_deliveries")[0]["record"] == json.loads(record)
+    assert holders_of(sandbox) == [None]
     sandbox.supabase.sql("update report_deliveries set record = $1", json.dumps(kept[0]["record"]))
     assert run(*OPTION, POD_NAME="other", **TABLE).code == 0
 
@@ -140,7 +140,7 @@ def test_a_write_whose_answer_is_lost_is_known_as_done(sandbox: Sandbox, run: Ru
     result = run(*OPTION, timeouts=replace(QUICK, supabase_read=0.5), **TABLE)
 
     assert (result.code, copies(sandbox)) == (0, ONCE)
-    assert sandbox.supabase.sql("select holder from report_deliveries") == [{"holder": None}]
+    assert holders_of(sandbox) == [None]
     assert sandbox.supabase.faults == []
 
 
@@ -153,7 +153,7 @@ def test_a_record_that_another_run_changed_stops_the_run_before_it_sends_more(sa
     result = run(*OPTION, REPORT_CHANNELS="telegram", **TABLE)
 
     assert (result.code, [sent.chat for sent in sandbox.messages]) == (1, [CHATS[0]])
-    assert "was taken over by another run" in result.log
+    assert result.keys == sandbox.alerted == ["ledger.taken_over"]
 
 
 def test_a_claim_ends_after_an_hour_at_most(sandbox: Sandbox, run: RunTool) -> None:

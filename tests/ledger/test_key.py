@@ -1,11 +1,13 @@
 """Whose ledger it is: deployments, projects, tables and zones are kept apart, and nothing else is."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ..alerts import ranges
 from ..builders import OPTION
 from ..conftest import Run
 from ..faults import copies, source_name
@@ -39,12 +41,16 @@ def test_in_a_cluster_the_namespace_is_the_name(sandbox: Sandbox, run: RunTool) 
 
 
 def test_outside_a_cluster_the_ledger_in_supabase_asks_whom_the_run_acts_for(sandbox: Sandbox, run: RunTool) -> None:
-    """Exit 2 with both choices; nothing is sent, and nothing was contacted but to alert."""
+    """Exit 2 with the setting; nothing is sent, and nothing was contacted but to alert."""
     result = run(*OPTION, REPORT_LEDGER_NAME="", **CATCH_UP)
 
     assert (result.code, copies(sandbox), sandbox.supabase.requests) == (2, ((0, 0), (0, 0)), [])
-    assert "REPORT_LEDGER_NAME is missing" in result.log
-    assert "wanted: production, only on the machine that sends the real reports, or another name for" in result.log
+    assert (result.keys, settings_named(result)) == (["settings"], ["REPORT_LEDGER_NAME"])
+
+
+def settings_named(run: Run) -> list[str]:
+    """Return the settings that a run found missing or wrong."""
+    return re.findall(r"^ +([A-Z_]+) ", run.log, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["Production", "a_b", "-a", "a-", "a" * 64, "a.b", "x' or '1'='1"])
@@ -52,8 +58,7 @@ def test_a_name_that_no_namespace_could_have_is_refused(sandbox: Sandbox, run: R
     """It stands in file names and in statements."""
     result = run(*OPTION, REPORT_LEDGER_NAME=name)
 
-    assert result.code == 2
-    assert "REPORT_LEDGER_NAME is not a deployment's name" in result.log
+    assert (result.code, result.keys, settings_named(result)) == (2, ["settings"], ["REPORT_LEDGER_NAME"])
 
 
 @LEDGERS
@@ -73,8 +78,8 @@ def daily(zone: str) -> dict[str, str]:
     return {"REPORT_TEMPLATE": "daily", "REPORT_TIMEZONE": zone, **CATCH_UP}
 
 
-def test_another_zone_of_daily_reports_begins_a_new_history_and_says_so(sandbox: Sandbox, run: RunTool) -> None:
-    """No old day is sent once more; the first day in the new zone is."""
+def test_another_zone_of_daily_reports_begins_a_new_history(sandbox: Sandbox, run: RunTool) -> None:
+    """No old day is sent once more; the first day in the new zone is. None was missed, so nobody is told."""
     at = datetime.now(UTC)
     run("--start", f"{(at - timedelta(days=5)).date()}", clock=lambda: at, **daily("UTC"))
     sandbox.supabase.sql("update report_deliveries set scheduled = true")
@@ -85,8 +90,22 @@ def test_another_zone_of_daily_reports_begins_a_new_history_and_says_so(sandbox:
     first, second = (run(clock=lambda: at, **daily("Pacific/Kiritimati")) for _ in range(2))
 
     assert (first.code, second.code, len(sandbox.mails)) == (0, 0, sent + 1)
-    said = "REPORT_TIMEZONE was UTC before: the ledger of days in Pacific/Kiritimati begins with this one"
-    assert [said in one.log for one in (first, second)] == [True, False]
+    assert sandbox.alerts == []
+
+
+def test_another_zone_after_an_outage_is_alerted_with_the_days_that_nobody_catches_up(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Once; the alert's command sends them."""
+    at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    run(clock=lambda: at - timedelta(days=4), **daily("UTC"))
+
+    results = [run(clock=lambda: at, **daily("Europe/Berlin")) for _ in range(2)]
+
+    assert [one.code for one in results] == [0, 0]
+    assert sandbox.alerted == ["ledger.begins_anew"]
+    (alert,) = sandbox.failures
+    assert ("REPORT_TIMEZONE" in alert, ranges(alert)[0]) == (True, ("2026-11-19", 3))
 
 
 def record_of_1_0(state: str) -> dict[str, object]:
@@ -135,7 +154,7 @@ def test_without_a_name_the_files_are_those_of_1_0(sandbox: Sandbox, run: RunToo
         (OPTION, {}, "{folder}/report_ledger, name production"),
         (OPTION, {"REPORT_LEDGER_NAME": ""}, "{folder}/report_ledger"),
         ((), {"JOB_NAME": job(0), **CATCH_UP}, "Supabase, name production"),
-        (("--until-now",), CATCH_UP, "none, because this is a trial"),
+        (("--until-now",), CATCH_UP, "none"),
     ],
     ids=["folder", "without a name", "table", "trial"],
 )
@@ -143,21 +162,22 @@ def test_the_first_line_of_a_run_says_where_its_ledger_is(
     sandbox: Sandbox, run: RunTool, options: tuple[str, ...], changes: dict[str, str], place: str
 ) -> None:
     """Whoever asks why an hour was sent twice begins there."""
-    first = run(*options, **changes).log.splitlines()[0]
+    first = run(*options, **changes).records[0]
 
-    assert first.endswith(f" INFO Ledger: {place.format(folder=sandbox.folder)}")
+    assert first.__dict__["event"] == "ledger"
+    (shown,) = first.args if isinstance(first.args, tuple) else ()
+    assert str(shown).startswith(place.format(folder=sandbox.folder))
 
 
 def test_a_check_says_that_a_folder_ends_with_its_pod_and_that_the_table_is_there(
     sandbox: Sandbox, run: RunTool
 ) -> None:
-    """Both are no failure."""
-    check = run("--check", POD_NAMESPACE="production")
+    """Both are no failure; in a shell only the table is news, and with the table nothing is."""
+    checks = [run("--check", **changes) for changes in ({"POD_NAMESPACE": "production"}, {}, CATCH_UP)]
 
-    (line,) = (line for line in check.output.splitlines() if " ledger " in line)
-    assert line.startswith("OK")
-    assert "that ends with the pod: a new Job knows nothing of this one, and sends to everybody again" in line
-    assert "the table report_deliveries is there, but not used: set REPORT_LEDGER=supabase" in line
+    lines = [next(line for line in check.output.splitlines() if " ledger " in line) for check in checks]
+    assert [(line[:2], line.count("; ")) for line in lines] == [("OK", 2), ("OK", 1), ("OK", 0)]
+    assert ["REPORT_LEDGER=supabase" in line for line in lines] == [True, True, False]
 
 
 def test_hours_that_another_deployment_missed_are_not_caught_up(sandbox: Sandbox, run: RunTool) -> None:

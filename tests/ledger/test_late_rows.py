@@ -1,13 +1,17 @@
 """Rows that come late are told of once, whatever else is deleted meanwhile, and to whom it may matter."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 
-from ..builders import OPTION, make_rows
+from src.phrases import english
+
+from ..alerts import command_in
+from ..builders import OPTION, make_rows, make_window
 from ..conftest import Run
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
-from .test_ledger import CATCH_UP, job, this_hour
+from .test_ledger import CATCH_UP, job, late_rows, this_hour
 
 RunTool = Callable[..., Run]
 
@@ -33,6 +37,16 @@ def fill(sandbox: Sandbox, hour: int, rows: int = 3) -> None:
         sandbox.supabase.insert([row | {"id": f"{prefix}-0000-4000-8000-{place:012d}"}])
 
 
+def remark(hour: int, rows: int) -> str:
+    """Return the remark to readers that so many rows have come late for an hour."""
+    return english.late_rows(make_window(this_hour(hour)), rows)
+
+
+def found(hour: int, rows: int) -> list[tuple[str, int]]:
+    """Return what a run logs that found so many late rows for an hour alone."""
+    return [(f"{this_hour(hour):%Y-%m-%dT%H}", rows)]
+
+
 def test_a_row_that_is_deleted_does_not_hide_one_that_came_late_for_another_hour(
     sandbox: Sandbox, run: RunTool
 ) -> None:
@@ -44,9 +58,10 @@ def test_a_row_that_is_deleted_does_not_hide_one_that_came_late_for_another_hour
     delete_one(sandbox, 5)
     late(sandbox, 4, 9)
 
-    run(JOB_NAME=job(2), **CATCH_UP)
+    told = run(JOB_NAME=job(2), **CATCH_UP)
 
-    assert "1 row has come late for " in sandbox.mails[-1].text
+    assert late_rows(told) == found(4, 1)
+    assert remark(4, 1) in sandbox.mails[-1].text
 
 
 def test_a_row_that_was_deleted_before_does_not_hide_one_that_comes_late(sandbox: Sandbox, run: RunTool) -> None:
@@ -57,11 +72,11 @@ def test_a_row_that_was_deleted_before_does_not_hide_one_that_comes_late(sandbox
     run(JOB_NAME=job(3), **CATCH_UP)
     late(sandbox, 5, 9)
 
-    logs = [run(JOB_NAME=job(back), **CATCH_UP).log for back in (2, 1)]
+    told = [late_rows(run(JOB_NAME=job(back), **CATCH_UP)) for back in (2, 1)]
 
-    assert ["1 row has come late for " in log for log in logs] == [True, False]
-    assert "come late" not in sandbox.mails[-3].text
-    assert "1 row has come late for " in sandbox.mails[-2].text
+    assert told == [found(5, 1), []]
+    assert "late" not in sandbox.mails[-3].text
+    assert remark(5, 1) in sandbox.mails[-2].text
 
 
 def test_late_rows_that_are_deleted_again_are_not_told_of_once_more(sandbox: Sandbox, run: RunTool) -> None:
@@ -70,14 +85,13 @@ def test_late_rows_that_are_deleted_again_are_not_told_of_once_more(sandbox: San
     run(JOB_NAME=job(5), **CATCH_UP)
     for place in (7, 8, 9):
         late(sandbox, 6, place)
-    logs = [run(JOB_NAME=job(4), **CATCH_UP).log]
+    told = [late_rows(run(JOB_NAME=job(4), **CATCH_UP))]
     delete_one(sandbox, 6)
-    logs.append(run(JOB_NAME=job(3), **CATCH_UP).log)
+    told.append(late_rows(run(JOB_NAME=job(3), **CATCH_UP)))
     late(sandbox, 6, 10)
-    logs.append(run(JOB_NAME=job(2), **CATCH_UP).log)
+    told.append(late_rows(run(JOB_NAME=job(2), **CATCH_UP)))
 
-    assert ["3 rows have come late" in log for log in logs] == [True, False, False]
-    assert ["come late" in log for log in logs] == [True, False, True]
+    assert told == [found(6, 3), [], found(6, 4)]
 
 
 def test_those_who_got_fewer_rows_are_named(sandbox: Sandbox, run: RunTool) -> None:
@@ -91,10 +105,10 @@ def test_those_who_got_fewer_rows_are_named(sandbox: Sandbox, run: RunTool) -> N
 
     told, after = (run(JOB_NAME=job(back), **CATCH_UP) for back in (2, 1))
 
-    assert "2 rows have come late for " in sandbox.mails[-2].text
-    assert f"telegram to {CHATS[0]}, telegram to {CHATS[1]} got fewer." in told.log
-    assert RECIPIENTS[0] not in told.log[told.log.index("come late") : told.log.index("got fewer")]
-    assert "come late" not in after.log
+    assert (late_rows(told), late_rows(after)) == (found(4, 2), [])
+    assert remark(4, 2) in sandbox.mails[-2].text
+    (line,) = [record.getMessage() for record in told.logged("late_rows")]
+    assert [one in line for one in (*CHATS, *RECIPIENTS)] == [True, True, False, False]
 
 
 def test_without_a_history_an_alert_tells_who_got_fewer_rows(sandbox: Sandbox, run: RunTool) -> None:
@@ -105,12 +119,11 @@ def test_without_a_history_an_alert_tells_who_got_fewer_rows(sandbox: Sandbox, r
 
     second, third = run(*OPTION), run(*OPTION)
 
-    alert = sandbox.failures[-1]
+    (alert,) = [one for one in sandbox.alerts if "fewer_rows" in one]
     assert (second.code, third.code) == (0, 0)
-    assert "rows came between two attempts; this report has 5" in alert
-    assert f"but telegram to {CHATS[0]}, telegram to {CHATS[1]} got it before with fewer" in alert
-    assert "python reports_generator.py --start 2026-11-22T13 --resend" in alert
-    assert len([one for one in sandbox.alerts if "between two attempts" in one]) == 1
+    assert [record.__dict__["rows"] for record in second.logged("late_rows")] == [5]
+    assert {*re.findall(r"(?:email|telegram) to ([^ ,]+)", alert)} == {*CHATS}
+    assert command_in(alert) == f"python reports_generator.py --start {OPTION[1]} --resend"
 
 
 def test_a_resend_meanwhile_keeps_its_own_count_of_rows(sandbox: Sandbox, run: RunTool) -> None:

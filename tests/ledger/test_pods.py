@@ -40,15 +40,17 @@ def test_four_claimants_at_once_send_once(sandbox: Sandbox) -> None:
 
 
 def test_the_claim_of_a_dead_pod_is_taken_over_when_its_lease_is_over(sandbox: Sandbox) -> None:
-    """Not before; then all that it had not sent is sent."""
+    """Not before, where nobody else can know that it has ended; then all that it had not sent is sent."""
     sandbox.supabase.fill(30, start=START)
     hold = sandbox.supabase.hold = Hold(page=1)
     with started(sandbox, *OPTION, POD_NAME="pod-1", **TABLE) as first:
         hold.wait_until_reached()
         first.kill()
     hold.released.set()
+    elsewhere = sandbox.folder / "pod-2"
+    elsewhere.mkdir()
 
-    with started(sandbox, *OPTION, POD_NAME="pod-2", **TABLE) as second:
+    with started(sandbox, *OPTION, POD_NAME="pod-2", REPORT_DIR=str(elsewhere), **TABLE) as second:
         wait_until(lambda: claims(sandbox, "pod-2") == 2, second)
         (row,) = sandbox.supabase.sql("select holder from report_deliveries")
         assert row["holder"].startswith("pod-1.")

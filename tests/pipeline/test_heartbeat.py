@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from ..builders import OPTION, QUICK, make_rows
+from ..names import resolved
 from ..sandbox import Sandbox
 from ..sandbox.monitor import CHECK
 from ..sandbox.web import FOREVER, Answer, Fault
@@ -68,9 +69,9 @@ def test_a_broken_monitor_is_logged_and_fails_nothing(sandbox: Sandbox, run: Run
     """The report matters, the monitor doesn't; nobody is alerted of it."""
     sandbox.speak("https")
     sandbox.supabase.insert(make_rows(3))
-    sandbox.monitor.faults += [fault] * 2
+    sandbox.monitor.faults += [fault] * 99
 
-    timeouts = replace(QUICK, heartbeat=0.2)
+    timeouts = replace(QUICK, heartbeat=0.3)
     result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url, timeouts=timeouts)
 
     assert result.code == 0
@@ -78,6 +79,48 @@ def test_a_broken_monitor_is_logged_and_fails_nothing(sandbox: Sandbox, run: Run
     assert (result.keys, result.events.count("heartbeat_failed")) == ([key], 2)
     assert CHECK not in result.log
     assert sandbox.alerts == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(answer=Answer(status=503)), Fault(cut="before"), Fault(delay=FOREVER)],
+    ids=["503", "cut", "no answer"],
+)
+def test_the_last_ping_is_repeated_if_it_may_not_have_been_counted(
+    sandbox: Sandbox, run: RunTool, fault: Fault
+) -> None:
+    """Or the monitor would wake somebody about a run that went well; the first ping is worth no wait."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.monitor.faults = [fault, fault]
+
+    result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url, timeouts=replace(QUICK, heartbeat=4))
+
+    assert result.code == 0
+    assert [path for path, _ in sandbox.monitor.pings] == ["/start", "", ""]
+    assert result.events.count("heartbeat_failed") == 1
+
+
+@pytest.mark.parametrize("status", [404, 429])
+def test_a_ping_that_the_monitor_refuses_is_not_repeated(sandbox: Sandbox, run: RunTool, status: int) -> None:
+    """It does not know the check, or gets too many pings already."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.monitor.always = Fault(answer=Answer(status=status))
+
+    run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url, timeouts=replace(QUICK, heartbeat=4))
+
+    assert len(sandbox.monitor.pings) == 2
+
+
+def test_a_name_server_that_is_asked_twice_keeps_no_run_from_the_monitor(sandbox: Sandbox, run: RunTool) -> None:
+    """A question that got lost is repeated after five seconds by the resolvers of Linux."""
+    sandbox.supabase.insert(make_rows(3))
+    url = sandbox.monitor.check_url.replace("127.0.0.1", "localhost")
+
+    with resolved(wait=5.2):
+        result = run(*OPTION, HEARTBEAT_URL=url, REPORT_CHANNELS="telegram")
+
+    assert result.code == 0
+    assert [path for path, _ in sandbox.monitor.pings] == ["/start", ""]
 
 
 def test_a_monitor_that_answers_without_an_end_is_told_all_the_same(sandbox: Sandbox, run: RunTool) -> None:

@@ -23,6 +23,7 @@ from src.domain.outcome import Outcome
 from src.message.report import Report
 from src.phrases import english as phrases
 from src.pipeline.oversize import StoredAttachment
+from src.runtime.redaction import Redaction
 
 from ..builders import OPTION, make_limits, make_policy, make_report, make_rows
 from ..conftest import Run
@@ -289,7 +290,7 @@ def by_mail(sandbox: Sandbox, report: Report) -> list[Outcome]:
     tls = ssl.create_default_context()
     sandbox.authority.configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
-    channel = MailChannel(MailSettings.model_validate(values), tls, Timeouts())
+    channel = MailChannel(MailSettings.model_validate(values), tls, Timeouts(), hide=Redaction().hide)
     return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
 
 

@@ -18,6 +18,7 @@ from .proxy import DOMAIN
 from .smtp import Delivery, Mailbox
 from .supabase import Supabase
 from .telegram import BotApi, Sent
+from .tokens import TokenEndpoint
 from .web import Web
 
 RECIPIENTS = ("manager@example.com", "team@example.com")
@@ -25,7 +26,9 @@ CHATS = ("-1001000000001", "42")
 
 
 class Sandbox:
-    """Supabase, a mail server, the Bot API and a monitor; `folder` holds what the tool writes.
+    """Supabase, a mail server, the Bot API, a monitor and a token endpoint; `folder` holds what the tool writes.
+
+    `changes` are made to the settings that lead the tool here.
 
     All their certificates are of one authority, which SSL_CERT_FILE names. With SANDBOX=lite in the environment
     Supabase Lite stands for Supabase, as far as a demonstration goes.
@@ -33,6 +36,7 @@ class Sandbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.changes: dict[str, str] = {}
         self.authority = trustme.CA()
         self._certificate = folder / "sandbox-ca.pem"
         self.authority.cert_pem.write_to_path(str(self._certificate))
@@ -42,7 +46,8 @@ class Sandbox:
         self.supabase = Lite(tls) if os.environ.get("SANDBOX") == "lite" else Supabase(tls)
         self.bot = BotApi(tls)
         self.monitor = Monitor(tls)
-        self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor)
+        self.tokens = TokenEndpoint(tls, self.mailbox)
+        self._webs: tuple[Web, ...] = (self.supabase, self.bot, self.monitor, self.tokens)
         self._servers: tuple[Mailbox | Web, ...] = (self.mailbox, *self._webs)
 
     def make_tls(self, *hosts: str) -> ssl.SSLContext:
@@ -67,6 +72,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Empty tables, mailbox and chats, and forget every planned failure."""
+        self.changes = {}
         for server in self._servers:
             server.reset()
 
@@ -137,6 +143,7 @@ class Sandbox:
             "SMTP_HOST": "localhost",
             "SMTP_PORT": str(self.mailbox.tls_port),
             "SMTP_SECURITY": "tls",
+            "SMTP_LOGIN": "password",
             "SMTP_USER": smtp.USER,
             "SMTP_PASSWORD": smtp.PASSWORD,
             "SMTP_FROM": "reports@example.com",
@@ -160,13 +167,15 @@ class Sandbox:
             # Not set, whatever a .env says.
             **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_ONLY", "REPORT_BUCKET"), ""),
             **dict.fromkeys(("REPORT_KEEP_DAYS", "JOB_COMPLETION_INDEX"), ""),
-            "SUPABASE_JWT": "",
+            **dict.fromkeys(("SMTP_OAUTH_TOKEN_URL", "SMTP_OAUTH_CLIENT_ID", "SMTP_OAUTH_CLIENT_SECRET"), ""),
+            **dict.fromkeys(("SMTP_OAUTH_REFRESH_TOKEN", "SMTP_OAUTH_SCOPE", "SUPABASE_JWT"), ""),
             **dict.fromkeys(
                 ("JOB_NAME", "POD_NAME", "POD_NAMESPACE", "CRONJOB_NAME", "HEARTBEAT_URL", "SECRETS_DIR"), ""
             ),
             "LOG_FORMAT": "text",
             "LOG_LEVEL": "INFO",
             "SSL_CERT_FILE": str(self._certificate),
+            **self.changes,
         }
 
 

@@ -1,12 +1,14 @@
 """A mail server with TLS and login, on one port from the first byte, on another by STARTTLS."""
 
 import asyncio
+import hmac
 import logging
 import re
 import socket
 import ssl
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from email.policy import default
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import DATA_SIZE_DEFAULT, MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import DATA_SIZE_DEFAULT, MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # it warns of its own code at every login
 USER, PASSWORD = "reports", "sandbox-Pa55-w0rd"
@@ -67,6 +69,9 @@ class Mailbox:
     `login_reply` is said in place of the usual answer to a wrong login, `helo_reply`, `sender_reply` and `data_reply`
     in place of those to EHLO, MAIL and DATA; each AUTH uses up one of `login_faults`, a reply whatever the password,
     which hangs up behind it if it ends in ", cut"; without `offers_starttls` there is no STARTTLS.
+    A login by AUTH LOGIN is asked for with `login_prompts`, in their order; `tokens` are those that XOAUTH2 accepts.
+    Without `wants_login` mail is taken from everybody. `logins` are the users that tried to log in, `mechanisms` how.
+    The greeting comes after `greets_after` seconds, each other reply after `slow`.
     `until` is waited for before the last; with `quit_silent` there is none to QUIT; `login_methods` are what AUTH
     offers, "" to offer no login. A reply may hold bytes that are not UTF-8 as surrogates.
     `largest` is the SIZE that it names and keeps to, in bytes, None to name none. A message goes to `most_recipients`
@@ -84,6 +89,11 @@ class Mailbox:
         """Forget what came in and what was planned."""
         self.deliveries: list[Delivery] = []
         self.logins: list[str] = []
+        self.mechanisms: list[str] = []
+        self.login_prompts: tuple[str, ...] = ("Username:", "Password:")
+        self.tokens: set[str] = set()
+        self.wants_login = True
+        self.greets_after = self.slow = 0.0
         self.refused: dict[str, str] = {}
         self.refused_once: dict[str, str] = {}
         self.helo_reply: str | None = None
@@ -127,6 +137,7 @@ class Mailbox:
     ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append(data.login.decode())
+        self.mechanisms.append(mechanism)
         right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
         # handled=True would leave a refused login without an answer.
         return AuthResult(success=right, handled=False, message=None if right else self.login_reply)
@@ -154,6 +165,42 @@ class Mailbox:
         server.transport.close()
         return None
 
+    async def auth_LOGIN(self, server: SMTP, args: list[str]) -> AuthResult:
+        """Ask for user and password, whatever stands in the command."""
+        answers = {}
+        for prompt in self.login_prompts:
+            answer = await server.challenge_auth(prompt)
+            if not isinstance(answer, bytes):
+                return AuthResult(success=False, handled=True)
+            answers["password" if "pass" in prompt.lower() else "user"] = answer
+        return self._authenticated(server, "LOGIN", answers["user"], answers["password"])
+
+    @auth_mechanism("CRAM-MD5")
+    async def auth_cram_md5(self, server: SMTP, args: list[str]) -> AuthResult:
+        """RFC 2195, by the standard library's own words."""
+        challenge = b"<1896.697170952@postoffice.example.com>"
+        answer = await server.challenge_auth(challenge)
+        if not isinstance(answer, bytes):
+            return AuthResult(success=False, handled=True)
+        user, _, digest = answer.decode().rpartition(" ")
+        is_right = hmac.compare_digest(digest, hmac.digest(PASSWORD.encode(), challenge, "md5").hex())
+        return self._authenticated(server, "CRAM-MD5", user.encode(), PASSWORD.encode() if is_right else b"wrong")
+
+    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:
+        """Accept the tokens; say why another one is refused, as Google does, and want an empty line for that."""
+        user, token = re.fullmatch(r"user=(.*)\x01auth=Bearer (.*)\x01\x01", b64decode(args[1]).decode()).groups()  # type: ignore[union-attr]
+        self.logins.append(user)
+        self.mechanisms.append("XOAUTH2")
+        if user == USER and token in self.tokens:
+            return AuthResult(success=True)
+        await server.challenge_auth('{"status": "401", "schemes": "bearer"}')
+        return AuthResult(success=False, handled=False, message=self.login_reply)
+
+    def _authenticated(self, server: SMTP, mechanism: str, user: bytes, password: bytes) -> AuthResult:
+        assert server.session is not None
+        assert server.envelope is not None
+        return self._authenticate(server, server.session, server.envelope, mechanism, LoginPassword(user, password))
+
     async def handle_HELO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str) -> str:
         """Say the same as to EHLO, which a client tries first."""
         return self.helo_reply or "250 sandbox"
@@ -162,7 +209,7 @@ class Mailbox:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Want a login first."""
-        if not session.authenticated:
+        if self.wants_login and not session.authenticated:
             return "530 5.7.0 Authentication required"
         if self.sender_reply:
             return self.sender_reply
@@ -227,9 +274,12 @@ async def _hang_up_of_the_client() -> None:
 
 
 class _Smtp(SMTP):
-    """Sends replies in any encoding."""
+    """Sends replies in any encoding, and as slowly as the mailbox says."""
 
     async def push(self, status: str | bytes) -> None:
+        box = self.event_handler
+        is_greeting = self.session is not None and self.session.host_name is None and str(status).startswith("220")
+        await asyncio.sleep(box.greets_after if is_greeting else box.slow)
         await super().push(status.encode(errors="surrogateescape") if isinstance(status, str) else status)
 
 
