@@ -129,7 +129,7 @@ def test_what_a_server_says_is_no_link_in_an_alert(sandbox: Sandbox, run: RunToo
 
     (alert,) = sandbox.alerts
     assert not re.search(r"\w://|\w@|\w\.example", alert.partition("“")[2].rpartition("”")[0])
-    assert alert.endswith("python reports_generator.py --start 2026-11-22T14\n")
+    assert "\npython reports_generator.py --start 2026-11-22T14\n\nRunbook: " in alert
     assert "manager@example.com" in alert
 
 
