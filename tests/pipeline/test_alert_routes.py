@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ..builders import OPTION
+from src.message.alert import ALERT
+
+from ..builders import OPTION, make_window
 from ..conftest import Run
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.telegram import refusal
@@ -100,7 +102,7 @@ def test_the_subject_of_a_mail_names_window_and_cause(sandbox: Sandbox, run: Run
 
     (delivery,) = sandbox.mailbox.deliveries
     subject = str(delivery.message["Subject"])
-    assert subject.startswith("⚠️ ERROR in Reports Generator: 2026-11-22 13:00-14:00 UTC: ")
+    assert subject.startswith(f"{ALERT} {make_window().label()}: ")
     assert "SUPABASE_KEY" in subject
 
 
@@ -128,4 +130,5 @@ def test_a_test_alert_without_operators_says_that_readers_get_the_alerts(sandbox
 
     assert result.code == 0
     assert len(result.output.splitlines()) == len(RECIPIENTS) + 1
-    assert result.output.count("SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID") == 3
+    for setting in ("SMTP_ALERT_TO", "TELEGRAM_ALERT_CHAT_ID"):
+        assert result.output.count(setting) == 3

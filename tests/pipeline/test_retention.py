@@ -73,7 +73,7 @@ def test_records_that_are_too_old_go_a_hundred_a_run_and_the_others_stay(
     assert kept == {*old, *young, *own}
     assert (first.code, left) == (0, {*old[100:], *young, *own})
     assert (second.code, recorded(sandbox, ledger)) == (0, {*young, *own})
-    assert "Removed 100 records of the ledger" in first.log
+    assert [record.args[0] for record in first.logged("retention") if isinstance(record.args, tuple)] == [100]
     assert foreign.exists() == (ledger == "directory")
 
 
@@ -160,20 +160,20 @@ def test_own_workbooks_in_the_bucket_that_are_too_old_go(sandbox: Sandbox, run: 
     assert (result.code, len(before), len(gone)) == (0, 4, 2)
     assert [path.startswith(hour) for path in gone] == [True, True]
     assert [".resend.1/" in path for path in gone] == [True, False]
-    assert "Removed 2 workbooks in the bucket" in result.log
+    assert [record.args[0] for record in result.logged("retention") if isinstance(record.args, tuple)] == [2]
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "keys", "named"),
     [
-        (storage_says(403, "Unauthorized"), "WARNING Old workbooks in the bucket could not be removed: SUPABASE_KEY"),
-        (Answer(body=b"[]"), "WARNING 2 old workbooks in the bucket could not be removed: SUPABASE_KEY's role needs"),
-        (Answer(body=b"<html>"), "WARNING Old workbooks in the bucket could not be removed: Supabase Storage's answer"),
+        (storage_says(403, "Unauthorized"), ["storage.permission"], "SUPABASE_KEY"),
+        (Answer(body=b"[]"), [], "SUPABASE_KEY"),
+        (Answer(body=b"<html>"), ["storage.bad_answer"], ""),
     ],
     ids=["refused", "row-level security", "odd"],
 )
 def test_workbooks_in_the_bucket_that_cannot_be_removed_are_a_warning(
-    sandbox: Sandbox, run: RunTool, answer: Answer, said: str
+    sandbox: Sandbox, run: RunTool, answer: Answer, keys: list[str], named: str
 ) -> None:
     """A key without the right to delete finds nothing to delete."""
     old_workbooks(sandbox, run)
@@ -181,7 +181,9 @@ def test_workbooks_in_the_bucket_that_cannot_be_removed_are_a_warning(
 
     result = run(JOB_NAME=job(0), **BUCKET, **KEEP)
 
-    assert (result.code, said in result.log) == (0, True)
+    (warned,) = result.logged("retention_failed")
+    assert (result.code, result.keys, warned.levelname) == (0, keys, "WARNING")
+    assert named in warned.getMessage()
 
 
 def test_folders_of_the_bucket_that_no_report_made_are_passed_over(sandbox: Sandbox, run: RunTool) -> None:
@@ -195,8 +197,10 @@ def test_folders_of_the_bucket_that_no_report_made_are_passed_over(sandbox: Sand
 
     results = [run(JOB_NAME=job(0), **BUCKET, **KEEP, **changes) for changes in ({}, day)]
 
-    assert [(one.code, "could not be removed" in one.log) for one in results] == [(0, False)] * 2
-    assert "Removed 2 workbooks in the bucket" in results[0].log
+    assert [(one.code, one.events.count("retention"), one.events.count("retention_failed")) for one in results] == [
+        (0, 1, 0),
+        (0, 0, 0),
+    ]
     assert {*names} <= {*stored(sandbox)}
 
 
@@ -207,7 +211,7 @@ def test_what_nobody_foresaw_while_removing_is_a_warning(sandbox: Sandbox, run: 
     result = run(JOB_NAME=job(0), REPORT_CATCH_UP="0", **CATCH_UP, **KEEP)
 
     assert (result.code, sandbox.alerts) == (0, [])
-    assert "WARNING What is old could not be removed; the next run tries again" in result.log
+    assert [record.levelname for record in result.logged("retention_failed")] == ["WARNING"]
 
 
 def test_own_workbooks_in_the_folder_go_after_a_day(sandbox: Sandbox, run: RunTool) -> None:
@@ -257,6 +261,7 @@ def test_the_setting_whose_role_may_not_remove_workbooks_is_named(sandbox: Sandb
     old_workbooks(sandbox, run)
     sandbox.supabase.faults += [Fault(answer=Answer(body=b"[]"), match="/storage/v1/object/reports")]
 
-    log = run(JOB_NAME=job(0), **BUCKET, **KEEP, **token).log
+    result = run(JOB_NAME=job(0), **BUCKET, **KEEP, **token)
 
-    assert "could not be removed: SUPABASE_JWT's role" in log
+    (line,) = [record.getMessage() for record in result.logged("retention_failed")]
+    assert ["SUPABASE_JWT" in line, "SUPABASE_KEY" in line] == [True, False]
