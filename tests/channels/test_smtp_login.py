@@ -64,7 +64,7 @@ def test_with_the_ledger_in_supabase_the_runs_of_an_hour_share_two_logins(sandbo
     """Retries of a Job, other hours, --check; an hour later it is tried again, for the account may have been freed."""
     times = [now() + timedelta(minutes=minutes) for minutes in (0, 1, 59, 62)]
 
-    results = [run(*OPTION, **WRONG, **TABLE, clock=lambda at=at: at) for at in times[:3]]  # type: ignore[misc]
+    results = [run(*OPTION, **WRONG, **TABLE, clock=lambda at=at: at) for at in times[:3]]
     check = run("--check", **WRONG, **TABLE, clock=lambda: times[1])
 
     assert len(sandbox.mailbox.logins) == 2
