@@ -145,7 +145,7 @@ async def _conclude(
         await services.alerts.send(None, notices)
     services.alerts.works(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered)
     if not failed:
-        await _note_recovery(services, window, claim)
+        await _note_recovery(services, window, claim, is_late=request.is_late)
         return Result(code=0, words=words, outcomes=outcomes)
     told = await alert_in_turn(services, window, _failures(failed), policy, claim=claim, outcomes=outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, outcomes=outcomes, known=told == "before")
@@ -187,11 +187,11 @@ async def _tell_of_lost(services: Services, window: Window, claim: Claim, result
     return replace(result, code=1, problem=result.problem or failure.problem)
 
 
-async def _note_recovery(services: Services, window: Window, claim: Claim) -> None:
+async def _note_recovery(services: Services, window: Window, claim: Claim, *, is_late: bool = False) -> None:
     record, everyone = claim.record, addresses(services.channels)
     # A run that is limited to some may find the window opened for nobody else yet.
     if record.is_done(everyone) and (not services.only or record.is_settled(everyone)):
-        await services.alerts.recovered(window, claim)
+        await services.alerts.recovered(window, claim, is_late=is_late)
 
 
 async def _failed(
