@@ -100,6 +100,22 @@ def mailbox(**changes: object) -> Plan:
     return change
 
 
+def oauth2(plan: Plan = lambda _: None) -> Plan:
+    """Log in by OAuth2, and do `plan`."""
+
+    def change(box: Sandbox) -> None:
+        box.mailbox.login_methods = "LOGIN PLAIN XOAUTH2"
+        box.changes |= box.tokens.settings
+        plan(box)
+
+    return change
+
+
+def token(**fault: object) -> Plan:
+    """Let the token endpoint fail once."""
+    return oauth2(lambda box: box.tokens.faults.append(Fault(**fault)))  # type: ignore[arg-type]
+
+
 def short(times: int) -> Plan:
     """Let the server count more rows than it gives."""
     answers = [
@@ -127,6 +143,7 @@ NO_MAIL: Outcome = {"mails": (0, 0), "alerts": 1, "code": 1}
 NO_CHAT: Outcome = {"chats": (0, 0), "alerts": 1, "code": 1}
 
 TABLE, BUCKET = {"REPORT_LEDGER": "supabase"}, {"REPORT_BUCKET": "reports"}
+NO_LOGIN = {"SMTP_LOGIN": "none", "SMTP_USER": "", "SMTP_PASSWORD": ""}
 TOO_MANY = refusal(429, "Too Many Requests: retry after 1", retry_after=1)
 TOO_LARGE = refusal(413, "Request Entity Too Large")
 BLOCKED, GONE = refusal(403, "Forbidden: bot was blocked by the user"), refusal(400, "Bad Request: chat not found")
@@ -297,9 +314,27 @@ ROWS = [
         data("552 5.3.4 Too big")), changes=BUCKET),
     _row("SMTP", "message refused (554)", data("554 5.7.1 Looks odd"), **NO_MAIL),
     _row("SMTP", "wrong password (535)", lambda _: None, changes={"SMTP_PASSWORD": "wrong"}, **NO_MAIL),
+    _row("SMTP", "wrong password, and the server hangs up behind 535: two logins in the run",
+         mailbox(login_faults=["535 5.7.8 Not accepted, cut"] * 99), **NO_MAIL),
+    _row("SMTP", "SMTP_LOGIN=none, and the server takes mail from this machine", mailbox(wants_login=False),
+         changes=NO_LOGIN),
+    _row("SMTP", "SMTP_LOGIN=none, and the server wants a login (530)", lambda _: None, changes=NO_LOGIN, **NO_MAIL),
+    _row("SMTP", "OAuth2: the token is refused once (535): another one is asked for",
+         oauth2(mailbox(login_faults=["535 5.7.3 Authentication unsuccessful"]))),
+    _row("SMTP", "OAuth2: a new token is refused too (535 5.7.3): the mailbox's permission is missing",
+         oauth2(lambda box: setattr(box.tokens, "is_let_in", False)), **NO_MAIL),
     _row("SMTP", "certificate for another host name", lambda _: None, changes={"SMTP_HOST": "127.0.0.1"}, **NO_MAIL),
     _row("SMTP", "nothing listens, until the time limit", lambda _: None, changes={"SMTP_PORT": "1"}, timeouts=NO_TIME,
          **NO_MAIL),
+    _row("Token endpoint", "503 once", token(answer=Answer(status=503, body=HTML))),
+    _row("Token endpoint", "connection cut before an answer, once", token(cut="before")),
+    _row("Token endpoint", "no answer, once", token(delay=FOREVER), timeouts=replace(QUICK, oauth=0.5)),
+    _row("Token endpoint", "wrong client secret (invalid_client)", oauth2(
+        lambda box: box.changes.update(SMTP_OAUTH_CLIENT_SECRET="wrong-Secret")), **NO_MAIL),
+    _row("Token endpoint", "refresh token expired or revoked (invalid_grant)", oauth2(
+        lambda box: box.changes.update(SMTP_OAUTH_REFRESH_TOKEN="1//0expired")), **NO_MAIL),
+    _row("Token endpoint", "a web page with 200, every time", oauth2(
+        lambda box: setattr(box.tokens, "always", Fault(answer=Answer(body=HTML)))), **NO_MAIL),
     _row("Telegram", "502 once", chat(Fault(answer=Answer(status=502, body=HTML)))),
     _row("Telegram", "429 with retry_after, once", chat(Fault(answer=TOO_MANY))),
     _row("Telegram", "connection ended in the TLS handshake, once", chat(Fault(cut="handshake"))),

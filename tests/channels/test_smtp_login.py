@@ -158,10 +158,10 @@ def test_cram_md5_is_passed_over_where_md5_is_forbidden(
     """As on machines with FIPS."""
     made = hmac.new
 
-    def forbidden(key: bytes, message: bytes | None = None, digestmod: Any = "") -> hmac.HMAC:
+    def forbidden(key: bytes, msg: bytes | None = None, digestmod: Any = "") -> hmac.HMAC:
         if digestmod == "md5":
             raise ValueError("[digital envelope routines] unsupported")
-        return made(key, message, digestmod)
+        return made(key, msg, digestmod)
 
     monkeypatch.setattr(hmac, "new", forbidden)
     sandbox.mailbox.login_methods = offered

@@ -57,12 +57,13 @@ def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -
 
 def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
     """The chat shows bold words and signs, not tags and entities; an alert is shown as it stands."""
-    send(sandbox, content=make_content("<script> &amp; 1", "<b>"))
+    content = make_content("<script> &amp; 1", "<b>")
+    send(sandbox, content=content)
     asyncio.run(make_channel(sandbox).alert(alert_text("<b> & </i>"), CREATED, CHATS[:1]))
 
     *reports, alert = [sent.text for sent in sandbox.bot.sent]
     assert len(reports) == len(CHATS)
-    assert all("\n\n2 analyses, none failed\n98.5 % of 400 records" in text for text in reports)
+    assert all(f"\n\n{content.headline}\n{content.records}\n" in text for text in reports)
     assert all("\n<b>: 1\n<script> &amp; 1: 1" in text for text in reports)
     assert alert == "<b> & </i>"
 
@@ -112,7 +113,7 @@ def refused(sandbox: Sandbox, caption: str) -> str:
 @pytest.mark.parametrize("caption", ["a < b", "<script>x</script>", "<b>x", "x</b>", "<b><i>x</b></i>"])
 def test_a_caption_that_is_no_html_of_telegrams_would_be_refused(sandbox: Sandbox, caption: str) -> None:
     """The stand-in is as strict as the real server, so that these tests mean something."""
-    assert "an't parse entities" in refused(sandbox, caption)
+    assert "parse entities" in refused(sandbox, caption)
     assert sandbox.bot.sent == []
 
 
@@ -121,7 +122,7 @@ def test_a_caption_is_measured_as_it_is_shown(sandbox: Sandbox) -> None:
     fits, too_long = f"<b>{'&amp;' * 1022}🙂</b>", f"<b>{'&amp;' * 1023}🙂</b>"
 
     assert refused(sandbox, fits) == ""
-    assert "caption is too long" in refused(sandbox, too_long)
+    assert "too long" in refused(sandbox, too_long)
 
 
 def test_a_channel_may_be_named(sandbox: Sandbox) -> None:
@@ -145,7 +146,7 @@ def test_a_chat_that_is_not_found_does_not_keep_the_next_from_its_report(sandbox
     assert [served] == [sent.chat for sent in sandbox.bot.sent]
     problem = outcomes[lost].problem
     assert problem
-    assert (problem.key, problem.said) == ("telegram.unknown_chat", "Bad Request: chat not found")
+    assert (problem.key, "not found" in problem.said) == ("telegram.unknown_chat", True)
     assert "TELEGRAM_CHAT_ID" in problem.remedy
 
 

@@ -1,17 +1,21 @@
 """Settings are checked whole, and no error repeats a value."""
 
+import re
 import subprocess
 import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from src.config.loader import Settings, load_settings
 from src.config.settings import Sender
 from src.domain.analysis import FAILED_STATUSES, FailedStatuses
 from src.domain.baseline import Thresholds
 from src.errors import SettingsError
+
+from ..builders import figures_of
 
 WHOLE = {
     "SUPABASE_URL": "https://abcdefgh.supabase.co",
@@ -46,6 +50,11 @@ def problems() -> list[str]:
     return caught.value.problems
 
 
+def named(text: str) -> list[str]:
+    """List the settings, or what looks like one, that a sentence names."""
+    return re.findall(r"\b[A-Z]+_[A-Z_]+\b", text)
+
+
 def test_everything_missing_is_named_at_once_one_line_a_variable(environment: pytest.MonkeyPatch) -> None:
     """An operator mends all variables in one go."""
     for name in WHOLE:
@@ -65,7 +74,7 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_URL", "https://me:word@abcdefgh.supabase.co", "carries more than an address"),
         ("SUPABASE_KEY", "sb_secret_01234 6789ab", "is shorter than 20 characters, or contains blanks or unusual ones"),
         ("SUPABASE_KEY", "sb_secret_012345678", "is shorter than 20 characters, or contains blanks or unusual ones"),
-        ("SUPABASE_TABLE", "public.analyses", "names a schema, which must be left out"),
+        ("SUPABASE_TABLE", "public.analyses", "names a schema"),
         ("SUPABASE_TABLE", "my table", "is not a table's name"),
         ("SUPABASE_JWT", "sb_secret_0123456789", "is no JWT (three parts, dots between)"),
         ("SUPABASE_JWT", "eyJh.eyJi", "is no JWT (three parts, dots between)"),
@@ -79,6 +88,9 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SMTP_FROM", "Reports a@example.com", "is neither an e-mail address nor Name <address>"),
         ("SMTP_FROM", "Reports <a@example.com", "is neither an e-mail address nor Name <address>"),
         ("SMTP_FROM", "A\nB <a@example.com>", "is neither an e-mail address nor Name <address>"),
+        ("SMTP_FROM", '"Reports" Inc. <a@example.com>', "is neither an e-mail address nor Name <address>"),
+        ("SMTP_FROM", '"Reports\\" <a@example.com>', "is neither an e-mail address nor Name <address>"),
+        ("SMTP_LOGIN", "relay", "is none of them"),
         ("SMTP_REPLY_TO", "Team <a@example.com>", "is not an e-mail address"),
         ("TELEGRAM_SILENT", "yes", "is none of them"),
         ("REPORT_NAME", "Staging\nBcc: a", "is not one short line"),
@@ -90,9 +102,12 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("REPORT_WARN_FAILED_ABOVE", "10 %", "is no number"),
         ("REPORT_WARN_FAILED_ABOVE", "nan", "should be a finite number"),
         ("REPORT_WARN_SLOWER_THAN", "-1", "should be greater than or equal to 0"),
-        ("SMTP_TO", "a@example.com;b@example.com", "entry 1 of 1 is not an e-mail address"),
+        ("SMTP_TO", "a@example.com;b@example.com c@example.com", "entry 2 of 2 is not an e-mail address"),
+        ("SMTP_TO", '"a@example.com, b@example.com', "entry 1 of 2 is not an e-mail address"),
+        ("SMTP_TO", "Doe, Anna <a@example.com>", "entry 1 of 2 is not an e-mail address"),
+        ("SMTP_TO", "a@example.com <b@example.com", "entry 1 of 1 is not an e-mail address"),
         ("SMTP_TO", "a@example.com, b, c@", "entry 2, 3 of 3 is not an e-mail address"),
-        ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 1 of 1 is not an e-mail address"),
+        ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 2 of 2 is not an e-mail address"),
         ("TELEGRAM_BOT_TOKEN", "AAHqwertyuiopasdfghjklzxcvbnm", "is not a bot token"),
         ("TELEGRAM_CHAT_ID", "-100123,channel", "entry 2 of 2 is not a chat id"),
         ("TELEGRAM_API_URL", "api.telegram.org", "is not a whole https:// address"),
@@ -198,8 +213,7 @@ def test_values_are_stripped_of_blanks_and_line_ends(environment: pytest.MonkeyP
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
-    assert settings.mail.smtp_password is not None
-    assert settings.mail.smtp_password.get_secret_value() == WHOLE["SMTP_PASSWORD"]
+    assert settings.mail.smtp_password == SecretStr(WHOLE["SMTP_PASSWORD"])
     assert settings.mail.smtp_to == ("a@example.com", "b@example.com")
 
 
@@ -209,7 +223,7 @@ def test_a_blank_value_counts_as_missing(environment: pytest.MonkeyPatch) -> Non
 
     (line,) = problems()
 
-    assert line.startswith("SMTP_PASSWORD is missing")
+    assert (named(line)[0], "missing" in line) == ("SMTP_PASSWORD", True)
 
 
 @pytest.mark.parametrize(
@@ -312,9 +326,9 @@ def test_an_authority_that_is_not_there_is_named(environment: pytest.MonkeyPatch
     """Python would pass it over and trust whom it always trusts."""
     environment.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
 
-    assert problems() == [
-        "SSL_CERT_FILE names a file that does not exist or may not be read; wanted: an authority's certificate"
-    ]
+    (line,) = problems()
+    assert named(line) == ["SSL_CERT_FILE"]
+    assert "nowhere" not in line
 
 
 @pytest.mark.parametrize(("level", "form"), [("info", "JSON"), ("Warning", "Text")])
@@ -340,11 +354,11 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(
     for name in ("HOST", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR"):
         environment.setenv(f"SUPABASE_KONG_SERVICE_{name}", "what Kubernetes sets for a Service")
 
-    assert load_settings(tmp_path / ".env").hints == [
-        "LOG_LEVLE is not a setting. Did you mean LOG_LEVEL?",
-        "REPORT_CHAT is not a setting of this program.",
-        "REPORT_TIMEZOME is not a setting. Did you mean REPORT_TIMEZONE?",
-        "SMTP_PROT is not a setting. Did you mean SMTP_PORT?",
+    assert [named(hint) for hint in load_settings(tmp_path / ".env").hints] == [
+        ["LOG_LEVLE", "LOG_LEVEL"],
+        ["REPORT_CHAT"],
+        ["REPORT_TIMEZOME", "REPORT_TIMEZONE"],
+        ["SMTP_PROT", "SMTP_PORT"],
     ]
 
 
@@ -354,9 +368,8 @@ def test_a_value_in_quotes_is_said(environment: pytest.MonkeyPatch, tmp_path: Pa
     (tmp_path / ".env").chmod(0o600)
     environment.setenv("SUPABASE_TABLE", "'analyses'")
 
-    assert load_settings(tmp_path / ".env").hints == [
-        "The value of SUPABASE_TABLE begins and ends with a quotation mark. Remove both if they are not meant."
-    ]
+    (hint,) = load_settings(tmp_path / ".env").hints
+    assert (named(hint), "quotation mark" in hint) == (["SUPABASE_TABLE"], True)
 
 
 @pytest.mark.parametrize(
@@ -445,10 +458,8 @@ def test_a_secret_key_beside_a_token_is_a_hint(environment: pytest.MonkeyPatch) 
     with_secret = load_settings(None)
     environment.setenv("SUPABASE_KEY", "sb_publishable_0123456789")
 
-    assert (with_secret.hints, with_secret.problems) == (
-        ["SUPABASE_JWT makes a secret key needless: set SUPABASE_KEY to the publishable one."],
-        [],
-    )
+    (hint,) = with_secret.hints
+    assert (named(hint), with_secret.problems) == (["SUPABASE_JWT", "SUPABASE_KEY"], [])
     assert load_settings(None).hints == []
 
 
@@ -477,7 +488,7 @@ def test_a_file_of_settings_that_others_may_read_is_named_with_the_command_that_
 
     if mode & 0o077:
         (hint,) = hints
-        assert hint.startswith(f"Other users of this machine may read {env_file}. Run: ")
+        assert str(env_file) in hint.partition(" Run: ")[0]
         subprocess.run(hint.partition(" Run: ")[2], shell=True, check=True, timeout=60)
         assert load_settings(env_file).hints == []
         assert env_file.stat().st_mode & 0o777 == 0o600
@@ -516,12 +527,12 @@ def test_a_secret_in_the_env_file_alone_is_known_too(environment: pytest.MonkeyP
     """As on a developer's machine."""
     for name in WHOLE:
         environment.delenv(name)
-    (tmp_path / ".env").write_text("SMTP_PASSWORD='only in the file'\nSMTP_PROT=1\n")
+    (tmp_path / ".env").write_text("SMTP_PASSWORD='only-in-the-file'\nSMTP_PROT=1\n")
 
     loaded = load_settings(tmp_path / ".env")
 
-    assert "only in the file" in loaded.secrets()
-    assert "only in the file" not in repr(loaded)
+    assert "only-in-the-file" in loaded.secrets()
+    assert "only-in-the-file" not in repr(loaded)
 
 
 @pytest.mark.parametrize("value", ["change-me", "your-app-password", "abc", " "])
@@ -563,7 +574,7 @@ def test_a_short_password_is_a_hint(environment: pytest.MonkeyPatch, password: s
     loaded = load_settings(None)
 
     assert loaded.problems == []
-    assert [hint.startswith("SMTP_PASSWORD has fewer than 8 characters") for hint in loaded.hints] == [True] * told
+    assert [(named(hint), figures_of(hint)) for hint in loaded.hints] == [(["SMTP_PASSWORD"], ["8"])] * told
 
 
 @pytest.fixture
@@ -588,8 +599,7 @@ def test_secrets_may_be_files(environment: pytest.MonkeyPatch, secrets: Path) ->
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
-    assert settings.mail.smtp_password is not None
-    assert settings.mail.smtp_password.get_secret_value() == "another horse"
+    assert settings.mail.smtp_password == SecretStr("another horse")
     assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()
     environment.delenv("SUPABASE_URL")
     assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()  # though its group is incomplete
@@ -611,7 +621,7 @@ def test_a_file_of_a_secret_that_is_nearly_named_like_one_is_told(secrets: Path)
 
     loaded = load_settings(None)
 
-    assert loaded.hints == ["SMTP_PASWORD is not a setting. Did you mean SMTP_PASSWORD?"]
+    assert [named(hint) for hint in loaded.hints] == [["SMTP_PASWORD", "SMTP_PASSWORD"]]
     assert [line.split()[0] for line in loaded.problems] == ["SMTP_PASSWORD"]
 
 
@@ -622,8 +632,8 @@ def test_a_folder_of_secrets_that_is_not_there_is_told(environment: pytest.Monke
 
     folder, key = problems()
 
-    assert folder.startswith("SECRETS_DIR does not point to a folder that this user may enter; wanted: a folder")
-    assert key.startswith("SUPABASE_KEY is missing")
+    assert named(folder) == ["SECRETS_DIR"]
+    assert (named(key)[0], "missing" in key) == ("SUPABASE_KEY", True)
 
 
 def test_a_secrets_file_that_cannot_be_read_is_told_without_its_content(secrets: Path) -> None:
@@ -634,5 +644,6 @@ def test_a_secrets_file_that_cannot_be_read_is_told_without_its_content(secrets:
         checked_settings(None)
 
     shown = repr(caught.value) + "".join(traceback.format_exception(caught.value))
-    assert "A file in SECRETS_DIR can't be read (UnicodeDecodeError)" in shown
+    assert "SECRETS_DIR" in shown
+    assert "UnicodeDecodeError" in shown
     assert "hunter2" not in shown

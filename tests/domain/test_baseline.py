@@ -127,7 +127,8 @@ def test_ordinary_hours_are_seldom_marked_and_bad_ones_mostly_are(kind: Kind) ->
     assert len(empty) > len(hours) * 0.99
     assert all(empty)
     row = f"| {kind.name} | {marks:.1f} | {sum(bad) / len(bad):.0%} | all | {by_the_hour_before(kind):.1f} |"
-    assert row.replace("% | all", " % | all") in section("reports", "What is unusual")
+    page = section("reports", "What is unusual")
+    assert row.replace("% | all", " % | all") in page
 
 
 def by_the_hour_before(kind: Kind) -> float:

@@ -106,7 +106,7 @@ def test_no_message_draws_on_the_terminal_or_passes_for_a_line_of_the_log(capsys
     first, *others = logged(capsys, "text").splitlines()
 
     assert first.endswith("ERROR " + SHOWN.splitlines()[0])
-    assert others[0] == "  2026-11-22T13:00:00Z INFO all is well"
+    assert others[0] == "  " + SHOWN.splitlines()[1]
     assert others[1] == "  ValueError: " + SHOWN.splitlines()[0]
     assert all(line.startswith("  ") for line in others)
 

@@ -74,9 +74,9 @@ def test_of_what_somebody_else_says_a_bounded_beginning_is_kept(sign: str) -> No
 
 def test_no_quotation_ends_within_what_somebody_else_says() -> None:
     """Its own marks become others."""
-    quoted = in_quotes("no ”. To make it good, run: “curl … | sh" + "”" * 500)
+    quoted = in_quotes("no ”. Run: “curl … | sh" + "”" * 500)
 
-    assert quoted.startswith('“no ". To make it good')
+    assert quoted.startswith('“no ". Run')
     assert (quoted.count("“"), quoted.count("”"), quoted[-1]) == (1, 1, "”")
 
 

@@ -26,7 +26,9 @@ CHATS = ("-1001000000001", "42")
 
 
 class Sandbox:
-    """Supabase, a mail server, the Bot API and a monitor; `folder` holds what the tool writes.
+    """Supabase, a mail server, the Bot API, a monitor and a token endpoint; `folder` holds what the tool writes.
+
+    `changes` are made to the settings that lead the tool here.
 
     All their certificates are of one authority, which SSL_CERT_FILE names. With SANDBOX=lite in the environment
     Supabase Lite stands for Supabase, as far as a demonstration goes.
@@ -34,6 +36,7 @@ class Sandbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.changes: dict[str, str] = {}
         self.authority = trustme.CA()
         self._certificate = folder / "sandbox-ca.pem"
         self.authority.cert_pem.write_to_path(str(self._certificate))
@@ -69,6 +72,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Empty tables, mailbox and chats, and forget every planned failure."""
+        self.changes = {}
         for server in self._servers:
             server.reset()
 
@@ -171,6 +175,7 @@ class Sandbox:
             "LOG_FORMAT": "text",
             "LOG_LEVEL": "INFO",
             "SSL_CERT_FILE": str(self._certificate),
+            **self.changes,
         }
 
 

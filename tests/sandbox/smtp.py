@@ -90,7 +90,7 @@ class Mailbox:
         self.deliveries: list[Delivery] = []
         self.logins: list[str] = []
         self.mechanisms: list[str] = []
-        self.login_prompts = ("Username:", "Password:")
+        self.login_prompts: tuple[str, ...] = ("Username:", "Password:")
         self.tokens: set[str] = set()
         self.wants_login = True
         self.greets_after = self.slow = 0.0

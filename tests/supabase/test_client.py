@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -66,7 +67,7 @@ def test_a_missing_table_or_column_is_said(sandbox: Sandbox, table: str, key: st
     problem = failure(sandbox, table)
 
     assert problem.key == key
-    assert "does not exist" in problem.said
+    assert table in problem.said
 
 
 def test_a_missing_permission_is_said(sandbox: Sandbox) -> None:
@@ -82,13 +83,14 @@ def test_a_secret_keys_missing_permission_is_told_with_the_statement_that_grants
     sandbox: Sandbox, table: str
 ) -> None:
     """In quotation marks, because PostgreSQL reads a bare name in small letters."""
-    body = json.dumps(GIVEN | {"message": f"permission denied for table {table}"}).encode()
+    given = GIVEN | {"message": f"permission denied for table {table}"}
+    body = json.dumps(given).encode()
     sandbox.supabase.faults.append(Fault(answer=Answer(status=403, body=body)))
 
     problem = failure(sandbox, table)
 
-    assert problem.remedy.endswith(f'grant select on "{table}" to service_role;')
-    assert problem.said == f"HTTP 403: permission denied for table {table}; hint: Grant the privileges to the role."
+    assert re.search(rf'\bgrant select\b.*"{table}" to service_role;$', problem.remedy)
+    assert problem.said == f"HTTP 403: {given['message']}; hint: {given['hint']}"
 
 
 @pytest.mark.parametrize(("table", "key"), [("analyses", "sb_publishable_0123456789"), ("elsewhere", "")])
@@ -100,7 +102,7 @@ def test_no_statement_is_named_that_would_not_help(sandbox: Sandbox, table: str,
     problem = failure(sandbox, table, **({"supabase_key": key} if key else {}))
 
     assert problem.key == "source.permission"
-    assert "grant select on" not in problem.remedy
+    assert "grant select" not in problem.remedy
 
 
 @pytest.mark.parametrize("code", ["57P01", "57P02", "57P03"])

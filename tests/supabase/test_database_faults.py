@@ -21,7 +21,8 @@ def test_a_query_over_the_time_limit_of_its_role_is_said(sandbox: Sandbox, run: 
     result = run("--check", SUPABASE_TABLE="analyses_slow", SUPABASE_KEY=sandbox.supabase.publishable_key)
 
     assert result.code == 1
-    assert "(source.query_too_slow)" in result.output
+    (line,) = re.findall(r"^.*\(source\.query_too_slow\).*$", result.output, re.MULTILINE)
+    assert "analyses_slow" in line
 
 
 def test_a_table_that_is_locked_is_not_blamed_on_the_index_alone(sandbox: Sandbox, run: RunTool) -> None:
@@ -32,9 +33,9 @@ def test_a_table_that_is_locked_is_not_blamed_on_the_index_alone(sandbox: Sandbo
         found = sandbox.supabase.sql(find.replace("analyses", "analyses_guarded"))
         line = run("--check", SUPABASE_TABLE="analyses_guarded", SUPABASE_KEY=sandbox.supabase.publishable_key).output
 
-    assert [row["query"] for row in found] == ["lock table analyses_guarded"]
-    assert "(source.query_too_slow)" in line
-    assert "analyses_index.sql" in line
+    (row,) = found
+    assert row["query"].split()[-1] == "analyses_guarded"
+    assert re.search(r"analyses_index\.sql.* lock\b", line)
 
 
 def test_a_page_that_an_administrator_ends_is_asked_for_again(sandbox: Sandbox) -> None:
@@ -65,7 +66,7 @@ def test_a_table_locked_beyond_the_time_limit_is_read_once_it_is_free(sandbox: S
             said = read_until(process, RETRY)
         code = process.wait(timeout=60)
 
-    assert "canceling statement due to statement timeout" in said
+    assert "statement timeout" in said
     assert (code, copies(sandbox)) == (0, ONCE)
     assert arrived(sandbox) == sandbox.supabase.ids(start=START)
 
@@ -82,7 +83,7 @@ def test_a_server_that_is_down_in_mid_paging_costs_no_row(sandbox: Sandbox) -> N
             said = read_until(process, RETRY)
         code = process.wait(timeout=60)
 
-    assert "HTTP 503: " in said
+    assert "HTTP 503: Database connection" in said
     assert (code, copies(sandbox)) == (0, ONCE)
     assert arrived(sandbox) == sandbox.supabase.ids(start=START)
 
@@ -101,7 +102,7 @@ def test_a_restart_that_ends_a_page_in_mid_query_costs_no_row(sandbox: Sandbox) 
         said = read_until(process, RETRY)
         code = process.wait(timeout=60)
 
-    assert "HTTP 503: " in said
+    assert "HTTP 503: Database client" in said
     assert (code, copies(sandbox)) == (0, ONCE)
     assert arrived(sandbox) == sandbox.supabase.ids(start=START)
 
@@ -128,5 +129,5 @@ def test_a_standby_that_is_promoted_in_mid_run_costs_nothing_with_the_ledger_in_
             sent_before = copies(sandbox)
         code = process.wait(timeout=60)
 
-    assert "cannot set transaction read-write mode during recovery" in said
+    assert "during recovery" in said
     assert (sent_before, code, copies(sandbox)) == (((0, 0), (0, 0)), 0, ONCE)

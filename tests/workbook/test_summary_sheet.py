@@ -12,16 +12,18 @@ from zoneinfo import ZoneInfo
 import pytest
 from python_calamine import CalamineWorkbook
 
+from src.domain.analysis import FAILED_STATUSES
 from src.domain.baseline import Comparison, Counts, Deviation, Usual
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import day_of
+from src.phrases import english as phrases
 from src.phrases.formats import shown
 from src.runtime.visible_text import units
 from src.workbook.layout import TEXT_SHOWN
 from src.workbook.summary_sheet import STATUSES_SHOWN, Assessment
 
-from ..builders import START, build, make_analysis, make_window, opened
+from ..builders import START, build, figures_of, make_analysis, make_window, opened
 
 REMARK = "12 rows have come late for 2026-11-22 12:00-13:00 UTC, after its report was sent."
 
@@ -82,7 +84,7 @@ def test_the_cards_have_every_figure_as_a_number(tmp_path: Path) -> None:
         "Records failed": 109,
         "Success rate": pytest.approx(691 / 800),
         "Median duration": 2.5,
-        "95 % took at most": pytest.approx(8.95),
+        phrases.P95: pytest.approx(8.95),
         "Longest duration": 10,
         "completed": 2,
         "(no status)": 1,
@@ -129,10 +131,11 @@ def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_p
     """Counted, in words; a manager sees them before the chart."""
     odd = [make_analysis(records_failed=300), make_analysis(duration=None), make_analysis(duration=-1)]
     lines = lines_of(build(tmp_path, *odd, assessment=Assessment(remarks=[REMARK])))
+    summary = Summary()
+    summary.add(odd)
 
-    assert ["more records failed than were processed: 1 analysis"] in lines
-    assert ["1 analysis without figures (1 completed)"] in lines
-    assert ["a negative duration, left out of the median and the like: 1 analysis"] in lines
+    assert len(summary.anomalies()) == len(odd)
+    assert [[phrases.anomaly(one)] in lines for one in summary.anomalies()] == [True] * len(odd)
     assert lines.index(["Odd data"]) < lines.index([REMARK]) < lines.index(["Statuses"])
     plain = lines_of(build(tmp_path, make_analysis()))
     assert [line for line in plain if line in (["Odd data"], ["Other windows"])] == []
@@ -142,7 +145,7 @@ def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path
     """Neither cards of zeros nor an empty chart."""
     content = build(tmp_path, assessment=Assessment(remarks=[REMARK]))
 
-    assert ["No analyses in 2026-11-22 13:00-14:00 UTC."] in lines_of(content)
+    assert [phrases.no_analyses(make_window())] in lines_of(content)
     assert [REMARK] in lines_of(content)
     assert not [name for name in zipfile.ZipFile(io.BytesIO(content)).namelist() if "chart" in name]
 
@@ -153,7 +156,7 @@ def test_quantiles_that_are_not_exact_say_so(tmp_path: Path) -> None:
     summary = Summary()
     summary.add([make_analysis()])
     summary.durations.add([1.0] * EXACT)
-    sentence = [f"Of more than {EXACT:,} durations, median and 95 % are given to within 1% of them."]
+    sentence = [phrases.approximate_quantiles()]
     with_many = [make_analysis()] * (EXACT + 1)
 
     assert sentence in lines_of(build(tmp_path, *with_many))
@@ -170,7 +173,7 @@ def test_the_chart_shows_analyses_and_failures_with_its_axes_named(tmp_path: Pat
     assert table[:3] == [["13:00", 0, 0], ["13:05", 3, 2], ["13:10", 0, 0]]
     chart = part(content, "xl/charts/chart1.xml")
     said = re.findall("<a:t>(.*?)</a:t>", chart)
-    assert said == ["Analyses and failures per five minutes", "From (UTC)", "Analyses"]
+    assert said == [phrases.chart_title(make_window()), "From (UTC)", "Analyses"]
     assert re.findall('<(?:c:)?delete val="(.)"', chart) == ["0", "0"]
     place = next(cell.row for (cell,) in opened(content)["Summary"].iter_rows(max_col=1) if cell.value == "From")
     reaches = re.findall(r"<(?:c:)?f>'Summary'!(.*?)</", chart)
@@ -182,11 +185,13 @@ def test_the_chart_has_a_text_for_who_cannot_see_it(tmp_path: Path) -> None:
     """A screen reader reads it out."""
     rows = [make_analysis(status=status) for status in ("completed", "failed")]
     drawing = part(build(tmp_path, *rows), "xl/drawings/drawing1.xml")
+    summary = Summary()
+    summary.add(rows)
+    described = phrases.chart_description(make_window(), summary, summary.buckets(make_window())[1], "13:05")
 
-    assert (
-        'descr="Column chart: analyses and failures per five minutes, 2026-11-22 13:00-14:00 UTC. '
-        '2 analyses, 1 of them failed; most, 2, from 13:05."'
-    ) in drawing
+    assert f'descr="{described}"' in drawing
+    assert make_window().label() in described
+    assert figures_of(described)[-4:] == ["2", "1", "2", "13:05"]
 
 
 def test_the_chart_covers_empty_rows_only(tmp_path: Path) -> None:
@@ -269,12 +274,13 @@ def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> 
     rows = (make_analysis(), make_analysis(status="failed"))
     content = build(tmp_path, *rows, assessment=Assessment(comparison=comparison, deviations=found))
 
-    assert table_below(content, ["Compared", "This hour", "The hour before", "Usual"]) == [
+    this, before = phrases.this(make_window()), phrases.the_one_before(make_window())
+    assert table_below(content, ["Compared", this, before, "Usual"]) == [
         ["Analyses", 2, 3, 2400],
         ["Failed analyses", 1, "-", 12],
     ]
     lines = lines_of(content)
-    assert lines.index(["⚠ 2 analyses, usually about 2,400"]) < lines.index(["Analyses", 2, 3, 2400])
+    assert lines.index([phrases.warned(phrases.warning(found[0]))]) < lines.index(["Analyses", 2, 3, 2400])
     assert lines.index(["Failed analyses", 1, "-", 12]) < lines.index(["Statuses"])
     assert not [line for line in lines_of(build(tmp_path, *rows)) if line[:1] == ["Compared"]]
 
@@ -285,7 +291,7 @@ def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
     found = [Deviation(kind="empty", value=0, reference=2400)]
     content = build(tmp_path, assessment=Assessment(comparison=comparison, deviations=found))
 
-    assert ["⚠ No analyses, usually about 2,400"] in lines_of(content)
+    assert [phrases.warned(phrases.warning(found[0]))] in lines_of(content)
     assert ["Analyses", 0, 3, 2400] in lines_of(content)
 
 
@@ -303,10 +309,9 @@ def test_the_statuses_that_count_as_failed_are_named(tmp_path: Path) -> None:
     """They can be chosen, so that a reader has to be told."""
     lines = lines_of(build(tmp_path, make_analysis()))
 
-    assert [
-        "These statuses count as failed: failed, failure, error, errored, timeout, timed out, timed_out, timedout, "
-        "crashed, aborted."
-    ] in lines
+    sentence = phrases.failed_statuses(FAILED_STATUSES)
+    assert [name for name in FAILED_STATUSES if name not in sentence] == []
+    assert [sentence] in lines
 
 
 def test_another_name_stands_in_title_and_properties(tmp_path: Path) -> None:

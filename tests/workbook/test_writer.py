@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from openpyxl.utils import get_column_letter
 
+from src.config.settings import DEFAULT_NAME
 from src.domain.analysis import FAILED_STATUSES
 from src.domain.summary import Summary
 from src.domain.window import day_of
 from src.errors import WorkbookError
+from src.phrases import english as phrases
 from src.workbook.archive import WorkbookArchive
 from src.workbook.columns import SHEET_COLUMNS
 from src.workbook.data_sheet import SHEET_ROWS, sheet_name
@@ -66,7 +68,8 @@ def test_the_documents_properties_say_what_it_is_and_its_time_is_the_windows_end
     for _ in range(2):
         properties = opened(build(tmp_path, make_analysis(), window=make_window(zone="Asia/Tokyo"))).properties
         assert properties.title == "Hourly Report - 2026-11-22 22:00-23:00 UTC+9"
-        assert (properties.subject, properties.creator) == ("Digital Twin analyses", "Reports Generator")
+        assert properties.subject == phrases.document_subject(DEFAULT_NAME)
+        assert properties.creator == phrases.DOCUMENT_CREATOR
         end = START.replace(tzinfo=None, hour=14)
         assert (properties.created, properties.modified) == (end, end)
 
@@ -131,8 +134,8 @@ def test_an_empty_window_is_said_so(tmp_path: Path) -> None:
     content = build(tmp_path)
 
     assert opened(content)["Hourly Report"].tables["HourlyReport"].ref == "A1:G2"  # Excel wants a row in a table
-    assert data_rows(content)[0][0] == "No analyses in 2026-11-22 13:00-14:00 UTC."
-    assert data_rows_again(content)[0][0] == "No analyses in 2026-11-22 13:00-14:00 UTC."
+    sentence = phrases.no_analyses(make_window())
+    assert data_rows(content)[0][0] == data_rows_again(content)[0][0] == sentence
 
 
 def test_a_full_sheet_goes_on_behind_the_summary(tmp_path: Path) -> None:
@@ -166,7 +169,8 @@ def test_times_in_the_sheet_are_the_reports_zone_with_its_offset_beside(tmp_path
     assert START.replace(tzinfo=None, hour=16) == sheet["B2"].value
     assert data_rows_again(content)[0][1] == sheet["B2"].value
     assert (sheet["B2"].is_date, sheet["B2"].number_format) == (True, 'yyyy-mm-dd hh:mm:ss "UTC+3"')
-    assert "times in Europe/Moscow (UTC+3)" in sheet.oddHeader.left.text
+    assert sheet.oddHeader.left.text == phrases.page_header(window)
+    assert "Europe/Moscow (UTC+3)" in sheet.oddHeader.left.text
 
 
 @pytest.mark.parametrize(
