@@ -138,7 +138,7 @@ def test_what_people_receive_bears_the_names_of_the_contract(sandbox: Sandbox, r
     run(*OPTION)
 
     message = sandbox.mails[0].message
-    assert message["Subject"].startswith("Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC")
+    assert message["Subject"] == "Digital Twin Hourly Report - 2026-11-22 13:00-14:00 UTC"
     assert all(sent.text.startswith("Hourly Report - 2026-11-22 13:00-14:00 UTC") for sent in sandbox.messages)
     assert {"report_20261122_130000.xlsx"} == {sent.file_name for sent in sandbox.messages}
     assert (sandbox.folder / "report_20261122_130000.xlsx").read_bytes() == received(sandbox)[0]
@@ -342,10 +342,10 @@ def test_in_an_empty_environment_it_lists_what_is_missing_from_any_folder(tmp_pa
     shutil.copytree(ROOT / "src", checkout / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "reports_generator.py", checkout)
 
-    done = start_process(str(checkout / "reports_generator.py"), cwd=tmp_path, env={})
+    done = start_process(str(checkout / "reports_generator.py"), cwd=tmp_path, env={"LOG_FORMAT": "text"})
 
     assert done.returncode == 2
-    assert "SUPABASE_URL" in done.stderr
+    assert " SUPABASE_URL " in done.stderr
     assert len(re.findall(r"^ +[A-Z_]+ ", done.stderr, re.MULTILINE)) == 9
     assert "Traceback" not in done.stderr
 

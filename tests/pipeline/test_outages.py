@@ -153,7 +153,7 @@ REFUSED = "smtp.recipient_refused"
 UNAUTHORIZED = "telegram.token"
 
 
-class _Sigterm(threading.Event):
+class Sigterm(threading.Event):
     """Comes when it is waited for: a SIGTERM to this process."""
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -217,7 +217,7 @@ def test_six_hours_without_supabase_are_one_alert_a_pod(play: Playing, ledger: s
         outage.hour(hour)
         if hour in SIX_HOURS:
             outage.hour(hour, restart=True)
-            supabase.always = Fault(until=_Sigterm(), hold=FOREVER)
+            supabase.always = Fault(until=Sigterm(), hold=FOREVER)
             outage.hour(hour, restart=True)
 
     key = OUT_OF_ORDER if ledger == "directory" else "ledger.gateway"

@@ -158,9 +158,8 @@ def test_own_workbooks_in_the_bucket_that_are_too_old_go(sandbox: Sandbox, run: 
     hour = f"report.hourly.{this_hour(LONG):%Y%m%dT%H%M%SZ}"
     gone = sorted({*before} - {*stored(sandbox)})
     assert (result.code, len(before), len(gone)) == (0, 4, 2)
-    assert [path.startswith(hour) for path in gone] == [True, True]
-    assert [".resend.1/" in path for path in gone] == [True, False]
-    assert [record.args[0] for record in result.logged("retention") if isinstance(record.args, tuple)] == [2]
+    assert [path.split("/")[1].startswith(hour) for path in gone] == [True, True]
+    assert [".resend.1." in path for path in gone] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -193,14 +192,13 @@ def test_folders_of_the_bucket_that_no_report_made_are_passed_over(sandbox: Sand
     names = [f"report.{template}.{moment}.ab12/x.xlsx" for moment in odd for template in ("hourly", "daily")]
     for name in names:
         sandbox.supabase.sql("insert into storage.objects (bucket_id, name) values ('reports', $1)", name)
+    before = stored(sandbox)
     day = {"REPORT_TEMPLATE": "daily", "REPORT_TIMEZONE": "America/New_York"}
 
     results = [run(JOB_NAME=job(0), **BUCKET, **KEEP, **changes) for changes in ({}, day)]
 
-    assert [(one.code, one.events.count("retention"), one.events.count("retention_failed")) for one in results] == [
-        (0, 1, 0),
-        (0, 0, 0),
-    ]
+    assert [(one.code, "retention_failed" in one.events) for one in results] == [(0, False)] * 2
+    assert len(before) - len(stored(sandbox)) == 2
     assert {*names} <= {*stored(sandbox)}
 
 
