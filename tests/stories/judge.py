@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 from src.domain.outcome import ChannelAddress
 from src.domain.window import HOUR
@@ -10,7 +9,6 @@ from src.phrases import english
 
 from ..alerts import delivered_to_everyone, failed_recipients, hours_in, keys_in, said_to_work
 from ..builders import data_rows_again, make_window
-from ..sandbox.smtp import Delivery
 from .play import BEGIN, Deployment, PlayedRun, Story
 
 ALERT, CLEAR = "⚠️ ERROR", "✅ All clear"

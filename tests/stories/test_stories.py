@@ -4,6 +4,7 @@
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +42,10 @@ def test_nobody_misses_a_row_gets_an_unmarked_repeat_or_is_told_an_untruth(
         story, began = Story(seed=seed, sandbox=sandbox, run=run), time.monotonic()
         story.play()
         found = Judge(story).violations()
-        print(f"seed {seed}: {len(story.runs)} runs, {time.monotonic() - began:.1f} s, {len(found)} violations")
+        print(
+            f"seed {seed}: {len(story.runs)} runs, {time.monotonic() - began:.1f} s, {len(found)} violations",
+            file=sys.__stderr__,
+        )
         wrong += [f"CHAOS_SEED={seed}", *found, *story.diary] if found else []
 
     assert wrong == [], "\n".join(wrong)
