@@ -190,7 +190,7 @@ class Story:
     def _between(self, hour: int) -> None:
         """Let rows come late, and recipients change."""
         for table in self.rows:
-            if self.dice.random() < 0.35:
+            if self.dice.random() < 0.6:
                 late, count = self.dice.randint(0, hour), self.dice.randint(1, 3)
                 self._insert(table, late, count)
                 self.note(f"{hour}: {count} rows come late for {late} in {table}")
@@ -221,10 +221,9 @@ class Story:
     def _refuse(self) -> None:
         """Let servers refuse recipients, or refuse them no more."""
         mailbox, bot = self.sandbox.mailbox, self.sandbox.bot
-        kinds: list[tuple[dict[str, Any], ChannelAddress]] = []
-        for one in sorted({address for deployment in self.deployments for address in deployment.present}):
-            kinds.append((mailbox.refused if one[0] == "email" else bot.refusals, one))
-        for refused, (channel, recipient) in kinds:
+        everyone = sorted({address for deployment in self.deployments for address in deployment.present})
+        for channel, recipient in everyone:
+            refused: dict[str, Any] = mailbox.refused if channel == "email" else bot.refusals
             if recipient in refused and self.dice.random() < 0.4:
                 del refused[recipient]
                 self.note(f"{recipient} is refused no more")
