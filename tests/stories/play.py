@@ -284,9 +284,10 @@ class Story:
         recipients = {"SMTP_TO": ",".join(deployment.addresses), "TELEGRAM_CHAT_ID": ",".join(deployment.groups)}
         return deployment.settings | where | recipients
 
-    def _end_leases(self) -> None:
-        """Let the time pass in which a pod that was killed holds its claims."""
-        self.sandbox.supabase.sql("update report_deliveries set lease_seconds = -1 where holder is not null")
+    def _end_leases(self, pod: str = "") -> None:
+        """Let the time pass in which a pod that was killed holds its claims, or any pod."""
+        change = "update report_deliveries set lease_seconds = -1 where holder like $1 || '%'"
+        self.sandbox.supabase.sql(change, f"{pod}." if pod else "")
 
     def _moment(self, hour: int) -> datetime:
         """Return when a run of an hour starts: a few minutes after the one before, whose clock never goes back."""
@@ -354,11 +355,15 @@ class Story:
         end_all(self.sandbox)
 
     def _overlapping(self, deployment: Deployment, hour: int) -> None:
-        """Play two pods of one Job at the same time."""
+        """Play two pods of one Job at the same time; one of them may be killed as soon as a report is on its way."""
         self.note(f"{hour}: two runs of {deployment.name} at once")
         settings = [self._environment(deployment, hour) for _ in range(2)]
         with self._recorded(deployment, hour) as ended:
             processes = [self._started(one, hour, is_quick=True) for one in settings]
+            if self.dice.random() < 0.5:
+                asked, bot = len(self.sandbox.bot.requests), self.sandbox.bot
+                _kill_when(lambda: len(bot.requests) > asked, processes[0])
+                self._end_leases(settings[0]["POD_NAME"])
             ended += [_ended(process) for process in processes]
 
     def _started(self, settings: dict[str, str], hour: int, *, is_quick: bool = False) -> subprocess.Popen[str]:
