@@ -1,5 +1,6 @@
 """What must hold at the end of a story: nobody was missed or sent a repeat without a word, no all-clear was untrue."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from src.phrases import english
 
 from ..alerts import delivered_to_everyone, failed_recipients, hours_in, keys_in, said_to_work
 from ..builders import data_rows_again, make_window
+from ..sandbox.smtp import Delivery
+from ..sandbox.telegram import Sent
 from .play import BEGIN, Deployment, PlayedRun, Story
 
 ALERT, CLEAR = "⚠️ ERROR", "✅ All clear"
@@ -72,7 +75,7 @@ class Judge:
 
     def _alerts(self) -> list[Told]:
         sandbox = self._story.sandbox
-        came = [*sandbox.mailbox.deliveries, *sandbox.bot.sent]
+        came: list[Delivery | Sent] = [*sandbox.mailbox.deliveries, *sandbox.bot.sent]
         texts = [(one.text.rstrip("\n"), one.at) for one in sorted(came, key=lambda one: one.at)]
         told = [(text, at) for text, at in texts if text.startswith((ALERT, CLEAR))]
         return [
@@ -162,8 +165,6 @@ class Judge:
         return min(firsts, default=self._story.hours)
 
     def _source(self, deployment: Deployment) -> str:
-        import hashlib
-
         project = f"{self._story.sandbox.supabase.url} {deployment.table}"
         return hashlib.sha256(project.encode()).hexdigest()[:8]
 

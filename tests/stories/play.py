@@ -111,7 +111,7 @@ class Story:
         """Draw what stays the same all through the story."""
         self.dice = random.Random(self.seed)
         self.ledger = ("supabase", "directory")[self.seed % 2]
-        self.hours = self.dice.randint(3, 4)
+        self.hours = self.dice.randint(2, 4)
         self.skips = self.dice.random() < 0.3
         self.sandbox.speak(self.dice.choice(("http", "https")))
         self.sandbox.bot.chats |= {*GROUPS, "77"}
@@ -230,9 +230,8 @@ class Story:
             elif recipient not in refused and self.dice.random() < 0.12:
                 answer = recipient_reply(self.dice) if channel == "email" else chat_answer(self.dice)
                 refused[recipient] = answer
-                self.note(
-                    f"{recipient} is refused from now on: {answer.body if isinstance(answer, Answer) else answer}"
-                )
+                words = answer.body.decode() if isinstance(answer, Answer) else answer
+                self.note(f"{recipient} is refused from now on: {words}")
 
     def _refused(self) -> frozenset[ChannelAddress]:
         by_mail, by_chat = self.sandbox.mailbox.refused, self.sandbox.bot.refusals

@@ -13,7 +13,7 @@ from ..answers.supabase import read_cases
 from ..faults import HTML
 from ..sandbox import Sandbox
 from ..sandbox.telegram import refusal
-from ..sandbox.web import FOREVER, Answer, Fault
+from ..sandbox.web import FOREVER, Answer, Fault, Web
 
 Ledger = Literal["supabase", "directory"]
 Moment = Callable[[], bool]
@@ -142,18 +142,20 @@ def plan_end(sandbox: Sandbox, dice: random.Random, ledger: Ledger, until: threa
         mailbox.until = until
         mailbox.data_faults[:] = ["taken, silent"]
         return lambda: len(mailbox.deliveries) > taken
-    server, match = sandbox.supabase, dice.choice(("/analyses", "/report_deliveries", "/report_notices"))
-    if ledger == "directory":
-        match = "/analyses"
     if dice.random() < 0.4:
-        server, match, skipped = sandbox.bot, dice.choice(("sendDocument", "sendMessage")), skipped % 3
-    fault = replace(never, match=match)
-    server.faults[:] = [*[Fault(match=match)] * skipped, fault]
-    sent = sandbox.bot.sent
-    taken = len(sent) + skipped
-    if server is sandbox.bot and is_done:
-        return lambda: len(sent) > taken
-    return lambda: fault not in server.faults
+        bot, match, skipped = sandbox.bot, dice.choice(("sendDocument", "sendMessage")), skipped % 3
+        sent, fault = len(bot.sent), replace(never, match=match)
+        _place(bot, fault, skipped)
+        return lambda: len(bot.sent) > sent + skipped if is_done else fault not in bot.faults
+    match = dice.choice(("/analyses", "/report_deliveries", "/report_notices")) if ledger == "supabase" else "/analyses"
+    fault, supabase = replace(never, match=match), sandbox.supabase
+    _place(supabase, fault, skipped)
+    return lambda: fault not in supabase.faults
+
+
+def _place(server: Web, fault: Fault, skipped: int) -> None:
+    """Let a fault be that of a request, after so many others of its kind."""
+    server.faults[:] = [*[Fault(match=fault.match)] * skipped, fault]
 
 
 def end_all(sandbox: Sandbox) -> None:
