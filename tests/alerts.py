@@ -50,3 +50,30 @@ def window_of(alert: str) -> str:
     """Return the window that the alert is about; nothing if it is about none."""
     found = re.search(r"^Window: \w+ report, (.+)$", alert, re.MULTILINE)
     return found[1] if found else ""
+
+
+def said_to_work(alert: str) -> list[tuple[str, str]]:
+    """Return the recipients, each with its channel, that an all-clear says work again."""
+    lines = [line.partition(" again.")[0] for line in alert.splitlines() if " again." in line]
+    return [(channel.lower(), recipient) for line in lines for channel, recipient in _RECIPIENT.findall(line)]
+
+
+_RECIPIENT = re.compile(r"([Ee]mail|[Tt]elegram) to ([^\s,]+)")
+
+
+def failed_recipients(alert: str) -> set[tuple[str, str]]:
+    """Return the recipients that the headings of an alert name as failed."""
+    return {found for part in failed_parts(alert) for found in _RECIPIENT.findall(part)}
+
+
+def delivered_to_everyone(all_clear: str) -> list[str]:
+    """Return the hours of which an all-clear says that everyone has their report."""
+    lines = all_clear.partition("\n\n")[0].splitlines()
+    if " again." in lines[0] or "no longer" in lines[0]:
+        return []
+    first, *others = [line for line in lines if "skipped" not in line] or [""]
+    return [
+        hour
+        for line in (first, *[one for one in others if re.fullmatch(r"[-\d]+ [-:\d]+ UTC", one)])
+        for hour in hours_in(line)
+    ]

@@ -148,13 +148,15 @@ class Claim:
         self.record.rows, self.record.late_rows, self.record.deleted = 0, 0, 0
         await self.save()
 
-    def enter_report(self, rows: int, identity: str) -> None:
-        """Enter how many rows the report has, and what it is known by; it is saved with the first sending.
+    def enter_report(self, rows: int, identity: str, repeats: str) -> None:
+        """Enter how many rows the report has, what it is known by, and the one that it `repeats`.
+
+        It is saved with the first sending.
 
         Where somebody has the report of an earlier build, the smaller number stays: those rows were late for them.
         """
         record, self._rows = self.record, rows
-        record.postponed, record.identity = 0, identity
+        record.postponed, record.identity, record.repeats = 0, identity, repeats
         if record.has_reached_anybody and record.rows is not None and record.rows <= rows:
             return
         record.rows, record.late_rows, record.deleted = rows, 0, 0

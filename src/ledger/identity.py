@@ -35,6 +35,8 @@ def chosen_identity(
         return before, ""  # of a version that kept no identity
     if record.has_unconfirmed and before != mine:
         return mine, before
+    if record.has_unconfirmed and record.repeats:  # the last attempt may have ended before it sent anything
+        return mine, record.repeats
     return mine, before.removesuffix(resend) if resend else ""
 
 

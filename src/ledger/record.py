@@ -60,7 +60,8 @@ class Record(msgspec.Struct, kw_only=True):
     `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
     `deleted`: how many of the rows were seen to be gone.
     `postponed`: how many runs in a row caught it up and had no time to build it.
-    `identity`: what the last sending is known by; versions before 2.1 kept none.
+    `identity`: what the last sending is known by; versions before 2.1 kept none. `repeats`: what the sending of other
+    content is known by that this one may repeat.
     `cleared`: somebody was told that all is well after all.
     `given_up`: no run will send it by itself any more, and somebody was told.
     `scheduled`: a scheduled run has opened it, not only runs that named it.
@@ -86,6 +87,7 @@ class Record(msgspec.Struct, kw_only=True):
     deleted: int = 0
     postponed: int = 0
     identity: str = ""
+    repeats: str = ""
 
     def owed(self, present: Sequence[ChannelAddress], trigger: Trigger) -> list[ChannelAddress]:
         """Return those of `present`, as they are spelt there, to whom a run of this `trigger` sends the window.

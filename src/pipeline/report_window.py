@@ -74,7 +74,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         if report is None:
             return await _skip(services, request.window, claim)
         services.alerts.works((Stage.WORKBOOK,))
-        claim.enter_report(rows, report.identity)
+        claim.enter_report(rows, report.identity, report.repeats)
         limit, storage = services.run.timeouts.send, services.storage
         is_first = not claim.record.has_reached_anybody
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)

@@ -56,6 +56,22 @@ def test_a_repeat_with_more_rows_is_another_mail_that_says_it_may_be_a_repeat(sa
     assert [english.REPEAT in mail.text for mail in (first, second)] == [False, True]
 
 
+def test_an_attempt_that_sent_nothing_in_between_does_not_take_the_mark_from_a_repeat_with_more_rows(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Its login is refused: the mail that may have arrived is still the one before it."""
+    sandbox.supabase.insert(make_rows(3))
+    killed_after_the_mail_was_taken(sandbox)
+    sandbox.supabase.insert(make_rows(5)[3:])
+    assert run(*OPTION, SMTP_PASSWORD="wrong").code == 1
+
+    assert run(*OPTION).code == 0
+
+    first, second = sandbox.mails
+    assert second.message["References"] == first.message["Message-ID"]
+    assert [english.REPEAT in mail.text for mail in (first, second)] == [False, True]
+
+
 def test_an_hour_that_version_2_0_sent_without_an_answer_is_repeated_under_its_old_id(
     sandbox: Sandbox, run: RunTool
 ) -> None:

@@ -39,7 +39,9 @@ class _Upload:
 
 
 class BotApi(Web):
-    """One bot that is a member of `chats`; `blocked` chats refuse it. `largest` is what a file may have in bytes.
+    """One bot that is a member of `chats`; `blocked` chats refuse it, those in `refusals` with an answer of their own.
+
+    `largest` is what a file may have in bytes.
 
     `is_old` tells whether it leaves out what later versions of the Bot API say of a chat; `title` is that of each.
     `before_each` is done before an answer; it is passed the address, which tells text from file.
@@ -49,6 +51,7 @@ class BotApi(Web):
         super().__init__(tls)
         self.chats: set[str] = set()
         self.blocked: set[str] = set()
+        self.refusals: dict[str, Answer] = {}
         self.largest = DOCUMENT_LIMIT
         self.is_old = False
         self.title = "Reports"
@@ -62,6 +65,7 @@ class BotApi(Web):
         self.sent.clear()
         self.chats = {"-1001000000001", "42"}
         self.blocked = set()
+        self.refusals = {}
         self.largest = DOCUMENT_LIMIT
         self.is_old = False
         self.title = "Reports"
@@ -80,6 +84,8 @@ class BotApi(Web):
             return _json(200, {"ok": True, "result": _BOT})
         if method not in ("senddocument", "sendmessage", "getchat"):
             return _error(404, "Not Found")
+        if chat in self.refusals:
+            return self.refusals[chat]
         if chat in self.blocked:
             return _error(403, "Forbidden: bot was blocked by the user")
         if chat not in self.chats:
