@@ -81,7 +81,8 @@ class Web:
     It speaks plain HTTP on one port, `port` unless that is 0, and TLS, as `tls` says until the next reset, on another;
     `secure` tells which of them `url` names.
     Its clock is `slow` seconds behind this machine's; `show` sets it with the next request.
-    `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one.
+    `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one. `held` are the
+    faults whose requests were done, and whose answers wait or waited.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -90,6 +91,7 @@ class Web:
         self.over = threading.Event()
         self.dripped = 0
         self.requests: list[Request] = []
+        self.held: list[Fault] = []
         self.secure = False
         self.port = 0
         self.slow = 0.0
@@ -118,6 +120,7 @@ class Web:
         self.faults.clear()
         self.always = None
         self.requests.clear()
+        self.held.clear()
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -240,6 +243,8 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             answer = fault.answer or web.answer(request)
+            if fault.hold:
+                web.held.append(fault)
             over.wait(fault.hold)
             if fault.cut == "damaged":
                 socket.socket.send(self.connection, bytes((23, 3, 3, 0, 64, *[0] * 64)))  # RFC 8446 5.2

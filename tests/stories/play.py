@@ -161,9 +161,11 @@ class Story:
         self.sandbox.mailbox.refused, self.sandbox.bot.refusals = {}, {}
         self.note("from now on nothing fails")
         for deployment in self.deployments:
-            if self.ledger == "directory":  # nobody catches up; somebody starts the Jobs again
+            if self.ledger == "directory":  # nobody catches up; somebody starts the Jobs again that failed or never ran
+                codes = {run.hour: run.code for run in self.runs if run.deployment is deployment}
                 for hour in range(self.hours):
-                    self._run(deployment, hour)
+                    if codes.get(hour, 1):
+                        self._run(deployment, hour)
             elif self.dice.random() < 0.3:
                 self._by_hand(deployment, self.dice.randrange(self.hours), is_resend=self.dice.random() < 0.4)
         for hour in range(self.hours, self.hours + LAST_HOURS):

@@ -142,20 +142,13 @@ def plan_end(sandbox: Sandbox, dice: random.Random, ledger: Ledger, until: threa
         mailbox.until = until
         mailbox.data_faults[:] = ["taken, silent"]
         return lambda: len(mailbox.deliveries) > taken
-    if dice.random() < 0.4:
-        bot, match, skipped = sandbox.bot, dice.choice(("sendDocument", "sendMessage")), skipped % 3
-        sent, fault = len(bot.sent), replace(never, match=match)
-        _place(bot, fault, skipped)
-        return lambda: len(bot.sent) > sent + skipped if is_done else fault not in bot.faults
+    server: Web = sandbox.supabase
     match = dice.choice(("/analyses", "/report_deliveries", "/report_notices")) if ledger == "supabase" else "/analyses"
-    fault, supabase = replace(never, match=match), sandbox.supabase
-    _place(supabase, fault, skipped)
-    return lambda: fault not in supabase.faults
-
-
-def _place(server: Web, fault: Fault, skipped: int) -> None:
-    """Let a fault be that of a request, after so many others of its kind."""
-    server.faults[:] = [*[Fault(match=fault.match)] * skipped, fault]
+    if dice.random() < 0.4:
+        server, match, skipped = sandbox.bot, dice.choice(("sendDocument", "sendMessage")), skipped % 3
+    fault = replace(never, match=match)
+    server.faults[:] = [*[Fault(match=match)] * skipped, fault]
+    return lambda: fault in server.held if is_done else fault not in server.faults
 
 
 def end_all(sandbox: Sandbox) -> None:
