@@ -298,7 +298,7 @@ def test_the_monitor_is_told_or_not_and_nothing_else_happens(server: Server, raw
     """Not even an error."""
 
     async def ping(url: str) -> None:
-        heartbeat = Heartbeat(SecretStr(f"{url}/{path}"), TLS, Redaction(), Timeouts(heartbeat=5))
+        heartbeat = Heartbeat(SecretStr(f"{url}/{path}"), TLS, Redaction(), Timeouts(heartbeat=5, first_wait=0.01))
         await heartbeat.started()
         await heartbeat.failed("\ud800 it failed")
 

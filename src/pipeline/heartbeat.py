@@ -107,7 +107,7 @@ class Heartbeat:
         self._tls = tls
         self._redaction = redaction
         self._limit = timeouts.heartbeat
-        self._wait = timeouts.first_wait
+        self._waits = (timeouts.first_wait, 2 * timeouts.first_wait)
         self._answer = ""
 
     async def started(self) -> None:
@@ -133,10 +133,12 @@ class Heartbeat:
         body = self._redaction(words)[:LONGEST].encode("utf-8", "replace")
         deadline = asyncio.get_running_loop().time() + self._limit
         problem, may_pass = await self._attempt(f"{self._url}{path}", body, deadline)
-        while problem and may_pass and is_last and asyncio.get_running_loop().time() + self._wait < deadline:
+        for wait in self._waits if is_last else ():
+            if not (problem and may_pass) or asyncio.get_running_loop().time() + wait >= deadline:
+                break
             extra = {"event": "retry", "key": problem.key}
-            logger.info("%s Telling it again in %.1f s.", problem.statement, self._wait, extra=extra)
-            await asyncio.sleep(self._wait)
+            logger.info("%s Telling it again in %.1f s.", problem.statement, wait, extra=extra)
+            await asyncio.sleep(wait)
             again, may_pass = await self._attempt(f"{self._url}{path}", body, deadline)
             # One that the time for a ping cut short says less than the one before.
             problem = problem if again and asyncio.get_running_loop().time() >= deadline else again
