@@ -100,7 +100,7 @@ def test_the_settings_page_is_the_settings() -> None:
         if FIELDS[name].is_required():
             assert default.startswith("required"), name
         elif name == "REPORT_DIR":
-            assert default == "the system's temporary folder"
+            assert ("temporary" in default, "`" in default) == (True, False)
         else:
             assert default == (f"`{as_written(name)}`" if as_written(name) else "none"), name
         bounds = [getattr(one, kind) for kind in ("ge", "le") for one in FIELDS[name].metadata if hasattr(one, kind)]
@@ -276,9 +276,8 @@ def test_the_table_of_the_code_names_every_package() -> None:
     """In it a newcomer looks for where a thing is done."""
     packages = {path.parent.name for path in (ROOT / "src").glob("*/__init__.py")}
 
-    assert packages == set(
-        re.findall(r"^\| \[\w+\]\(\.\./src/(\w+)\)", section("development", "Where things are"), re.M)
-    )
+    page = section("development", "Where things are")
+    assert packages == {*re.findall(r"^\| \[\w+\]\(\.\./src/(\w+)\)", page, re.MULTILINE)}
 
 
 def test_the_sandboxs_switches_are_those_of_the_page() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from src.phrases.english import REPEAT
+
 from .builders import OPTION, data_rows, ids, make_rows
 from .conftest import Run
 from .faults import ROWS, SPECIAL, Row, as_markdown, copies
@@ -62,13 +64,14 @@ def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, ro
         texts = [sent.text for sent in sandbox.messages if sent.chat == chat]
         # The one whose first attempt was cut off got only the second, which can't know that.
         begun = 0 if row.marked or (chat == CHATS[0] and row.unseen) else 1
-        assert [place >= begun for place in range(len(texts))] == ["may be a repeat" in text for text in texts]
+        assert [place >= begun for place in range(len(texts))] == [REPEAT in text for text in texts]
 
 
 def test_the_fault_table_of_the_page_is_this_one() -> None:
     """At least forty rows, each tried."""
     assert len(ROWS) + len(SPECIAL) >= 40
-    assert section("delivery", "Every fault that was tried").rstrip().endswith(as_markdown())
+    page = section("delivery", "Every fault that was tried")
+    assert page.rstrip().endswith(as_markdown())
 
 
 def test_what_no_row_brings_about_is_tried_by_the_test_that_the_table_names() -> None:

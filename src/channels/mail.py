@@ -22,9 +22,8 @@ from .interface import Limits
 from .mime import Mail, as_repeat, compose, compose_alert, domain, in_base64
 from .smtp_data import UnansweredError, data, envelope
 from .smtp_errors import recipient_error, smtp_errors, unanswered
-from .smtp_login import Login, Refusals
+from .smtp_login import Login, Refusals, connect, encrypt
 from .smtp_oauth import Tokens
-from .smtp_session import connect, encrypt
 
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""

@@ -1,24 +1,81 @@
-"""Log in to a mail server: by one mechanism at a time, and hardly ever with what it has refused."""
+"""Open a session with a mail server: connect, encrypt, log in.
 
+A login goes by one mechanism at a time, and hardly ever with what the server has refused.
+"""
+
+import asyncio
 import binascii
 import hmac
+import socket
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPResponse, SMTPServerDisconnected, SMTPStatus
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPResponse,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+    SMTPStatus,
+)
 
 from ..config.settings import MailSettings
 from .smtp_data import is_success
 from .smtp_errors import login_error, refused_before
 from .smtp_oauth import Tokens, bearer
 
+_NEXT_ADDRESS = 0.25
+"""Seconds after which the next address is tried beside one that has not answered (RFC 8305 5)."""
 MOST_REFUSALS = 2
 """Logins that a server may refuse, in a run, and where they are remembered in an hour: more would lock the account."""
 _OF_THE_MECHANISM = (*range(200, 400), 500, 501, 502, 503, 504, 538)
 """Codes by which a server refuses a mechanism, not the login."""
 
 Mechanism = Callable[[SMTP, str, str], Awaitable[SMTPResponse]]
+
+
+class _Silent(asyncio.Protocol):
+    """Reads nothing: a greeting that has come already is for whoever takes the socket over."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.ReadTransport):
+            transport.pause_reading()
+
+
+async def connect(server: SMTP, settings: MailSettings, wait: float) -> None:
+    """Connect to the address of the server that answers first, and wait for its greeting.
+
+    Each step may take `wait` seconds. Raise SMTPException or OSError if there is no greeting that lets us in.
+    """
+    # aiosmtplib itself has no happy eyeballs. It hands the socket to asyncio's transport, which closes it, be it after
+    # a handshake that failed, or when the session ends.
+    async with asyncio.timeout(wait):
+        found = await _connected(settings.smtp_host, settings.smtp_port)
+    await server.connect(sock=found)
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(_Silent, host, port, happy_eyeballs_delay=_NEXT_ADDRESS)
+    try:
+        found: socket.socket = transport.get_extra_info("socket").dup()
+        return found
+    finally:
+        transport.abort()  # which closes its own descriptor alone
+
+
+async def encrypt(server: SMTP, settings: MailSettings) -> None:
+    """Say who we are, and encrypt the connection unless it is.
+
+    Raise SMTPException or OSError if the server does not let us; STARTTLS that it does not offer is refused with 250.
+    """
+    await server.ehlo()
+    if settings.smtp_security == "starttls":
+        if not server.supports_extension("starttls"):
+            raise SMTPResponseException(SMTPStatus.completed, "no STARTTLS")
+        await server.starttls()
+        await server.ehlo()  # what the server said in the clear counts no more (RFC 3207 4.2)
 
 
 class RefusalStore(Protocol):

@@ -19,8 +19,7 @@ from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
-from ..pipeline.indexed_job import alert_in_turn
-from ..pipeline.report_window import describe_failure, failed_result, report_window
+from ..pipeline.report_window import alert_in_turn, describe_failure, failed_result, report_window
 from ..pipeline.services import Run, Services, ledger_place, open_services
 from .backfill import report_each
 

@@ -14,7 +14,10 @@ from .alert_text import AlertText, Piece, describe, joined, ours
 
 ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
+ALERTED = "alerted"
+"""The key of the notice that an alert named a window, whatever its cause."""
 _OF_ONE_WINDOW = (
+    ALERTED,
     "ledger.begins_anew",
     "postponed",
     "stopped",

@@ -25,7 +25,9 @@ from ..ledger.interface import Ledger, ReadLimit
 from ..ledger.notices import MONITOR, due, notices_without_table
 from ..ledger.record import Record
 from ..message.alert import (
+    ALERTED,
     NO_LATER_RUN,
+    STOPPED_BY_SIGTERM,
     Cause,
     Failure,
     Recovery,
@@ -85,6 +87,7 @@ class Alerts:
         self._failing: set[str] = set()
         self._working: set[str] = set()
         self._recovered: list[Recovery] = []
+        self._caught_up: list[Recovery] = []
         self.notices = notices_without_table(options, loaded)
         self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
         self.at_hand: Window | None = None
@@ -109,7 +112,10 @@ class Alerts:
             return "nobody"
         told = await self.notices.told()
         now = self._clock()
-        if not due(keys, told, now):
+        named = [Cause(part=Stage.RUN, key=ALERTED, window=as_option(window)).text] if window else []
+        is_stop = all(failure.problem.key == STOPPED_BY_SIGTERM.key for failure in failures)
+        # A stop ends what failed before: whoever was alerted of this window needs no second alert.
+        if not due(keys, told, now) or (is_stop and named and named[0] in told):
             logger.info("Alerted of this before; nobody is told again before a day has passed")
             result: AlertResult = "before"
         else:
@@ -117,7 +123,7 @@ class Alerts:
             text = self._text(window, failures, claim, outcomes, since)
             result = "now" if await self._send(text, outcomes) else "nobody"
         if result == "now":
-            await self.notices.tell(keys, now)
+            await self.notices.tell([*keys, *named], now)
         if claim and result != "nobody":
             await self._noted(claim.note_alert([replace(cause, window="").text for cause in causes]))
         return result
@@ -126,13 +132,19 @@ class Alerts:
         """Note that `parts`, as alerts name them, did what they are for in this run."""
         self._working.update(parts)
 
-    async def recovered(self, window: Window, claim: Claim) -> None:
-        """Note that `window` has reached everyone, if an alert named it."""
+    async def recovered(self, window: Window, claim: Claim, *, is_late: bool) -> None:
+        """Note that `window` has reached everyone: an all-clear names it if an alert did.
+
+        One that `is_late` is also named where an all-clear is given anyway: it was missed meanwhile.
+        """
+        recovery = Recovery(window=window, skipped=claim.record.is_skipped)
         if claim.wants_all_clear:
             await self._noted(claim.note_all_clear())
-        elif self.muted or as_option(window) not in [read_cause(key).window for key in await self.notices.told()]:
-            return
-        self._recovered.append(Recovery(window=window, skipped=claim.record.is_skipped))
+            self._recovered.append(recovery)
+        elif not self.muted and as_option(window) in [read_cause(key).window for key in await self.notices.told()]:
+            self._recovered.append(recovery)
+        elif is_late:
+            self._caught_up.append(recovery)
 
     async def conclude(self, ledger: Ledger, policy: RetryPolicy, *, is_well: bool) -> None:
         """Give the all-clear of the run: for windows that an alert named, and for what was seen to work again.
@@ -151,10 +163,12 @@ class Alerts:
         left = await self._left([cause for cause in over.values() if cause.part in again], ledger, policy)
         if self._recovered or parts:
             known = _named(addresses(self._channels))
-            text = render_all_clear(self._recovered, again, known=known, gone=gone, left=left, name=self._name)
+            recovered = sorted(self._recovered + self._caught_up, key=lambda one: one.window.start)
+            text = render_all_clear(recovered, again, known=known, gone=gone, left=left, name=self._name)
             if not await self._send(text, what="The all-clear"):
                 return
         self._recovered.clear()
+        self._caught_up.clear()
         if over:
             await self.notices.clear(over, self._clock())
 

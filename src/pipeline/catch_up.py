@@ -118,7 +118,7 @@ async def _alert_of_predecessor(services: Services, window: Window, policy: Retr
         group="The ledger begins anew",
     )
     logger.warning("%s", problem.reason, extra={"event": "history_begins", "key": problem.key})
-    await services.alerts.send(window, [Failure(what=Stage.CATCH_UP, problem=problem)])
+    await services.alerts.send(None, [Failure(what=Stage.CATCH_UP, problem=problem)])  # `window` itself is sent
 
 
 async def _without_history(services: Services, result: Result, error: Exception) -> Result:

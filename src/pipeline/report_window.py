@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
+from ..config.schedule import shared_by_pods
 from ..domain.outcome import ChannelAddress, Outcome, named, same
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
@@ -20,9 +21,9 @@ from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import foreign, one_line_quote
+from .alerts import AlertResult
 from .build import built_report
 from .deliver import deliver
-from .indexed_job import alert_in_turn
 from .services import Services
 
 logger = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ async def _conclude(
         await services.alerts.send(None, notices)
     services.alerts.works(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered)
     if not failed:
-        await _note_recovery(services, window, claim)
+        await _note_recovery(services, window, claim, is_late=request.is_late)
         return Result(code=0, words=words, outcomes=outcomes)
     told = await alert_in_turn(services, window, _failures(failed), policy, claim=claim, outcomes=outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, outcomes=outcomes, known=told == "before")
@@ -186,11 +187,11 @@ async def _tell_of_lost(services: Services, window: Window, claim: Claim, result
     return replace(result, code=1, problem=result.problem or failure.problem)
 
 
-async def _note_recovery(services: Services, window: Window, claim: Claim) -> None:
+async def _note_recovery(services: Services, window: Window, claim: Claim, *, is_late: bool = False) -> None:
     record, everyone = claim.record, addresses(services.channels)
     # A run that is limited to some may find the window opened for nobody else yet.
     if record.is_done(everyone) and (not services.only or record.is_settled(everyone)):
-        await services.alerts.recovered(window, claim)
+        await services.alerts.recovered(window, claim, is_late=is_late)
 
 
 async def _failed(
@@ -232,6 +233,35 @@ def describe_failure(error: Exception) -> Failure:
     problem = unexpected("the run", error, one_line_quote(error))
     logger.error("Unexpected error", exc_info=error, extra={"event": "broke_down", "key": problem.key})
     return Failure(what=Stage.RUN, problem=problem)
+
+
+async def alert_in_turn(
+    services: Services,
+    window: Window | None,
+    failures: Sequence[Failure],
+    policy: RetryPolicy,
+    *,
+    claim: Claim | None = None,
+    outcomes: Sequence[Outcome] = (),
+) -> AlertResult:
+    """Alert of `failures`, in an Indexed Job when no other pod does: it may be telling the same.
+
+    Where the ledger can't be used, each alerts for itself.
+    """
+    shared = shared_by_pods(services.run.options, services.settings.report, services.run.clock())
+    if shared and not services.alerts.muted:
+        try:
+            async with services.ledger.claim(shared, _outlasting_another_alert(services, policy)):
+                return await services.alerts.send(window, failures, claim=claim, outcomes=outcomes)
+        except LedgerError as error:
+            logger.warning("What other pods have alerted of is not known: %s", error, extra={"event": "ledger_failed"})
+    return await services.alerts.send(window, failures, claim=claim, outcomes=outcomes)
+
+
+def _outlasting_another_alert(services: Services, policy: RetryPolicy) -> RetryPolicy:
+    """Return a policy that outlasts another pod's alert, by Telegram and then by email."""
+    longest = 2 * services.run.timeouts.alert + services.run.timeouts.alert_note
+    return replace(policy, deadline=asyncio.get_running_loop().time() + longest)
 
 
 async def _stopped(services: Services, window: Window, claim: Claim) -> None:

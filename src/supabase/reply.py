@@ -98,7 +98,7 @@ class ReplyRule(Rule, frozen=True, kw_only=True):
         """Return whether this rule is about `reply`, to a request with the credentials `used`."""
         return bool(
             re.fullmatch(self.status, str(reply.status))
-            and re.fullmatch(self.code, reply.code)
+            and re.fullmatch(self.code, reply.code, re.DOTALL)
             and re.fullmatch(self.action, reply.action)
             and re.search(self.words.replace("{table}", re.escape(reply.table)), reply.words, re.IGNORECASE)
             and (self.who is None or self.who in used.traits)

@@ -158,10 +158,10 @@ def test_cram_md5_is_passed_over_where_md5_is_forbidden(
     """As on machines with FIPS."""
     made = hmac.new
 
-    def forbidden(key: bytes, message: bytes | None = None, digestmod: Any = "") -> hmac.HMAC:
+    def forbidden(key: bytes, msg: bytes | None = None, digestmod: Any = "") -> hmac.HMAC:
         if digestmod == "md5":
             raise ValueError("[digital envelope routines] unsupported")
-        return made(key, message, digestmod)
+        return made(key, msg, digestmod)
 
     monkeypatch.setattr(hmac, "new", forbidden)
     sandbox.mailbox.login_methods = offered
@@ -180,12 +180,12 @@ def test_a_mechanism_that_the_server_refuses_leads_to_the_next_one(sandbox: Sand
 
 
 def test_a_password_that_one_mechanism_takes_is_right(sandbox: Sandbox, run: RunTool) -> None:
-    """What another one refused is no longer counted, and is not tried first again."""
-    sandbox.mailbox.login_faults = ["535 5.7.8 Not by this"]
+    """What another one refused counts no more, neither in this run, where it is not tried again, nor in the next."""
+    for _ in range(3):
+        sandbox.mailbox.login_faults = ["535 5.7.8 Not by this"]
+        assert run(*OPTION, "--count", "2", "--resend", **TABLE).code == 0
 
-    assert run(*OPTION, "--count", "4", **TABLE).code == 0
-    assert sandbox.mailbox.mechanisms == ["LOGIN"] * 4
-    assert run(*OPTION, "--count", "4", "--resend", **TABLE).code == 0
+    assert sandbox.mailbox.mechanisms == ["LOGIN"] * 6
 
 
 def test_a_relay_is_sent_to_without_a_login(sandbox: Sandbox, run: RunTool) -> None:

@@ -219,26 +219,25 @@ def test_a_token_endpoint_that_nobody_vouches_for_gets_no_secret(
     assert sandbox.tokens.requests == []
 
 
+TOKEN = f"eyJ0-sandbox-access-token-0000-{'x' * 40}"
+"""The first one that the endpoint gives."""
+SASL = f"user={smtp.USER}\1auth=Bearer {TOKEN}\1\1"
+FORMS = [TOKEN, *(base64.b64encode(text.encode()).decode().rstrip("=") for text in (TOKEN, SASL))]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["plain", "base64", "login"])
 def test_a_token_reaches_no_log_and_no_alert_whoever_repeats_it(
-    sandbox: Sandbox, run: RunTool, oauth: dict[str, str]
+    sandbox: Sandbox, run: RunTool, oauth: dict[str, str], form: str
 ) -> None:
     """Nor in base64, alone or as the login has it."""
-    token = f"eyJ0-sandbox-access-token-0000-{'x' * 40}"
-    forms = [
-        token,
-        *(
-            base64.b64encode(text.encode()).decode().rstrip("=")
-            for text in (token, f"user={smtp.USER}\1auth=Bearer {token}\1\1")
-        ),
-    ]
-    sandbox.mailbox.data_reply = f"554 5.6.0 You said {' and '.join(forms)}"
+    sandbox.mailbox.data_reply = f"554 5.6.0 You said {form}"
 
     result = run(*OPTION, **oauth, **TABLE)
 
     written = result.log + "".join(sandbox.alerts) + str(sandbox.supabase.sql("select * from report_deliveries"))
-    assert sandbox.tokens.given == [token]
+    assert sandbox.tokens.given == [TOKEN]
     assert "[hidden]" in result.log
-    assert [form for form in forms if form in written] == []
+    assert form[len(form) // 2 :][:16] not in written
 
 
 @pytest.mark.parametrize(

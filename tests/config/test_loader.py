@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from src.config.loader import Settings, load_settings
 from src.config.settings import Sender
@@ -87,6 +88,9 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SMTP_FROM", "Reports a@example.com", "is neither an e-mail address nor Name <address>"),
         ("SMTP_FROM", "Reports <a@example.com", "is neither an e-mail address nor Name <address>"),
         ("SMTP_FROM", "A\nB <a@example.com>", "is neither an e-mail address nor Name <address>"),
+        ("SMTP_FROM", '"Reports" Inc. <a@example.com>', "is neither an e-mail address nor Name <address>"),
+        ("SMTP_FROM", '"Reports\\" <a@example.com>', "is neither an e-mail address nor Name <address>"),
+        ("SMTP_LOGIN", "relay", "is none of them"),
         ("SMTP_REPLY_TO", "Team <a@example.com>", "is not an e-mail address"),
         ("TELEGRAM_SILENT", "yes", "is none of them"),
         ("REPORT_NAME", "Staging\nBcc: a", "is not one short line"),
@@ -98,6 +102,10 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("REPORT_WARN_FAILED_ABOVE", "10 %", "is no number"),
         ("REPORT_WARN_FAILED_ABOVE", "nan", "should be a finite number"),
         ("REPORT_WARN_SLOWER_THAN", "-1", "should be greater than or equal to 0"),
+        ("SMTP_TO", "a@example.com;b@example.com c@example.com", "entry 2 of 2 is not an e-mail address"),
+        ("SMTP_TO", '"a@example.com, b@example.com', "entry 1 of 2 is not an e-mail address"),
+        ("SMTP_TO", "Doe, Anna <a@example.com>", "entry 1 of 2 is not an e-mail address"),
+        ("SMTP_TO", "a@example.com <b@example.com", "entry 1 of 1 is not an e-mail address"),
         ("SMTP_TO", "a@example.com, b, c@", "entry 2, 3 of 3 is not an e-mail address"),
         ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 2 of 2 is not an e-mail address"),
         ("TELEGRAM_BOT_TOKEN", "AAHqwertyuiopasdfghjklzxcvbnm", "is not a bot token"),
@@ -205,8 +213,7 @@ def test_values_are_stripped_of_blanks_and_line_ends(environment: pytest.MonkeyP
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
-    assert settings.mail.smtp_password is not None
-    assert settings.mail.smtp_password.get_secret_value() == WHOLE["SMTP_PASSWORD"]
+    assert settings.mail.smtp_password == SecretStr(WHOLE["SMTP_PASSWORD"])
     assert settings.mail.smtp_to == ("a@example.com", "b@example.com")
 
 
@@ -592,8 +599,7 @@ def test_secrets_may_be_files(environment: pytest.MonkeyPatch, secrets: Path) ->
 
     assert settings.supabase.supabase_key.get_secret_value() == WHOLE["SUPABASE_KEY"]
     assert settings.mail is not None
-    assert settings.mail.smtp_password is not None
-    assert settings.mail.smtp_password.get_secret_value() == "another horse"
+    assert settings.mail.smtp_password == SecretStr("another horse")
     assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()
     environment.delenv("SUPABASE_URL")
     assert WHOLE["SUPABASE_KEY"] in load_settings(None).secrets()  # though its group is incomplete

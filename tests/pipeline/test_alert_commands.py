@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ..builders import OPTION, START, make_rows
+from src.domain.window import HOUR
+
+from ..alerts import are_clear, hours_in
+from ..builders import OPTION, START, make_rows, make_window
 from ..conftest import Run
 from ..faults import copies
 from ..kubernetes_api import KubernetesApi
@@ -88,7 +91,8 @@ def test_the_command_of_a_failed_source_sends_that_hour_to_everyone(sandbox: San
 
     assert copies(sandbox) == ONCE_EACH
     assert "Analyses: 5" in sandbox.mails[0].text
-    assert sandbox.alerts[-1].startswith("✅ All clear: the hourly report of 2026-11-22 13:00-14:00 UTC")
+    assert are_clear(sandbox.alerts) == [False, True]
+    assert hours_in(sandbox.alerts[-1]) == [make_window().label()]
 
 
 def test_the_command_of_a_refused_recipient_sends_to_that_one_alone(sandbox: Sandbox, deployment: Deployment) -> None:
@@ -115,9 +119,7 @@ def test_the_command_of_windows_out_of_reach_sends_them_all(sandbox: Sandbox, de
     before = len(sandbox.mails)
 
     (alert,) = sandbox.failures
-    assert alert.startswith(
-        "⚠️ ERROR in Reports Generator: 2 reports, from 2026-11-22 14:00-15:00 UTC to 2026-11-22 15:00-16:00 UTC"
-    )
+    assert hours_in(alert.splitlines()[0]) == [make_window(START + hours * HOUR).label() for hours in (1, 2)]
     assert deployment.paste(alert, 5).code == 0
 
     sent = [str(mail.message["Subject"]) for mail in sandbox.mails[before:]]
@@ -136,7 +138,7 @@ def test_the_command_of_late_rows_sends_to_everyone_again(sandbox: Sandbox, depl
     assert deployment.hour().code == 0
 
     (alert,) = [text for text in sandbox.failures if "fewer_rows" in text]
-    assert alert.startswith("⚠️ ERROR in Reports Generator: 2026-11-22 13:00-14:00 UTC: rows")
+    assert hours_in(alert.splitlines()[0]) == [make_window().label()]
     assert deployment.paste(alert).code == 0
 
     assert copies(sandbox) == ((2, 2), (2, 2))

@@ -1,10 +1,22 @@
 """An alert goes to the operators by every way that is set for them, to readers only if none works, and is retried."""
 
+import asyncio
+import ssl
 from collections.abc import Callable
 
 import pytest
 
-from ..builders import OPTION
+from src.channels.mail import MailChannel
+from src.config.loader import LoadedSettings
+from src.config.options import Options
+from src.config.settings import MailSettings, ReportSettings
+from src.config.timeouts import Timeouts
+from src.errors import Problem
+from src.message.alert import ALERT, Failure
+from src.pipeline.alerts import Alerts
+from src.runtime.redaction import Redaction
+
+from ..builders import OPTION, START, make_window
 from ..conftest import Run
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.telegram import refusal
@@ -100,7 +112,7 @@ def test_the_subject_of_a_mail_names_window_and_cause(sandbox: Sandbox, run: Run
 
     (delivery,) = sandbox.mailbox.deliveries
     subject = str(delivery.message["Subject"])
-    assert subject.startswith("⚠️ ERROR in Reports Generator: 2026-11-22 13:00-14:00 UTC: ")
+    assert subject.startswith(f"{ALERT} {make_window().label()}: ")
     assert "SUPABASE_KEY" in subject
 
 
@@ -128,4 +140,26 @@ def test_a_test_alert_without_operators_says_that_readers_get_the_alerts(sandbox
 
     assert result.code == 0
     assert len(result.output.splitlines()) == len(RECIPIENTS) + 1
-    assert result.output.count("SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID") == 3
+    for setting in ("SMTP_ALERT_TO", "TELEGRAM_ALERT_CHAT_ID"):
+        assert result.output.count(setting) == 3
+
+
+@pytest.mark.parametrize("is_stopping", [True, False])
+def test_only_a_run_that_is_being_stopped_gives_an_alert_little_time(sandbox: Sandbox, is_stopping: bool) -> None:
+    """Kubernetes kills it soon; any other run has what is left of its time."""
+    sandbox.mailbox.greets_after = 1.0
+    values = {name.lower(): value for name, value in sandbox.environment.items()}
+    mail = MailSettings.model_validate(values | {"smtp_alert_to": OPERATORS[0]})
+    tls = ssl.create_default_context()
+    sandbox.authority.configure_trust(tls)
+    timeouts = Timeouts(alert=0.1, alert_at_stop=0.3)
+    loaded = LoadedSettings(unchecked=[ReportSettings.model_construct(report_dir=sandbox.folder)])
+    channel = MailChannel(mail, tls, timeouts, hide=Redaction().hide)
+    alerts = Alerts([channel], Options(), loaded, Redaction(), lambda: START, timeouts)
+    alerts.is_stopping, alerts.time_left = is_stopping, lambda: 60.0
+
+    failure = Failure(what="the run", problem=Problem(key="boom", reason="It failed."))
+    result = asyncio.run(alerts.send(None, [failure]))
+
+    assert result == ("nobody" if is_stopping else "now")
+    assert len(sandbox.alerts) == (not is_stopping)

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Callable
 
-import pytest
-
 from ..builders import OPTION, make_rows
 from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, LEDGERS, job, this_hour
@@ -115,18 +113,15 @@ def test_a_dry_run_delivers_to_nobody(sandbox: Sandbox, run: RunTool) -> None:
     assert fields["delivered"] == 0
 
 
-@pytest.mark.parametrize("ledger", ["supabase"])
-def test_an_alert_that_nothing_can_record_says_that_every_run_repeats_it(
-    sandbox: Sandbox, run: RunTool, ledger: str
-) -> None:
+def test_an_alert_that_nothing_can_record_says_that_every_run_repeats_it(sandbox: Sandbox, run: RunTool) -> None:
     """With Supabase down, each new pod knows nothing of the last one's alert."""
     sandbox.supabase.always = Fault(answer=Answer(status=401))
 
     for back in (1, 0):
-        run(JOB_NAME=job(back), REPORT_LEDGER=ledger, REPORT_DIR=str(pod(sandbox, back)))
+        run(JOB_NAME=job(back), REPORT_DIR=str(pod(sandbox, back)), **CATCH_UP)
 
     assert len(sandbox.failures) == 2  # one cause is one alert
-    assert all("Every run repeats this alert" in text for text in sandbox.failures)
+    assert all("repeats" in text for text in sandbox.failures)
     assert len(sandbox.bot.sent) == 2
     assert {sent.chat for sent in sandbox.bot.sent} == {CHATS[0]}
 

@@ -1,6 +1,8 @@
 """Each run sends the workbook that it built itself, and leaves it in REPORT_DIR."""
 
+import errno
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +11,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from src.commands.check import INDEX_SQL
+
+from ..alerts import failed_parts
 from ..builders import OPTION, QUICK, data_rows, ids, make_rows
 from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, job, this_hour
@@ -74,8 +79,9 @@ def test_a_folder_that_cannot_be_written_to_is_named(sandbox: Sandbox, run: RunT
     """The operator learns which folder, and what to do."""
     result = run(*OPTION, "--dry-run", "--output", "/proc")
 
-    assert result.code == 1
-    assert "/proc could not be written (No such file or directory). Check that REPORT_DIR" in result.log
+    assert (result.code, result.keys) == (1, ["workbook.disk"])
+    (line,) = [record.getMessage() for record in result.logged("failed")]
+    assert all(one in line for one in ("/proc ", os.strerror(errno.ENOENT), "REPORT_DIR"))
 
 
 def test_a_run_that_is_stopped_while_it_sends_leaves_the_workbook_and_nothing_else(sandbox: Sandbox) -> None:
@@ -141,20 +147,22 @@ def test_a_workbook_that_vanishes_while_it_is_sent_costs_only_those_still_to_com
     vanished = threading.Event()
     sandbox.bot.faults.append(Fault(until=vanished))
 
-    with started(sandbox, *OPTION, REPORT_CHANNELS="telegram", TELEGRAM_CHAT_ID=",".join(chats)) as process:
+    changes = {"REPORT_CHANNELS": "telegram", "TELEGRAM_CHAT_ID": ",".join(chats), "LOG_FORMAT": "json"}
+    with started(sandbox, *OPTION, **changes) as process:
         wait_for_the_bot(sandbox, process)
         (built,) = sandbox.folder.glob(f".report_build_*/{NAME}")
         built.unlink()
         vanished.set()
         _, log = process.communicate(timeout=LONGEST)
 
-    assert (process.returncode, "broke down" in log) == (code, False), log
+    assert (process.returncode, "broke_down" in log) == (code, False), log
     assert [(chat, [row[0] for row in data_rows(content)]) for chat, content in sandbox.workbooks()] == [
         (chats[0], ids(rows))
     ]
     assert len(sandbox.alerts) == code
+    assert sandbox.alerted == ["workbook.unreadable"] * code
     for alert in sandbox.alerts:
-        assert f"Failed: telegram to {chats[1]}\n{NAME} can't be read" in alert
+        assert (failed_parts(alert), NAME in alert) == ([f"telegram to {chats[1]}"], True)
 
 
 def test_a_link_put_in_the_place_of_what_is_sent_sends_nobody_anything_else(sandbox: Sandbox) -> None:
@@ -188,8 +196,8 @@ def test_a_name_that_is_taken_in_the_folder_costs_no_hour(sandbox: Sandbox, run:
     result = run(*OPTION)
 
     assert result.code == 0
-    assert f"{NAME} in {sandbox.folder} is not this user's file" in result.log
-    assert "kept as report_20261122_130000_2.xlsx" in result.log
+    (kept,) = result.logged("kept_beside")
+    assert kept.args == (NAME, sandbox.folder, "report_20261122_130000_2.xlsx")
     assert names(sandbox.folder) == {NAME, "report_20261122_130000_2.xlsx", "report_ledger"}
 
 
@@ -235,13 +243,9 @@ def test_a_folder_that_a_dry_run_makes_is_its_owners_only(sandbox: Sandbox, run:
     assert [f"{(tmp_path / name).stat().st_mode & 0o777:o}" for name in ("made", "there")] == ["700", "755"]
 
 
-@pytest.mark.parametrize(
-    ("page", "how_far"),
-    [(1, "before the first page of rows arrived"), (3, "with 2 of 4 pages of rows read")],
-    ids=["first page", "third page"],
-)
+@pytest.mark.parametrize(("page", "read"), [(1, []), (3, [("2", "4")])], ids=["first page", "third page"])
 def test_a_run_that_its_time_limit_stops_tells_how_far_it_came(
-    sandbox: Sandbox, run: RunTool, page: int, how_far: str
+    sandbox: Sandbox, run: RunTool, page: int, read: list[tuple[str, str]]
 ) -> None:
     """And what usually helps."""
     sandbox.supabase.insert(make_rows(35))
@@ -252,10 +256,10 @@ def test_a_run_that_its_time_limit_stops_tells_how_far_it_came(
     result = run(*OPTION, timeouts=replace(QUICK, run=5))
     stopped.set()
 
-    sentence = f"The run was stopped at its limit of 800 s, {how_far}. What usually helps: create the index of "
-    assert result.code == 1
-    assert sentence in result.log
-    assert [sentence in alert for alert in sandbox.alerts] == [True]
+    assert (result.code, result.keys, sandbox.alerted) == (1, ["time_limit"], ["time_limit"])
+    for said in (*(record.getMessage() for record in result.logged("failed")), *sandbox.alerts):
+        assert [*dict.fromkeys(re.findall(r" (\d+) of (\d+) pages", said))] == read
+        assert all(one in said for one in (" 800 s", INDEX_SQL))
 
 
 def test_what_was_read_before_it_was_read_once_more_doesnt_count(sandbox: Sandbox, run: RunTool) -> None:
@@ -273,4 +277,5 @@ def test_what_was_read_before_it_was_read_once_more_doesnt_count(sandbox: Sandbo
     result = run(*OPTION, timeouts=replace(QUICK, run=5))
     stopped.set()
 
-    assert "with 1 of 4 pages of rows read" in result.log
+    (line,) = [record.getMessage() for record in result.logged("failed")]
+    assert re.findall(r" (\d+) of (\d+) pages", line) == [("1", "4")]

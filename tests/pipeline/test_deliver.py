@@ -129,7 +129,10 @@ def test_each_outcome_is_one_line_of_the_log(tmp_path: Path, caplog: pytest.LogC
 
     asyncio.run(delivered(tmp_path, [channel]))
 
-    assert caplog.messages == ["email to a: delivered ()", "email to b: delivered ()"]
+    fields = [record.__dict__ for record in caplog.records]
+    assert [(one["event"], one["channel"], one["recipient"]) for one in fields] == [
+        ("delivered", "email", recipient) for recipient in ("a", "b")
+    ]
 
 
 def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -123,16 +123,16 @@ class Storage:
         return self._content(bucket, name)
 
     def _list(self, request: Request, bucket: str) -> Answer:
-        """List what lies at the top of a bucket; whatever has a slash in its name lies in a folder."""
+        """List what lies in a folder of a bucket, by the names that it has there; without a prefix, at the top."""
         asked = json.loads(request.body)
-        if asked["prefix"]:
-            raise NotImplementedError
+        folder = f"{asked['prefix'].strip('/')}/".lstrip("/")
         listed = (
-            "select distinct split_part(name, '/', 1) as name, null as id, null as metadata from storage.objects "
+            "select distinct split_part(name, '/', $5::int) as name, null as id, null as metadata from storage.objects "
             "where bucket_id = $1 and name ilike $2 || '%' order by 1 limit $3 offset $4"
         )
+        beginning, level = folder + asked["search"], 1 + folder.count("/")
         with self._as_caller(request) as ask:
-            return _json(ask(listed, bucket, asked["search"], str(asked["limit"]), str(asked["offset"])))
+            return _json(ask(listed, bucket, beginning, str(asked["limit"]), str(asked["offset"]), str(level)))
 
     def _remove(self, request: Request, bucket: str) -> Answer:
         names = json.dumps(json.loads(request.body)["prefixes"])
