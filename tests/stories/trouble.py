@@ -48,11 +48,13 @@ _RECIPIENT = [row for row in _SMTP if row["phase"] == "rcpt" and row["key"] != "
 
 
 def is_final(answer: str | Answer) -> bool:
-    """Return whether a recipient who is answered so may count as refused for good."""
-    if isinstance(answer, Answer):
-        rows = [row for row in _TELEGRAM if row["body"].encode() == answer.body]
-    else:
-        rows = [row for row in _RECIPIENT if row["reply"] == answer]
+    """Return whether a recipient who is answered so may count as refused for good.
+
+    An address may even if the reply is about the sender: that others of the same mail were accepted shows better.
+    """
+    if isinstance(answer, str):
+        return answer.startswith("5")
+    rows = [row for row in _TELEGRAM if row["body"].encode() == answer.body]
     return any((row["fault"], row["when"]) == _REFUSALS for row in rows)
 
 
