@@ -58,7 +58,7 @@ def said_to_work(alert: str) -> list[tuple[str, str]]:
     return [(channel.lower(), recipient) for line in lines for channel, recipient in _RECIPIENT.findall(line)]
 
 
-_RECIPIENT = re.compile(r"([Ee]mail|[Tt]elegram) to ([^\s,]+)")
+_RECIPIENT = re.compile(r"([Ee]mail|[Tt]elegram) to ([^\s,”]+)")
 
 
 def failed_recipients(alert: str) -> set[tuple[str, str]]:
