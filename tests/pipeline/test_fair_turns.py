@@ -11,7 +11,7 @@ from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
 
 RunTool = Callable[..., Run]
-SHARED = replace(QUICK, run=12)
+SHARED = replace(QUICK, run=9)
 """A third of it is enough for an hour of three rows, also on a busy machine."""
 
 
