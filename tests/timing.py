@@ -5,6 +5,8 @@ import os
 import pytest
 from xdist.workermanage import WorkerController
 
+WORKERS_A_CPU = 2
+"""A test waits for its servers and for its runs more than half of its time."""
 MOST_WORKERS = 8
 """More of them, each with its servers, take more memory than they save time."""
 SERVERS = {"sandbox", "_servers", "api"}
@@ -21,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many tests run at a time with `-n auto`."""
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return min(WORKERS_A_CPU * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
