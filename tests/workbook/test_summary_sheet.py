@@ -198,7 +198,7 @@ def test_the_chart_covers_empty_rows_only(tmp_path: Path) -> None:
     """Nothing is hidden behind it."""
     content = build(tmp_path, make_analysis(duration=-1), assessment=Assessment(remarks=[REMARK] * 3))
 
-    top, bottom = map(int, re.findall("<row>(.*?)</row>", part(content, "xl/drawings/drawing1.xml")))
+    top, bottom = map(int, re.findall("<xdr:row>(.*?)</xdr:row>", part(content, "xl/drawings/drawing1.xml")))
     lines = lines_of(content)
     assert lines[top:bottom] == [[]] * (bottom - top)
     assert lines[top - 2] == [REMARK]
