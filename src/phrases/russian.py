@@ -239,7 +239,7 @@ def more_like_this(count: int) -> str:
 
 def status(name: str | None, limit: int = NAME_LENGTH) -> str:
     """Show the status of an analysis, or that it has none, in at most `limit` UTF-16 units."""
-    return shown(TOO_LONG if name == analysis.TOO_LONG else name or _NO_STATUS, limit)
+    return shown(TOO_LONG if name == analysis.TOO_LONG else name or "", limit) or _NO_STATUS
 
 
 def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:
