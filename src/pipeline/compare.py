@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from ..domain.analysis import FailedStatuses
-from ..domain.baseline import Comparison, Counts, earlier_weeks, usual
+from ..domain.baseline import FEWEST_WEEKS, WEEK, Comparison, Counts, earlier_weeks, usual
 from ..domain.window import Window, as_option, to_compare_with
 from ..runtime.retry import RetryPolicy
 from .services import Services
@@ -35,8 +35,13 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
     before, *weeks = [
         Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
     ]
-    known = usual([*zip(windows[1:], weeks, strict=True)], _result(first))
-    return Comparison(before=before, usual=known, failure="" if known else failure)
+    began = _result(first)
+    if began is not None and began > windows[0].start:  # a count of zero says nothing of the time before the table
+        before = Counts()
+    known = usual([*zip(windows[1:], weeks, strict=True)], began)
+    if known or failure:
+        return Comparison(before=before, usual=known, failure="" if known else failure)
+    return Comparison(before=before, known_from=began and began + FEWEST_WEEKS * WEEK)
 
 
 async def _wait(tasks: Sequence[asyncio.Task[Any]], limit: float) -> None:
