@@ -36,7 +36,7 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
             _line(content.failure_burst),
             *(_line(one.line) for one in content.compared if content.is_compared),
             *map(_line, content.figures),
-            *((_of_the_table(phrases.warned(anomaly)),) for anomaly in content.anomalies),
+            *(_line(phrases.warned(anomaly)) for anomaly in content.anomalies),
             _statuses(phrases, content.bars),
         ],
     ]
@@ -71,7 +71,7 @@ def _text(line: Line) -> str:
 
 def _of_the_table(text: str) -> Part:
     """Keep Telegram from making a link of text of the table: of code it makes none."""
-    return text, "" if _NO_LINK.fullmatch(text.replace(": ", " ")) else "code"
+    return text, "" if _NO_LINK.fullmatch(text) else "code"
 
 
 def _workbook(phrases: Phrases, content: Content, attachment: Attachment) -> list[Line]:

@@ -83,7 +83,7 @@ COUNTS_AS_FAILED = "failed"
 SHARE_FORMAT = '[<0.001]"< 0.1%";0.0%'
 COMPARED = "Compared"
 USUAL = "Usual"
-NOT_COMPARED = "Not compared with earlier weeks: their analyses could not be counted."
+_NOT_COMPARED = "Not compared with earlier weeks: their analyses could not be counted."
 WORST = "Worst analyses"
 WORST_ORDER = "Most records failed, then slowest. The time of each leads to its row."
 ITS_ROW = "Its row"
@@ -224,7 +224,7 @@ def failure_burst(found: FailureBurst, start: str, end: str) -> str:
 def what_is_usual(window: Window, comparison: Comparison) -> str:
     """Explain the usual figures, or say why there are none and from when on there will be."""
     if comparison.failure:
-        return NOT_COMPARED
+        return _NOT_COMPARED
     if comparison.usual:
         few = "" if comparison.usual.weeks == WEEKS else "three of "
         return f"Usual: the median of {few}the last four {window.start.astimezone(window.zone):%A}s{_clock(window)}."

@@ -65,7 +65,6 @@ class Phrases(Protocol):
     SHARE_FORMAT: str
     COMPARED: str
     USUAL: str
-    NOT_COMPARED: str
     WORST: str
     WORST_ORDER: str
     ITS_ROW: str

@@ -84,7 +84,7 @@ COUNTS_AS_FAILED = "ошибкой"
 SHARE_FORMAT = '[<0.001]"< 0,1%";0.0%'
 COMPARED = "Сравнение"
 USUAL = "Обычно"
-NOT_COMPARED = "С прошлыми неделями не сравнивается: число анализов за них узнать не удалось."
+_NOT_COMPARED = "С прошлыми неделями не сравнивается: число анализов за них узнать не удалось."
 WORST = "Худшие анализы"
 WORST_ORDER = (
     "Сначала те, где больше всего записей с\u00a0ошибкой, затем самые долгие. Время ведёт к\u00a0строке анализа."
@@ -226,7 +226,7 @@ def failure_burst(found: FailureBurst, start: str, end: str) -> str:
 def what_is_usual(window: Window, comparison: Comparison) -> str:
     """Explain the usual figures, or say why there are none and from when on there will be."""
     if comparison.failure:
-        return NOT_COMPARED
+        return _NOT_COMPARED
     if comparison.usual:
         few = "" if comparison.usual.weeks == WEEKS else f"трёх из{BLANK}"
         days = _WEEKDAYS[window.start.astimezone(window.zone).weekday()]
