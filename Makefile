@@ -26,9 +26,11 @@ CHAOS_SECONDS ?= 180
 SEED ?= 1
 
 # The kustomization names the image, so that what is pushed is what is pulled.
-IMAGE = $(shell sed -n 's/^ *newName: //p' k8s/kustomization.yaml):$(shell sed -n 's/^ *newTag: //p' k8s/kustomization.yaml)
-# Of an image that names no host, it is Docker Hub's, which `docker login` takes where none is given.
-REGISTRY = $(foreach host,$(firstword $(subst /, ,$(IMAGE))),$(if $(findstring .,$(host))$(findstring localhost,$(host)),$(host)))
+IMAGE_NAME = $(shell sed -n 's/^ *newName: //p' k8s/kustomization.yaml)
+IMAGE = $(IMAGE_NAME):$(shell sed -n 's/^ *newTag: //p' k8s/kustomization.yaml)
+# An image that names no host is Docker Hub's, where `docker login` goes if it is given none.
+HOST = $(firstword $(subst /, ,$(IMAGE_NAME)))
+LOGIN = login $(if $(findstring .,$(HOST))$(findstring :,$(HOST))$(filter localhost,$(HOST)),$(HOST))
 DOCKER ?= docker
 # A digest (python:3.11-slim@sha256:...) makes the image the same again, and of what was looked at.
 BASE ?=
@@ -92,11 +94,11 @@ image:  ## build the image that k8s/kustomization.yaml names; BASE=python:3.11-s
 name:  ## print the image's name
 	@echo $(IMAGE)
 
-# Before anything is built: with the stored login, and without asking for one.
+# Before anything is built: with the login that is stored, asking for none.
 login:
-	@$(DOCKER) login $(REGISTRY) </dev/null >/dev/null || { \
-		echo 'The registry of $(IMAGE) denies access. Log in first: docker login $(REGISTRY)'; \
-		echo 'A registry without a login: make image, then docker push $(IMAGE)'; exit 1; }
+	@$(DOCKER) $(LOGIN) </dev/null >/dev/null || { \
+		echo 'The registry of $(IMAGE) denies access; log in first: docker $(strip $(LOGIN))'; \
+		echo 'If it needs no login: make image, then docker push $(IMAGE)'; exit 1; }
 
 push: login  ## build it and push it; `docker login` comes first
 	@$(MAKE) image

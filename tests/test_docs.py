@@ -150,7 +150,9 @@ def test_the_options_of_a_page_are_those_of_help(page: str) -> None:
 def test_every_command_of_a_page_is_understood() -> None:
     """An option that is gone, or that can't be combined with another one, would be typed in vain."""
     lines = [command.line for command in commands(ALL)] + re.findall(r"`([^`\n]+)`", ALL)
-    asked = {found[1].strip() for line in lines if (found := re.search(r"(?:^| )python reports_generator\.py\b(.*)", line))}
+    asked = {
+        found[1].strip() for line in lines if (found := re.search(r"(?:^| )python reports_generator\.py\b(.*)", line))
+    }
 
     assert {"", "--check"} <= asked
     for arguments in asked - {"--chek", "--help", "--version"}:
@@ -187,7 +189,9 @@ def test_every_block_of_commands_can_be_pasted_into_any_shell(page: str) -> None
             subprocess.run([shell, "-n"], input=block, text=True, check=True, timeout=60)
     kinds = re.findall(r"^```(\w*)\n(.+?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
     assert {kind for kind, _ in kinds} <= {"", "bash", "text", "json", "python", "sql", "yaml", "powershell"}
-    assert [text for kind, text in kinds if kind != "bash" and re.search(r"^\$ |^(kubectl|make|git) ", text, re.M)] == []
+    assert [
+        text for kind, text in kinds if kind != "bash" and re.search(r"^\$ |^(kubectl|make|git) ", text, re.M)
+    ] == []
     assert re.findall(r"`[^`\n]+ # [^`\n]*`", re.sub(r"^```.+?^```", "", PAGES[page], flags=re.M | re.S)) == []
 
 
