@@ -28,15 +28,19 @@ FUZZ_SECONDS ?= 20
 CHAOS_SECONDS ?= 180
 SEED ?= 1
 
-# The manifest names the image, so that what is pushed is what is pulled.
-IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
+# The kustomization names the image, so that what is pushed is what is pulled.
+IMAGE_NAME = $(shell sed -n 's/^ *newName: //p' k8s/kustomization.yaml)
+IMAGE = $(IMAGE_NAME):$(shell sed -n 's/^ *newTag: //p' k8s/kustomization.yaml)
+# An image that names no host is Docker Hub's, where `docker login` goes if it is given none.
+HOST = $(firstword $(subst /, ,$(IMAGE_NAME)))
+LOGIN = login $(if $(findstring .,$(HOST))$(findstring :,$(HOST))$(filter localhost,$(HOST)),$(HOST))
 DOCKER ?= docker
 # A digest (python:3.11-slim@sha256:...) makes the image the same again, and of what was looked at.
 BASE ?=
 # Of what is in the image: with a mark where that isn't what the commit has.
 REVISION = $$(git rev-parse HEAD)$$(test -z "$$(git status --porcelain)" || echo -dirty)
 
-.PHONY: help demo test test-long quick coverage fuzz chaos large lint types cluster supported name image push bench \
+.PHONY: help demo test test-long quick coverage fuzz chaos large lint types cluster supported name image login push bench \
 	pictures audit sbom lock clean
 help:  ## these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -86,14 +90,21 @@ types: $(READY)  ## mypy --strict
 cluster: $(READY)  ## the Prometheus rules, where promtool is there
 	$(BIN)/python -m tests.cluster
 
-image:  ## build the image that the manifest names; BASE=python:3.11-slim@sha256:... fixes what it stands on
+image:  ## build the image that k8s/kustomization.yaml names; BASE=python:3.11-slim@sha256:... fixes what it stands on
 	$(DOCKER) build -f Dockerfile.reports -t $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) \
 		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) --build-arg REVISION=$(REVISION) .
 
 name:  ## print the image's name
 	@echo $(IMAGE)
 
-push: image  ## build it and push it
+# Before anything is built: with the login that is stored, asking for none.
+login:
+	@$(DOCKER) $(LOGIN) </dev/null >/dev/null || { \
+		echo 'The registry of $(IMAGE) denies access; log in first: docker $(strip $(LOGIN))'; \
+		echo 'If it needs no login: make image, then docker push $(IMAGE)'; exit 1; }
+
+push: login  ## build it and push it; `docker login` comes first
+	@$(MAKE) image
 	$(DOCKER) push $(IMAGE)
 
 bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into docs/performance.md
