@@ -365,7 +365,7 @@ def buckets_heading(window: Window) -> str:
 
 def chart_title(window: Window) -> str:
     """Name the chart."""
-    return f"Анализы и ошибки {_buckets(window)}"
+    return f"Анализы и{BLANK}ошибки {_buckets(window)}"
 
 
 def chart_axis(window: Window) -> str:
@@ -376,7 +376,7 @@ def chart_axis(window: Window) -> str:
 def chart_description(window: Window, summary: Summary, most: TimeBucket, start: str) -> str:
     """Tell who doesn't see the chart what it shows; `most` is its highest column, which begins at `start`."""
     return (
-        f"Столбчатая диаграмма: анализы и ошибки {_buckets(window)}, {label(window)}. {_analyses(summary.rows)}, "
+        f"Столбчатая диаграмма: анализы и{BLANK}ошибки {_buckets(window)}, {label(window)}. {_analyses(summary.rows)}, "
         f"из них с{BLANK}ошибкой {number(summary.failed_analyses)}; "
         f"больше всего с{BLANK}{start}: {number(most.analyses)}."
     )

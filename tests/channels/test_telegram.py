@@ -69,7 +69,7 @@ def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
 
 
 NORMAL = Comparison(usual=Usual(analyses=1))
-UNUSUAL = [Deviation(kind="many", value=1, reference=0)]
+UNUSUAL = [Deviation(kind="many", value=1, usual=0)]
 
 
 @pytest.mark.parametrize(

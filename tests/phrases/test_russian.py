@@ -188,7 +188,9 @@ def test_the_russian_page_quotes_what_arrives() -> None:
     window = make_window(datetime(2026, 11, 24, 13, tzinfo=UTC))
     attachment = Attachment(name="r.xlsx", size=1, left_out="x")
 
-    assert re.findall(r"^\| ([А-Я][^|]+?) \|", table, re.MULTILINE) == headers
+    assert re.findall(r"^\| ([А-Я][^|]+?) \|", table, re.MULTILINE) == [
+        header.replace("\u00a0", " ") for header in headers
+    ]
     assert f"`{russian.caption_title(window, DEFAULT_NAME)}`" in page
     for mark in (russian.LATE, russian.ROWS_LATE):
         assert f"| `{mark.strip()}` |" in page

@@ -21,7 +21,7 @@ def test_a_report_in_russian_arrives_whole(sandbox: Sandbox, run: RunTool) -> No
 
     result = run(*OPTION, REPORT_LANGUAGE="RU", REPORT_NAME="Стенд")
 
-    line = "Стенд: часовой отчёт – 22.11.2026 13:00–14:00 UTC"
+    line = "Стенд: ежечасный отчёт – 22.11.2026 13:00–14:00 UTC"
     assert result.code == 0
     assert {mail.message["Subject"] for mail in sandbox.mails} == {line}
     assert [sent.text.splitlines()[:3] for sent in sandbox.messages] == [[line, "", "21 анализ, ошибок нет"]] * len(
@@ -29,7 +29,7 @@ def test_a_report_in_russian_arrives_whole(sandbox: Sandbox, run: RunTool) -> No
     )
     books = [content for _, content in sandbox.workbooks()]
     assert len(books) == len(CHATS) + len(RECIPIENTS)
-    assert {tuple(opened(content).sheetnames) for content in books} == {("Часовой отчёт", "Сводка")}
+    assert {tuple(opened(content).sheetnames) for content in books} == {("Ежечасный отчёт", "Сводка")}
     assert (sandbox.folder / "report_20261122_130000.xlsx").exists()
     assert not RUSSIAN.search(result.log.replace("Стенд", ""))
 
