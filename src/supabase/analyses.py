@@ -15,12 +15,10 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
-from itertools import takewhile
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-from msgspec import Struct
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
 from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
@@ -37,6 +35,7 @@ from ..runtime.retry import RetryPolicy, retry
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient, quoted_value
 from .decode import read_analysis, read_json, read_moments, read_page
+from .page import Page, PageSize, come_again, within
 from .query_plan import MEDIA_TYPE, sort_cost
 from .reply import error_code
 
@@ -49,36 +48,9 @@ NOT_TEXT = ("42883", "22P02")
 """undefined_function, "operator does not exist"; invalid_text_representation: the column is no text."""
 _BLANKS = r"[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """What str.strip() takes away; PostgreSQL's own class depends on the locale."""
-FEWER = 10
-"""How many times fewer rows are asked for where a page is too large, and more again where there is room for them."""
-ROOMY = 1 << 20
-"""Bytes that a page may have with FEWER times as many rows; ordinary ones have 1.1 MiB with all."""
 _TOTAL = re.compile("[0-9]{1,18}")
 LEAVE = 0.002
 """Seconds that a question gets to leave this process."""
-
-
-class Page(Struct, frozen=True, kw_only=True):
-    """Some rows in order, and how many rows the window had when its reading began."""
-
-    rows: list[Analysis]
-    counted: int
-
-
-class PageSize(Struct):
-    """How many rows are asked for at once: `rows`, of `most`."""
-
-    rows: int
-    most: int
-
-    def shrink(self) -> None:
-        """Take in that so many don't fit."""
-        self.rows = max(1, self.rows // FEWER)
-
-    def fitted(self, size: int) -> None:
-        """Take in that so many have `size` bytes."""
-        if size * FEWER < ROOMY:
-            self.rows = min(self.most, self.rows * FEWER)
 
 
 Query = Callable[[Sequence[str], int], AsyncSelectRequestBuilder]
@@ -126,7 +98,7 @@ class AnalysesTable:
             return self._query(window.start, window.end, most, columns, CountMethod.exact)
 
         response, rows = await self._ask(query, policy, size)
-        return _within(window, window.start, rows, self._name), self._total(response)
+        return within(window, window.start, rows, self._name), self._total(response)
 
     async def _behind(
         self, before: Sequence[Analysis], window: Window, policy: RetryPolicy, size: PageSize
@@ -140,9 +112,9 @@ class AnalysesTable:
             return found.or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
 
         _, rows = await self._ask(query, policy, size)
-        if _come_again(before, rows):
+        if come_again(before, rows):
             raise BadAnswerError(table=self._name, came="the same rows twice")
-        return _within(window, last.created_at, rows, self._name)
+        return within(window, last.created_at, rows, self._name)
 
     async def _look_for_any_row(self, policy: RetryPolicy) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
@@ -295,24 +267,3 @@ def status_pattern(failed: FailedStatuses) -> str:
 def _either_case(letter: str) -> str:
     upper = letter.upper()
     return re.escape(letter) if letter.isascii() or len(upper) > 1 or upper == letter else f"[{letter}{upper}]"
-
-
-def _within(window: Window, last: datetime, rows: list[Analysis], table: str) -> list[Analysis]:
-    """Return `rows`, every one looked at; raise BadAnswerError if they lie outside `window` or out of order.
-
-    `last` is the moment of the row before the first.
-    """
-    end = window.end
-    for row in rows:
-        if not last <= row.created_at < end:
-            place = "out of order" if window.start <= row.created_at < end else f"outside {window.label()}"
-            raise BadAnswerError(table=table, came=f"a row of {row.created_at}, {place}")
-        last = row.created_at
-    return rows
-
-
-def _come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
-    """Return whether the last rows of the page `before` stand among the first of `rows`."""
-    at = before[-1].created_at
-    known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
-    return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))
