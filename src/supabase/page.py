@@ -1,4 +1,4 @@
-"""A page of rows: how large it may be, and whether it is the page that was asked for."""
+"""A page of rows: how large it may be, whether it is the page that was asked for, and which of its rows are one."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,10 +17,23 @@ ROOMY = 1 << 20
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """Some rows in order, and how many rows the window had when its reading began."""
+    """Some rows in order, and how many rows the window had when its reading began.
+
+    `doubled` rows came besides that equal one of `rows` in every column; `shared` ones of `rows` have the id of another
+    of them.
+    """
 
     rows: list[Analysis]
     counted: int
+    doubled: int = 0
+    shared: int = 0
+
+
+def page_of(rows: list[Analysis], counted: int) -> Page:
+    """Make a page of the rows that came."""
+    kept = distinct(rows)
+    shared = 0 if kept is rows else len(kept) - different_ids(kept)
+    return Page(rows=kept, counted=counted, doubled=len(rows) - len(kept), shared=shared)
 
 
 class PageSize(Struct):
@@ -37,6 +50,16 @@ class PageSize(Struct):
         """Take in that so many have `size` bytes."""
         if size * FEWER < ROOMY:
             self.rows = min(self.most, self.rows * FEWER)
+
+
+def different_ids(rows: Sequence[Analysis]) -> int:
+    """Count the ids of `rows`."""
+    return len({row.id for row in rows})
+
+
+def distinct(rows: list[Analysis]) -> list[Analysis]:
+    """Return `rows` without those that equal an earlier one in every column."""
+    return rows if different_ids(rows) == len(rows) else [*dict.fromkeys(rows)]
 
 
 def within(window: Window, last: datetime, rows: list[Analysis], table: str) -> list[Analysis]:
@@ -58,3 +81,10 @@ def come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
     at = before[-1].created_at
     known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
     return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))
+
+
+def last_group(rows: Sequence[Analysis]) -> int:
+    """Count the rows at the end of `rows` that share the last one's moment and id."""
+    last = rows[-1]
+    alike = takewhile(lambda row: row.created_at == last.created_at and row.id == last.id, reversed(rows))
+    return len([*alike])
