@@ -223,6 +223,7 @@ def checks_of_table(
 
     async def rows() -> str:
         counted = await probe()
+        await table.check_ids(window, policy)
         words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
         return words if await _takes_pattern(table, window) else f"{words}. {_NO_USUAL_FAILURES}"
 

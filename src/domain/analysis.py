@@ -34,7 +34,7 @@ stopped it."""
 Figure = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     | Annotated[float, Meta(gt=-LARGEST_FIGURE, lt=LARGEST_FIGURE)]
-    | Annotated[str, Meta(pattern=r"\A(?![-+]?[0-9P])", max_length=LONGEST_TEXT)]
+    | Annotated[str, Meta(pattern=r"\A(?![-+]?[0-9P@])", max_length=LONGEST_TEXT)]
     | None
 )
 """A figure as the table holds it; text is something that is not a number and is shown as it stands.

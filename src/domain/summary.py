@@ -23,9 +23,19 @@ LACKING = 4
 """Statuses that are named where figures are missing, the last of them for all the rest."""
 WORST = 10
 BUCKET = timedelta(minutes=5)
-AnomalyKind = Literal["more failed than processed", "missing", "no number", "negative duration", "too long", "repeated"]
+AnomalyKind = Literal[
+    "more failed than processed",
+    "missing",
+    "no number",
+    "negative duration",
+    "too long",
+    "repeated",
+    "doubled",
+    "shared id",
+]
 """What may be odd about a row: its records, a figure that is not there or not a number, a duration below zero, a value
-too long to read; or that it came `repeated`, because its moment changed while rows were read.
+too long to read; that it came `repeated`, because its moment changed while rows were read; that it is `doubled`, equal
+to another in every column; or that it has the id of another, with other values.
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = attrgetter("created_at")
@@ -92,8 +102,11 @@ class Summary(Struct, kw_only=True):
     _by_bucket: dict[datetime, list[int]] = field(default_factory=dict)
     _worst: list[tuple[float, float, int, Analysis]] = field(default_factory=list)
 
-    def add(self, rows: Iterable[Analysis], *, repeated: int = 0) -> None:
-        """Fold `rows` into the figures; so many came besides that were there already, `repeated`."""
+    def add(self, rows: Iterable[Analysis], *, repeated: int = 0, doubled: int = 0, shared: int = 0) -> None:
+        """Fold `rows` into the figures; `shared` of them have the id of another.
+
+        So many rows came besides that were there already: `repeated` with another moment, `doubled` with none.
+        """
         page = [*rows]
         durations = [row.duration for row in page]
         processed = [row.records_processed for row in page]
@@ -102,9 +115,10 @@ class Summary(Struct, kw_only=True):
         self._count_anomalies(page, durations, processed, failed)
         self._sum_records(processed, failed)
         self._take_durations(_numbers(durations))
-        self._count_unread(page)
+        if len(page) == 1 or shared:
+            self._count_unread(page)
         self._rank(page, [one if isinstance(one, NUMBER) else 0 for one in failed])
-        self._odd["repeated"] += repeated
+        self._odd.update({"repeated": repeated, "doubled": doubled, "shared id": shared})
         self.rows += len(page)
 
     def _count_statuses_and_buckets(self, rows: Sequence[Analysis]) -> None:
@@ -132,9 +146,9 @@ class Summary(Struct, kw_only=True):
             self._odd["no number"] += sum(str in map(type, figures) for figures in zip(*columns, strict=True))
 
     def _count_unread(self, rows: Sequence[Analysis]) -> None:
-        """Count a row with a value too long to read; such a row is a page by itself."""
-        if len(rows) == 1:
-            values = (rows[0].status, rows[0].duration, rows[0].records_processed, rows[0].records_failed)
+        """Count rows with a value too long to read; such a row is a page by itself, or with those that share its id."""
+        for row in rows:
+            values = (row.status, row.duration, row.records_processed, row.records_failed)
             self._odd["too long"] += TOO_LONG in values
 
     def _sum_records(self, processed: Sequence[Figure], failed: Sequence[Figure]) -> None:
@@ -161,6 +175,16 @@ class Summary(Struct, kw_only=True):
             duration = row.duration if isinstance(row.duration, NUMBER) else 0
             entry = (failed[place], duration, -self.rows - place, row)
             (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
+
+    @property
+    def rows_of_table(self) -> int:
+        """The rows that the table's own count has: those that are doubled too."""
+        return self.rows + self._odd["doubled"]
+
+    @property
+    def rows_of_shared_ids(self) -> int:
+        """The rows that have the id of another, whether they are kept or left out."""
+        return self._odd["doubled"] + self._odd["shared id"]
 
     @property
     def success_rate(self) -> float | None:

@@ -15,9 +15,9 @@ from ..config.timeouts import Timeouts
 from ..domain.window import Window
 from ..errors import LedgerError, LedgerVersionError, RecordsTooLargeError, SourceError
 from ..runtime.retry import RetryPolicy, retry
-from ..supabase.analyses import PageSize
 from ..supabase.client import PostgrestClient, quoted_value
 from ..supabase.decode import read_json
+from ..supabase.page import PageSize
 from ..supabase.reply import error_code
 from ..supabase.rest_rules import INSUFFICIENT_PRIVILEGE
 from .claim import Claim

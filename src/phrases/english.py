@@ -49,6 +49,8 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
     "negative duration": "a negative duration, left out of the median and the like",
     "too long": "a value too long to read, left out of the report",
     "repeated": "created_at changed while it was read: counted once, with its first value",
+    "doubled": "the same row twice, counted once: does a join multiply rows?",
+    "shared id": "the id of another row: does a join multiply rows?",
 }
 
 # In messages alone.

@@ -159,12 +159,13 @@ def test_only_anomalies_that_occur_are_told() -> None:
 
 @pytest.mark.parametrize("column", ["status", "duration", "records_processed", "records_failed"])
 def test_a_value_too_long_to_read_is_odd(column: str) -> None:
-    """Its row is a page by itself, whichever column it is in."""
+    """Its row is a page by itself, or with others of its id, whichever column it is in."""
     summary = Summary()
     summary.add([make_analysis(**{column: TOO_LONG})])
     summary.add([make_analysis()])
+    summary.add([make_analysis(), make_analysis(**{column: TOO_LONG})], shared=1)
 
-    assert Anomaly(kind="too long", count=1) in summary.anomalies()
+    assert Anomaly(kind="too long", count=2) in summary.anomalies()
 
 
 def test_the_worst_are_those_with_most_records_failed_then_the_slowest_then_the_first() -> None:
