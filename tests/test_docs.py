@@ -170,7 +170,7 @@ def test_the_page_about_reports_names_what_is_in_them() -> None:
     assert columns[1:] == [*COLUMNS]
     assert headers[1:] == [column.header for column in SHEET_COLUMNS]
     assert odd[1:] == [english.ANOMALIES[kind] for kind in get_args(AnomalyKind)]
-    assert {*marks} >= {mark.strip() for mark in (english.ROWS_LATE, english.LATE)}
+    assert {*marks} >= {mark.strip() for mark in (english.ROWS_LATE, english.FAILED_SINCE, english.LATE)}
     assert {*re.findall(r"`(.+?)`", statuses)} == {*FAILED_STATUSES}
 
 
