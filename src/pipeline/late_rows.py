@@ -100,28 +100,8 @@ async def find_changed_rows(history: History, services: Services) -> list[Change
     Each is counted by itself: a row that is gone from one would hide one that came late for another. The newest go
     first, rows before failures, as far as there is time; what can't be counted soon is left to the next run.
     """
-    table, statuses = services.table, FailedStatuses(services.settings.report.report_failed_statuses)
-    rows, failed = dict[Window, int](), dict[Window, int]()
     delivered = history.delivered()
-    with_failed = [window for window, record in delivered if record.failed_by == statuses.digest]
-
-    async def count_rows(window: Window) -> None:
-        rows[window] = await table.count(window.start, window.end)
-
-    async def count_failed(window: Window) -> None:
-        count = await table.count_failed(window.start, window.end, statuses)
-        if count is None:  # nor can those of other windows be counted
-            with_failed.clear()
-        else:
-            failed[window] = count
-
-    try:
-        async with asyncio.timeout(services.run.timeouts.late_rows):
-            await _side_by_side(count_rows, [window for window, _ in delivered])
-            await _side_by_side(count_failed, with_failed)
-    except* (SourceError, TimeoutError) as errors:
-        why = str(errors.exceptions[0]) or "counting took too long"
-        logger.info("Rows that came late, and failures since, were not looked for everywhere: %s", why)
+    rows, failed = await _count(delivered, services)
     counted = [
         ChangedRows(window=window, rows=rows[window], failed=failed.get(window), record=record)
         for window, record in delivered
@@ -129,6 +109,34 @@ async def find_changed_rows(history: History, services: Services) -> list[Change
     ]
     _log_fewer(counted)
     return [one for one in counted if one.rows != one.record.expected_rows or one.failed_since]
+
+
+async def _count(
+    delivered: Sequence[tuple[Window, Record]], services: Services
+) -> tuple[dict[Window, int], dict[Window, int]]:
+    """Count rows and failures of windows as far as there is time; failures only where both counts are of one kind."""
+    table, statuses = services.table, FailedStatuses(services.settings.report.report_failed_statuses)
+    rows, failed = dict[Window, int](), dict[Window, int]()
+    comparable = [window for window, record in delivered if record.failed_by == statuses.digest]
+
+    async def count_rows(window: Window) -> None:
+        rows[window] = await table.count(window.start, window.end)
+
+    async def count_failed(window: Window) -> None:
+        count = await table.count_failed(window.start, window.end, statuses)
+        if count is None:  # nor can those of other windows be counted
+            comparable.clear()
+        else:
+            failed[window] = count
+
+    try:
+        async with asyncio.timeout(services.run.timeouts.late_rows):
+            await _side_by_side(count_rows, [window for window, _ in delivered])
+            await _side_by_side(count_failed, comparable)
+    except* (SourceError, TimeoutError) as errors:
+        why = str(errors.exceptions[0]) or "counting took too long"
+        logger.info("Rows that came late, and failures since, were not looked for everywhere: %s", why)
+    return rows, failed
 
 
 async def _side_by_side(ask: Callable[[Window], Awaitable[None]], windows: list[Window]) -> None:
