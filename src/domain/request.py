@@ -18,7 +18,7 @@ Trials and runs with --only are asked for too.
 
 
 class WindowRequest(Struct, frozen=True, kw_only=True):
-    """A window to be reported: why, and with which `remarks` on other windows.
+    """A window to be reported: why, and with which `remarks` on other windows, and `marks` for them behind its title.
 
     `resend`: to everyone, whoever has it. `watermark` is noted in the window's record.
     """
@@ -27,6 +27,7 @@ class WindowRequest(Struct, frozen=True, kw_only=True):
     trigger: Trigger = "manual"
     resend: bool = False
     remarks: Sequence[str] = ()
+    marks: str = ""
     watermark: datetime | None = None
 
     @property

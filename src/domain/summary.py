@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct, field
 
-from .analysis import NUMBER, TOO_LONG, Analysis, FailedStatuses, Figure, success_rates
+from .analysis import NUMBER, TOO_LONG, Analysis, FailedStatuses, Figure, is_unfinished, success_rates
 from .quantiles import Durations
 from .window import HOUR, Window
 
@@ -20,7 +20,7 @@ STATUSES = 1000
 """Statuses that are told apart, by their first STATUS_LENGTH characters, so that odd data can't fill the memory."""
 STATUS_LENGTH = 200
 LACKING = 4
-"""Statuses that are named where figures are missing, the last of them for all the rest."""
+"""Statuses that are named where figures are missing or analyses not finished, the last of them for all the rest."""
 WORST = 10
 BUCKET = timedelta(minutes=5)
 AnomalyKind = Literal[
@@ -221,14 +221,27 @@ class Summary(Struct, kw_only=True):
             found.append(StatusCount(analyses=together, others=len(rest), more=bool(unlisted)))
         return found
 
+    @property
+    def unfinished(self) -> list[StatusCount]:
+        """The statuses of analyses that have not ended, in the order of `statuses`."""
+        return self._ranked(self._part(self.by_status, unfinished=True), 0, LACKING)
+
     def anomalies(self) -> list[Anomaly]:
-        """What is odd about the rows, as far as it occurs; one row may be odd in more than one way."""
-        return [self._anomaly(kind) for kind in get_args(AnomalyKind) if self._odd[kind]]
+        """Return what is odd about the rows; one row may be odd in more than one way."""
+        found = map(self._anomaly, get_args(AnomalyKind))
+        return [odd for odd in found if odd.count]
 
     def _anomaly(self, kind: AnomalyKind) -> Anomaly:
-        count, lacking = self._odd[kind], self._without_figures
-        statuses = self._ranked(lacking, count - lacking.total(), LACKING) if kind == "missing" else ()
-        return Anomaly(kind=kind, count=count, statuses=statuses)
+        if kind != "missing":
+            return Anomaly(kind=kind, count=self._odd[kind])
+        unlisted = self._odd[kind] - self._without_figures.total()
+        lacking = self._part(self._without_figures, unfinished=False)  # figures come with the end
+        return Anomaly(kind=kind, count=lacking.total() + unlisted, statuses=self._ranked(lacking, unlisted, LACKING))
+
+    def _part(self, counted: Counter[str], *, unfinished: bool) -> Counter[str]:
+        """Return those of `counted` that have not ended, or that have."""
+        names = (name for name in counted if (is_unfinished(name) and name not in self.failed_statuses) == unfinished)
+        return Counter({name: counted[name] for name in names})
 
     def buckets(self, window: Window) -> list[TimeBucket]:
         """Divide the window into buckets of five minutes, or of an hour for a day, without a gap.

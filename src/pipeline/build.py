@@ -166,6 +166,7 @@ async def _build(
             summary,
             late=request.is_late,
             remarks=request.remarks,
+            marks=request.marks,
             comparison=comparison,
             deviations=found,
             name=name,
