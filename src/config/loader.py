@@ -10,12 +10,13 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+from pydantic_settings import EnvSettingsSource, SecretsSettingsSource
 from pydantic_settings import SettingsError as SettingsSourceError
 
 from ..errors import SettingsError
 from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
+from .env_file import read_env_file
 from .hints import hints
 from .settings import (
     GROUPS,
@@ -140,7 +141,8 @@ def _unchecked(group: type[Group], env_file: Path | None, folder: Path | None) -
     with suppress(SettingsSourceError):  # said where it is read, as what follows
         values |= SecretsSettingsSource(group, secrets_dir=folder)()
     with suppress(OSError, UnicodeError):
-        values |= {**DotEnvSettingsSource(group, env_file=env_file)(), **EnvSettingsSource(group)()}
+        values |= {name.lower(): value for name, value in read_env_file(env_file).items()}
+        values |= EnvSettingsSource(group)()
     kept: dict[str, object] = {}
     for name, value in values.items():
         known = group.model_fields.get(name)  # .env may have others too

@@ -302,6 +302,73 @@ def test_the_env_file_fills_in_and_the_environment_wins(environment: pytest.Monk
     assert (settings.mail.smtp_host, settings.mail.smtp_user) == ("from-file.example.com", WHOLE["SMTP_USER"])
 
 
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_value_of_the_env_file_is_taken_as_it_is_written(
+    environment: pytest.MonkeyPatch, tmp_path: Path, quote: str
+) -> None:
+    """A password may look like a reference to a variable; whoever wanted one is warned, and the value stays unseen."""
+    environment.delenv("SMTP_PASSWORD")
+    environment.setenv("WORD", "something else")
+    (tmp_path / ".env").write_text(f"\nSMTP_PASSWORD={quote}p-${{WORD}}-q{quote}\n")
+    (tmp_path / ".env").chmod(0o600)
+
+    loaded = load_settings(tmp_path / ".env")
+
+    assert loaded.mail
+    assert loaded.mail.smtp_password == SecretStr("p-${WORD}-q")
+    assert "p-${WORD}-q" in loaded.secrets()
+    (hint,) = loaded.hints
+    assert (figures_of(hint)[0], named(hint), "WORD" in hint.replace("SMTP_PASSWORD", "")) == (
+        "2",
+        ["SMTP_PASSWORD"],
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "password", "warns"),
+    [
+        ("SMTP_PASSWORD=correct #horse", "correct", True),
+        ("export SMTP_PASSWORD = correct\t# horse", "correct", True),
+        ("SMTP_PASSWORD='correct #horse'", "correct #horse", False),
+        ("SMTP_PASSWORD='correct' # horse", "correct", False),
+        ("SMTP_PASSWORD=correct#horse", "correct#horse", False),
+        ("SMTP_PASSWORD=#horse", "#horse", False),
+        ("SMTP_PASSWORD=correct\n# horse = battery # staple\nOTHERS=a # b", "correct", False),
+    ],
+)
+def test_what_is_cut_off_in_the_env_file_is_said(
+    environment: pytest.MonkeyPatch, tmp_path: Path, line: str, password: str, warns: bool
+) -> None:
+    """With the setting's name and not with its value; a comment behind quotes, or of other programs, needs none."""
+    environment.delenv("SMTP_PASSWORD")
+    (tmp_path / ".env").write_text(f"{line}\n")
+    (tmp_path / ".env").chmod(0o600)
+
+    loaded = load_settings(tmp_path / ".env")
+
+    assert loaded.mail
+    assert loaded.mail.smtp_password == SecretStr(password)
+    hints = [hint for hint in loaded.hints if "#" in hint]
+    assert [named(hint) for hint in hints] == [["SMTP_PASSWORD"]] * warns
+    assert not any("correct" in hint or "horse" in hint for hint in hints)
+
+
+def test_a_line_of_the_env_file_that_nobody_understands_is_a_hint(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once, by its number; the lines around it count."""
+    environment.delenv("SMTP_HOST")
+    (tmp_path / ".env").write_text("SMTP_HOST=smtp.example.com\nSMTP_USER='no end\nLOG_LEVEL=DEBUG\n")
+    (tmp_path / ".env").chmod(0o600)
+
+    loaded = load_settings(tmp_path / ".env")
+
+    (hint,) = loaded.hints
+    assert (figures_of(hint)[0], "no end" in hint) == ("2", False)
+    assert (loaded.problems, loaded.watch.log_level) == ([], "DEBUG")
+
+
 def test_settings_cannot_be_changed_later(environment: pytest.MonkeyPatch) -> None:
     """What was checked is what is used."""
     settings: Any = checked_settings(None)
