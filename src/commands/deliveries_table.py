@@ -43,11 +43,24 @@ class Line(Struct, frozen=True, kw_only=True):
 
 def as_json(line: Line) -> str:
     """Write a line as one JSON object; what is not known is null."""
-    start, end = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (line.window.start, line.window.end))
-    texts = {name: foreign(getattr(line, name), LONGEST_WORD) for name in ("channel", "recipient", "at", "receipt")}
-    content = {"window": start, "end": end, **{name: text or None for name, text in texts.items()}}
-    numbers = {"attempts": line.attempts, "repeat": line.repeat, "rows": line.rows}
-    return json.dumps({**content, "state": line.state, "wrong": line.is_wrong, **numbers})
+    texts = {
+        "channel": line.channel,
+        "recipient": line.recipient,
+        "state": line.state,
+        "at": line.at.replace("+00:00", "Z"),
+        "receipt": _receipt(line),
+    }
+    return json.dumps(
+        {
+            "window": f"{line.window.start:%Y-%m-%dT%H:%M:%SZ}",
+            "end": f"{line.window.end:%Y-%m-%dT%H:%M:%SZ}",
+            **{name: foreign(text, LONGEST_WORD) or None for name, text in texts.items()},
+            "attempts": line.attempts,
+            "repeat": line.repeat,
+            "rows": line.rows,
+            "wrong": line.is_wrong,
+        }
+    )
 
 
 def counts(lines: Sequence[Line]) -> str:
@@ -121,12 +134,17 @@ def _cells(line: Line) -> Row:
         "recipient": f"{line.channel} {line.recipient}",
         "state": line.state,
         "at": line.at[:16].replace("T", " "),
-        "receipt": line.receipt.strip("“”"),  # a column needs no quotation marks
+        "receipt": _receipt(line),
         "attempts": line.attempts or "",
         "repeat": line.repeat or "",
         "rows": "" if line.rows is None else line.rows,
     }
     return {name: foreign(cell, LONGEST_WORD) for name, cell in cells.items()}
+
+
+def _receipt(line: Line) -> str:
+    """Return the server's words without the quotation marks that a sentence needs."""
+    return line.receipt.strip("“”")
 
 
 def _cell(row: Row, name: str, width: int) -> str:

@@ -20,6 +20,7 @@ from src.ledger.record import Entry, Record
 from ..builders import OPTION, QUICK, figures_of, make_rows
 from ..conftest import Run
 from ..faults import source_name
+from ..pages import section
 from ..processes import ENTRY
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..terminal import on_terminal
@@ -187,12 +188,13 @@ def test_programs_get_a_line_of_json_for_each_recipient(sandbox: Sandbox, run: R
 
     refused, taken, *_, following = [json.loads(line) for line in shown.output.splitlines()][:5]
     assert shown.code == 0
-    known = ["window", "end", "channel", "recipient", "at", "receipt", "state", "wrong", "attempts", "repeat", "rows"]
-    assert [*refused] == known
+    rows = re.findall(r"^\| (`\w+`.*?) \|", section("commands", "`--json`"), re.MULTILINE)
+    documented = re.findall(r"\w+", " ".join(rows))
+    assert [*refused] == documented
     assert (refused["state"], refused["wrong"], taken["state"], taken["wrong"]) == ("refused", True, "delivered", False)
     assert (taken["window"], taken["end"]) == ("2026-11-22T13:00:00Z", "2026-11-22T14:00:00Z")
     assert (taken["channel"], taken["recipient"], taken["attempts"], taken["rows"]) == ("email", RECIPIENTS[1], 1, 3)
-    assert datetime.fromisoformat(taken["at"]).utcoffset() == timedelta()
+    assert (datetime.fromisoformat(taken["at"]).utcoffset(), taken["receipt"]) == (timedelta(), "2.0.0 queued as 1")
     assert following == dict.fromkeys(refused) | {
         "window": "2026-11-22T14:00:00Z",
         "end": "2026-11-22T15:00:00Z",
