@@ -105,7 +105,13 @@ def line(hour: int, recipient: str, **known: Any) -> Line:
     start = datetime(2026, 11, 22, 13, tzinfo=UTC) + hour * HOUR
     window = Window(template="hourly", start=start, end=start + HOUR, zone=ZoneInfo("UTC"))
     channel = "email" if "@" in recipient else "telegram"
-    usual = {"state": "delivered", "at": f"{start + HOUR}", "receipt": "message 7", "attempts": 1, "rows": 30}
+    usual: dict[str, Any] = {
+        "state": "delivered",
+        "at": f"{start + HOUR}",
+        "receipt": "message 7",
+        "attempts": 1,
+        "rows": 30,
+    }
     return Line(window=window, channel=channel, recipient=recipient, **(usual | known))
 
 
