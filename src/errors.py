@@ -149,16 +149,16 @@ _SET_IN_CLUSTER = (
 class SettingsError(InputError):
     """Variables that are missing or wrong: `problems` holds one line a variable, never a value.
 
-    Where they are set depends on whether this run `is_job`, one on a cluster.
+    Where they are set depends on whether this run `is_job`, one on a cluster; elsewhere `remedy` may say more.
     """
 
-    def __init__(self, problems: list[str], *, is_job: bool = False) -> None:
+    def __init__(self, problems: list[str], *, is_job: bool = False, remedy: str = "") -> None:
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         lines = "\n".join(f"  {problem}" for problem in problems)
         super().__init__(
             "settings",
             f"{count} missing or wrong:\n{lines}\n",
-            _SET_IN_CLUSTER if is_job else _SET_HERE,
+            _SET_IN_CLUSTER if is_job else remedy or _SET_HERE,
         )
         self.problems = problems
 

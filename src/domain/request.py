@@ -36,6 +36,12 @@ class WindowRequest(Struct, frozen=True, kw_only=True):
         return self.trigger == "catch_up"
 
 
+class Note(str):
+    """What `--check` says of a part that is not wrong, but not known, not used, or soon to be changed."""
+
+    __slots__ = ()
+
+
 class Tally(Struct, frozen=True, kw_only=True):
     """How many of the run's `recipients` this run delivered to, and how many lack the report after it.
 
