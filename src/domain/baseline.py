@@ -147,7 +147,7 @@ def usual(weeks: Sequence[tuple[Window, Counts]], first: datetime | None) -> Usu
 
 def deviations(summary: Summary, usual: Usual | None, thresholds: Thresholds) -> list[Deviation]:
     """Return the ways in which a window is unusual or beyond a limit, the most serious first."""
-    found = _in_volume(summary.rows, usual) if usual else []
+    found = _in_volume(summary.rows_of_table, usual) if usual else []
     if summary.rows:
         found += _in_failures(Counts(analyses=summary.rows, failed=summary.failed_analyses), usual, thresholds)
         found += _in_records_and_durations(summary, thresholds)

@@ -37,6 +37,7 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
             *(_line(one.line) for one in content.compared if content.is_compared),
             *map(_line, content.figures),
             *(_line(phrases.warned(anomaly)) for anomaly in content.anomalies),
+            (_of_the_table(content.unfinished),),
             _statuses(phrases, content.bars),
         ],
     ]

@@ -70,6 +70,7 @@ class Chart(Struct, frozen=True, kw_only=True):
 class Content(Struct, frozen=True, kw_only=True):
     """Plain text in one language, each of bounded length, about `window`, which has so many `rows`.
 
+    Of these rows, `failed` have a status that counts as failed.
     `lead` is the fact that stands before the title where the window is unusual, "" where it is normal; `marks` stand
     behind the title. `headlines` are what matters most, one line each: the deviations of a window that `is_unusual`,
     the most serious first, or how it went. `compared` are the counts, side by side with others where `is_compared`,
@@ -80,6 +81,7 @@ class Content(Struct, frozen=True, kw_only=True):
     language: Language
     window: Window
     rows: int
+    failed: int
     name: str
     title: str
     label: str
@@ -94,6 +96,7 @@ class Content(Struct, frozen=True, kw_only=True):
     is_compared: bool
     what_is_usual: str
     is_normal: bool
+    unfinished: str
     anomalies: Sequence[str]
     unfigured: str
     remarks: Sequence[str]
@@ -110,12 +113,16 @@ def describe(
     *,
     late: bool = False,
     remarks: Sequence[str] = (),
+    marks: str = "",
     comparison: Comparison | None = None,
     deviations: Sequence[Deviation] = (),
     name: str = DEFAULT_NAME,
     language: Language = "en",
 ) -> Content:
-    """Put a window's figures into words, and the `deviations` that they show in `comparison` with others."""
+    """Put a window's figures into words, and the `deviations` that they show in `comparison` with others.
+
+    `marks` stand behind the title because of the `remarks`.
+    """
     comparison, phrases = comparison or Comparison(), phrases_of(language)
     is_normal = comparison.usual is not None and not deviations
     odd = summary.anomalies()
@@ -123,11 +130,12 @@ def describe(
         language=language,
         window=window,
         rows=summary.rows,
+        failed=summary.failed_analyses,
         name=name,
         title=phrases.title(window),
         label=phrases.label(window),
         lead=_lead(phrases, summary, deviations, is_normal=is_normal),
-        marks=(phrases.LATE if late else "") + (phrases.ROWS_LATE if remarks else ""),
+        marks=(phrases.LATE if late else "") + marks,
         headlines=[phrases.warned(phrases.warning(found)) for found in deviations]
         or [phrases.headline(summary, comparison, is_normal=is_normal)],
         is_unusual=bool(deviations),
@@ -138,6 +146,7 @@ def describe(
         is_compared=comparison.usual is not None or comparison.before != Counts(),
         what_is_usual=phrases.what_is_usual(window, comparison),
         is_normal=is_normal,
+        unfinished=phrases.unfinished(summary.unfinished),
         anomalies=[phrases.anomaly(one) for one in odd if one.kind != "missing"],
         unfigured=next((phrases.unfigured(one) for one in odd if one.kind == "missing"), ""),
         remarks=_few(phrases, remarks),

@@ -23,6 +23,7 @@ def render(content: Content, attachment: Attachment) -> str:
         ],
         [whereabouts, attachment.link] if not attachment.is_attached else [],
         [*content.remarks],
+        [unlinked(content.unfinished)],
         [f"{phrases.ODD_DATA}:", *(f"  {unlinked(anomaly)}" for anomaly in content.anomalies)]
         if content.anomalies
         else [],

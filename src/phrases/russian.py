@@ -32,6 +32,7 @@ _REASON_LENGTH = 300
 
 LATE = " (с опозданием)"
 ROWS_LATE = " (есть опоздавшие строки)"
+FAILED_SINCE = " (ошибок стало больше)"
 
 ANALYSES = "Анализы"
 FAILED_ANALYSES = "Анализы с\u00a0ошибкой"
@@ -53,6 +54,8 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
     "negative duration": "отрицательная длительность, в\u00a0медиане и\u00a0максимуме не учтена",
     "too long": "слишком длинное значение, в\u00a0отчёт не вошло",
     "repeated": "время создания изменилось при чтении, строка учтена один раз, с\u00a0первым значением",
+    "doubled": "точный повтор строки, учтён один раз: не размножает ли строки соединение таблиц (join)",
+    "shared id": "тот же идентификатор, что у\u00a0другой строки: не размножает ли строки соединение таблиц (join)",
 }
 TOO_LONG = "(слишком длинное значение)"
 
@@ -261,18 +264,43 @@ def anomaly(odd: Anomaly) -> str:
 
 def unfigured(odd: Anomaly) -> str:
     """Say which analyses lack figures, by their statuses."""
-    statuses = ", ".join(
-        f"{'прочие' if one.others else status(one.status)}:{BLANK}{number(one.analyses)}" for one in odd.statuses
-    )
     lack = plural(odd.count, "анализа", "анализов", "анализов")
-    return f"У{BLANK}{number(odd.count)} {lack} нет длительности и{BLANK}числа записей ({statuses})."
+    said = f"У{BLANK}{number(odd.count)} {lack} нет длительности и{BLANK}числа записей"
+    return f"{said} ({_each(odd.statuses)})."
 
 
-def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
-    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
+def unfinished(counted: Sequence[StatusCount]) -> str:
+    """Say how many analyses have not ended: `Не завершено: 18 (running)`, or `… (running: 12, queued: 6)`."""
+    if not counted:
+        return ""
+    statuses = status(counted[0].status) if len(counted) == 1 else _each(counted)
+    return f"Не завершено: {number(sum(one.analyses for one in counted))} ({statuses})"
+
+
+def _each(counted: Sequence[StatusCount]) -> str:
+    return ", ".join(
+        f"{'прочие' if one.others else status(one.status)}:{BLANK}{number(one.analyses)}" for one in counted
+    )
+
+
+def late_rows(window: Window, more: int, *, failed: int = 0, skipped: bool = False) -> str:
+    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty.
+
+    `failed`: so many more of its analyses have failed.
+    """
     came = plural(more, ("пришла ещё", "строка"), ("пришли ещё", "строки"), ("пришло ещё", "строк"))
     end = "отчёт уже пропустили как пустой" if skipped else "отчёт уже был отправлен"
-    return f"За {_of(window)} {came[0]} {number(more)} {came[1]}, когда {end}."
+    failures = f"; анализов с{BLANK}ошибкой стало больше на {number(failed)}" if failed else ""
+    return f"За {_of(window)} {came[0]} {number(more)} {came[1]}, когда {end}{failures}."
+
+
+def failed_since(window: Window, failed: int) -> str:
+    """Write the remark that analyses have failed after a window's report was sent."""
+    ended = plural(
+        failed, ("завершился ещё", "анализ"), ("завершились ещё", "анализа"), ("завершилось ещё", "анализов")
+    )
+    said = f"За {_of(window)} с{BLANK}ошибкой {ended[0]} {number(failed)} {ended[1]}"
+    return f"{said}, когда отчёт уже был отправлен."
 
 
 def more_like_this(count: int) -> str:

@@ -67,6 +67,7 @@ def write(
     window: Window | None = None,
     late: bool = False,
     remarks: Sequence[str] = (),
+    marks: str = "",
     before: Counts | None = None,
     usual: Usual | None = None,
     thresholds: Thresholds | None = None,
@@ -78,6 +79,7 @@ def write(
         summary,
         late=late,
         remarks=remarks,
+        marks=marks,
         comparison=Comparison(before=before or Counts(), usual=usual),
         deviations=deviations(summary, usual, thresholds or Thresholds()),
         name=name,
@@ -114,12 +116,13 @@ def test_only_an_unusual_window_has_a_fact_before_the_line_in_its_subject() -> N
 
     assert write(make_summary("failed", "failed")).subject == PLAIN_SUBJECT
     assert write(odd).subject == PLAIN_SUBJECT
-    assert write(make_summary("completed"), remarks=["2 rows …"]).subject == PLAIN_SUBJECT + phrases.ROWS_LATE
+    late = phrases.ROWS_LATE + phrases.FAILED_SINCE
+    assert write(make_summary("completed"), remarks=["2 rows …"], marks=late).subject == PLAIN_SUBJECT + late
     for summary, figures in ((half, ["300", "2,391", "55.3"]), (Summary(), ["2,391"])):
         lead, _, line = write(summary, usual=usual).subject.partition(" - ")
         assert (lead[:2], figures_of(lead), line) == ("⚠ ", figures, PLAIN_SUBJECT)
-    lead, _, line = write(odd, late=True, remarks=["2 rows …"], usual=usual).subject.partition(" - ")
-    assert line == PLAIN_SUBJECT + phrases.LATE + phrases.ROWS_LATE
+    lead, _, line = write(odd, late=True, marks=late, usual=usual).subject.partition(" - ")
+    assert line == PLAIN_SUBJECT + phrases.LATE + late
     assert (lead[:2], figures_of(lead)) == ("⚠ ", ["1", "2,391"])
 
 
@@ -819,3 +822,14 @@ def test_a_quote_that_is_cut_off_stays_a_quote() -> None:
     assert quote.text.startswith("https://evil.example/xxx")
     assert str(text).count("“") == str(text).count("”") == 1
     assert units(str(text)) <= LONGEST
+
+
+def test_analyses_that_have_not_ended_are_told_in_every_form() -> None:
+    """One line, and none where all have ended."""
+    running = make_summary("completed", *["running"] * 18, *["queued"] * 2)
+    line = phrases.unfinished(running.unfinished)
+
+    assert figures_of(line) == ["20", "18", "2"]
+    assert [line in text for text in write(running).shown] == [True] * 3
+    assert figures_of(phrases.unfinished(make_summary("completed", "running").unfinished)) == ["1"]
+    assert phrases.unfinished(make_summary("completed", "failed").unfinished) == ""
