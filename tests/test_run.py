@@ -127,7 +127,7 @@ def test_a_daily_report_covers_a_local_day(sandbox: Sandbox, run: RunTool) -> No
 
     assert result.code == 0
     day = day_of(date(2025, 10, 26), ZoneInfo("Europe/Berlin"))
-    assert sandbox.mails[0].message["Subject"] == english.subject(day, DEFAULT_NAME, "")
+    assert sandbox.mails[0].message["Subject"] == english.subject(day, DEFAULT_NAME)
     workbooks = received(sandbox)
     assert ids(rows) == [row[0] for row in data_rows(workbooks[0], "Daily Report")]
     assert {"report_daily_20251026.xlsx"} == {sent.file_name for sent in sandbox.messages}

@@ -30,7 +30,7 @@ _WEEKDAYS = ("понедельников", "вторников", "сред", "ч
 _CHANNELS = {"email": "почты", "telegram": "Телеграма"}
 _REASON_LENGTH = 300
 
-LATE = " (с опозданием)"
+LATE = " (с\u00a0опозданием)"
 ROWS_LATE = " (есть опоздавшие строки)"
 FAILED_SINCE = " (ошибок стало больше)"
 
@@ -347,7 +347,7 @@ def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str)
 def too_large(channel: str, size: int) -> str:
     """Say to those who get it why a workbook of `size` bytes is left out."""
     return (
-        f"Он слишком велик для {_CHANNELS[channel]} ({megabytes(size)}), и{BLANK}выложить его по ссылке не удалось. "
+        f"Он слишком велик для {_CHANNELS[channel]} ({megabytes(size)}), выложить его по ссылке не удалось. "
         "Те, кто следит за отчётами, об этом знают."
     )
 

@@ -36,7 +36,7 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
         Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
     ]
     began = _result(first)
-    if began is not None and began > windows[0].start:  # a count of zero says nothing of the time before the table
+    if began is not None and began >= windows[0].end:  # a count of zero says nothing of the time before the table
         before = Counts()
     known = usual([*zip(windows[1:], weeks, strict=True)], began)
     if known or failure:

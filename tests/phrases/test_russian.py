@@ -86,10 +86,13 @@ def test_verbs_and_nouns_of_late_rows_agree(more: int, shown: str) -> None:
 )
 def test_verbs_and_nouns_of_later_failures_agree(failed: int, shown: str) -> None:
     """Beside late rows there is one figure more, and no second sentence."""
-    window = "За 22.11.2026, 13:00–14:00 UTC"
+    window = "За 13:00–14:00\u00a0UTC 22.11.2026"
     with_rows = russian.late_rows(make_window(), 5, failed=failed)
 
-    assert russian.failed_since(make_window(), failed) == f"{window} с ошибкой {shown}, когда отчёт был уже отправлен."
+    assert (
+        russian.failed_since(make_window(), failed)
+        == f"{window} с\u00a0ошибкой {shown}, когда отчёт уже был отправлен."
+    )
     assert with_rows.startswith(russian.late_rows(make_window(), 5).rstrip("."))
     assert with_rows.endswith(f" {failed}.")
 
@@ -207,7 +210,7 @@ def test_the_russian_page_quotes_what_arrives() -> None:
     ]
     assert f"`{russian.caption_title(window, DEFAULT_NAME)}`" in page
     for mark in (russian.LATE, russian.ROWS_LATE, russian.FAILED_SINCE):
-        assert f"| `{mark.strip()}` |" in page
+        assert f"| `{mark.strip()}` |".replace("\u00a0", " ") in page
     few = russian.warning(Deviation(kind="few", value=300, usual=2391))
     assert f"`{russian.warned(few)}`".replace("\u00a0", " ") in page
     for sentence in (
