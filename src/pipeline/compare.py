@@ -35,8 +35,8 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
     before, *weeks = [
         Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
     ]
-    began = _result(first)
-    if began is not None and began >= windows[0].end:  # a count of zero says nothing of the time before the table
+    began, is_sure = _result(first), not _failure([first])
+    if is_sure and (began is None or began >= windows[0].end):  # nothing is known of the time before the first row
         before = Counts()
     known = usual([*zip(windows[1:], weeks, strict=True)], began)
     if known or failure:

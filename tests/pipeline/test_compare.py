@@ -169,12 +169,13 @@ def test_the_same_local_hour_is_compared_across_a_clock_change(sandbox: Sandbox,
 def test_a_day_is_compared_with_the_local_day_before_it(sandbox: Sandbox, run: RunTool) -> None:
     """However long that one was: the clocks of Berlin went back on 25 October."""
     midnights = [datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 23, tzinfo=UTC)]
+    put(sandbox, 1, midnights[0])
 
     assert run("--start", "2026-10-26", REPORT_TEMPLATE="daily", REPORT_TIMEZONE="Europe/Berlin").code == 0
 
     assert sorted(count_of(sandbox, *midnights)) == ["all", "failed"]
     day = day_of(date(2026, 10, 26), ZoneInfo("Europe/Berlin"))
-    assert f"Analyses: {phrases.compared(day, '0', '0', '')}\n" in sandbox.mails[0].text
+    assert phrases.compared(day, "0", "1", "") in sandbox.mails[0].text
 
 
 def test_a_trial_is_compared_with_the_same_span_before_it(sandbox: Sandbox, run: RunTool) -> None:
