@@ -56,9 +56,10 @@ OLDEST, NEWEST = "1.29", "1.37"
 """Of Kubernetes: the one that the README names, and the last whose schemas are at hand."""
 BY_HAND = {
     *("REPORT_DIR", "REPORT_START", "REPORT_COUNT", "REPORT_RESEND", "REPORT_ONLY"),
-    *("JOB_COMPLETION_INDEX", "SECRETS_DIR"),
+    *("JOB_COMPLETION_INDEX", "SEQUENTIAL_JOB_UID", "SECRETS_DIR"),
 }
-"""Settings that no deployment sets for all runs: the folder is /tmp, the others are for one run or mounted files."""
+"""Settings that no deployment sets for all runs: the folder is /tmp, the others are for one run, of keep-logs or
+mounted files."""
 SETTINGS = {name.upper() for group in GROUPS for name in group.model_fields}
 FIXED = {
     *("SUPABASE_URL", "SUPABASE_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"),
