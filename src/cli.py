@@ -145,7 +145,8 @@ def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
     fields |= structs.asdict(result.tally) if result.tally else {}
     fields |= {name: value for name, value in given.items() if value not in (None, "")}
-    logger.log(logging.ERROR if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
+    failed = logging.WARNING if result.is_left else logging.ERROR
+    logger.log(failed if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
     if termination_log.exists():
         words = f"exit {result.code} after {seconds:.1f} s: {why}" if why else result.last_line(seconds)
         line = foreign(words, TERMINATION_BYTES // 4)

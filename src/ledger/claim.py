@@ -121,6 +121,11 @@ class Claim:
         self._is_opened, self.record.silent, self.record.given_up = False, 0, False
         return True
 
+    async def leave(self) -> None:
+        """Save the record of a run that is stopped and alerts nobody: it counts as one that recorded no end."""
+        self._is_opened = False
+        await self.save()
+
     async def postpone(self) -> bool:
         """Note that there was no time to build the report; return whether that is so for the second time in a row."""
         self.record.postponed += 1
