@@ -45,6 +45,7 @@ from .manifests import (
     of_kind,
     plain_manifests,
     pod_of,
+    reports_of,
     switched,
     unresolved,
     variables_of,
@@ -87,10 +88,16 @@ def is_valid(found: list[Document]) -> None:
                 validate(copy.deepcopy(one), version, strict=True)
 
 
+def has_settings_of(watchdog: Document, report: Document) -> bool:
+    """Tell whether a watchdog has the settings of a report; it claims nothing, and needs no Job's uid for that."""
+    mine, theirs = (variables_of(one) for one in (watchdog, report))
+    return mine == {name: one for name, one in theirs.items() if name in mine or name != "SEQUENTIAL_JOB_UID"}
+
+
 def cronjobs() -> Iterator[Document]:
-    """Yield the plain CronJobs, and those that are really applied."""
+    """Yield the plain CronJobs of reports, and those that are really applied."""
     yield from (manifest(CRONJOB, "CronJob"), manifest(DAILY, "CronJob"))
-    yield from of_kind(applied(), "CronJob")
+    yield from reports_of(applied())
 
 
 @pytest.mark.parametrize("path", plain_manifests(), ids=lambda path: path.name)
@@ -121,19 +128,27 @@ def test_every_choice_of_components_renders_without_flags_and_is_safe(
     found = switched(tmp_path, chosen, resources)
 
     is_valid(found)
-    jobs = of_kind(found, "CronJob")
+    jobs = reports_of(found)
     assert len(jobs) == len(resources) - 1
     for cronjob in jobs:
         assert not_restricted(pod_of(cronjob)) == []
         variables = variables_of(cronjob)
         keeps_logs = pod_of(cronjob)["restartPolicy"] == "Never"
         assert keeps_logs == ("keep-logs" in chosen)
-        assert ("REPORT_LEDGER" in variables) == (keeps_logs or "supabase-ledger" in chosen)
+        assert ("REPORT_LEDGER" in variables) == bool({"keep-logs", "supabase-ledger", "watchdog"} & {*chosen})
         assert ("HEARTBEAT_URL" in variables) == ("heartbeat" in chosen)
         assert ("SUPABASE_JWT" in variables) == ("supabase-jwt" in chosen)
         assert (variables.get("SMTP_LOGIN", {}).get("value") == "oauth2") == ("smtp-oauth2" in chosen)
         assert ("SMTP_PASSWORD" in variables) == ("smtp-oauth2" not in chosen)
         assert (variables.get("SMTP_SECURITY", {}).get("value") == "starttls") == ("starttls" in chosen)
+    watchdogs = [one for one in of_kind(found, "CronJob") if one not in jobs]
+    assert len(watchdogs) == ("watchdog" in chosen)
+    for watchdog in watchdogs:
+        hourly, *_ = jobs
+        assert not_restricted(pod_of(watchdog)) == []
+        assert has_settings_of(watchdog, hourly)
+        assert container_of(watchdog)["image"] == container_of(hourly)["image"]
+        assert watchdog["spec"]["jobTemplate"]["spec"]["backoffLimit"] == 0
     assert bool(of_kind(found, "NetworkPolicy")) == ("restricted-egress" in chosen)
     assert bool(of_kind(found, "PrometheusRule")) == ("prometheus-rules" in chosen)
 
@@ -144,9 +159,9 @@ def test_what_is_applied_has_the_components_that_are_recommended() -> None:
 
     on = re.findall(r"^- components/(\S+)$", text, re.MULTILINE)
     off = re.findall(r"^# - components/(\S+)$", text, re.MULTILINE)
-    assert on == ["supabase-ledger", "keep-logs"]
+    assert on == ["watchdog", "supabase-ledger", "keep-logs"]
     assert sorted(on + off) == COMPONENTS
-    (cronjob,) = of_kind(applied(), "CronJob")
+    (cronjob,) = reports_of(applied())
     assert variables_of(cronjob)["REPORT_LEDGER"]["value"] == "supabase"
     assert pod_of(cronjob)["restartPolicy"] == "Never"
 
@@ -161,7 +176,8 @@ def test_every_line_of_the_kustomization_that_can_be_uncommented_works(tmp_path:
     found = kustomize(kustomization.parent)
 
     is_valid(found)
-    assert len(of_kind(found, "CronJob")) == 2
+    assert len(reports_of(found)) == 2
+    assert len(of_kind(found, "CronJob")) == 3
     (settings,) = [
         one for one in of_kind(found, "ConfigMap") if one["metadata"]["name"] == "reports-generator-settings"
     ]
@@ -235,6 +251,22 @@ def test_what_a_platform_team_asks_for_is_there() -> None:
         resources = container_of(cronjob)["resources"]
         assert resources["requests"]["ephemeral-storage"] == "512Mi"
         assert resources["limits"]["ephemeral-storage"] == "1280Mi"  # above the 1 GiB of /tmp
+
+
+def test_the_watchdog_is_a_small_copy_of_the_report_that_nothing_holds_up() -> None:
+    """Its Jobs end before the next one, a lost node holds up none of them, and one answer is enough."""
+    (watchdog,) = (one for one in of_kind(applied(), "CronJob") if one not in reports_of(applied()))
+    spec, job, container = watchdog["spec"], watchdog["spec"]["jobTemplate"]["spec"], container_of(watchdog)
+    (hourly,) = reports_of(applied())
+
+    assert container["args"][-1] == "--watch"
+    assert has_settings_of(watchdog, hourly)
+    assert variables_of(watchdog)["CRONJOB_NAME"]["value"] == hourly["metadata"]["name"] != watchdog["metadata"]["name"]
+    assert (spec["schedule"], spec["concurrencyPolicy"], job["backoffLimit"]) == ("30 * * * *", "Allow", 0)
+    assert spec["startingDeadlineSeconds"] + job["activeDeadlineSeconds"] < 3600
+    assert "podFailurePolicy" not in job
+    label = manifest(POLICY, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
+    assert label.items() <= job["template"]["metadata"]["labels"].items()
 
 
 def test_the_daily_report_is_the_hourly_one_but_for_what_makes_it_daily() -> None:

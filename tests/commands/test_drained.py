@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_a_drained_node_is_a_warning_and_the_next_pod_sends_the_hour(
     sandbox: Sandbox, run: RunTool, moment: str
 ) -> None:
     """No error, no alert, and no failure for the monitor, which the next pod tells how it ended."""
-    monitor = {"HEARTBEAT_URL": sandbox.monitor.check_url}
+    monitor: dict[str, Any] = {"HEARTBEAT_URL": sandbox.monitor.check_url}
     hour(run, 0)
     mails = len(sandbox.mails)
     drain(sandbox, moment)
@@ -131,7 +132,11 @@ def test_an_hour_that_nobody_sends_after_drained_nodes_is_alerted_by_a_later_run
 def test_a_stop_when_all_is_sent_is_no_failure_for_the_monitor(sandbox: Sandbox, run: RunTool) -> None:
     """The next pod finds that everybody has it."""
     drain(sandbox, "/object/list/")
-    monitor = {"HEARTBEAT_URL": sandbox.monitor.check_url, "REPORT_KEEP_DAYS": "35", "REPORT_BUCKET": "reports"}
+    monitor: dict[str, Any] = {
+        "HEARTBEAT_URL": sandbox.monitor.check_url,
+        "REPORT_KEEP_DAYS": "35",
+        "REPORT_BUCKET": "reports",
+    }
 
     stopped, again = hour(run, 0, **monitor), hour(run, 0, **monitor)
 
