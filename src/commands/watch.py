@@ -60,8 +60,9 @@ async def _look(services: Services) -> tuple[Failure | None, str]:
         begun = await services.ledger.begun(policy)
         windows = [window for window in due if begun and window.start >= begun]
         records = await services.ledger.records(due[0].start, due[-1].end, policy, ReadLimit()) if windows else {}
-    except LedgerError as error:
-        return describe_failure(error), f"failed: {Stage.LEDGER}"
+    except Exception as error:  # whatever it is, nobody else would tell
+        failure = describe_failure(error)
+        return failure, f"failed: {failure.what}"
     services.alerts.works((Stage.LEDGER,))
     if not windows:
         return None, "nothing was due yet: the first scheduled report in this ledger is later, or there is none"
