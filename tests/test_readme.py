@@ -20,7 +20,7 @@ from src.ledger.record import Entry, Record
 
 from .builders import OPTION, make_rows
 from .faults import source_name
-from .pages import PAGES, ROOT, section
+from .pages import PAGES, ROOT, commands, section
 from .sandbox import RECIPIENTS, Sandbox
 from .sandbox.sample import sample_hour
 from .sandbox.web import Answer, Fault
@@ -41,12 +41,9 @@ LICENCES = {
 
 def _shown() -> Iterator[tuple[str, list[str]]]:
     """Find each command of ours in the documents that has its output below it."""
-    text = "\n".join(PAGES.values())
-    for block in re.findall(r"^```console\n(.+?)^```", text, re.MULTILINE | re.DOTALL):
-        for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *output = entry.rstrip("\n").split("\n")
-            if "python reports_generator.py" in command and output:
-                yield command, output
+    for command in commands("\n".join(PAGES.values())):
+        if "python reports_generator.py" in command.line and command.below:
+            yield command.line, command.below.rstrip("\n").split("\n")
 
 
 SHOWN = [*_shown()]

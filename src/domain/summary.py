@@ -72,8 +72,8 @@ class Summary(Struct, kw_only=True):
     """Figures of a window's rows; `add` folds more rows in, in the order of the window.
 
     `processed` and `failed` sum the records of all rows that have the figure; `failed_analyses` are those whose
-    status counts as failed; `durations` are in seconds. `by_status` has no status under "", and not more than STATUSES
-    of them; `unlisted` are the analyses beyond.
+    status counts as failed; `durations` are in seconds. `by_status` has no status, or one of blanks, under "", and not
+    more than STATUSES of them; `unlisted` are the analyses beyond.
     """
 
     rows: int = 0
@@ -231,6 +231,7 @@ def _count_into(known: Counter[str], statuses: Mapping[str | None, int] | Mappin
     unlisted = 0
     for status, count in statuses.items():
         name = (status or "")[:STATUS_LENGTH]
+        name = "" if name.isspace() else name
         if name in known or len(known) < STATUSES:
             known[name] += count
         else:

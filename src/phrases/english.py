@@ -244,8 +244,8 @@ def more_like_this(count: int) -> str:
 
 
 def status(name: str | None, limit: int = NAME_LENGTH) -> str:
-    """Show the status of an analysis, or that it has none, in at most `limit` UTF-16 units."""
-    return shown(name or _NO_STATUS, limit)
+    """Show the status of an analysis, or that it has none but blanks, in at most `limit` UTF-16 units."""
+    return shown(name or "", limit) or _NO_STATUS
 
 
 def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:

@@ -71,7 +71,7 @@ WINDOW = "Период"
 TIMES_IN = "Часовой пояс"
 GENERATED = "Сформирован"
 TABLE = "Таблица"
-MOMENT_FORMAT = "dd.mm.yyyy hh:mm:ss"
+MOMENT_FORMAT = r"dd\.mm\.yyyy hh:mm:ss"  # as Excel writes it: SheetJS shows no date with a plain point
 SECONDS_FORMAT = '#,##0.00 "с"'
 OTHER_WINDOWS = "Другие периоды"
 SHARE = "Доля"
@@ -239,7 +239,7 @@ def more_like_this(count: int) -> str:
 
 def status(name: str | None, limit: int = NAME_LENGTH) -> str:
     """Show the status of an analysis, or that it has none, in at most `limit` UTF-16 units."""
-    return shown(TOO_LONG if name == analysis.TOO_LONG else name or _NO_STATUS, limit)
+    return shown(TOO_LONG if name == analysis.TOO_LONG else name or "", limit) or _NO_STATUS
 
 
 def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:
