@@ -15,7 +15,7 @@ from src.channels.telegram_rules import RULES
 from src.cli import make_parser, parse
 from src.config.options import Options
 from src.config.settings import GROUPS
-from src.domain.analysis import COLUMNS, FAILED_STATUSES
+from src.domain.analysis import COLUMNS, FAILED_STATUSES, UNFINISHED_STATUSES
 from src.domain.summary import AnomalyKind
 from src.ledger.table_rules import LEDGER_RULES
 from src.phrases import english
@@ -220,13 +220,16 @@ def test_the_page_about_reports_names_what_is_in_them() -> None:
     headers = re.findall(first_cells, section("reports", "The workbook"), re.MULTILINE)
     odd = re.findall(first_cells, section("reports", "Odd data"), re.MULTILINE)
     marks = re.findall(first_cells, section("reports", "The messages"), re.MULTILINE)
-    statuses = section("reports", "Which statuses count as failed").split(";")[0]
+    about_statuses = section("reports", "Which statuses count as failed")
+    statuses = about_statuses.split(";")[0]
+    (unfinished,) = re.findall(r"whose status is (.+?);", about_statuses)
 
     assert columns[1:] == [*COLUMNS]
     assert headers[1:] == [column.header for column in SHEET_COLUMNS]
     assert odd[1:] == [english.ANOMALIES[kind] for kind in get_args(AnomalyKind)]
-    assert {*marks} >= {mark.strip() for mark in (english.ROWS_LATE, english.LATE)}
+    assert {*marks} >= {mark.strip() for mark in (english.ROWS_LATE, english.FAILED_SINCE, english.LATE)}
     assert {*re.findall(r"`(.+?)`", statuses)} == {*FAILED_STATUSES}
+    assert re.split(", | or ", unfinished.replace("in progress", "inprogress")) == [*UNFINISHED_STATUSES]
 
 
 def test_the_index_that_a_page_shows_is_the_one_of_the_repository() -> None:

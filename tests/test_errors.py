@@ -29,6 +29,7 @@ from src.errors import (
     OptionError,
     PageTooLargeError,
     RecordsTooLargeError,
+    RepeatedIdsError,
     ReportError,
     RowsMissingError,
     SettingsError,
@@ -122,6 +123,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     IdTooLongError: [lambda: IdTooLongError(table="Analyses", length=70_000)],
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
     NotOverError: [lambda: NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=1200)],
+    RepeatedIdsError: [lambda: RepeatedIdsError(table="analyses", row_id="7", count=2)],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
     StorageError: [lambda: bad_answer("a signed link")],
     LedgerError: [

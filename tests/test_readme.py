@@ -50,8 +50,8 @@ SHOWN = [*_shown()]
 
 
 def shape(line: str, folder: Path) -> str:
-    """Take out of a line what is another one each time: figures, and where this test's folder is."""
-    return re.sub(r"\d[\d,.:TZ]*", "0", line.replace(f"{folder}", "/tmp").rstrip())
+    """Take out of a line what is another one each time: figures, how wide they are, and where this test's folder is."""
+    return re.sub("  +", "  ", re.sub(r"\d[\d,.:TZ]*", "0", line.replace(f"{folder}", "/tmp").rstrip()))
 
 
 def fill(sandbox: Sandbox) -> None:

@@ -19,6 +19,7 @@ class Options(Struct, frozen=True, kw_only=True):
     test_alert: bool = False
     watch: bool = False
     deliveries: str | None = None
+    json: bool = False
 
     @property
     def is_trial(self) -> bool:

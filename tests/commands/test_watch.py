@@ -188,5 +188,5 @@ def test_a_check_says_who_notices_that_runs_stop(sandbox: Sandbox, run: RunTool)
     looked = f"{due(1) + timedelta(minutes=30):%Y-%m-%d %H:%M}"
 
     assert [looked in one for one in (before, line(2), line(200))] == [False, True, False]
-    assert "HEARTBEAT_URL" in before
+    assert (before[:4], line(2)[:4], "HEARTBEAT_URL" in before) == ("NOTE", "OK  ", True)
     assert line(2, HEARTBEAT_URL=sandbox.monitor.check_url) == ""

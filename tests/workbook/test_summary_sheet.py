@@ -154,6 +154,16 @@ def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_p
     assert [line for line in plain if line in (["Odd data"], ["Other windows"])] == []
 
 
+def test_analyses_that_have_not_ended_are_told_before_what_is_odd(tmp_path: Path) -> None:
+    """In the words of the messages."""
+    rows = [*(make_analysis(status="running", duration=None) for _ in range(3)), make_analysis(duration=None)]
+    lines = lines_of(build(tmp_path, *rows))
+    summary = Summary()
+    summary.add(rows)
+
+    assert lines.index([phrases.unfinished(summary.unfinished)]) < lines.index(["Odd data"])
+
+
 def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path: Path) -> None:
     """Neither cards of zeros nor an empty chart."""
     content = build(tmp_path, assessment=Assessment(remarks=[REMARK]))
