@@ -1,7 +1,7 @@
 """One hour of analyses, from Supabase to mailbox and chat.
 
     cli         arguments → command → exit code
-    commands    what one can ask for: a report, a backfill, a check, a test alert, the list of deliveries
+    commands    what one can ask for: a report, a backfill, a check, a test alert, a watch, the list of deliveries
     pipeline    what happens to a window: claim, build, deliver, conclude
     channels    email and Telegram, and the files of a dry run
     ledger      what has been delivered to whom

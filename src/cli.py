@@ -21,6 +21,7 @@ from .commands.check import check
 from .commands.deliveries import deliveries
 from .commands.report import SIGINT_CODE, now, report
 from .commands.test_alert import test_alert
+from .commands.watch import watch
 from .config.loader import ENV_FILE, load_settings
 from .config.options import Options
 from .config.settings import LARGEST_COUNT
@@ -91,6 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
     look = parser.add_argument_group("check the setup", "reports_generator.py --check")
     look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
     look.add_argument("--test-alert", action="store_true", help="send a test by every way that an alert takes")
+    look.add_argument("--watch", action="store_true", help="alert if reports that were due are not settled")
     look.add_argument(
         "--deliveries",
         metavar="FROM",
@@ -150,6 +152,8 @@ def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result
         return check
     if options.test_alert:
         return test_alert
+    if options.watch:
+        return watch
     return report if options.deliveries is None else deliveries
 
 
@@ -162,7 +166,8 @@ def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
     fields |= structs.asdict(result.tally) if result.tally else {}
     fields |= {name: value for name, value in given.items() if value not in (None, "")}
-    logger.log(logging.ERROR if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
+    failed = logging.WARNING if result.is_left else logging.ERROR
+    logger.log(failed if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
     if termination_log.exists():
         words = f"exit {result.code} after {seconds:.1f} s: {why}" if why else result.last_line(seconds)
         line = foreign(words, TERMINATION_BYTES // 4)
@@ -184,6 +189,8 @@ def parse(arguments: Sequence[str] | None) -> Options:
         parser.error(f"--check goes without {'--test-alert' if options.test_alert else '--dry-run'}")
     if options.test_alert and options != Options(test_alert=True):
         parser.error("--test-alert goes alone")
+    if options.watch and options != Options(watch=True):
+        parser.error("--watch goes alone")
     if options.deliveries is not None and options != Options(deliveries=options.deliveries, json=options.json):
         parser.error("--deliveries goes alone, or with --json")
     if options.json and not options.check and options.deliveries is None:

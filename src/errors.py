@@ -52,6 +52,7 @@ class Stage(StrEnum):
     MISSED = "looking for missed windows"
     CATCH_UP = "catching up"
     DELIVERY = "delivery"
+    WATCH = "regular delivery"
 
 
 class Problem(Struct, frozen=True, kw_only=True):

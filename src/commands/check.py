@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from tempfile import TemporaryFile
 from typing import Literal, TypeVar
@@ -24,6 +24,7 @@ from ..domain.analysis import COLUMNS, FailedStatuses
 from ..domain.request import Note, Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, WorkbookError, unexpected
+from ..ledger.notices import LOOKED, MemoryNotices, watch_notices
 from ..ledger.table import has_table
 from ..pipeline.heartbeat import check_answer
 from ..pipeline.report_window import failed_result
@@ -47,6 +48,8 @@ With the index it never sorts for more than a few, because the first row by the 
 _NO_USUAL_FAILURES = (
     "Its status is not text but an enum or the like, so the reports can't say how many failed analyses are usual"
 )
+_WATCHED = timedelta(days=4)
+"""For so long --watch counts as used: its schedule may leave out a long weekend."""
 _ROOM = 2**16
 """Bytes that are written to see whether there is room."""
 
@@ -185,6 +188,8 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
     found.append(("ledger", partial(_check_ledger, services, policy)))
     if services.run.loaded.watch.heartbeat_url:
         found.append(("monitor", partial(check_answer, services.alerts.notices)))
+    else:
+        found.append(("watch", partial(_who_watches, services)))
     return found
 
 
@@ -200,6 +205,20 @@ async def _check_ledger(services: Services, policy: RetryPolicy) -> str:
     if await has_table(services.client):
         notes.append("the table report_deliveries is there, but not used: set REPORT_LEDGER=supabase")
     return Note("; ".join(notes)) if len(notes) > 1 else words
+
+
+async def _who_watches(services: Services) -> str:
+    """Say who notices that runs don't start any more, as far as that is known here; no Prometheus rule is."""
+    run, settings = services.run, services.settings
+    if settings.report.report_ledger == "supabase":
+        notices = watch_notices(settings, services.client, MemoryNotices(), run.timeouts.alert_note)
+        looked = (await notices.told()).get(LOOKED)
+        if looked and run.clock() - looked < _WATCHED:
+            return f"--watch looked at the reports at {looked:%Y-%m-%d %H:%M} UTC"
+    return Note(
+        "neither HEARTBEAT_URL nor --watch is in use; without rules in Prometheus, nobody notices if runs stop: "
+        "see docs/monitoring.md"
+    )
 
 
 def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[str, Check]]:

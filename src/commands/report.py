@@ -8,10 +8,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ..channels.interface import Channel
 from ..config.loader import Settings
 from ..config.recipients import check_limit, limited_to
-from ..config.schedule import choose_windows, goes_by_job, is_named
+from ..config.schedule import choose_windows, goes_by_job, has_next_pod, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
 from ..errors import InputError, OptionError, Problem, ReportError, Stage
@@ -26,6 +28,7 @@ from .backfill import report_each
 logger = logging.getLogger(__name__)
 SIGTERM_CODE = 128 + signal.SIGTERM
 SIGINT_CODE = 128 + signal.SIGINT
+_STOPPED = Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
 _BY_HAND = Problem(key="interrupted", reason="The run was stopped from the keyboard.")
 
 
@@ -35,14 +38,16 @@ async def report(run: Run) -> Result:
     alerts = run.alerts(channels)
     url = None if run.options.is_trial else run.loaded.watch.heartbeat_url
     heartbeat = Heartbeat(url, run.tls, run.redaction, run.timeouts)
-    stop = _Stop(alerts)
+    stop = _Stop(run, alerts)
     try:
         await heartbeat.started()
         result = await _reported(run, channels, alerts, heartbeat)
     except asyncio.CancelledError:
         result = await stop.result(_likely_window(run))
     with suppress(asyncio.CancelledError):  # what became of the report is settled
-        if result.code:
+        if result.is_left:  # the next pod tells the monitor how it ended
+            pass
+        elif result.code:
             await heartbeat.failed(str(result.problem or result.words))
         else:
             await heartbeat.succeeded(result.last_line(run.seconds()))
@@ -146,10 +151,36 @@ def _likely_window(run: Run) -> Window | None:
     return None
 
 
+async def _is_left(run: Run, window: Window | None, *, is_told: bool) -> bool:
+    """Return whether the Job's next pod, or else a later run, surely does the work of a run that was stopped.
+
+    Of a window of which nothing was told yet, a later run sees that nobody sent it only if the ledger began before.
+    """
+    settings = run.loaded.report
+    if not (window and settings and has_next_pod(run.options, settings, run.clock())):
+        return False
+    if is_told:
+        return True
+    try:
+        async with (
+            asyncio.timeout(run.timeouts.alert_note),
+            open_services(run, run.loaded.checked(), [], run.alerts([])) as services,
+        ):
+            begun = await services.ledger.begun(services.policy())
+    except (ReportError, TimeoutError):
+        return False
+    if begun is None or begun > window.start:
+        return False
+    words = "Stopped by SIGTERM; the Job's next pod reports %s, or else a later run"
+    logger.warning(words, window.label(), extra={"event": "stopped"})
+    return True
+
+
 class _Stop:
     """Stops the present task at SIGTERM and Ctrl-C, and says what came of that."""
 
-    def __init__(self, alerts: Alerts) -> None:
+    def __init__(self, run: Run, alerts: Alerts) -> None:
+        self._run = run
         self._alerts = alerts
         self._is_interrupted = False
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
@@ -158,18 +189,22 @@ class _Stop:
             self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
 
     async def result(self, window: Window | None) -> Result:
-        """Return the result of the stopped run; alert of a SIGTERM that came before a window was at hand."""
+        """Return the result of the stopped run.
+
+        Alert of a SIGTERM that came before a window was at hand, unless the Job's next pod does the work.
+        """
         if self._is_interrupted:
             return Result(code=SIGINT_CODE, words="stopped from the keyboard", problem=_BY_HAND)
         self._task = None  # another SIGTERM finds the run being stopped already
-        if not self._alerts.stop_is_told:
+        window, is_told = self._alerts.at_hand or window, self._alerts.stop_is_told
+        if not self._alerts.stop_is_failure and await _is_left(self._run, window, is_told=is_told):
+            return replace(_STOPPED, is_left=True)
+        if not is_told:
             logger.error(
                 "%s", STOPPED_BY_SIGTERM, extra={"event": "failed", "stage": Stage.RUN, "key": STOPPED_BY_SIGTERM.key}
             )
-            await self._alerts.send(
-                self._alerts.at_hand or window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)]
-            )
-        return Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
+            await self._alerts.send(window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)])
+        return _STOPPED
 
     def _cancel(self) -> None:
         self._alerts.is_stopping = True

@@ -17,6 +17,7 @@ class Options(Struct, frozen=True, kw_only=True):
     output: Path | None = None
     check: bool = False
     test_alert: bool = False
+    watch: bool = False
     deliveries: str | None = None
     json: bool = False
 

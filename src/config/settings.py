@@ -288,6 +288,9 @@ class ReportSettings(Group):
         None, description="at most 52 small letters, digits, dashes and dots, set by the manifest"
     )
     job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
+    sequential_job_uid: validators.JobUid | None = Field(
+        None, description="at most 63 small letters, digits and dashes, set by the component keep-logs"
+    )
 
     @property
     def ledger_name(self) -> str:

@@ -42,7 +42,9 @@ _HEADLINE = 200
 """UTF-16 units of the first line."""
 
 
-_RECOVERABLE = (Stage.ROWS, Stage.WORKBOOK, Stage.STORAGE, Stage.LEDGER, Stage.RUN, Stage.SETTINGS, Stage.MISSED)
+_RECOVERABLE = (
+    *(Stage.ROWS, Stage.WORKBOOK, Stage.STORAGE, Stage.LEDGER, Stage.RUN, Stage.SETTINGS, Stage.MISSED, Stage.WATCH),
+)
 """Stages that can be said to work again."""
 _FOR_GOOD = " (for good)"
 _CAUSE = re.compile(r"(?P<part>.*?): (?P<key>\S*)(?P<for_good> \(for good\))?(?: (?P<window>\S+))?", re.DOTALL)

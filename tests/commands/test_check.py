@@ -15,7 +15,7 @@ from ..sandbox.web import Fault
 from ..terminal import on_terminal
 from ..test_run import ROOT, RunTool
 
-PARTS = {"settings", "folder", "table", "key", "index", "email", "telegram bot", "ledger"}
+PARTS = {"settings", "folder", "table", "key", "index", "email", "telegram bot", "ledger", "watch"}
 PARTS |= {f"email {address}" for address in RECIPIENTS} | {f"telegram {chat}" for chat in CHATS}
 """Of complete settings without a bucket."""
 
@@ -47,8 +47,8 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
 
     assert code == 0
     assert lines.keys() == PARTS
-    assert {part for part, line in lines.items() if not line.startswith("OK ")} == {"index", "ledger"}
-    assert all(lines[part].startswith("NOTE ") for part in ("index", "ledger"))
+    assert {part for part, line in lines.items() if not line.startswith("OK ")} == {"index", "ledger", "watch"}
+    assert all(lines[part].startswith("NOTE ") for part in ("index", "ledger", "watch"))
     assert "@reports_bot" in lines["telegram bot"]
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
 
@@ -203,7 +203,7 @@ def test_a_bot_api_server_that_is_older_than_the_library_is_well(sandbox: Sandbo
 
 
 ORDER = ["settings", "folder", "table", "key", "index", "email", *(f"email {address}" for address in RECIPIENTS)]
-ORDER += ["telegram bot", *(f"telegram {chat}" for chat in CHATS), "ledger"]
+ORDER += ["telegram bot", *(f"telegram {chat}" for chat in CHATS), "ledger", "watch"]
 
 
 def test_lines_come_in_a_fixed_order_each_as_soon_as_all_before_it_are_known(sandbox: Sandbox) -> None:
