@@ -224,7 +224,7 @@ def checks_of_table(
     async def rows() -> str:
         counted = await probe()
         words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
-        return words if await _takes_pattern(table, window) else f"{words}. {_NO_USUAL_FAILURES}"
+        return ". ".join(filter(None, [words, await _baseline_note(table, window)]))
 
     async def key() -> str:
         await _behind("table", probe)
@@ -249,12 +249,14 @@ def checks_of_table(
     return [("table", rows), ("key", key), ("index", index)]
 
 
-async def _takes_pattern(table: AnalysesTable, window: Window) -> bool:
-    """Return whether the failed analyses of earlier weeks can be counted; where that can't be told, nothing is said."""
+async def _baseline_note(table: AnalysesTable, window: Window) -> str:
+    """Say why the reports can't know what is usual, as far as one window's counts tell; nothing if they can."""
     try:
-        return await table.count_failed(window.start, window.end, FailedStatuses()) is not None
-    except SourceError:
-        return True
+        await table.first_moment(window.end)
+        counted = await table.count_failed(window.start, window.end, FailedStatuses())
+    except SourceError as error:
+        return f"The reports can't say what is usual: {error.problem.statement}"
+    return _NO_USUAL_FAILURES if counted is None else ""
 
 
 def _sight(used: Credentials) -> str:

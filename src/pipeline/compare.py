@@ -22,7 +22,7 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
     """
     table, failed = services.table, FailedStatuses(services.settings.report.report_failed_statuses)
     windows = [to_compare_with(window), *earlier_weeks(window)]
-    first = asyncio.create_task(table.first_moment())
+    first = asyncio.create_task(table.first_moment(window.end))
     analyses = [asyncio.create_task(table.count(one.start, one.end)) for one in windows]
     failures = [asyncio.create_task(table.count_failed(one.start, one.end, failed)) for one in windows]
     await _wait([first, *analyses, *failures], min(services.run.timeouts.comparison, policy.left() / 2))

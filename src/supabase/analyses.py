@@ -14,7 +14,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +24,7 @@ from msgspec import Struct
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
 from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
-from ..domain.window import Window
+from ..domain.window import EARLIEST, Window
 from ..errors import (
     BadAnswerError,
     HiddenRowsError,
@@ -177,9 +177,14 @@ class AnalysesTable:
             return None
         return self._total(self._client.checked(response, self._name))
 
-    async def first_moment(self) -> datetime | None:
-        """Return the moment (aware UTC) of the table's first row, None if it has none."""
-        query = self._client.short(self._name).select("created_at").order("created_at").limit(1)
+    async def first_moment(self, end: datetime) -> datetime | None:
+        """Return the moment (aware UTC) of the first row before `end` (aware), None if there is none.
+
+        Rows before EARLIEST are passed by: -infinity, a year BC or the zero of some clock stands for no moment at all.
+        """
+        query = self._client.short(self._name).select("created_at")
+        query = query.gte("created_at", EARLIEST.replace(tzinfo=UTC).isoformat()).lt("created_at", end.isoformat())
+        query = query.order("created_at").limit(1)
         response = await self._client.answer(query, self._name)
         return next(iter(read_moments(response.content, self._name)), None)
 

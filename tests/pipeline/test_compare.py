@@ -15,7 +15,7 @@ from src.domain.baseline import Deviation
 from src.domain.window import DAY, HOUR, day_of
 from src.phrases import english as phrases
 
-from ..builders import OPTION, QUICK, START, Rows, figures_of, make_rows, make_window
+from ..builders import OPTION, QUICK, START, Rows, data_rows, figures_of, make_rows, make_window
 from ..conftest import Run
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
@@ -126,6 +126,39 @@ def test_an_hour_of_few_analyses_is_marked_in_numbers(sandbox: Sandbox, run: Run
     for text in shown(sandbox):
         assert [line for line in text.splitlines() if "⚠" in line] == [warning]
     assert sandbox.alerts == []
+
+
+SENTINELS = ("-infinity", "0044-03-15 12:00:00 BC", "0001-01-01", "1970-01-01", "infinity")
+
+
+@pytest.mark.parametrize("sentinel", SENTINELS)
+def test_a_row_that_stands_for_no_moment_leaves_what_is_usual_as_it_is(
+    sandbox: Sandbox, run: RunTool, sentinel: str
+) -> None:
+    """An empty hour where sixty are usual is marked, and not skipped."""
+    put_weeks(sandbox, 60, 61, 62, 63)
+    sandbox.supabase.sql("insert into analyses (created_at) values ($1::timestamptz)", sentinel)
+
+    result = run(*OPTION, REPORT_WHEN_EMPTY="skip")
+
+    assert (result.code, result.logged("not_compared")) == (0, [])
+    assert mark(sandbox) == ["62"]
+
+
+def test_an_hour_that_is_not_compared_says_so_in_every_message(sandbox: Sandbox, run: RunTool) -> None:
+    """And in the workbook; --check says why."""
+    put(sandbox, 5)
+    sandbox.supabase.always = Fault(answer=Answer(status=503), match="select=created_at&")
+
+    assert run(*OPTION).code == 0
+    checked = run("--check")
+
+    for text in shown(sandbox):
+        assert phrases.NOT_COMPARED in text
+    for _, workbook in sandbox.workbooks():
+        assert any(phrases.NOT_COMPARED in row for row in data_rows(workbook, phrases.SUMMARY))
+    (line,) = [line for line in checked.output.splitlines() if line[5:].startswith("table ")]
+    assert (line[:2], "usual" in line, "HTTP 503" in line) == ("OK", True, True)
 
 
 def test_a_new_table_has_no_usual_figures_and_nothing_is_unusual(sandbox: Sandbox, run: RunTool) -> None:
