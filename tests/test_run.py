@@ -95,7 +95,7 @@ def test_a_row_inserted_a_minute_ago_arrives_with_until_now(sandbox: Sandbox, ru
     rows = make_rows(1, start=datetime.now(UTC) - timedelta(minutes=1))
     sandbox.supabase.insert(rows)
 
-    assert run("--until-now").code == 0
+    assert run("--until-now", "--yes").code == 0
     assert_everyone_has(sandbox, rows)
 
 

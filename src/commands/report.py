@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.recipients import check_limit, limited_to
+from ..config.recipients import check_consent, check_limit, limited_to
 from ..config.schedule import choose_windows, goes_by_job, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
@@ -74,6 +74,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
             await alert_in_turn(services, None, [failure], services.policy())
         return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
     check_limit(options, settings)
+    check_consent(options, settings)
     logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})
     if not options.until_now:
         grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())

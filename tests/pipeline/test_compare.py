@@ -212,7 +212,7 @@ def test_a_trial_is_compared_with_the_same_span_before_it(sandbox: Sandbox, run:
     """Sixty minutes with sixty minutes."""
     sandbox.supabase.insert(make_rows(3, start=datetime.now(UTC) - timedelta(minutes=90)))
 
-    assert run("--until-now").code == 0
+    assert run("--until-now", "--yes").code == 0
 
     assert figures(sandbox.mails[0].text) == ["0", "3"]
 
@@ -367,7 +367,7 @@ def test_an_alert_chat_that_cannot_be_told_fails_nothing(sandbox: Sandbox, run: 
 @pytest.mark.parametrize(
     ("options", "changes"),
     [
-        (("--until-now",), {}),
+        (("--until-now", "--yes"), {}),
         ((*OPTION, "--count", "2"), {}),
         ((), {"REPORT_START": OPTION[1], "JOB_COMPLETION_INDEX": "0", "REPORT_LEDGER": "supabase"}),
     ],
