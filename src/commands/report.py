@@ -127,8 +127,12 @@ def _warn_of_the_key(services: Services) -> None:
 
 def _settings(run: Run) -> Settings:
     """Return the run's settings; a dry run writes to --output. Raise InputError if anything is wrong with them."""
-    settings = run.loaded.checked()
-    return settings.writing_to(_made(run.options.output or Path())) if run.options.dry_run else settings
+    is_dry_run = run.options.dry_run
+    settings = run.loaded.checked(is_dry_run=is_dry_run)
+    if is_dry_run and run.loaded.of_sending:
+        names = ", ".join(problem.partition(" ")[0] for problem in run.loaded.of_sending)
+        logger.info("Missing or wrong, and not needed for files: %s", names, extra={"event": "note"})
+    return settings.writing_to(_made(run.options.output or Path())) if is_dry_run else settings
 
 
 def _made(folder: Path) -> Path:
