@@ -240,8 +240,8 @@ def checks_of_table(
         if cost > _SMALL_SORT:
             raise SourceError(
                 "source.index",
-                "Each page sorts the table anew.",
-                f"Run {INDEX_SQL} in the SQL editor.",
+                "Each page sorts the table anew: the index is missing, or invalid because its build was cut off.",
+                f"Run {INDEX_SQL} in the SQL editor: it makes or repairs the index.",
                 group="Supabase stopped the query",
             )
         return f"not used, because the table is small; {_MAKES_INDEX}" if cost else "used"
