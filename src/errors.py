@@ -12,7 +12,8 @@
     │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
     │   ├── RowsMissingError            fewer rows arrived than the server counted
-    │   └── NotOverError                by Supabase's clock the window is not over
+    │   ├── NotOverError                by Supabase's clock the window is not over
+    │   └── ClocksDifferError           the clock of this machine or Supabase's is wrong
     ├── WorkbookError               1   the workbook could not be written
     ├── StorageError                1   a workbook too large for a channel could not be put behind a link
     ├── LedgerError                 1   what has been delivered to whom can't be read, written or claimed
@@ -302,6 +303,20 @@ class NotOverError(SourceError):
             "source.not_over",
             f"By Supabase's clock {label} ends in {math.ceil(seconds):,} s; its report may lack rows.",
             "Set the clock of the machine that runs this program, if that is the one that is ahead.",
+        )
+
+
+class ClocksDifferError(SourceError):
+    """The clock of this machine is some `minutes` ahead of Supabase's, or behind it if they are less than none."""
+
+    group = "Two clocks differ"
+
+    def __init__(self, *, minutes: int) -> None:
+        super().__init__(
+            "source.clocks_differ",
+            f"The clock of this machine is {abs(minutes):,} min {'ahead of' if minutes > 0 else 'behind'} Supabase's.",
+            "Compare both with the time, and set the wrong one, best with NTP: reports may come late, or before their "
+            "hour is over.",
         )
 
 

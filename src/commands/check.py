@@ -31,6 +31,7 @@ from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
+from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
 
 TIMED_OUT = "Why a connection failed"
@@ -156,7 +157,7 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
     )
     client = services.client
     found = checks_of_settings(services.settings, hints)
-    found += checks_of_table(services.table, window, policy, client.credentials, services.run.clock())
+    found += checks_of_table(services.table, window, policy, client, services.run.clock)
     for channel in services.channels:
         found += checks_of_channel(channel)
     if services.storage:
@@ -216,9 +217,10 @@ def _proxies(settings: Settings) -> list[str]:
 
 
 def checks_of_table(
-    table: AnalysesTable, window: Window, policy: RetryPolicy, used: Credentials, now: datetime
+    table: AnalysesTable, window: Window, policy: RetryPolicy, client: PostgrestClient, now: Callable[[], datetime]
 ) -> list[tuple[str, Check]]:
-    """Check that the table can be read as a run reads it, the kind of key, and the index."""
+    """Check that the table can be read as a run reads it, the kind of key, the index, and the clock."""
+    used = client.credentials
     probe = _once(lambda: table.probe(window, policy))
 
     async def rows() -> str:
@@ -229,7 +231,7 @@ def checks_of_table(
     async def key() -> str:
         await _behind("table", probe)
         until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
-        notes = [used.expiry_note(now) or until, used.retirement_note]
+        notes = [used.expiry_note(now()) or until, used.retirement_note]
         return ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", *notes]))
 
     async def index() -> str:
@@ -246,7 +248,12 @@ def checks_of_table(
             )
         return f"not used, because the table is small; {_MAKES_INDEX}" if cost else "used"
 
-    return [("table", rows), ("key", key), ("index", index)]
+    async def clock() -> str:
+        await _behind("table", probe)
+        client.check_clock(now())
+        return "agrees with Supabase's" if client.server_time else "can't be compared: Supabase's answers bear no date"
+
+    return [("table", rows), ("key", key), ("index", index), ("clock", clock)]
 
 
 async def _baseline_note(table: AnalysesTable, window: Window) -> str:

@@ -14,9 +14,10 @@ from ..config.recipients import check_consent, check_limit, limited_to
 from ..config.schedule import choose_windows, goes_by_job, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
-from ..errors import InputError, OptionError, Problem, ReportError, Stage
+from ..errors import ClocksDifferError, InputError, OptionError, Problem, ReportError, Stage
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
+from ..pipeline.build import tell_of_clocks
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.report_window import alert_in_turn, describe_failure, failed_result, report_window
@@ -83,6 +84,8 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
         _warn_of_hidden_rows(services)
         _warn_of_the_key(services)
         result = await _asked_for(services, windows)
+        if not run.options.until_now:  # which has refused
+            await _check_clock(services)
         is_whole = not (services.only or options.is_trial)
         await alerts.conclude(services.ledger, services.policy(), is_well=is_whole and result.code == 0)
         await heartbeat.note(alerts.notices, run.clock())
@@ -100,6 +103,14 @@ async def _asked_for(services: Services, windows: Sequence[Window]) -> Result:
     if options.is_trial or is_named(options, report) or limited_to(options, report):
         return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
     return await report_with_catch_up(services, windows[0], resend=resend)
+
+
+async def _check_clock(services: Services) -> None:
+    """Alert if the clock of this machine or Supabase's is wrong, once the reports have gone out: they may be late."""
+    try:
+        services.client.check_clock(services.run.clock())
+    except ClocksDifferError as error:
+        await tell_of_clocks(services, error)
 
 
 def _warn_of_hidden_rows(services: Services) -> None:

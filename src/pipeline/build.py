@@ -17,7 +17,7 @@ from ..domain.baseline import deviations
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window
-from ..errors import NotOverError, RowsMissingError, TimeLimitError
+from ..errors import ClocksDifferError, NotOverError, RowsMissingError, SourceError, TimeLimitError
 from ..ledger.identity import chosen_identity, stored_folder
 from ..ledger.key import ledger_key
 from ..ledger.record import Record
@@ -103,7 +103,7 @@ async def _build_whole(
         return await _build(services, request, folder, record, policy, reading)
     except NotOverError as error:
         if error.seconds > _NEARLY_OVER:
-            await _tell_of_clocks(services, error)
+            await _tell_of_not_over(services, error)
         else:
             wait = error.seconds + services.settings.report.report_settle
             extra = {"event": "settling", "seconds": round(wait, 3)}
@@ -116,7 +116,18 @@ async def _build_whole(
         return await _build(services, request, folder, record, policy, reading)
 
 
-async def _tell_of_clocks(services: Services, error: NotOverError) -> None:
+async def _tell_of_not_over(services: Services, error: NotOverError) -> None:
+    """Alert of a window that is over by our own clock alone, unless the run will alert of the clocks themselves."""
+    try:
+        services.client.check_clock(services.run.clock())
+    except ClocksDifferError:
+        logger.warning("%s", error, extra={"event": "notice", "key": error.problem.key})
+    else:
+        await tell_of_clocks(services, error)
+
+
+async def tell_of_clocks(services: Services, error: SourceError) -> None:
+    """Alert of two clocks that differ, which keeps no report."""
     logger.warning("%s", error, extra={"event": "notice", "key": error.problem.key})
     await services.alerts.send(None, [Failure(what="nothing yet, but two clocks differ", problem=error.problem)])
 
@@ -202,7 +213,7 @@ async def _read_rows(
 ) -> Summary:
     """Read the rows page by page into the workbook, and fold them into figures; what comes again is left out.
 
-    Raise RowsMissingError if fewer rows came than were counted, NotOverError as `_check_over` does unless it `is_over`.
+    Raise RowsMissingError if fewer rows came than were counted, and as `_check_over` does unless it `is_over`.
     """
     summary, seen = Summary(failed_statuses=FailedStatuses(services.settings.report.report_failed_statuses)), None
     reading.begin()
@@ -228,10 +239,14 @@ async def _read_rows(
 def _check_over(services: Services, window: Window, asked: datetime) -> None:
     """Raise NotOverError if the window was not over by Supabase's clock when it was asked for: ours may be ahead.
 
-    A trial up to now isn't over by intent, and the Job's name knows better than any clock.
+    A trial up to now isn't over by intent; of that, raise ClocksDifferError if now is another moment for Supabase.
+    The Job's name knows better than any clock.
     """
     run = services.run
-    if run.options.until_now or goes_by_job(run.options, services.settings.report, asked):
+    if run.options.until_now:
+        services.client.check_clock(run.clock())
+        return
+    if goes_by_job(run.options, services.settings.report, asked):
         return
     if (server_time := services.client.server_time) is None:
         return

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from src.errors import (
     BadAnswerError,
+    ClocksDifferError,
     HiddenRowsError,
     IdTooLongError,
     NotOverError,
@@ -37,7 +38,8 @@ _READY = (
     IdTooLongError(table="Analyses", length=70_000),
     HiddenRowsError(table="analyses"),
     RowsMissingError(arrived=1, counted=2, table="analyses"),
-    NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=1200),
+    NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=120),
+    ClocksDifferError(minutes=-125),
     RecordsTooLargeError(table="report_deliveries"),
 )
 

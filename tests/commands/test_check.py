@@ -14,7 +14,7 @@ from ..sandbox.web import Fault
 from ..terminal import on_terminal
 from ..test_run import ROOT, RunTool
 
-PARTS = {"settings", "folder", "table", "key", "index", "email", "telegram bot", "ledger"}
+PARTS = {"settings", "folder", "table", "key", "index", "clock", "email", "telegram bot", "ledger"}
 PARTS |= {f"email {address}" for address in RECIPIENTS} | {f"telegram {chat}" for chat in CHATS}
 """Of complete settings without a bucket."""
 
