@@ -8,6 +8,7 @@
     │   ├── NotPostgrestError           the answer is not a list: something else answers
     │   ├── BadAnswerError              the answer is not a list of the window's rows
     │   ├── OddRowError                 a row has no place among the others
+    │   ├── ColumnTypeError             created_at is of a type in which no hour can be found
     │   ├── PageTooLargeError           an answer has more than is read of one, or is nested too deeply
     │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
@@ -229,6 +230,20 @@ class OddRowError(SourceError):
         )
 
 
+class ColumnTypeError(SourceError):
+    """The column `created_at` is of a type, as `said`, in which no hour can be found: it looks empty, or breaks."""
+
+    group = "created_at is not a timestamp"
+
+    def __init__(self, *, table: str, said: str) -> None:
+        super().__init__(
+            "source.created_at_type",
+            f"The column created_at of the table {table} is not a timestamp.",
+            "Set SUPABASE_TABLE to a view where it is a timestamptz, or change the column's type.",
+            said=said,
+        )
+
+
 class PageTooLargeError(SourceError):
     """An answer has more than is read of one, or is nested too deeply: whoever asked may ask for fewer rows."""
 
@@ -315,8 +330,7 @@ class ClocksDifferError(SourceError):
         super().__init__(
             "source.clocks_differ",
             f"The clock of this machine is {abs(minutes):,} min {'ahead of' if minutes > 0 else 'behind'} Supabase's.",
-            "Compare both with the time, and set the wrong one, best with NTP: reports may come late, or before their "
-            "hour is over.",
+            "Reports may come late, or before their hour is over. Set the clock that is wrong, best with NTP.",
         )
 
 

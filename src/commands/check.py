@@ -224,6 +224,7 @@ def checks_of_table(
     probe = _once(lambda: table.probe(window, policy))
 
     async def rows() -> str:
+        await table.check_type()
         counted = await probe()
         words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
         return ". ".join(filter(None, [words, await _baseline_note(table, window)]))

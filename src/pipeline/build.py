@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 _NEARLY_OVER = 60.0
 """A window that ends within this many seconds, by Supabase's clock, is waited for."""
 
+_OF_TYPE = ("source.bad_answer", "source.odd_row", "source.database_error")
+"""What may come of a `created_at` that is no timestamp; if it is one, the error is about something else."""
+
 
 class Reading(Struct):
     """How far the reading of a window has come."""
@@ -114,6 +117,10 @@ async def _build_whole(
         extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
         logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra)
         return await _build(services, request, folder, record, policy, reading)
+    except SourceError as error:
+        if error.problem.key in _OF_TYPE:
+            await services.table.check_type()
+        raise
 
 
 async def _tell_of_not_over(services: Services, error: NotOverError) -> None:

@@ -27,6 +27,7 @@ from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import EARLIEST, Window
 from ..errors import (
     BadAnswerError,
+    ColumnTypeError,
     HiddenRowsError,
     IdTooLongError,
     OddRowError,
@@ -37,6 +38,7 @@ from ..runtime.retry import RetryPolicy, retry
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient, quoted_value
 from .decode import read_analysis, read_json, read_moments, read_page
+from .moment_type import type_without_moments
 from .query_plan import MEDIA_TYPE, sort_cost
 from .reply import error_code
 
@@ -91,6 +93,7 @@ class AnalysesTable:
     def __init__(self, client: PostgrestClient, name: str) -> None:
         self._client = client
         self._name = name
+        self._wrong_type: str | None = None
 
     async def pages(self, window: Window, policy: RetryPolicy) -> AsyncGenerator[Page]:
         """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
@@ -187,6 +190,13 @@ class AnalysesTable:
         query = query.order("created_at").limit(1)
         response = await self._client.answer(query, self._name)
         return next(iter(read_moments(response.content, self._name)), None)
+
+    async def check_type(self) -> None:
+        """Raise ColumnTypeError if hours can't be asked for by `created_at`; the server is asked about that once."""
+        if self._wrong_type is None:
+            self._wrong_type = await type_without_moments(self._client, self._name)
+        if self._wrong_type:
+            raise ColumnTypeError(table=self._name, said=self._wrong_type)
 
     async def probe(self, window: Window, policy: RetryPolicy) -> int:
         """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""

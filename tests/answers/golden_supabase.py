@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from src.errors import (
     BadAnswerError,
     ClocksDifferError,
+    ColumnTypeError,
     HiddenRowsError,
     IdTooLongError,
     NotOverError,
@@ -34,6 +35,7 @@ _READY = (
     BadAnswerError(table="analyses", came="the same rows twice"),
     OddRowError(table="analyses", column="id", said="null", condition="id is null"),
     OddRowError(table="analyses", column="created_at", said="1763906400"),
+    ColumnTypeError(table="analyses", said="text"),
     PageTooLargeError(table="analyses"),
     IdTooLongError(table="Analyses", length=70_000),
     HiddenRowsError(table="analyses"),

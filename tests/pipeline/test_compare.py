@@ -240,7 +240,7 @@ def test_a_report_goes_out_without_the_comparison_where_it_cannot_be_made(
 
     assert (result.code, sandbox.alerts) == (0, [])
     assert result.given("window", "not_compared") == ["2026-11-22T12", "2026-11-22T13"]
-    assert len(sandbox.supabase.requests) == 12 or fault.delay
+    assert len(sandbox.supabase.requests) == 13 or fault.delay
     for text in shown(sandbox):
         assert not re.search(r"before|usual", text)
     assert figures(sandbox.mails[0].text) == ["5"]
