@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from functools import cache, partial
+from statistics import median
 from tempfile import TemporaryFile
 from typing import Literal, TypeVar
 
@@ -18,7 +19,7 @@ from ..channels.telegram import TelegramChannel
 from ..config.loader import Settings
 from ..config.recipients import check_limit
 from ..config.schedule import choose_windows
-from ..domain.analysis import COLUMNS, FailedStatuses
+from ..domain.analysis import COLUMNS, NUMBER, FailedStatuses
 from ..domain.request import Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, WorkbookError, unexpected
@@ -30,7 +31,7 @@ from ..runtime.proxies import proxies_are_set, proxy_of
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import one_line_quote, visible
-from ..supabase.analyses import AnalysesTable
+from ..supabase.analyses import AnalysesTable, Page
 from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
 
@@ -225,8 +226,9 @@ def checks_of_table(
 
     async def rows() -> str:
         await table.check_type()
-        counted = await probe()
-        words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
+        page = await probe()
+        words = f"readable with its {len(COLUMNS)} columns, {page.counted:,} rows in {window.label()}"
+        words += _median_duration(page)
         return ". ".join(filter(None, [words, await _baseline_note(table, window)]))
 
     async def key() -> str:
@@ -255,6 +257,15 @@ def checks_of_table(
         return "agrees with Supabase's" if client.server_time else "can't be compared: Supabase's answers bear no date"
 
     return [("table", rows), ("key", key), ("index", index), ("clock", clock)]
+
+
+def _median_duration(page: Page) -> str:
+    """Say how long analyses take, as the reports would: whoever sees it knows whether the column holds seconds."""
+    durations = [row.duration for row in page.rows if isinstance(row.duration, NUMBER) and row.duration >= 0]
+    if not durations:
+        return ""
+    some = f" in the first {len(page.rows):,}" if len(page.rows) < page.counted else ""
+    return f", median duration {median(durations):,.2f} s{some}"
 
 
 async def _baseline_note(table: AnalysesTable, window: Window) -> str:

@@ -198,12 +198,12 @@ class AnalysesTable:
         if self._wrong_type:
             raise ColumnTypeError(table=self._name, said=self._wrong_type)
 
-    async def probe(self, window: Window, policy: RetryPolicy) -> int:
-        """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
-        rows, counted = await self._first(window, policy, PageSize(rows=1, most=1))
+    async def probe(self, window: Window, policy: RetryPolicy) -> Page:
+        """Count `window` and read its first page, as a run would; raise SourceError as `pages` does."""
+        rows, counted = await self._first(window, policy, PageSize(rows=PAGE_ROWS, most=PAGE_ROWS))
         if not rows and not self._client.sees_all:
             await self._look_for_any_row(policy)
-        return counted
+        return Page(rows=rows, counted=counted)
 
     async def sort_cost(self, window: Window) -> float | None:
         """Return what the database would spend on sorting, in its planner's units; 0 if an index gives the order.
