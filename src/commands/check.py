@@ -218,7 +218,7 @@ def _proxies(settings: Settings) -> list[str]:
 
 
 def checks_of_table(
-    table: AnalysesTable, window: Window, policy: RetryPolicy, client: PostgrestClient, now: Callable[[], datetime]
+    table: AnalysesTable, window: Window, policy: RetryPolicy, client: PostgrestClient, clock: Callable[[], datetime]
 ) -> list[tuple[str, Check]]:
     """Check that the table can be read as a run reads it, the kind of key, the index, and the clock."""
     used = client.credentials
@@ -234,7 +234,7 @@ def checks_of_table(
     async def key() -> str:
         await _behind("table", probe)
         until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
-        notes = [used.expiry_note(now()) or until, used.retirement_note]
+        notes = [used.expiry_note(clock()) or until, used.retirement_note]
         return ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", *notes]))
 
     async def index() -> str:
@@ -251,12 +251,12 @@ def checks_of_table(
             )
         return f"not used, because the table is small; {_MAKES_INDEX}" if cost else "used"
 
-    async def clock() -> str:
+    async def clocks() -> str:
         await _behind("table", probe)
-        client.check_clock(now())
+        client.check_clock(clock())
         return "agrees with Supabase's" if client.server_time else "can't be compared: Supabase's answers bear no date"
 
-    return [("table", rows), ("key", key), ("index", index), ("clock", clock)]
+    return [("table", rows), ("key", key), ("index", index), ("clock", clocks)]
 
 
 def _median_duration(page: Page) -> str:
