@@ -12,6 +12,9 @@ SERVERS_DIR := tests/sandbox
 LITE_DIR := tests/sandbox/lite
 SERVERS := $(SERVERS_DIR)/node_modules/.ready
 LITE := $(LITE_DIR)/node_modules/.ready
+# Libraries that read workbooks, for tests alone.
+READERS_DIR := tests/workbook/node
+READERS := $(READERS_DIR)/node_modules/.ready
 MACHINE := $(shell uname -s)-$(shell uname -m)
 KIND := $(if $(filter Linux-x86_64,$(MACHINE)),$(SANDBOX),lite)
 # Only wheels: building a package runs code of its own on this machine, with whatever may be read here.
@@ -25,15 +28,19 @@ FUZZ_SECONDS ?= 20
 CHAOS_SECONDS ?= 180
 SEED ?= 1
 
-# The manifest names the image, so that what is pushed is what is pulled.
-IMAGE = $(shell sed -n 's/^ *image: //p' k8s/reports-generator-cronjob.yaml)
+# The kustomization names the image, so that what is pushed is what is pulled.
+IMAGE_NAME = $(shell sed -n 's/^ *newName: //p' k8s/kustomization.yaml)
+IMAGE = $(IMAGE_NAME):$(shell sed -n 's/^ *newTag: //p' k8s/kustomization.yaml)
+# An image that names no host is Docker Hub's, where `docker login` goes if it is given none.
+HOST = $(firstword $(subst /, ,$(IMAGE_NAME)))
+LOGIN = login $(if $(findstring .,$(HOST))$(findstring :,$(HOST))$(filter localhost,$(HOST)),$(HOST))
 DOCKER ?= docker
 # A digest (python:3.11-slim@sha256:...) makes the image the same again, and of what was looked at.
 BASE ?=
 # Of what is in the image: with a mark where that isn't what the commit has.
 REVISION = $$(git rev-parse HEAD)$$(test -z "$$(git status --porcelain)" || echo -dirty)
 
-.PHONY: help demo test test-long quick coverage fuzz chaos large lint types cluster supported name image push bench \
+.PHONY: help demo test test-long quick coverage fuzz chaos large lint types cluster supported name image login push bench \
 	pictures audit sbom lock clean
 help:  ## these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -43,7 +50,7 @@ demo: $(DEMO) $(if $(filter lite,$(KIND)),$(LITE),$(SERVERS))  ## report an hour
 	@$(BIN)/python -m tests.sandbox $(if $(ARGS),,--next-hour) -- $(BIN)/python reports_generator.py $(ARGS)
 
 # mypy beside the tests: neither keeps both processors busy to its end.
-test: supported lint cluster $(SERVERS) $(LITE)  ## lint, types, tests: the gate
+test: supported lint cluster $(SERVERS) $(LITE) $(READERS)  ## lint, types, tests: the gate
 	@$(BIN)/mypy >$(VENV)/mypy.log 2>&1 & mypy=$$!; \
 		$(PYTEST); tests=$$?; wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
 
@@ -54,7 +61,7 @@ quick: lint  ## lint, and the tests that need no server, in half a minute
 	$(PYTEST) --quick
 
 # Not in the gate: counting lines makes the tests take half as long again.
-coverage: supported $(READY) $(SERVERS) $(LITE)  ## the tests once more, and how much of the code they run: at least 95 %
+coverage: supported $(READY) $(SERVERS) $(LITE) $(READERS)  ## the tests once more, and how much of the code they run: at least 95 %
 	$(PYTEST) --cov --cov-fail-under=95 --cov-report=term
 
 fuzz: $(READY)  ## odd answers and rows for each part that reads them, each time others; FUZZ_SECONDS=20 for each test
@@ -83,20 +90,27 @@ types: $(READY)  ## mypy --strict
 cluster: $(READY)  ## the Prometheus rules, where promtool is there
 	$(BIN)/python -m tests.cluster
 
-image:  ## build the image that the manifest names; BASE=python:3.11-slim@sha256:... fixes what it stands on
+image:  ## build the image that k8s/kustomization.yaml names; BASE=python:3.11-slim@sha256:... fixes what it stands on
 	$(DOCKER) build -f Dockerfile.reports -t $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) \
 		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) --build-arg REVISION=$(REVISION) .
 
 name:  ## print the image's name
 	@echo $(IMAGE)
 
-push: image  ## build it and push it
+# Before anything is built: with the login that is stored, asking for none.
+login:
+	@$(DOCKER) $(LOGIN) </dev/null >/dev/null || { \
+		echo 'The registry of $(IMAGE) denies access; log in first: docker $(strip $(LOGIN))'; \
+		echo 'If it needs no login: make image, then docker push $(IMAGE)'; exit 1; }
+
+push: login  ## build it and push it; `docker login` comes first
+	@$(MAKE) image
 	$(DOCKER) push $(IMAGE)
 
 bench: $(BENCH)  ## what a report costs beside other programs; ARGS="--write" puts it into docs/performance.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
-pictures: $(READY) $(SERVERS) $(LITE)  ## the documents' pictures, with chromium, soffice, poppler and a font that has emoji; SheetJS and LibreOffice read alike
+pictures: $(READY) $(SERVERS) $(LITE)  ## the documents' pictures, with chromium, soffice, poppler and a font that has emoji; LibreOffice reads the workbook as openpyxl does
 	$(BIN)/python -m tests.pictures
 
 audit: $(READY) $(AUDIT)  ## known vulnerabilities of what is deployed, and its licences; ARGS="-s osv" asks elsewhere
@@ -117,7 +131,7 @@ lock: $(READY)  ## compile the requirement lists anew, with hashes
 			--python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $$list.in -o $$list.txt; done
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-* sbom.json $(SERVERS_DIR)/node_modules $(LITE_DIR)/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv-* sbom.json $(SERVERS_DIR)/node_modules $(LITE_DIR)/node_modules $(READERS_DIR)/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
 
 $(DEMO): requirements.demo.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -157,4 +171,9 @@ $(SERVERS): $(SERVERS_DIR)/package-lock.json | $(DEMO)
 $(LITE): $(LITE_DIR)/package-lock.json | $(DEMO)
 	$(STEP) $(VENV)/npm.log "Installing Supabase Lite into $(LITE_DIR)/node_modules, once" \
 		env PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(LITE_DIR) $(NPM_CI)
+	@touch $@
+
+$(READERS): $(READERS_DIR)/package-lock.json | $(DEMO)
+	$(STEP) $(VENV)/npm.log "Installing libraries that read workbooks into $(READERS_DIR)/node_modules, once" \
+		env PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(READERS_DIR) $(NPM_CI)
 	@touch $@

@@ -1,6 +1,7 @@
 """The entry: `python reports_generator.py` makes and delivers one report, then exits."""
 
 import gc
+import os
 import shlex
 import signal
 import sys
@@ -14,7 +15,10 @@ UNUSED = ("cryptography", "h2")
 
 
 def start() -> int:
-    """Run the program; return its exit code, which is 2 where Python is too old or a package is missing."""
+    """Run the program; return its exit code, which is 2 where the system, Python or a package does not fit."""
+    if os.name == "nt":
+        sys.stderr.write("Windows is not supported. Run it in WSL, in a container, or on Linux or macOS.\n")
+        return 2
     if sys.version_info < (3, 11):  # noqa: UP036 - said in a sentence; the packages would fail with a traceback
         found = ".".join(map(str, sys.version_info[:2]))
         sys.stderr.write(f"Python 3.11 or newer is needed, and this is {found}. Run it with a newer one.\n")
@@ -26,13 +30,27 @@ def start() -> int:
     try:
         from src.cli import main
     except ModuleNotFoundError as error:
-        listed = Path(__file__).resolve().with_name("requirements.reports.txt")
-        command = f"{shlex.quote(sys.executable)} -m pip install --require-hashes -r {shlex.quote(str(listed))}"
-        sys.stderr.write(f"The package {error.name} is not installed. Install all packages with: {command}\n")
+        sys.stderr.write(f"The package {error.name} is not installed. {remedy(Path(__file__).resolve())}\n")
         return 2
     gc.freeze()
     gc.enable()
     return main()
+
+
+def remedy(program: Path) -> str:
+    """Say how to get the packages: with the `.venv` beside `program`, or by installing them.
+
+    The system's own Python refuses to install any (PEP 668).
+    """
+    venv = program.with_name(".venv")
+    python, listed = venv / "bin" / "python", program.with_name("requirements.reports.txt")
+    install = ["-m", "pip", "install", "--only-binary", ":all:", "--require-hashes", "-r", str(listed)]
+    if python.exists() and Path(sys.prefix).resolve() != venv.resolve():
+        return f"Use the Python in .venv beside it: {shlex.join([str(python), str(program), *sys.argv[1:]])}"
+    if sys.prefix != sys.base_prefix:
+        return f"Install all packages with: {shlex.join([sys.executable, *install])}"
+    make = shlex.join([sys.executable, "-m", "venv", str(venv)])
+    return f"Install all packages with: {make} && {shlex.join([str(python), *install])}"
 
 
 if __name__ == "__main__":

@@ -29,7 +29,13 @@ from .domain.request import Result
 from .pipeline.services import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import SECRETS
-from .runtime.standard_streams import abandon_broken_streams, replace_closed_streams
+from .runtime.standard_streams import (
+    OutputError,
+    abandon_broken_streams,
+    escape_unknown_characters,
+    print_answer,
+    replace_closed_streams,
+)
 from .runtime.visible_text import foreign
 
 logger = logging.getLogger(__name__)
@@ -58,7 +64,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         libraries = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
         python = ".".join(map(str, sys.version_info[:3]))
-        print(f"{parser.prog} {VERSION} (Python {python}; {libraries})")  # noqa: T201 - the answer of this command
+        print_answer(f"{parser.prog} {VERSION} (Python {python}; {libraries})")
         parser.exit()
 
 
@@ -93,6 +99,7 @@ def make_parser() -> argparse.ArgumentParser:
         const="",
         help="who got what since FROM (default: the last 24 windows)",
     )
+    look.add_argument("--json", action="store_true", help="for programs: print lines of JSON (--check, --deliveries)")
     about = parser.add_argument_group("about the program", "reports_generator.py --version")
     about.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
     about.add_argument("-h", "--help", action="help", help="print this")
@@ -110,8 +117,16 @@ def main(
     """Do what the command line asks for; return the exit code: 0 delivered, 1 something failed, 2 wrong input."""
     began = time.monotonic()
     replace_closed_streams()
+    escape_unknown_characters()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would put keys and rows on the disk
-    options = parse(arguments)
+    try:
+        options = parse(arguments)
+    except OutputError as error:
+        abandon_broken_streams()
+        return error.code
+    except SystemExit:
+        abandon_broken_streams()
+        raise
     loaded = load_settings(env_file)
     SECRETS.forget()  # those of a run before this one in the same process
     SECRETS.hide(loaded.secrets())
@@ -123,6 +138,8 @@ def main(
         result = asyncio.run(command_of(options)(run))
     except KeyboardInterrupt:
         result = Result(code=SIGINT_CODE, words="stopped from the keyboard")
+    except OutputError as error:
+        result = Result(code=error.code, words=str(error))
     _log_last_line(result, run, termination_log)
     abandon_broken_streams()
     return result.code
@@ -170,8 +187,10 @@ def parse(arguments: Sequence[str] | None) -> Options:
         parser.error(f"--check goes without {'--test-alert' if options.test_alert else '--dry-run'}")
     if options.test_alert and options != Options(test_alert=True):
         parser.error("--test-alert goes alone")
-    if options.deliveries is not None and options != Options(deliveries=options.deliveries):
-        parser.error("--deliveries goes alone")
+    if options.deliveries is not None and options != Options(deliveries=options.deliveries, json=options.json):
+        parser.error("--deliveries goes alone, or with --json")
+    if options.json and not options.check and options.deliveries is None:
+        parser.error("--json goes with --check or --deliveries")
     return options
 
 

@@ -13,6 +13,7 @@
     │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
     │   ├── RowsMissingError            fewer rows arrived than the server counted
+    │   ├── RepeatedIdsError            several rows have the same id
     │   ├── NotOverError                by Supabase's clock the window is not over
     │   └── ClocksDifferError           the clock of this machine or Supabase's is wrong
     ├── WorkbookError               1   the workbook could not be written
@@ -150,16 +151,16 @@ _SET_IN_CLUSTER = (
 class SettingsError(InputError):
     """Variables that are missing or wrong: `problems` holds one line a variable, never a value.
 
-    Where they are set depends on whether this run `is_job`, one on a cluster.
+    Where they are set depends on whether this run `is_job`, one on a cluster; elsewhere `remedy` may say more.
     """
 
-    def __init__(self, problems: list[str], *, is_job: bool = False) -> None:
+    def __init__(self, problems: list[str], *, is_job: bool = False, remedy: str = "") -> None:
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         lines = "\n".join(f"  {problem}" for problem in problems)
         super().__init__(
             "settings",
             f"{count} missing or wrong:\n{lines}\n",
-            _SET_IN_CLUSTER if is_job else _SET_HERE,
+            _SET_IN_CLUSTER if is_job else remedy or _SET_HERE,
         )
         self.problems = problems
 
@@ -304,6 +305,20 @@ class RowsMissingError(SourceError):
             "source.rows_missing",
             f"Only {arrived:,} of {counted:,} rows of {table} arrived.",
             "Check what deletes rows while they are read.",
+        )
+
+
+class RepeatedIdsError(SourceError):
+    """`count` rows have the same id."""
+
+    group = "Ids that come twice"
+
+    def __init__(self, *, table: str, row_id: str, count: int) -> None:
+        super().__init__(
+            "source.repeated_ids",
+            f"{count:,} rows of {table} have the id {row_id}, so an analysis would be counted more than once.",
+            "Look for a join that multiplies rows in the view that SUPABASE_TABLE names, and give each analysis one "
+            "row.",
         )
 
 

@@ -487,6 +487,42 @@ SPECIAL = {
         "ledger/test_upgrade.py::test_version_1_0_gets_no_claim_on_the_new_table",
         ("0", "0", "0", "1", "1"),
     ),
+    "Run|an empty hour that can't be compared, REPORT_WHEN_EMPTY=skip: sent": (
+        "pipeline/test_fair_turns.py::test_an_empty_hour_that_could_not_be_compared_is_sent",
+        ("1", "1", "1", "0", "0"),
+    ),
+    "Run|SIGTERM, a moment after something else was alerted": (
+        "ledger/test_evidence.py::test_a_stop_is_alerted_whatever_else_was_alerted_a_moment_ago",
+        ("0", "0", "0", "1 each", "1, 143"),
+    ),
+    "Run|the clock is 40 days ahead, with REPORT_KEEP_DAYS: a day is caught up, no record is removed": (
+        "ledger/test_evidence.py::test_a_clock_that_is_weeks_ahead_removes_no_record",
+        ("25", "25", "25", "2", "0"),
+    ),
+    "Run|killed (-9) after the mail server accepted it, then more rows, run again: another mail, marked": (
+        "ledger/test_identity.py::test_a_repeat_with_more_rows_is_another_mail_that_says_it_may_be_a_repeat",
+        ("2, two Message-IDs", "1", "1", "1", "0"),
+    ),
+    "Run|another ledger name after an outage: the hours between are alerted with their command": (
+        "pipeline/test_all_clear.py::test_settings_that_were_changed_in_an_outage_do_not_drop_its_hours_silently",
+        ("3", "3", "3", "1", "0, 0, 0"),
+    ),
+    "Run|two deployments with other recipients under one ledger name": (
+        "pipeline/test_all_clear.py::test_two_deployments_that_share_a_ledger_are_found",
+        ("1", "0", "0", "1", "0, 0"),
+    ),
+    "Ledger (table)|a stale read behind a write whose answer was lost": (
+        "ledger/test_evidence.py::test_a_replica_that_is_behind_makes_no_run_believe_that_its_window_was_taken_over",
+        ("1", "1", "1", "0", "0"),
+    ),
+    "Ledger (table)|a wrong key, then the right one": (
+        "pipeline/test_all_clear.py::test_a_stop_before_the_window_was_claimed_is_cleared_when_it_is_delivered",
+        ("1", "1", "1", "1, all-clear", "1, 0"),
+    ),
+    "Recipients|one served alone by catch-up while the server blocks everybody, then accepted": (
+        "ledger/test_evidence.py::test_a_recipient_who_is_served_alone_is_not_refused_when_the_server_blocks_everybody",
+        ("4", "4", "4", "2, all-clear", "0, 1, 1, 0"),
+    ),
     "Disk|full": (
         "ledger/test_ledger.py::test_a_disk_that_is_full_fails_the_run_and_says_so",
         ("0", "0", "0", "1", "1"),

@@ -1,6 +1,8 @@
 """The documents: README.md and docs/."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -8,6 +10,27 @@ PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PAGES = {path.stem: path.read_text() for path in PATHS}
 """Their texts, by the names of the files: README, commands, delivery and so on."""
 ALL = "\n".join(PAGES.values())
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command in a block for the shell, on one line, and the text block below it: its output, or what is typed."""
+
+    line: str
+    below: str = ""
+
+
+def shell_blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each block of commands in a page, with the text block that follows it, if one does."""
+    yield from re.findall(r"^```bash\n(.+?)^```\n(?:\n```text\n(.+?)^```)?", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> Iterator[Command]:
+    """Yield the commands that a page shows in blocks; the text below a block belongs to its last one."""
+    for block, below in shell_blocks(text):
+        *lines, last = re.sub(r" \\\n\s*", " ", block).rstrip("\n").split("\n")
+        yield from map(Command, lines)
+        yield Command(last, below)
 
 
 def section(page: str, title: str) -> str:

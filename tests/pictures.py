@@ -20,7 +20,7 @@ from .sandbox import Sandbox
 from .sandbox.sample import sample_hour, sample_weeks
 from .sandbox.smtp import Delivery
 from .sandbox.supabase import Supabase
-from .workbook.readers import WINDOW, analyses, differences
+from .workbook.readers import WINDOW, analyses, cells_by_libreoffice, differences
 
 DOCS = Path(__file__).parent.parent / "docs"
 LOOKED_AT = DOCS.parent / ".sandbox" / "pictures"
@@ -121,10 +121,10 @@ def _mails(folder: Path) -> dict[str, Delivery]:
 
 
 def _misread(folder: Path, workbook: bytes) -> list[str]:
-    """List what SheetJS and LibreOffice read differently."""
+    """List what LibreOffice reads differently."""
     path = folder / "report.xlsx"
     path.write_bytes(workbook)
-    return differences(path)
+    return differences(path, "LibreOffice", cells_by_libreoffice(path))
 
 
 def _sheets(folder: Path, workbook: bytes) -> None:

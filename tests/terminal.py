@@ -11,10 +11,12 @@ from pathlib import Path
 WIDTH = 100
 
 
-def on_terminal(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> tuple[int, str]:
+def on_terminal(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, *, width: int = WIDTH
+) -> tuple[int, str]:
     """Run `command` in `folder` on a terminal; return its exit code and all that was written there."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, WIDTH))
+    termios.tcsetwinsize(theirs, (24, width))
     with subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs, cwd=folder) as process:
         os.close(theirs)
         shown = b""

@@ -167,7 +167,7 @@ def test_deliveries_prints_what_the_ledger_holds_in_one_line_of_bounded_cells(
         monkeypatch.setenv("COLUMNS", columns)
         shown = run("--deliveries", "2026-11-22T13", **TABLE)
 
-        lines = [line for line in shown.output.splitlines() if "13:00" in line and "22" in line[:11]]
+        lines = [line for line in shown.output.splitlines() if "13:00" in line and "22" in line[:14]]
         assert shown.code == 0
         assert len(lines) == 3  # the first one names the windows
         assert max(map(len, lines)) < 2_000

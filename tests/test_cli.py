@@ -48,6 +48,9 @@ def test_a_near_miss_is_told_what_was_meant(capsys: pytest.CaptureFixture[str], 
         (["--check", "--test-alert"], "--check goes without --test-alert"),
         (["--check", "--dry-run"], "--check goes without --dry-run"),
         (["--test-alert", "--only", "a"], "--test-alert goes alone"),
+        (["--json"], "--json goes with --check or --deliveries"),
+        (["--json", "--dry-run"], "--json goes with --check or --deliveries"),
+        (["--deliveries", "--resend", "--json"], "--deliveries goes alone, or with --json"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(

@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -14,7 +15,7 @@ from src.channels.telegram_rules import RULES
 from src.cli import make_parser, parse
 from src.config.options import Options
 from src.config.settings import GROUPS
-from src.domain.analysis import COLUMNS, FAILED_STATUSES
+from src.domain.analysis import COLUMNS, FAILED_STATUSES, UNFINISHED_STATUSES
 from src.domain.summary import AnomalyKind
 from src.ledger.table_rules import LEDGER_RULES
 from src.phrases import english
@@ -24,7 +25,7 @@ from src.supabase.rest_rules import RULES as REST_RULES
 from src.supabase.storage_rules import STORAGE_RULES
 from src.workbook.columns import SHEET_COLUMNS
 
-from .pages import ALL, PAGES, PATHS, ROOT, anchors, fragments, section, symptoms
+from .pages import ALL, PAGES, PATHS, ROOT, anchors, commands, fragments, section, shell_blocks, symptoms
 
 FIELDS: dict[str, Any] = {name.upper(): field for group in GROUPS for name, field in group.model_fields.items()}
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
@@ -148,14 +149,68 @@ def test_the_options_of_a_page_are_those_of_help(page: str) -> None:
 
 def test_every_command_of_a_page_is_understood() -> None:
     """An option that is gone, or that can't be combined with another one, would be typed in vain."""
-    commands = re.findall(
-        r"^\$ (?:.* )?python reports_generator\.py(.*)$|`[^`\n]*python reports_generator\.py([^`\n]*)`", ALL, re.M
-    )
-    asked = {(block or inline).strip() for block, inline in commands}
+    lines = [command.line for command in commands(ALL)] + re.findall(r"`([^`\n]+)`", ALL)
+    asked = {
+        found[1].strip() for line in lines if (found := re.search(r"(?:^| )python reports_generator\.py\b(.*)", line))
+    }
 
     assert {"", "--check"} <= asked
     for arguments in asked - {"--chek", "--help", "--version"}:
         assert isinstance(parse(shlex.split(arguments)), Options)
+
+
+SHELLS = [shell for shell in ("bash", "zsh") if shutil.which(shell)]
+"""Those that operators paste into; `.ci/run` fetches zsh."""
+NOT_PASTED = {
+    "a comment, which an interactive zsh takes for words": r"(?:^|\s)#",
+    "a prompt": r"^\$ ",
+    "a pattern, which zsh refuses where no file matches": r"[?*[]",
+    "a placeholder that redirects": r"<\w",
+}
+"""What no block of commands may have outside of quotes."""
+
+
+def not_pasted(block: str) -> list[str]:
+    """Name what keeps a block from being pasted into any shell, in one piece."""
+    outside = re.sub(r"""'[^']*'|"[^"]*\"""", "''", block)
+    wrong = [what for what, pattern in NOT_PASTED.items() if re.search(pattern, outside, re.MULTILINE)]
+    *lines, _ = block.replace("\\\n", " ").rstrip("\n").split("\n")
+    if any(re.search(r"^read |^[^|]*/dev/stdin", line) for line in lines):
+        wrong.append("a command that reads the ones below it")
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_commands_can_be_pasted_into_any_shell(page: str) -> None:
+    """In one piece, into zsh too; and no command stands in a block of another kind."""
+    for block, _ in shell_blocks(PAGES[page]):
+        assert not_pasted(block) == [], block
+        for shell in SHELLS:
+            subprocess.run([shell, "-n"], input=block, text=True, check=True, timeout=60)
+    kinds = re.findall(r"^```(\w*)\n(.+?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+    assert {kind for kind, _ in kinds} <= {"", "bash", "text", "json", "python", "sql", "yaml", "powershell"}
+    assert [
+        text for kind, text in kinds if kind != "bash" and re.search(r"^\$ |^(kubectl|make|git) ", text, re.M)
+    ] == []
+    assert re.findall(r"`[^`\n]+ # [^`\n]*`", re.sub(r"^```.+?^```", "", PAGES[page], flags=re.M | re.S)) == []
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "make push  # url, key",
+        "# first\nmake push",
+        "$ make push",
+        "ls /tmp/report_*.xlsx",
+        "kubectl get pod <name>",
+        "kubectl create secret generic x --from-env-file=/dev/stdin | kubectl apply -f -\nmake push",
+        "read -rs TOKEN\nmake push",
+    ],
+)
+def test_a_block_that_cannot_be_pasted_is_seen(block: str) -> None:
+    """The check itself can fail; what is in quotes, and what a pipe feeds, is fine."""
+    assert len(not_pasted(block)) == 1
+    assert not_pasted("printf '# $ *' | kubectl apply -f /dev/stdin\nread -rs TOKEN") == []
 
 
 def test_the_page_about_reports_names_what_is_in_them() -> None:
@@ -165,13 +220,16 @@ def test_the_page_about_reports_names_what_is_in_them() -> None:
     headers = re.findall(first_cells, section("reports", "The workbook"), re.MULTILINE)
     odd = re.findall(first_cells, section("reports", "Odd data"), re.MULTILINE)
     marks = re.findall(first_cells, section("reports", "The messages"), re.MULTILINE)
-    statuses = section("reports", "Which statuses count as failed").split(";")[0]
+    about_statuses = section("reports", "Which statuses count as failed")
+    statuses = about_statuses.split(";")[0]
+    (unfinished,) = re.findall(r"whose status is (.+?);", about_statuses)
 
     assert columns[1:] == [*COLUMNS]
     assert headers[1:] == [column.header for column in SHEET_COLUMNS]
     assert odd[1:] == [english.ANOMALIES[kind] for kind in get_args(AnomalyKind)]
-    assert {*marks} >= {mark.strip() for mark in (english.ROWS_LATE, english.LATE)}
+    assert {*marks} >= {mark.strip() for mark in (english.ROWS_LATE, english.FAILED_SINCE, english.LATE)}
     assert {*re.findall(r"`(.+?)`", statuses)} == {*FAILED_STATUSES}
+    assert re.split(", | or ", unfinished.replace("in progress", "inprogress")) == [*UNFINISHED_STATUSES]
 
 
 def test_the_index_that_a_page_shows_is_the_one_of_the_repository() -> None:
@@ -185,7 +243,7 @@ def test_the_index_that_a_page_shows_is_the_one_of_the_repository() -> None:
 def test_the_make_targets_that_a_page_names_exist() -> None:
     """A newcomer types what stands there."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", ALL))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", ALL, re.MULTILINE))
 
     assert {"demo", "test"} <= named <= targets
 

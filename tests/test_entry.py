@@ -1,10 +1,13 @@
 """The entry says in one sentence what is missing, before any package is needed."""
 
 import ast
+import os
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -40,16 +43,50 @@ def test_on_an_older_python_one_sentence_says_what_is_needed(
     assert figures_of(line) == ["3.11", "3.10"]
 
 
-def test_without_the_packages_one_sentence_has_the_command_that_installs_them(tmp_path: Path) -> None:
-    """From any folder, and no traceback."""
-    command = [sys.executable, "-S", str(ENTRY)]
+def test_on_windows_one_sentence_says_that_it_is_not_supported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, before a module that Windows lacks is called a package."""
+    monkeypatch.setattr(os, "name", "nt")
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ENTRY), run_name="__main__")
 
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Windows ")
+
+
+def started_without_packages(program: Path, *python: str) -> str:
+    """Start the entry from another folder; return the command that its only line names."""
+    command = [*python, "-S", str(program), "--start", "2026-11-23 13"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=program.parent.parent)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "package src" not in done.stderr
-    assert f"pip install --require-hashes -r {shlex.quote(str(ROOT / 'requirements.reports.txt'))}" in done.stderr
+    return done.stderr.strip().partition(": ")[2]
+
+
+def test_without_the_packages_one_sentence_has_the_command_that_helps(tmp_path: Path) -> None:
+    """The system's Python installs none, so that a `.venv` is made, or used if it is there."""
+    folder = tmp_path / "it's a $(folder)"
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    program = Path(shutil.copy(ENTRY, folder))
+    python = folder / ".venv/bin/python"
+
+    to_make = started_without_packages(program, sys.executable)
+    venv.create(folder / ".venv")
+    to_run = started_without_packages(program, sys.executable)
+    to_install = subprocess.run([python, program], capture_output=True, text=True, timeout=60, check=False).stderr
+
+    packages = f"-r {shlex.quote(str(folder / 'requirements.reports.txt'))}"
+    made, _, installed = to_make.partition(" && ")
+    assert shlex.split(made)[1:] == ["-m", "venv", str(folder / ".venv")]
+    assert shlex.split(installed)[:4] == [str(python), "-m", "pip", "install"]
+    assert installed.endswith(packages)
+    assert shlex.split(to_run) == [str(python), str(program), "--start", "2026-11-23 13"]
+    assert to_install.strip().endswith(packages)
+    assert f"{shlex.quote(str(python))} -m pip install " in to_install
 
 
 def test_what_no_report_needs_is_not_loaded() -> None:

@@ -31,6 +31,7 @@ from src.errors import (
     OptionError,
     PageTooLargeError,
     RecordsTooLargeError,
+    RepeatedIdsError,
     ReportError,
     RowsMissingError,
     SettingsError,
@@ -126,6 +127,7 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     NotOverError: [lambda: NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=1200)],
     ClocksDifferError: [lambda: ClocksDifferError(minutes=125), lambda: ClocksDifferError(minutes=-125)],
     ColumnTypeError: [lambda: ColumnTypeError(table="analyses", said="text")],
+    RepeatedIdsError: [lambda: RepeatedIdsError(table="analyses", row_id="7", count=2)],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
     StorageError: [lambda: bad_answer("a signed link")],
     LedgerError: [

@@ -1,6 +1,7 @@
 """What docs/kubernetes.md shows, done by kubectl itself: its commands, and the kustomizations to copy."""
 
 import copy
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from src import VERSION
 from src.config.rerun_command import rerun_command
 from src.config.settings import ReportSettings
 
@@ -33,23 +35,23 @@ from .manifests import (
     switched,
     variables_of,
 )
-from .pages import PAGES, section
+from .pages import PAGES, commands, section, shell_blocks
 from .test_manifests import CREDENTIALS, is_valid
 
 ROOT = K8S.parent
 READS_PODS = re.compile(r"kubectl logs ")
 """Of these only the arguments are tried: there are no pods to read from."""
+OTHERS = (("Secret", "registry-credentials"), ("Pod", "NAME"))
+"""What the pages speak of besides Jobs and what is applied."""
 USAGE = re.compile(r"unknown (shorthand )?flag|unknown command|flag needs an argument|--help|invalid argument")
 """What kubectl says of arguments that it doesn't understand."""
 
 
-def commands(text: str) -> Iterator[tuple[str, str]]:
+def kubectl_commands(text: str) -> Iterator[tuple[str, str]]:
     """Yield each kubectl command of a page, with the lines to be typed into it."""
-    for block in re.findall(r"^```console\n(.+?)^```", text, re.MULTILINE | re.DOTALL):
-        for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, typed = re.sub(r" \\\n\s*", " ", entry).partition("\n")
-            if command.startswith("kubectl "):
-                yield command, typed
+    for command in commands(text):
+        if command.line.startswith("kubectl "):
+            yield command.line, command.below
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     for command in re.findall(r"`(kubectl [^`]+)`", prose):
         if "…" not in command and len(command.split()) > 2:
@@ -59,7 +61,7 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
 SHOWN = [
     (page, *one)
     for page in ("README", "kubernetes", "getting-started", "monitoring", "runbook", "settings", "development")
-    for one in commands(PAGES[page])
+    for one in kubectl_commands(PAGES[page])
 ]
 
 
@@ -120,10 +122,10 @@ def cluster(api: KubernetesApi, tmp_path: Path) -> Cluster:
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     """What the pages speak of, once everything was deployed and run."""
-    job = {"apiVersion": "batch/v1", "kind": "Job"}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "status": {"ready": 1, "conditions": [{"status": "True"}]}}
     jobs = [job | named(name) for name in ("NAME", "check", "test-report", "reports-generator-backfill")]
-    secret = {"apiVersion": "v1", "kind": "Secret"} | named("registry-credentials")
-    return [*switched(tmp_path_factory.mktemp("deployed"), COMPONENTS, BASES[-1]), *jobs, secret]
+    others = [{"apiVersion": "v1", "kind": kind} | named(name) for kind, name in OTHERS]
+    return [*switched(tmp_path_factory.mktemp("deployed"), COMPONENTS, BASES[-1]), *jobs, *others]
 
 
 def named(name: str) -> Document:
@@ -138,7 +140,7 @@ def test_every_kubectl_command_of_a_page_does_what_it_says(
     """After everything was deployed; a flag that doesn't exist, or a name that isn't there, is found here."""
     cluster.keep(deployed)
 
-    done = cluster.run(command.replace("FOLDER", "k8s/"), typed)
+    done = cluster.run(command.replace("FOLDER", "k8s/").replace("=ca.crt", "=README.md"), typed)
 
     assert not USAGE.search(done.stderr), done.stderr
     if not READS_PODS.match(command):
@@ -161,7 +163,7 @@ def test_applying_again_changes_nothing(cluster: Cluster, tmp_path: Path) -> Non
 
     again = cluster.do(f"kubectl apply -k {folder}").splitlines()
 
-    assert len(first) == len(again) == 8
+    assert len(first) == len(again) == 9
     assert all(line.endswith(" created") for line in first)
     assert all(line.endswith(" unchanged") for line in again)
 
@@ -185,17 +187,38 @@ def test_the_command_of_an_alert_makes_a_job_of_that_hour(cluster: Cluster) -> N
     }
 
 
-def test_the_check_takes_the_place_of_the_report(cluster: Cluster) -> None:
-    """With the settings and the rights of the CronJob; no init container that restricted Pod Security refuses."""
-    cluster.do("kubectl apply -k k8s/")
+@pytest.mark.parametrize(
+    ("components", "arguments"),
+    [([], ["--check"]), (COMPONENTS, ["--test-alert"]), (COMPONENTS, ["--deliveries", "2026-11-23T13"])],
+)
+def test_a_check_takes_the_place_of_the_report_and_is_none_of_the_cronjobs_runs(
+    cluster: Cluster, tmp_path: Path, components: list[str], arguments: list[str]
+) -> None:
+    """With its settings and rights; but it moves no time of the last success, is tried once, and removed."""
+    (cronjob,) = of_kind(switched(tmp_path, components), "CronJob")
+    cluster.keep([cronjob])
     (command,) = [one for _, one, _ in SHOWN if one.startswith("kubectl create job check ")]
+    assert "ownerReferences" in cluster.do(command.partition(" | ")[0])  # what the patch has to remove
 
-    cluster.do(command)
+    cluster.do(command.replace('"--check"', json.dumps(arguments)[1:-1]))
 
-    pod = pod_of(cluster.get("Job", "check"))
-    assert pod["containers"][0]["args"] == ["python", "reports_generator.py", "--check"]
-    assert "initContainers" not in pod
-    assert not_restricted(pod) == []
+    job = cluster.get("Job", "check")
+    (container,) = pod_of(job)["containers"]
+    assert container.pop("args") == ["python", "reports_generator.py", *arguments]
+    assert container == container_of(cronjob)
+    assert "ownerReferences" not in job["metadata"]
+    assert (job["spec"]["backoffLimit"], job["spec"]["ttlSecondsAfterFinished"]) == (0, 3600)
+    assert pod_of(job)["restartPolicy"] == "Never"  # with OnFailure the log of a failed check would go with its pod
+    assert not_restricted(pod_of(job)) == []
+
+
+def test_a_job_that_was_just_made_is_waited_for_before_its_log_is_read() -> None:
+    """Its pod isn't there yet, or its container isn't; and the next line may delete the Job."""
+    for page, text in PAGES.items():
+        for block, _ in shell_blocks(text):
+            making, reading = block.find("kubectl create job"), block.find("kubectl logs")
+            assert making < 0 or reading < 0 or making < block.find("kubectl wait ") < reading, page
+            assert making < 0 or "kubectl delete" not in block, page
 
 
 @pytest.mark.parametrize("completions", [1, 3, 744])
@@ -232,10 +255,11 @@ def snippets(title: str) -> list[Document]:
     return [yaml.safe_load(block) for block in blocks]
 
 
-def with_snippet(folder: Path, snippet: Document) -> list[Document]:
-    """Render a copy of k8s/ whose kustomization has a snippet of the page in it."""
+def with_snippet(folder: Path, snippet: Document, *components: str) -> list[Document]:
+    """Render a copy of k8s/ whose kustomization has a snippet of the page in it, and these further components."""
     kustomization = copied(folder) / "kustomization.yaml"
     (content,) = documents(kustomization)
+    content["components"] += [f"components/{name}" for name in components]
     kustomization.write_text(yaml.safe_dump(content | snippet))
     found = kustomize(kustomization.parent)
     is_valid(found)
@@ -245,9 +269,10 @@ def with_snippet(folder: Path, snippet: Document) -> list[Document]:
 def test_a_repository_of_ones_own_needs_no_editing_here(tmp_path: Path) -> None:
     """Another namespace, image, schedule, recipients and settings, over a base and a component by their addresses."""
     own, *_ = snippets("Your own repository")
+    assert own["images"][0]["newTag"] == f"v{VERSION}"
     copied(tmp_path)
     (tmp_path / "own").mkdir()
-    text, count = re.subn(r"https://github\.com/OWNER/REPOSITORY//(\S+)\?ref=v\S+", r"../\1", yaml.safe_dump(own))
+    text, count = re.subn(r"https://github\.com/OWNER/REPOSITORY//(\S+)\?ref=COMMIT", r"../\1", yaml.safe_dump(own))
     (tmp_path / "own" / "kustomization.yaml").write_text(text)
     assert count == 2
 
@@ -258,6 +283,7 @@ def test_a_repository_of_ones_own_needs_no_editing_here(tmp_path: Path) -> None:
     (binding,) = of_kind(found, "RoleBinding")
     assert binding["subjects"][0]["namespace"] == "staging"
     (cronjob,) = of_kind(found, "CronJob")
+    assert container_of(cronjob)["image"] == f"registry.example.com/reports-generator:v{VERSION}"
     assert cronjob["spec"]["schedule"] == "0 6-20 * * *"
     data = {one["metadata"]["name"]: one["data"] for one in of_kind(found, "ConfigMap")}
     assert data["reports-generator-settings"] == {"REPORT_CATCH_UP": "0"}
@@ -281,7 +307,25 @@ def test_the_role_can_be_left_out(tmp_path: Path) -> None:
 
     kinds = sorted(one["kind"] for one in with_snippet(tmp_path, without))
 
-    assert kinds == ["ConfigMap", "CronJob", "ServiceAccount"]
+    assert kinds == ["ConfigMap", "ConfigMap", "CronJob", "ServiceAccount"]
+
+
+def test_nodes_of_two_kinds_are_told_apart(tmp_path: Path) -> None:
+    """Or the image starts on a processor that it isn't for."""
+    (processor,) = snippets("Other clusters")
+
+    (cronjob,) = of_kind(with_snippet(tmp_path, processor), "CronJob")
+
+    assert pod_of(cronjob)["nodeSelector"] == {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+
+
+def test_the_rules_get_the_label_by_which_prometheus_selects_them(tmp_path: Path) -> None:
+    """Beside their own; without it kube-prometheus-stack reads none of them."""
+    (label,) = snippets("Network policy and Prometheus")
+
+    (rules,) = of_kind(with_snippet(tmp_path, label, "prometheus-rules"), "PrometheusRule")
+
+    assert rules["metadata"]["labels"].items() >= {"app": "digital-twin", "release": "kube-prometheus-stack"}.items()
 
 
 def test_secrets_as_files_leave_none_in_the_environment(tmp_path: Path) -> None:

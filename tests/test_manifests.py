@@ -49,7 +49,7 @@ from .manifests import (
     unresolved,
     variables_of,
 )
-from .pages import ALL, PAGES, anchors, section
+from .pages import ALL, PAGES, anchors, commands, section
 
 ROOT = K8S.parent
 OLDEST, NEWEST = "1.29", "1.37"
@@ -127,7 +127,11 @@ def test_every_choice_of_components_renders_without_flags_and_is_safe(
         variables = variables_of(cronjob)
         keeps_logs = pod_of(cronjob)["restartPolicy"] == "Never"
         assert keeps_logs == ("keep-logs" in chosen)
-        assert ("REPORT_LEDGER" in variables) == (keeps_logs or "supabase-ledger" in chosen)
+        survives = cronjob["spec"]["concurrencyPolicy"] == "Allow"
+        assert survives == ("survive-lost-node" in chosen)
+        assert ("REPORT_LEDGER" in variables) == (keeps_logs or survives or "supabase-ledger" in chosen)
+        assert ("runAsUser" in pod_of(cronjob)["securityContext"]) == ("random-uid" not in chosen)
+        assert ("SSL_CERT_FILE" in variables) == ("private-ca" in chosen)
         assert ("HEARTBEAT_URL" in variables) == ("heartbeat" in chosen)
         assert ("SUPABASE_JWT" in variables) == ("supabase-jwt" in chosen)
         assert (variables.get("SMTP_LOGIN", {}).get("value") == "oauth2") == ("smtp-oauth2" in chosen)
@@ -155,17 +159,67 @@ def test_every_line_of_the_kustomization_that_can_be_uncommented_works(tmp_path:
     kustomization = copied(tmp_path) / "kustomization.yaml"
     text = kustomization.read_text()
     assert "\n# - daily\n" in text
-    kustomization.write_text(re.sub(r"^# (?=- |configMapGenerator|  )", "", text, flags=re.MULTILINE))
+    kustomization.write_text(re.sub(r"^( *)# (?=- )", r"\1", text, flags=re.MULTILINE))
 
     found = kustomize(kustomization.parent)
 
     is_valid(found)
     assert len(of_kind(found, "CronJob")) == 2
+    settings = settings_of(found)
+    assert settings["data"] == {"REPORT_TIMEZONE": "Europe/Moscow"}
+    assert settings["metadata"]["namespace"] == "production"
+
+
+def settings_of(found: list[Document]) -> Document:
+    """Return the ConfigMap of the settings."""
     (settings,) = [
         one for one in of_kind(found, "ConfigMap") if one["metadata"]["name"] == "reports-generator-settings"
     ]
-    assert settings["data"] == {"REPORT_TIMEZONE": "Europe/Moscow"}
-    assert settings["metadata"]["namespace"] == "production"
+    return settings
+
+
+def test_the_last_setting_can_be_removed() -> None:
+    """Applied without any, the ConfigMap is there and empty, so the value that was applied before it goes."""
+    assert "data" not in settings_of(applied())
+
+
+def test_users_changes_and_a_releases_merge(tmp_path: Path) -> None:
+    """Registry, components, a setting and an address are the user's lines, the version is the release's."""
+    copied(tmp_path)
+
+    def git(*arguments: str) -> str:
+        named = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+        command = ["git", *named, *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    def changed(branch: str, changes: list[tuple[str, str, str]]) -> None:
+        git("checkout", "-q", "-b", branch, "start")
+        for name, before, after in changes:
+            path = tmp_path / "k8s" / name
+            text = path.read_text()
+            assert before in text
+            path.write_text(text.replace(before, after))
+        git("commit", "-qam", branch)
+
+    git("init", "-q", "-b", "start")
+    git("add", ".")
+    git("commit", "-qm", "start")
+    image = "registry.digitalocean.com/digital-twin-registry/reports-generator"
+    daily = "daily/reports-generator-daily.yaml"
+    users = [("kustomization.yaml", f"newName: {image}", "newName: registry.example.com/reports")]
+    users += [("kustomization.yaml", "# - components/heartbeat", "- components/heartbeat")]
+    users += [("kustomization.yaml", "  # - REPORT_TIMEZONE", "  - REPORT_TIMEZONE")]
+    users += [("reports-generator-config.yaml", "smtp.gmail.com", "mail.example.com")]
+    changed("user", users)
+    changed("release", [(name, f"v{VERSION}", "v9.9.9") for name in ("kustomization.yaml", CRONJOB.name, daily)])
+
+    git("merge", "-q", "user")
+
+    found = kustomize(tmp_path / "k8s")
+    (cronjob,) = of_kind(found, "CronJob")
+    assert container_of(cronjob)["image"] == "registry.example.com/reports:v9.9.9"
+    assert "HEARTBEAT_URL" in variables_of(cronjob)
+    assert settings_of(found)["data"] == {"REPORT_TIMEZONE": "Europe/Moscow"}
 
 
 def test_a_misspelt_field_is_seen() -> None:
@@ -222,7 +276,7 @@ def test_what_the_task_sheet_names_is_named_so() -> None:
 
 
 def test_what_a_platform_team_asks_for_is_there() -> None:
-    """The common labels on every object, room on the node's disk asked for, and suspend in plain sight."""
+    """The common labels on every object, room on the node's disk asked for, and a pause that an apply doesn't end."""
     for one in [each for path in plain_manifests() if path != SECRETS for each in documents(path)]:
         assert one["metadata"]["labels"]["app.kubernetes.io/name"] == "reports-generator", one["kind"]
         assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "digital-twin", one["kind"]
@@ -230,7 +284,10 @@ def test_what_a_platform_team_asks_for_is_there() -> None:
         template = cronjob["spec"]["jobTemplate"]
         for labels in (cronjob["metadata"], template["metadata"], template["spec"]["template"]["metadata"]):
             assert labels["labels"]["app.kubernetes.io/component"] in ("hourly", "daily")
-        assert cronjob["spec"]["suspend"] is False
+        assert "suspend" not in cronjob["spec"]
+        fields = [one["valueFrom"]["fieldRef"] for one in container_of(cronjob)["env"] if "fieldRef" in str(one)]
+        assert [field["apiVersion"] for field in fields] == ["v1"] * 3  # else server-side apply conflicts
+        assert pod_of(cronjob)["nodeSelector"] == {"kubernetes.io/os": "linux"}
         resources = container_of(cronjob)["resources"]
         assert resources["requests"]["ephemeral-storage"] == "512Mi"
         assert resources["limits"]["ephemeral-storage"] == "1280Mi"  # above the 1 GiB of /tmp
@@ -452,7 +509,7 @@ def test_a_policy_selects_these_pods_and_no_others() -> None:
         assert label.items() <= cronjob["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"].items()
     assert "Ingress" in policy["policyTypes"]
     assert "ingress" not in policy
-    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 465, 587}
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443, 465, 587, 2525}
     (dns,) = [rule for rule in policy["egress"] if rule["ports"][0]["port"] == 53]
     assert dns["to"] == [
         {
@@ -489,12 +546,51 @@ def test_the_monitoring_page_says_of_each_rule_what_to_do() -> None:
     assert names == re.findall(r"^\| `(\w+)` \|", section("monitoring", "Prometheus"), re.MULTILINE)
 
 
-def test_what_is_pushed_is_what_is_pulled() -> None:
-    """The image's name stands in the manifest, and make and the documents take it from there."""
-    image = container_of(manifest(CRONJOB, "CronJob"))["image"]
-    made = subprocess.run(["make", "-s", "-n", "push"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def make(folder: Path, *arguments: str, refused: str = "nothing") -> "subprocess.CompletedProcess[str]":
+    """Run a target of the Makefile in `folder`, with a docker that prints what it is asked, and refuses one command."""
+    docker = folder / "docker"
+    unasked = 'test "$1" != login || test -z "$(cat)"'
+    docker.write_text(f'#!/bin/sh\necho "docker $*"\n{unasked} && test "$1" != {refused}\n')
+    docker.chmod(0o755)
+    command = ["make", "-s", f"DOCKER={docker}", *arguments]
+    return subprocess.run(command, cwd=folder, input="typed", check=False, capture_output=True, text=True, timeout=60)
 
-    assert f"docker push {image}" in made
+
+@pytest.mark.parametrize(
+    ("name", "registry"),
+    [
+        ("registry.digitalocean.com/digital-twin-registry/reports-generator", " registry.digitalocean.com"),
+        ("registry.example.com:5000/reports", " registry.example.com:5000"),
+        ("localhost/reports", " localhost"),
+        ("somebody/reports", ""),
+    ],
+)
+def test_a_push_without_access_says_so_before_it_builds(tmp_path: Path, name: str, registry: str) -> None:
+    """With the login that is stored, asking for none; and what is pushed is what the kustomization names."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    kustomization = copied(tmp_path) / "kustomization.yaml"
+    text, count = re.subn("(?<=newName: ).+", name, kustomization.read_text())
+    kustomization.write_text(text)
+    (cronjob,) = of_kind(kustomize(kustomization.parent), "CronJob")
+
+    denied = make(tmp_path, "push", refused="login")
+    pushed = make(tmp_path, "push")
+
+    assert count == 1
+    assert (denied.returncode, "docker build" in denied.stdout) == (2, False)
+    assert f"docker login{registry}\n" in denied.stdout
+    assert pushed.returncode == 0
+    assert [line.split()[1] for line in pushed.stdout.splitlines() if line.startswith("docker ")] == ["build", "push"]
+    assert pushed.stdout.endswith(f"docker push {container_of(cronjob)['image']}\n")
+
+
+def test_what_is_pushed_is_what_is_pulled() -> None:
+    """The kustomization names the image as the manifests do, and make and the documents follow it."""
+    image = container_of(manifest(CRONJOB, "CronJob"))["image"]
+    made = subprocess.run(["make", "-s", "name"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert made == f"{image}\n"
+    assert {container_of(cronjob)["image"] for cronjob in cronjobs()} == {image}
     assert set(re.findall(r"registry\.digitalocean\.com/[\w./-]+:v[\w.]+", ALL)) == {image}
     assert not image.endswith(":latest")
     assert (CRONJOB_NAME, NAMESPACE) == ("reports-generator", "production")
@@ -502,24 +598,20 @@ def test_what_is_pushed_is_what_is_pulled() -> None:
 
 def test_the_secrets_that_the_page_creates_are_those_of_the_example() -> None:
     """With the same keys: the pod asks for them by name."""
-    created = re.findall(
-        r"create secret generic (\S+-credentials) .*--from-env-file.*\n((?:[a-z-]+=.*\n)+)", PAGES["kubernetes"]
-    )
-    typed = {name: set(re.findall(r"^([a-z-]+)=", lines, re.MULTILINE)) for name, lines in created}
+    created = {
+        found[1]: set(re.findall(r"^([a-z-]+)=", command.below, re.MULTILINE))
+        for command in commands(PAGES["kubernetes"])
+        if (found := re.search(r"create secret generic (\S+-credentials) .*--from-env-file", command.line))
+    }
 
-    assert typed == {one["metadata"]["name"]: {*one["stringData"]} for one in documents(SECRETS)}
-    in_short = dict(
-        re.findall(r"create secret generic (\S+-credentials) .*--from-env-file\S+  # (.+)", PAGES["README"])
-    )
-    assert {name: {*keys.split(", ")} for name, keys in in_short.items()} == typed
+    assert created == {one["metadata"]["name"]: {*one["stringData"]} for one in documents(SECRETS)}
 
 
-def test_the_registrys_secret_is_the_one_that_the_pages_create() -> None:
+def test_the_registrys_secret_is_the_one_that_the_page_creates() -> None:
     """Without it no pod gets its image."""
     (secret,) = manifest(CONFIG, "ServiceAccount")["imagePullSecrets"]
 
-    for page in ("README", "kubernetes"):
-        assert f"kubectl create secret generic {secret['name']} " in PAGES[page]
+    assert f"kubectl create secret generic {secret['name']} " in PAGES["kubernetes"]
 
 
 def test_the_image_gets_what_it_copies_and_nothing_else() -> None:
@@ -530,6 +622,27 @@ def test_the_image_gets_what_it_copies_and_nothing_else() -> None:
     assert copied == let_through == {"requirements.reports.txt", "reports_generator.py", "src"}
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_image_speaks_every_language_of_the_report(tmp_path: Path) -> None:
+    """Though most of Babel's are removed when it is built; whatever language the machine itself has."""
+    (removing,) = re.findall(r"^ *&& (find .+) \\$", (ROOT / "Dockerfile.reports").read_text(), re.MULTILINE)
+    babel = Path(str(metadata.distribution("babel").locate_file("babel")))
+    shutil.copytree(babel, tmp_path / "babel", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{tmp_path}:{ROOT}", "LANG": "de_DE.UTF-8"}
+    subprocess.run(["sh", "-c", removing], env=environment | {"packages": f"{tmp_path}"}, check=True, timeout=60)
+    program = """
+import babel
+from tests.phrases.golden import LANGUAGES, hours, path_of, shown
+name, hour = next(iter(hours().items()))
+print(babel.__file__, *(shown(hour, language) == path_of(language, name).read_text() for language in LANGUAGES))
+"""
+
+    assert {path.stem for path in tmp_path.glob("babel/locale-data/*.dat")} == {"root", "en", "ru"}
+    assert (tmp_path / "babel/locale-data/LICENSE.unicode").exists()
+    command = [sys.executable, "-c", program]
+    spoken = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert spoken == f"{tmp_path}/babel/__init__.py True True\n"
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ def test_a_workbook_behind_a_link_goes_by_the_proxy_too(
 
     assert check.code == 0, check.output
     assert re.search(r"^OK +bucket +reports\b", check.output, re.MULTILINE)
-    (line,) = re.findall(r"^OK +settings .*$", check.output, re.MULTILINE)
+    (line,) = re.findall(r"^NOTE settings .*$", check.output, re.MULTILINE)
     assert re.search(rf"\bSupabase\b[^.]* proxy 127\.0\.0\.1:{proxy.port}\b", line)
     assert re.search(r"\bEmail\b[^.]* directly\b", line)
 

@@ -18,7 +18,7 @@ from src.config.timeouts import Timeouts
 from src.domain.window import HOUR
 
 from .builders import OPTION, make_rows
-from .pages import PAGES, ROOT, section
+from .pages import PAGES, ROOT, commands, section
 from .sandbox import Sandbox
 from .sandbox.sample import sample_hour
 from .sandbox.web import Answer, Fault
@@ -39,20 +39,17 @@ LICENCES = {
 
 def _shown() -> Iterator[tuple[str, list[str]]]:
     """Find each command of ours in the documents that has its output below it."""
-    text = "\n".join(PAGES.values())
-    for block in re.findall(r"^```console\n(.+?)^```", text, re.MULTILINE | re.DOTALL):
-        for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *output = entry.rstrip("\n").split("\n")
-            if "python reports_generator.py" in command and output:
-                yield command, output
+    for command in commands("\n".join(PAGES.values())):
+        if "python reports_generator.py" in command.line and command.below:
+            yield command.line, command.below.rstrip("\n").split("\n")
 
 
 SHOWN = [*_shown()]
 
 
 def shape(line: str, folder: Path) -> str:
-    """Take out of a line what is another one each time: figures, and where this test's folder is."""
-    return re.sub(r"\d[\d,.:TZ]*", "0", line.replace(f"{folder}", "/tmp").rstrip())
+    """Take out of a line what is another one each time: figures, how wide they are, and where this test's folder is."""
+    return re.sub("  +", "  ", re.sub(r"\d[\d,.:TZ]*", "0", line.replace(f"{folder}", "/tmp").rstrip()))
 
 
 def fill(sandbox: Sandbox) -> None:

@@ -5,8 +5,8 @@ import os
 import pytest
 from xdist.workermanage import WorkerController
 
-WORKERS_A_CPU = 2
-"""A test waits for its servers and for its runs more than half of its time."""
+WORKERS_A_CPU = 3
+"""A test waits for its servers and for its runs two thirds of its time."""
 MOST_WORKERS = 8
 """More of them, each with its servers, take more memory than they save time."""
 SERVERS = {"sandbox", "_servers", "api"}

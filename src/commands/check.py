@@ -1,17 +1,19 @@
 """`--check`: is everything there that a run needs? Nothing is sent; nothing stays written but a refused login."""
 
 import asyncio
+import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from functools import cache, partial
 from statistics import median
 from tempfile import TemporaryFile
 from typing import Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..channels.interface import Channel
 from ..channels.mail import MailChannel
@@ -19,8 +21,8 @@ from ..channels.telegram import TelegramChannel
 from ..config.loader import Settings
 from ..config.recipients import check_limit
 from ..config.schedule import choose_windows
-from ..domain.analysis import COLUMNS, NUMBER, FailedStatuses
-from ..domain.request import Result
+from ..domain.analysis import COLUMNS, NUMBER, Analysis, FailedStatuses
+from ..domain.request import Note, Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, WorkbookError, unexpected
 from ..ledger.table import has_table
@@ -30,8 +32,9 @@ from ..pipeline.services import Run, Services, open_services
 from ..runtime.proxies import proxies_are_set, proxy_of
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
+from ..runtime.standard_streams import print_answer
 from ..runtime.visible_text import one_line_quote, visible
-from ..supabase.analyses import AnalysesTable, Page
+from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
 
@@ -50,17 +53,21 @@ _ROOM = 2**16
 """Bytes that are written to see whether there is room."""
 
 
-Status = Literal["OK", "FAIL", "SKIP"]
-COLOURS: dict[Status, str] = {"OK": "32", "FAIL": "31", "SKIP": "33"}
-"""ECMA-48: green, red, yellow."""
+Status = Literal["OK", "NOTE", "FAIL", "SKIP"]
+COLOURS: dict[Status, str] = {"OK": "32", "NOTE": "36", "FAIL": "31", "SKIP": "33"}
+"""ECMA-48: green, cyan, red, yellow."""
 
 
 class CheckResult(Struct, frozen=True, kw_only=True):
-    """What became of one check: `words` say what is there, or what to do. SKIP: it could not be tried."""
+    """The result of one check: `words` say what is there, or what to do; `key` is that of the problem.
+
+    NOTE: it is not wrong, but something is not known or not used. SKIP: it could not be tried.
+    """
 
     part: str
     status: Status
     words: str
+    key: str = ""
 
 
 Check = Callable[[], Awaitable[str]]
@@ -68,7 +75,7 @@ T = TypeVar("T")
 
 
 async def check(run: Run) -> Result:
-    """Look at every part, print a line for each as soon as it is known, and return 1 if one of them is not well."""
+    """Look at every part, print a line for each in a fixed order, and return 1 if one of them failed."""
     try:
         settings = run.loaded.checked()
         choose_windows(run.options, settings.report, run.clock())
@@ -82,14 +89,21 @@ async def check(run: Run) -> Result:
     async with open_services(run, settings, channels, alerts) as services:
         parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
-        async for result in run_checks(parts, run.timeouts.check):
-            print(result_line(result, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
-            found.append(result)
-    not_ok = {result.part for result in found if result.status != "OK"}
-    if wrong := [part for part, _ in parts if part in not_ok]:
+        async with aclosing(run_checks(parts, run.timeouts.check)) as results:
+            async for result in results:
+                print_answer(as_json(result, run) if run.options.json else result_line(result, width, run.redaction))
+                found.append(result)
+    if wrong := [result.part for result in found if result.status in ("FAIL", "SKIP")]:
         problem = Problem(key="check", reason=f"Not OK: {', '.join(wrong)}.", remedy="Their lines say what to do.")
         return Result(code=1, words=f"not OK: {', '.join(wrong)}", problem=problem)
-    return Result(code=0, words=f"all {len(found)} are OK")
+    notes = sum(result.status == "NOTE" for result in found)
+    words = f"{len(found) - notes} are OK, {notes} with a NOTE" if notes else f"all {len(found)} are OK"
+    return Result(code=0, words=words)
+
+
+def as_json(result: CheckResult, run: Run) -> str:
+    """Write a result as one line of JSON."""
+    return json.dumps(structs.asdict(result) | {"words": visible(run.redaction(result.words))})
 
 
 def result_line(result: CheckResult, width: int, redaction: Redaction) -> str:
@@ -100,18 +114,25 @@ def result_line(result: CheckResult, width: int, redaction: Redaction) -> str:
     return f"{status} {result.part:<{width}}  {visible(redaction(result.words))}"
 
 
-async def run_checks(parts: Sequence[tuple[str, Check]], limit: float) -> AsyncIterator[CheckResult]:
-    """Do all checks side by side, each for `limit` seconds at most; yield what became of each when it is known."""
-    for result in asyncio.as_completed([_checked(part, one, limit) for part, one in parts]):
-        yield await result
+async def run_checks(parts: Sequence[tuple[str, Check]], limit: float) -> AsyncGenerator[CheckResult]:
+    """Do all checks side by side, each for `limit` seconds at most; yield their results in the order of `parts`."""
+    tasks = [asyncio.create_task(_checked(part, one, limit)) for part, one in parts]
+    try:
+        for task in tasks:
+            yield await task
+    finally:  # earlier than at their end where nobody reads the results
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _checked(part: str, check: Check, limit: float) -> CheckResult:
     try:
         async with asyncio.timeout(limit):
-            return CheckResult(part=part, status="OK", words=await check())
+            words = await check()
+            return CheckResult(part=part, status="NOTE" if isinstance(words, Note) else "OK", words=words)
     except NotTriedError as error:
-        return CheckResult(part=part, status="SKIP", words=str(error))
+        return CheckResult(part=part, status="SKIP", words=str(error), key=error.problem.key)
     except ReportError as error:
         return failed_check(part, error.problem)
     except TimeoutError:
@@ -125,7 +146,7 @@ async def _checked(part: str, check: Check, limit: float) -> CheckResult:
 def failed_check(part: str, problem: Problem) -> CheckResult:
     """Return the result of a check that found `problem`: what it is, what to do, and the runbook's section."""
     section = f" Runbook: {problem.group} ({problem.key})" if problem.group else ""
-    return CheckResult(part=part, status="FAIL", words=f"{problem}{section}")
+    return CheckResult(part=part, status="FAIL", words=f"{problem}{section}", key=problem.key)
 
 
 class NotTriedError(ReportError):
@@ -173,13 +194,14 @@ async def _check_ledger(services: Services, policy: RetryPolicy) -> str:
     """Check the ledger, and say what another setting would make better."""
     words, report = await services.ledger.check(policy), services.settings.report
     if report.report_ledger == "supabase":
-        return f"{words}, name {report.ledger_name}"
+        named = f"{words}, name {report.ledger_name}"
+        return Note(named) if isinstance(words, Note) else named
     notes = [words]
     if report.pod_namespace or report.job_name:
         notes.append("that ends with the pod: a new Job knows nothing of this one, and sends to everybody again")
     if await has_table(services.client):
         notes.append("the table report_deliveries is there, but not used: set REPORT_LEDGER=supabase")
-    return "; ".join(notes)
+    return Note("; ".join(notes)) if len(notes) > 1 else words
 
 
 def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[str, Check]]:
@@ -191,7 +213,8 @@ def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[s
         ways = [f"email to {len(mail.smtp_to)}"] if mail else []
         ways += [f"telegram to {len(telegram.telegram_chat_id)}"] if telegram else []
         complete = f"complete: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
-        return ". ".join([complete, *_proxies(settings), *hints])
+        words = ". ".join([complete, *_proxies(settings), *hints])
+        return Note(words) if hints or (mail and proxies_are_set()) else words
 
     async def folder() -> str:
         try:
@@ -226,22 +249,26 @@ def checks_of_table(
 
     async def rows() -> str:
         await table.check_type()
-        page = await probe()
-        words = f"readable with its {len(COLUMNS)} columns, {page.counted:,} rows in {window.label()}"
-        words += _median_duration(page)
-        return ". ".join(filter(None, [words, await _baseline_note(table, window)]))
+        counted = await probe()
+        page = await table.check_ids(window, policy)
+        words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
+        words += _median_duration(page, counted)
+        note = await _baseline_note(table, window)
+        return Note(f"{words}. {note}") if note else words
 
     async def key() -> str:
         await _behind("table", probe)
         until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
-        notes = [used.expiry_note(clock()) or until, used.retirement_note]
-        return ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", *notes]))
+        expiry, retirement = used.expiry_note(clock()), used.retirement_note
+        words = ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", expiry or until, retirement]))
+        is_ok = (used.sees_all or used.is_reports_role) and not expiry and not retirement
+        return words if is_ok else Note(words)
 
     async def index() -> str:
         await _behind("table", probe)
         cost = await table.sort_cost(window)
         if cost is None:
-            return f"can't be seen through the API; {_MAKES_INDEX}"
+            return Note(f"can't be seen through the API; {_MAKES_INDEX}")
         if cost > _SMALL_SORT:
             raise SourceError(
                 "source.index",
@@ -249,22 +276,24 @@ def checks_of_table(
                 f"Run {INDEX_SQL} in the SQL editor: it makes or repairs the index.",
                 group="Supabase stopped the query",
             )
-        return f"not used, because the table is small; {_MAKES_INDEX}" if cost else "used"
+        return Note(f"not used, because the table is small; {_MAKES_INDEX}") if cost else "used"
 
     async def clocks() -> str:
         await _behind("table", probe)
         client.check_clock(clock())
-        return "agrees with Supabase's" if client.server_time else "can't be compared: Supabase's answers bear no date"
+        if client.server_time is None:
+            return Note("can't be compared: Supabase's answers bear no date")
+        return "agrees with Supabase's"
 
     return [("table", rows), ("key", key), ("index", index), ("clock", clocks)]
 
 
-def _median_duration(page: Page) -> str:
+def _median_duration(rows: Sequence[Analysis], counted: int) -> str:
     """Say how long analyses take, as the reports would: whoever sees it knows whether the column holds seconds."""
-    durations = [row.duration for row in page.rows if isinstance(row.duration, NUMBER) and row.duration >= 0]
+    durations = [row.duration for row in rows if isinstance(row.duration, NUMBER) and row.duration >= 0]
     if not durations:
         return ""
-    some = f" in the first {len(page.rows):,}" if len(page.rows) < page.counted else ""
+    some = f" in the first {len(rows):,}" if len(rows) < counted else ""
     return f", median duration {median(durations):,.2f} s{some}"
 
 

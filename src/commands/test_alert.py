@@ -10,6 +10,7 @@ from ..message.alert_text import AlertText, joined, ours
 from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run
+from ..runtime.standard_streams import print_answer
 from .check import CheckResult, failed_check, result_line
 
 _TO_READERS = "taken. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"
@@ -30,7 +31,7 @@ async def test_alert(run: Run) -> Result:
     found = [result for one in results for result in one]
     width = max(len(result.part) for result in found)
     for result in found:
-        print(result_line(result, width, run.redaction), flush=True)  # noqa: T201 - the answer of this command
+        print_answer(result_line(result, width, run.redaction))
     return _summed_up(found)
 
 

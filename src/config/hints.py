@@ -7,6 +7,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
+from .env_file import env_file_hints, read_env_file
 from .settings import GROUPS, MailSettings, SupabaseSettings
 
 _NEAR, _VERY_NEAR = 0.8, 0.85
@@ -25,6 +26,7 @@ def hints(
     """Return them all: about the environment, `env_file`, the files in `folder`, and the groups that are whole."""
     return [
         *_unknown_names(env_file, folder),
+        *env_file_hints(env_file, _known_names()),
         *_quoted_values(),
         *_wrong_port(mail),
         *_short_password(mail),
@@ -36,7 +38,7 @@ def hints(
 
 def _unknown_names(env_file: Path | None, folder: Path | None) -> list[str]:
     """Name variables that begin like ours and are none: one that is passed over in silence is looked for long."""
-    known = {name.upper() for group in GROUPS for name in group.model_fields}
+    known = _known_names()
     ours = {name.partition("_")[0] for name in known}
     hints = []
     for name in sorted({*os.environ, *_names_in(env_file, folder)} - known):
@@ -53,17 +55,20 @@ def _unknown_names(env_file: Path | None, folder: Path | None) -> list[str]:
 
 def _names_in(env_file: Path | None, folder: Path | None) -> list[str]:
     """List the names that the file sets, and those of the files in the folder."""
-    written, files = "", list[str]()
+    names = list[str]()
     with suppress(OSError, UnicodeError):  # said where it is read
-        written = env_file.read_text(encoding="utf-8") if env_file else ""
-        files = [path.name for path in folder.iterdir()] if folder else []
-    return [*files, *re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", written, re.MULTILINE)]
+        names += read_env_file(env_file)
+        names += [path.name for path in folder.iterdir()] if folder else []
+    return names
+
+
+def _known_names() -> set[str]:
+    return {name.upper() for group in GROUPS for name in group.model_fields}
 
 
 def _quoted_values() -> list[str]:
     """Name variables whose value is in quotes: `docker run --env-file` and ConfigMaps pass these on, .env does not."""
-    known = {name.upper() for group in GROUPS for name in group.model_fields}
-    quoted = [name for name in sorted(known) if _IN_QUOTES.fullmatch(os.environ.get(name, "").strip())]
+    quoted = [name for name in sorted(_known_names()) if _IN_QUOTES.fullmatch(os.environ.get(name, "").strip())]
     return [
         f"The value of {name} begins and ends with a quotation mark. Remove both if they are not meant."
         for name in quoted

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+from pydantic_settings import EnvSettingsSource, SecretsSettingsSource
 from pydantic_settings import SettingsError as SettingsSourceError
 
 from ..errors import SettingsError
 from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
+from .env_file import read_env_file
 from .hints import hints
 from .settings import (
     GROUPS,
@@ -58,7 +60,7 @@ class LoadedSettings(Struct, kw_only=True):
     `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
     `of_sending` are those of `problems` that a dry run has no use for. `channels` are those that were chosen.
     `unchecked` are the secrets of groups that aren't used: right or wrong, nobody is to see them.
-    `is_job`: they are a Job's on a cluster.
+    `is_job`: they are a Job's on a cluster. `remedy` says how to begin where there is no `.env`.
     """
 
     report: ReportSettings | None = None
@@ -72,12 +74,13 @@ class LoadedSettings(Struct, kw_only=True):
     hints: list[str] = field(default_factory=list)
     unchecked: list[Group] = field(default_factory=list)
     is_job: bool = False
+    remedy: str = ""
 
     def checked(self, *, is_dry_run: bool = False) -> Settings:
         """Return the settings; raise SettingsError if there is any problem that the run would have."""
         problems = [one for one in self.problems if not (is_dry_run and one in self.of_sending)]
         if problems or not self.report or not self.supabase:
-            raise SettingsError(problems, is_job=self.is_job)
+            raise SettingsError(problems, is_job=self.is_job, remedy=self.remedy)
         return Settings(
             report=self.report,
             supabase=self.supabase,
@@ -132,7 +135,24 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
         )
     if loaded.problems or not (loaded.mail and loaded.telegram):
         loaded.unchecked = [_unchecked(group, env_file, folder) for group in GROUPS]
+    if any(" is missing" in problem for problem in loaded.problems):
+        loaded.remedy = _first_steps(env_file)
     return loaded
+
+
+def _first_steps(env_file: Path | None) -> str:
+    """Say how to make `env_file`, from the example beside it if there is one; empty if the file is there."""
+    if env_file is None or env_file.exists():
+        return ""
+    example = env_file.with_name(".env.example")
+    if not example.exists():  # the image has none
+        return f"Set them in the environment (there is no file {env_file}), then try them with --check."
+    is_here = env_file.parent == Path.cwd()
+    target, source = (shlex.quote(path.name if is_here else str(path)) for path in (env_file, example))
+    return (
+        f"There is no file {env_file}. Make it, fill it in, and try it with --check: "
+        f"cp {source} {target} && chmod 600 {target}"
+    )
 
 
 def _read(group: type[_G], env_file: Path | None, folder: Path | None, problems: list[str]) -> _G | None:
@@ -157,7 +177,8 @@ def _unchecked(group: type[Group], env_file: Path | None, folder: Path | None) -
     with suppress(SettingsSourceError):  # said where it is read, as what follows
         values |= SecretsSettingsSource(group, secrets_dir=folder)()
     with suppress(OSError, UnicodeError):
-        values |= {**DotEnvSettingsSource(group, env_file=env_file)(), **EnvSettingsSource(group)()}
+        values |= {name.lower(): value for name, value in read_env_file(env_file).items()}
+        values |= EnvSettingsSource(group)()
     kept: dict[str, object] = {}
     for name, value in values.items():
         known = group.model_fields.get(name)  # .env may have others too

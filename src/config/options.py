@@ -19,6 +19,7 @@ class Options(Struct, frozen=True, kw_only=True):
     check: bool = False
     test_alert: bool = False
     deliveries: str | None = None
+    json: bool = False
 
     @property
     def is_trial(self) -> bool:

@@ -11,11 +11,19 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from ..domain.analysis import FAILED_STATUSES
 from ..domain.baseline import Thresholds
 from . import validators
+from .env_file import read_env_file
 
 LARGEST_COUNT = 10_000
 """Windows of one backfill: over a year of hours."""
@@ -48,6 +56,21 @@ class Group(BaseSettings):
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read `.env` in place of pydantic, which would replace `${NAME}` even in single quotes."""
+        path = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else None
+        written = read_env_file(path if isinstance(path, Path) else None)
+        values = {name.lower(): value for name, value in written.items() if name.lower() in cls.model_fields}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, values), file_secret_settings
 
     @model_validator(mode="before")
     @classmethod

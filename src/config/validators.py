@@ -7,11 +7,12 @@ import os
 import re
 from collections.abc import Callable
 from datetime import datetime
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -48,6 +49,8 @@ LONGEST_CRONJOB = 52
 """Characters of a CronJob's name: its Jobs' names have eleven more."""
 LONGEST_SUBDOMAIN = 253
 """Characters of a pod's name."""
+_NEAR_ZONE = 0.8
+"""How much of a zone's name is to be right for a suggestion, as difflib counts."""
 
 
 def is_placeholder(value: str) -> bool:
@@ -202,7 +205,20 @@ def _zone(value: object) -> object:
     try:
         return ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not a known time zone") from None
+        raise ValueError(f"is not a known time zone{_near_zone(value)}") from None
+
+
+def _near_zone(value: str) -> str:
+    """Ask whether a known zone was meant: one whose name, or the name's last part, is nearly `value`.
+
+    Names with a figure are left out: Etc/GMT+3 is three hours behind UTC.
+    """
+    names = {name for name in available_timezones() if not re.search("[0-9]", name)}
+    cities = {name.rpartition("/")[2].casefold(): name for name in sorted(names)}
+    known = cities | {name.casefold(): name for name in names}
+    word = value.casefold().replace(" ", "_")
+    near = get_close_matches(word, [name for name in known if name[:1] == word[:1]], n=1, cutoff=_NEAR_ZONE)
+    return f" (did you mean {known[near[0]]}?)" if near else ""
 
 
 def _moment(value: str) -> str:

@@ -1,5 +1,7 @@
 """One analysis: what a row of the table may hold."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
@@ -30,11 +32,33 @@ FAILED_STATUSES = (
 )
 """Statuses of an analysis that failed, unless the settings name others; one that was cancelled did not fail, somebody
 stopped it."""
+UNFINISHED_STATUSES = (
+    "created",
+    "deferred",
+    "enqueued",
+    "executing",
+    "inprogress",
+    "ongoing",
+    "paused",
+    "pending",
+    "preparing",
+    "processing",
+    "queued",
+    "retrying",
+    "running",
+    "scheduled",
+    "started",
+    "starting",
+    "submitted",
+    "waiting",
+)
+"""Statuses of an analysis that has not ended, in small letters and without what may stand between words."""
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 Figure = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     | Annotated[float, Meta(gt=-LARGEST_FIGURE, lt=LARGEST_FIGURE)]
-    | Annotated[str, Meta(pattern=r"\A(?![-+]?[0-9P])", max_length=LONGEST_TEXT)]
+    | Annotated[str, Meta(pattern=r"\A(?![-+]?[0-9P@])", max_length=LONGEST_TEXT)]
     | None
 )
 """A figure as the table holds it; text is something that is not a number and is shown as it stands.
@@ -71,6 +95,11 @@ def _numbers_or_none(column: Sequence[Figure]) -> list[int | float | None]:
     return [one if isinstance(one, NUMBER) else None for one in column]
 
 
+def is_unfinished(status: str) -> bool:
+    """Return whether an analysis of this status has not ended; case, blanks, hyphens and underscores don't matter."""
+    return _BETWEEN_WORDS.sub("", status).lower() in UNFINISHED_STATUSES
+
+
 class FailedStatuses(msgspec.Struct, frozen=True):
     """The statuses that count as failed, in whatever case and with blanks around them or not.
 
@@ -86,6 +115,11 @@ class FailedStatuses(msgspec.Struct, frozen=True):
     def plain(self) -> frozenset[str]:
         """The names in small letters."""
         return _in_small_letters(self.names)
+
+    @property
+    def digest(self) -> str:
+        """What tells them from other ones, so that numbers of failures that don't count the same aren't compared."""
+        return hashlib.sha256("\n".join(sorted(self.plain)).encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 @cache

@@ -130,7 +130,7 @@ def usual(weeks: Sequence[tuple[Window, Counts]], first: datetime | None) -> Usu
 
 def deviations(summary: Summary, usual: Usual | None, thresholds: Thresholds) -> list[Deviation]:
     """Return the ways in which a window is out of the ordinary, or beyond a limit, the gravest first."""
-    found = _in_volume(summary.rows, usual) if usual else []
+    found = _in_volume(summary.rows_of_table, usual) if usual else []
     found += _in_failures(summary.rows, summary.failed_analyses, usual) if usual else []
     return found + _beyond(summary, thresholds)
 

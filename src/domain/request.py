@@ -18,7 +18,7 @@ Trials and runs with --only are asked for too.
 
 
 class WindowRequest(Struct, frozen=True, kw_only=True):
-    """A window to be reported: why, and with which `remarks` on other windows.
+    """A window to be reported: why, and with which `remarks` on other windows, and `marks` for them behind its title.
 
     `resend`: to everyone, whoever has it. `watermark` is noted in the window's record.
     """
@@ -27,12 +27,19 @@ class WindowRequest(Struct, frozen=True, kw_only=True):
     trigger: Trigger = "manual"
     resend: bool = False
     remarks: Sequence[str] = ()
+    marks: str = ""
     watermark: datetime | None = None
 
     @property
     def is_late(self) -> bool:
         """Whether it is caught up."""
         return self.trigger == "catch_up"
+
+
+class Note(str):
+    """What `--check` says of a part that is not wrong, but not known, not used, or soon to be changed."""
+
+    __slots__ = ()
 
 
 class Tally(Struct, frozen=True, kw_only=True):

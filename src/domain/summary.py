@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct, field
 
-from .analysis import NUMBER, TOO_LONG, Analysis, FailedStatuses, Figure, success_rates
+from .analysis import NUMBER, TOO_LONG, Analysis, FailedStatuses, Figure, is_unfinished, success_rates
 from .quantiles import Durations
 from .window import HOUR, Window
 
@@ -20,12 +20,22 @@ STATUSES = 1000
 """Statuses that are told apart, by their first STATUS_LENGTH characters, so that odd data can't fill the memory."""
 STATUS_LENGTH = 200
 LACKING = 4
-"""Statuses that are named where figures are missing, the last of them for all the rest."""
+"""Statuses that are named where figures are missing or analyses not finished, the last of them for all the rest."""
 WORST = 10
 BUCKET = timedelta(minutes=5)
-AnomalyKind = Literal["more failed than processed", "missing", "no number", "negative duration", "too long", "repeated"]
+AnomalyKind = Literal[
+    "more failed than processed",
+    "missing",
+    "no number",
+    "negative duration",
+    "too long",
+    "repeated",
+    "doubled",
+    "shared id",
+]
 """What may be odd about a row: its records, a figure that is not there or not a number, a duration below zero, a value
-too long to read; or that it came `repeated`, because its moment changed while rows were read.
+too long to read; that it came `repeated`, because its moment changed while rows were read; that it is `doubled`, equal
+to another in every column; or that it has the id of another, with other values.
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = attrgetter("created_at")
@@ -72,8 +82,8 @@ class Summary(Struct, kw_only=True):
     """Figures of a window's rows; `add` folds more rows in, in the order of the window.
 
     `processed` and `failed` sum the records of all rows that have the figure; `failed_analyses` are those whose
-    status counts as failed; `durations` are in seconds. `by_status` has no status under "", and not more than STATUSES
-    of them; `unlisted` are the analyses beyond.
+    status counts as failed; `durations` are in seconds. `by_status` has no status, or one of blanks, under "", and not
+    more than STATUSES of them; `unlisted` are the analyses beyond.
     """
 
     rows: int = 0
@@ -92,8 +102,11 @@ class Summary(Struct, kw_only=True):
     _by_bucket: dict[datetime, list[int]] = field(default_factory=dict)
     _worst: list[tuple[float, float, int, Analysis]] = field(default_factory=list)
 
-    def add(self, rows: Iterable[Analysis], *, repeated: int = 0) -> None:
-        """Fold `rows` into the figures; so many came besides that were there already, `repeated`."""
+    def add(self, rows: Iterable[Analysis], *, repeated: int = 0, doubled: int = 0, shared: int = 0) -> None:
+        """Fold `rows` into the figures; `shared` of them have the id of another.
+
+        So many rows came besides that were there already: `repeated` with another moment, `doubled` with none.
+        """
         page = [*rows]
         durations = [row.duration for row in page]
         processed = [row.records_processed for row in page]
@@ -102,9 +115,10 @@ class Summary(Struct, kw_only=True):
         self._count_anomalies(page, durations, processed, failed)
         self._sum_records(processed, failed)
         self._take_durations(_numbers(durations))
-        self._count_unread(page)
+        if len(page) == 1 or shared:
+            self._count_unread(page)
         self._rank(page, [one if isinstance(one, NUMBER) else 0 for one in failed])
-        self._odd["repeated"] += repeated
+        self._odd.update({"repeated": repeated, "doubled": doubled, "shared id": shared})
         self.rows += len(page)
 
     def _count_statuses_and_buckets(self, rows: Sequence[Analysis]) -> None:
@@ -132,9 +146,9 @@ class Summary(Struct, kw_only=True):
             self._odd["no number"] += sum(str in map(type, figures) for figures in zip(*columns, strict=True))
 
     def _count_unread(self, rows: Sequence[Analysis]) -> None:
-        """Count a row with a value too long to read; such a row is a page by itself."""
-        if len(rows) == 1:
-            values = (rows[0].status, rows[0].duration, rows[0].records_processed, rows[0].records_failed)
+        """Count rows with a value too long to read; such a row is a page by itself, or with those that share its id."""
+        for row in rows:
+            values = (row.status, row.duration, row.records_processed, row.records_failed)
             self._odd["too long"] += TOO_LONG in values
 
     def _sum_records(self, processed: Sequence[Figure], failed: Sequence[Figure]) -> None:
@@ -161,6 +175,16 @@ class Summary(Struct, kw_only=True):
             duration = row.duration if isinstance(row.duration, NUMBER) else 0
             entry = (failed[place], duration, -self.rows - place, row)
             (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
+
+    @property
+    def rows_of_table(self) -> int:
+        """The rows that the table's own count has: those that are doubled too."""
+        return self.rows + self._odd["doubled"]
+
+    @property
+    def rows_of_shared_ids(self) -> int:
+        """The rows that have the id of another, whether they are kept or left out."""
+        return self._odd["doubled"] + self._odd["shared id"]
 
     @property
     def success_rate(self) -> float | None:
@@ -197,14 +221,27 @@ class Summary(Struct, kw_only=True):
             found.append(StatusCount(analyses=together, others=len(rest), more=bool(unlisted)))
         return found
 
+    @property
+    def unfinished(self) -> list[StatusCount]:
+        """The statuses of analyses that have not ended, in the order of `statuses`."""
+        return self._ranked(self._part(self.by_status, unfinished=True), 0, LACKING)
+
     def anomalies(self) -> list[Anomaly]:
-        """What is odd about the rows, as far as it occurs; one row may be odd in more than one way."""
-        return [self._anomaly(kind) for kind in get_args(AnomalyKind) if self._odd[kind]]
+        """Return what is odd about the rows; one row may be odd in more than one way."""
+        found = map(self._anomaly, get_args(AnomalyKind))
+        return [odd for odd in found if odd.count]
 
     def _anomaly(self, kind: AnomalyKind) -> Anomaly:
-        count, lacking = self._odd[kind], self._without_figures
-        statuses = self._ranked(lacking, count - lacking.total(), LACKING) if kind == "missing" else ()
-        return Anomaly(kind=kind, count=count, statuses=statuses)
+        if kind != "missing":
+            return Anomaly(kind=kind, count=self._odd[kind])
+        unlisted = self._odd[kind] - self._without_figures.total()
+        lacking = self._part(self._without_figures, unfinished=False)  # figures come with the end
+        return Anomaly(kind=kind, count=lacking.total() + unlisted, statuses=self._ranked(lacking, unlisted, LACKING))
+
+    def _part(self, counted: Counter[str], *, unfinished: bool) -> Counter[str]:
+        """Return those of `counted` that have not ended, or that have."""
+        names = (name for name in counted if (is_unfinished(name) and name not in self.failed_statuses) == unfinished)
+        return Counter({name: counted[name] for name in names})
 
     def buckets(self, window: Window) -> list[TimeBucket]:
         """Divide the window into buckets of five minutes, or of an hour for a day, without a gap.
@@ -231,6 +268,7 @@ def _count_into(known: Counter[str], statuses: Mapping[str | None, int] | Mappin
     unlisted = 0
     for status, count in statuses.items():
         name = (status or "")[:STATUS_LENGTH]
+        name = "" if name.isspace() else name
         if name in known or len(known) < STATUSES:
             known[name] += count
         else:

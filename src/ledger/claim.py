@@ -36,6 +36,7 @@ class Claim:
         self._turn = asyncio.Lock()
         self._owed: list[ChannelAddress] = []
         self._rows: int | None = None
+        self._failed: int | None = None
         self._is_opened = False
 
     async def open_for(
@@ -146,20 +147,26 @@ class Claim:
         """Note that the window has no rows, so that those whom it is owed to get nothing."""
         self._set(self._owed, "skipped")
         self.record.rows, self.record.late_rows, self.record.deleted = 0, 0, 0
+        self.record.failed, self.record.failed_by, self.record.failed_told = None, "", 0
         await self.save()
 
-    def enter_report(self, rows: int, identity: str, repeats: str) -> None:
+    def enter_report(self, rows: int, failed: int, failed_by: str, identity: str, repeats: str) -> None:
         """Enter how many rows the report has, what it is known by, and the one that it `repeats`.
 
+        `failed`: of so many analyses the status counts as failed, by the statuses that `failed_by` tells from others.
         It is saved with the first sending.
 
-        Where somebody has the report of an earlier build, the smaller number stays: those rows were late for them.
+        Where somebody has the report of an earlier build, the smaller numbers stay: those rows were late for them, and
+        these failures came since. A number of failures that isn't known stays unknown.
         """
-        record, self._rows = self.record, rows
+        record, self._rows, self._failed = self.record, rows, failed
         record.postponed, record.identity, record.repeats = 0, identity, repeats
-        if record.has_reached_anybody and record.rows is not None and record.rows <= rows:
-            return
-        record.rows, record.late_rows, record.deleted = rows, 0, 0
+        is_first = not record.has_reached_anybody
+        if is_first or record.rows is None or record.rows > rows:
+            record.rows, record.late_rows, record.deleted = rows, 0, 0
+        is_fewer = record.failed is not None and record.failed_by == failed_by and record.failed > failed
+        if is_first or is_fewer:
+            record.failed, record.failed_by, record.failed_told = failed, failed_by, 0
 
     async def note_alert(self, causes: Sequence[str]) -> None:
         """Note that somebody was told of `causes`."""
@@ -188,5 +195,5 @@ class Claim:
         for entry in self.record.entries:
             if entry.address in changed:
                 if entry.state == "sending" and state in ("delivered", "without file"):
-                    entry.rows = self._rows
+                    entry.rows, entry.failed = self._rows, self._failed
                 entry.state, entry.receipt, entry.at = state, receipt, self._clock().isoformat(timespec="seconds")

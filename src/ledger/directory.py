@@ -17,7 +17,7 @@ from ..errors import LedgerError, LedgerVersionError
 from ..runtime.atomic_write import atomic_write, remove_left_overs
 from ..runtime.retry import RetryPolicy
 from .claim import Claim
-from .interface import PRUNED_AT_ONCE, ReadLimit, WithoutHistory
+from .interface import PRUNED_AT_ONCE, Earlier, ReadLimit, WithoutHistory
 from .key import NAME_OF_1_0, LedgerKey
 from .record import Record, new_record, read_record
 
@@ -85,6 +85,12 @@ class DirectoryLedger(WithoutHistory):
                 else:
                     found |= {at: record} if record else {}
         return found
+
+    async def earlier(self, before: datetime, policy: RetryPolicy) -> Earlier | None:  # noqa: ARG002
+        """Count the records of windows that start before `before` (aware); None if there are none."""
+        with _translated(self._folder):
+            starts = [at for at in self._starts() if at < before]
+        return Earlier(count=len(starts), oldest=starts[0]) if starts else None
 
     async def prune(self, before: datetime, policy: RetryPolicy) -> int:  # noqa: ARG002
         """Remove the records of the oldest windows that start before `before` (aware); return how many."""

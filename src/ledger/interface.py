@@ -27,6 +27,13 @@ class Predecessor(Struct, frozen=True, kw_only=True):
     changed: Sequence[str]
 
 
+class Earlier(Struct, frozen=True, kw_only=True):
+    """The windows before another one that have a record: how many, and the start of the oldest (aware UTC)."""
+
+    count: int
+    oldest: datetime
+
+
 LARGEST_HISTORY = 16 << 20
 """Bytes of records that a run reads of the windows before its own: 744 of them with 130 recipients each."""
 
@@ -77,6 +84,9 @@ class Ledger(Protocol):
         version wrote it, LedgerError if they have more bytes than `limit`.
         """
 
+    async def earlier(self, before: datetime, policy: RetryPolicy) -> Earlier | None:
+        """Count the records of windows that start before `before` (aware); None if there are none."""
+
     async def begun(self, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
 
@@ -110,6 +120,10 @@ class WithoutHistory:
     ) -> dict[datetime, Record | LedgerError]:
         """Return none."""
         return {}
+
+    async def earlier(self, before: datetime, policy: RetryPolicy) -> Earlier | None:  # noqa: ARG002
+        """Return None."""
+        return None
 
     async def begun(self, policy: RetryPolicy) -> datetime | None:  # noqa: ARG002
         """Return None."""

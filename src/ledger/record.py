@@ -34,6 +34,7 @@ class Entry(msgspec.Struct, kw_only=True):
     `rows`: how many the report had that reached the recipient, None if version 1.0 sent it.
     `repeat`: how often it was sent once more, on purpose or because it wasn't known whether it had arrived.
     `told`: how many late rows a message that reached the recipient has announced.
+    `failed`: how many failed analyses the recipient knows of, by the report or by a later message; None if not known.
     """
 
     channel: str
@@ -44,6 +45,7 @@ class Entry(msgspec.Struct, kw_only=True):
     rows: int | None = None
     repeat: int = 0
     told: int = 0
+    failed: int | None = None
 
     @property
     def address(self) -> ChannelAddress:
@@ -59,6 +61,9 @@ class Record(msgspec.Struct, kw_only=True):
     `resent`: how often it was sent again on purpose, `resent_by` whom.
     `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
     `deleted`: how many of the rows were seen to be gone.
+    `failed`: how many analyses of the delivered report had failed, the fewest of those that reached somebody; versions
+    before 2.1 kept none. `failed_by`: which statuses counted as failed. `failed_told`: how many failures are known to
+    everybody who had a report with fewer.
     `postponed`: how many runs in a row caught it up and had no time to build it.
     `identity`: what the last sending is known by; versions before 2.1 kept none. `repeats`: what the sending of other
     content is known by that this one may repeat.
@@ -85,6 +90,9 @@ class Record(msgspec.Struct, kw_only=True):
     attempts: int = 0
     silent: int = 0
     deleted: int = 0
+    failed: int | None = None
+    failed_by: str = ""
+    failed_told: int = 0
     postponed: int = 0
     identity: str = ""
     repeats: str = ""
@@ -154,14 +162,22 @@ class Record(msgspec.Struct, kw_only=True):
         """How many rows the window should have, if none came or went since it was looked at last."""
         return (self.rows or 0) - self.deleted + self.late_rows
 
+    def failed_since(self, failed: int | None) -> int:
+        """Return how many analyses have failed since the report, if `failed` of them have and not everybody knows."""
+        if failed is None or self.failed is None or failed <= max(self.failed, self.failed_told):
+            return 0
+        return failed - self.failed
+
     @property
     def counts(self) -> tuple[object, ...]:
-        """Everything that the numbers of rows which come late or go are counted from."""
+        """Everything that the numbers of rows and failures which come later or go are counted from."""
         return (
             self.rows,
             self.deleted,
             self.late_rows,
-            [(entry.address, entry.state, entry.rows) for entry in self.entries],
+            self.failed,
+            self.failed_told,
+            [(entry.address, entry.state, entry.rows, entry.failed) for entry in self.entries],
         )
 
     def with_fewer_than(self, rows: int) -> list[ChannelAddress]:
@@ -177,9 +193,22 @@ class Record(msgspec.Struct, kw_only=True):
         rows = (self.rows or 0) + late_rows
         for entry in self.entries:
             entry.told = late_rows if entry.address in reached else entry.told
-        got = [entry for entry in self.entries if entry.state in (*_GOT, "skipped") and entry.address in waited_for]
-        if all(entry.told >= late_rows or self._rows_of(entry) >= rows for entry in got):
+        if all(entry.told >= late_rows or self._rows_of(entry) >= rows for entry in self._informed(waited_for)):
             self.late_rows = late_rows
+
+    def announce_failed(self, failed: int, *, reached: Set[ChannelAddress], waited_for: Set[ChannelAddress]) -> None:
+        """Enter that a message which reached `reached` announced that so many analyses have `failed` by now."""
+        for entry in self.entries:
+            entry.failed = max(failed, entry.failed or 0) if entry.address in reached else entry.failed
+        if all(self._failed_of(entry) >= failed for entry in self._informed(waited_for)):
+            self.failed_told = failed
+
+    def _informed(self, addresses: Set[ChannelAddress]) -> list[Entry]:
+        """Return the entries of those of `addresses` who know how the window went, if only that it was empty."""
+        return [entry for entry in self.entries if entry.state in (*_GOT, "skipped") and entry.address in addresses]
+
+    def _failed_of(self, entry: Entry) -> int:
+        return (self.failed or 0) if entry.failed is None else entry.failed
 
     def _rows_of(self, entry: Entry) -> int:
         return (self.rows or 0) if entry.rows is None else entry.rows

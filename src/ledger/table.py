@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from postgrest import AsyncQueryRequestBuilder, AsyncSelectRequestBuilder, ReturnMethod
+from postgrest import AsyncQueryRequestBuilder, AsyncSelectRequestBuilder, CountMethod, ReturnMethod
 
 from ..config.timeouts import Timeouts
+from ..domain.request import Note
 from ..domain.window import Window
 from ..errors import LedgerError, LedgerVersionError, RecordsTooLargeError, SourceError
 from ..runtime.retry import RetryPolicy, retry
-from ..supabase.analyses import PageSize
 from ..supabase.client import PostgrestClient, quoted_value
 from ..supabase.decode import read_json
+from ..supabase.page import PageSize
 from ..supabase.reply import error_code
 from ..supabase.rest_rules import INSUFFICIENT_PRIVILEGE
 from .claim import Claim
 from .directory import held_by_another
-from .interface import PRUNED_AT_ONCE, Predecessor, ReadLimit
+from .interface import PRUNED_AT_ONCE, Earlier, Predecessor, ReadLimit
 from .key import LedgerKey
 from .liveness import has_ended, held_lock
 from .record import Record, new_record, read_record
@@ -223,6 +224,14 @@ class TableLedger:
         removal = f"delete from {TABLE} where {where};"  # noqa: S608 - shown to the operator, never run
         return read_record(row.get("record"), start, removal)
 
+    async def earlier(self, before: datetime, policy: RetryPolicy) -> Earlier | None:
+        """Count the records of windows that start before `before` (aware); None if there are none."""
+        query = self._client.table(TABLE).select("window_start", count=CountMethod.exact).match(self._key.columns())
+        query = query.lt("window_start", before.isoformat()).order("window_start").limit(1)
+        response = await retry(lambda: self._accepted(query, policy), policy)
+        rows, total = _rows(response), response.headers.get("content-range", "").rpartition("/")[2]
+        return Earlier(count=int(total), oldest=_window_start(rows[0])) if rows and total.isdecimal() else None
+
     async def begun(self, policy: RetryPolicy) -> datetime | None:
         """Return the start of the first window that a scheduled run opened, None if there is none."""
         query = self._select("window_start")
@@ -278,7 +287,9 @@ class TableLedger:
             if not response.is_success and error_code(response) != NOT_NULL:
                 raise await self._refusal(response, policy)
         since = f"begun with the window of {begun:%Y-%m-%dT%H:%M}Z" if begun else "nothing in it yet"
-        return f"readable and writable{trigger_note(answers['insert'])}, {since}"
+        note = trigger_note(answers["insert"])
+        words = f"readable and writable{note}, {since}"
+        return Note(words) if note else words
 
     async def _probe(self, policy: RetryPolicy) -> dict[str, httpx.Response]:
         """Return what the database answers to a question for each right that a run needs; none changes anything."""
@@ -334,17 +345,19 @@ class TableLedger:
         self, query: AsyncQueryRequestBuilder, policy: RetryPolicy, limit: ReadLimit | None = None
     ) -> list[dict[str, Any]]:
         async def once() -> list[dict[str, Any]]:
-            response = await self._send(query, policy)
-            if not response.is_success:
-                raise await self._refusal(response, policy)
+            response = await self._accepted(query, policy)
             if limit:
                 limit.take(len(response.content))
-            try:
-                return read_json(response.content, TABLE) if response.content else []
-            except SourceError as error:
-                raise unusable(error) from error
+            return _rows(response)
 
         return await retry(once, policy)
+
+    async def _accepted(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> httpx.Response:
+        """Send a question once; raise LedgerError if it is refused."""
+        response = await self._send(query, policy)
+        if not response.is_success:
+            raise await self._refusal(response, policy)
+        return response
 
     async def _send(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> httpx.Response:
         """Send a question once; raise LedgerError if no answer comes."""
@@ -377,6 +390,14 @@ async def has_table(client: PostgrestClient) -> bool:
         return (await client.send(client.table(TABLE).select("name").limit(1), TABLE)).is_success
     except SourceError:  # the check of the table says why
         return False
+
+
+def _rows(response: httpx.Response) -> list[dict[str, Any]]:
+    """Read the rows of an answer; raise LedgerError if it is something else."""
+    try:
+        return read_json(response.content, TABLE) if response.content else []
+    except SourceError as error:
+        raise unusable(error) from error
 
 
 def _version(row: dict[str, Any]) -> int:

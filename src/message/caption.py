@@ -33,7 +33,7 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
         [_line(phrases.warned(warning), "b") for warning in content.warnings],
         [_line(content.headline, "b"), _line(content.records), _line(content.failure_burst)],
         [*(_line(one.line) for one in content.compared), _line(content.not_compared)] if content.is_compared else [],
-        [_odd_data(phrases, content.anomalies)],
+        [(_of_the_table(content.unfinished),), _odd_data(phrases, content.anomalies)],
         _workbook(phrases, content, attachment),
         [*map(_line, content.remarks)],
         [_line(f"{name}: {value}") for name, value in content.details],

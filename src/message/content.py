@@ -67,6 +67,7 @@ class Chart(Struct, frozen=True, kw_only=True):
 class Content(Struct, frozen=True, kw_only=True):
     """Plain text in one language, each of bounded length, about `window`, which has so many `rows`.
 
+    Of these rows, `failed` have a status that counts as failed.
     `marks` stand behind the title; `warnings` say what is out of the ordinary, `warned` the same in a few words.
     `compared` are the counts that the headline gives too, side by side with others where `is_compared`; `not_compared`
     says that what is usual could not be counted. `details` are labels with their values. `is_normal`: the window is as
@@ -76,6 +77,7 @@ class Content(Struct, frozen=True, kw_only=True):
     language: Language
     window: Window
     rows: int
+    failed: int
     name: str
     title: str
     label: str
@@ -90,6 +92,7 @@ class Content(Struct, frozen=True, kw_only=True):
     is_compared: bool
     not_compared: str
     is_normal: bool
+    unfinished: str
     anomalies: Sequence[str]
     remarks: Sequence[str]
     details: Sequence[Labelled]
@@ -104,21 +107,26 @@ def describe(
     *,
     late: bool = False,
     remarks: Sequence[str] = (),
+    marks: str = "",
     comparison: Comparison | None = None,
     deviations: Sequence[Deviation] = (),
     name: str = DEFAULT_NAME,
     language: Language = "en",
 ) -> Content:
-    """Put a window's figures into words, and the `deviations` that they show in `comparison` with others."""
+    """Put a window's figures into words, and the `deviations` that they show in `comparison` with others.
+
+    `marks` stand behind the title because of the `remarks`.
+    """
     comparison, phrases = comparison or Comparison(), phrases_of(language)
     return Content(
         language=language,
         window=window,
         rows=summary.rows,
+        failed=summary.failed_analyses,
         name=name,
         title=phrases.title(window),
         label=phrases.label(window),
-        marks=(phrases.LATE if late else "") + (phrases.ROWS_LATE if remarks else ""),
+        marks=(phrases.LATE if late else "") + marks,
         warnings=[*dict.fromkeys(map(phrases.warning, deviations))],
         warned=[*dict.fromkeys(map(phrases.deviation, deviations))],
         headline=phrases.headline(window, summary),
@@ -129,6 +137,7 @@ def describe(
         is_compared=comparison != Comparison(),
         not_compared=phrases.NOT_COMPARED if comparison.failure else "",
         is_normal=comparison.usual is not None and not deviations,
+        unfinished=phrases.unfinished(summary.unfinished),
         anomalies=[phrases.anomaly(odd) for odd in summary.anomalies()],
         remarks=_few(phrases, remarks),
         details=_details(phrases, summary),

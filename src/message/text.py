@@ -21,6 +21,7 @@ def render(content: Content, attachment: Attachment) -> str:
         [*(one.line for one in content.compared), content.not_compared] if content.rows or content.is_compared else [],
         [whereabouts, attachment.link] if not attachment.is_attached else [],
         [*content.remarks],
+        [unlinked(content.unfinished)],
         [f"{phrases.ODD_DATA}:", *(f"  {unlinked(anomaly)}" for anomaly in content.anomalies)]
         if content.anomalies
         else [],

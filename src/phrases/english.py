@@ -29,6 +29,7 @@ _REASON_LENGTH = 300
 # Marks behind the title.
 LATE = " (late)"
 ROWS_LATE = " (rows came late)"
+FAILED_SINCE = " (more have failed)"
 
 # Figures and their headings, in messages and on the sheet "Summary".
 ANALYSES = "Analyses"
@@ -49,6 +50,8 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
     "negative duration": "a negative duration, left out of the median and the like",
     "too long": "a value too long to read, left out of the report",
     "repeated": "created_at changed while it was read: counted once, with its first value",
+    "doubled": "the same row twice, counted once: does a join multiply rows?",
+    "shared id": "the id of another row: does a join multiply rows?",
 }
 
 # In messages alone.
@@ -225,18 +228,38 @@ def compared(window: Window, now: str, before: str, usual: str) -> str:
 def anomaly(odd: Anomaly) -> str:
     """Say what is odd, and how often; of analyses that lack a figure, which statuses they have."""
     if odd.kind == "missing":
-        statuses = ", ".join(
-            f"{one.analyses:,} {'others' if one.others else status(one.status)}" for one in odd.statuses
-        )
-        return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
+        return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({_each(odd.statuses)})"
     return f"{ANOMALIES[odd.kind]}: {_analyses(odd.count)}"
 
 
-def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
-    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
+def unfinished(counted: Sequence[StatusCount]) -> str:
+    """Say how many analyses have not ended: `18 not finished: running`, or `18 not finished: 12 running, 6 queued`."""
+    if not counted:
+        return ""
+    statuses = status(counted[0].status) if len(counted) == 1 else _each(counted)
+    return f"{sum(one.analyses for one in counted):,} not finished: {statuses}"
+
+
+def _each(counted: Sequence[StatusCount]) -> str:
+    return ", ".join(f"{one.analyses:,} {'others' if one.others else status(one.status)}" for one in counted)
+
+
+def late_rows(window: Window, more: int, *, failed: int = 0, skipped: bool = False) -> str:
+    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty.
+
+    `failed`: so many more of its analyses have failed.
+    """
     rows = "1 row has" if more == 1 else f"{more:,} rows have"
     end = "it was skipped as empty" if skipped else "its report was sent"
-    return f"{rows} come late for {window.label()}, after {end}."
+    failures = f", and {failed:,} more of its analyses {'has' if failed == 1 else 'have'} failed" if failed else ""
+    return f"{rows} come late for {window.label()}, after {end}{failures}."
+
+
+def failed_since(window: Window, failed: int) -> str:
+    """Write the remark that analyses have failed after a window's report was sent."""
+    analyses = "1 more analysis" if failed == 1 else f"{failed:,} more analyses"
+    has = "has" if failed == 1 else "have"
+    return f"{analyses} of {window.label()} {has} failed since its report was sent."
 
 
 def more_like_this(count: int) -> str:
@@ -245,8 +268,8 @@ def more_like_this(count: int) -> str:
 
 
 def status(name: str | None, limit: int = NAME_LENGTH) -> str:
-    """Show the status of an analysis, or that it has none, in at most `limit` UTF-16 units."""
-    return shown(name or _NO_STATUS, limit)
+    """Show the status of an analysis, or that it has none but blanks, in at most `limit` UTF-16 units."""
+    return shown(name or "", limit) or _NO_STATUS
 
 
 def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:

@@ -24,6 +24,7 @@ class Phrases(Protocol):
     LANGUAGE: str
     LATE: str
     ROWS_LATE: str
+    FAILED_SINCE: str
     ANALYSES: str
     FAILED_ANALYSES: str
     PROCESSED: str
@@ -140,8 +141,17 @@ class Phrases(Protocol):
     def anomaly(self, odd: Anomaly) -> str:
         """Say what is odd, and how often."""
 
-    def late_rows(self, window: Window, more: int, *, skipped: bool = False) -> str:
-        """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
+    def unfinished(self, counted: Sequence[StatusCount]) -> str:
+        """Say how many analyses have not ended, and which statuses they have; nothing where there are none."""
+
+    def late_rows(self, window: Window, more: int, *, failed: int = 0, skipped: bool = False) -> str:
+        """Write the remark that rows came after a window's report was sent, or after it was skipped as empty.
+
+        `failed`: so many more of its analyses have failed.
+        """
+
+    def failed_since(self, window: Window, failed: int) -> str:
+        """Write the remark that analyses have failed after a window's report was sent."""
 
     def more_like_this(self, count: int) -> str:
         """Say that remarks are left out."""

@@ -31,6 +31,7 @@ _REASON_LENGTH = 300
 
 LATE = " (с опозданием)"
 ROWS_LATE = " (есть опоздавшие строки)"
+FAILED_SINCE = " (ошибок стало больше)"
 
 ANALYSES = "Анализы"
 FAILED_ANALYSES = "Анализы с ошибкой"
@@ -50,6 +51,8 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
     "negative duration": "отрицательная длительность, в медиане и максимуме не учтена",
     "too long": "слишком длинное значение, в отчёт не вошло",
     "repeated": "время создания изменилось при чтении: строка учтена один раз, с первым значением",
+    "doubled": "точный повтор строки, учтён один раз: не размножает ли строки соединение таблиц (join)",
+    "shared id": "тот же идентификатор, что у другой строки: не размножает ли строки соединение таблиц (join)",
 }
 TOO_LONG = "(слишком длинное значение)"
 
@@ -71,7 +74,7 @@ WINDOW = "Период"
 TIMES_IN = "Часовой пояс"
 GENERATED = "Сформирован"
 TABLE = "Таблица"
-MOMENT_FORMAT = "dd.mm.yyyy hh:mm:ss"
+MOMENT_FORMAT = r"dd\.mm\.yyyy hh:mm:ss"  # as Excel writes it: SheetJS shows no date with a plain point
 SECONDS_FORMAT = '#,##0.00 "с"'
 OTHER_WINDOWS = "Другие периоды"
 SHARE = "Доля"
@@ -219,17 +222,38 @@ def anomaly(odd: Anomaly) -> str:
     """Say what is odd, and how often; of analyses that lack a figure, which statuses they have."""
     if odd.kind != "missing":
         return f"{ANOMALIES[odd.kind]}: {_analyses(odd.count)}"
-    statuses = ", ".join(
-        f"{'прочие' if one.others else status(one.status)}: {number(one.analyses)}" for one in odd.statuses
-    )
-    return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({statuses})"
+    return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({_each(odd.statuses)})"
 
 
-def late_rows(window: Window, more: int, *, skipped: bool = False) -> str:
-    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty."""
+def unfinished(counted: Sequence[StatusCount]) -> str:
+    """Say how many analyses have not ended: `Не завершено: 18 (running)`, or `… (running: 12, queued: 6)`."""
+    if not counted:
+        return ""
+    statuses = status(counted[0].status) if len(counted) == 1 else _each(counted)
+    return f"Не завершено: {number(sum(one.analyses for one in counted))} ({statuses})"
+
+
+def _each(counted: Sequence[StatusCount]) -> str:
+    return ", ".join(f"{'прочие' if one.others else status(one.status)}: {number(one.analyses)}" for one in counted)
+
+
+def late_rows(window: Window, more: int, *, failed: int = 0, skipped: bool = False) -> str:
+    """Write the remark that rows came after a window's report was sent, or after it was skipped as empty.
+
+    `failed`: so many more of its analyses have failed.
+    """
     came = plural(more, ("пришла ещё", "строка"), ("пришли ещё", "строки"), ("пришло ещё", "строк"))
     end = "отчёт уже пропустили как пустой" if skipped else "отчёт был уже отправлен"
-    return f"За {label(window)} {came[0]} {number(more)} {came[1]}, когда {end}."
+    failures = f"; анализов с ошибкой стало больше на {number(failed)}" if failed else ""
+    return f"За {label(window)} {came[0]} {number(more)} {came[1]}, когда {end}{failures}."
+
+
+def failed_since(window: Window, failed: int) -> str:
+    """Write the remark that analyses have failed after a window's report was sent."""
+    ended = plural(
+        failed, ("завершился ещё", "анализ"), ("завершились ещё", "анализа"), ("завершилось ещё", "анализов")
+    )
+    return f"За {label(window)} с ошибкой {ended[0]} {number(failed)} {ended[1]}, когда отчёт был уже отправлен."
 
 
 def more_like_this(count: int) -> str:
@@ -240,7 +264,7 @@ def more_like_this(count: int) -> str:
 
 def status(name: str | None, limit: int = NAME_LENGTH) -> str:
     """Show the status of an analysis, or that it has none, in at most `limit` UTF-16 units."""
-    return shown(TOO_LONG if name == analysis.TOO_LONG else name or _NO_STATUS, limit)
+    return shown(TOO_LONG if name == analysis.TOO_LONG else name or "", limit) or _NO_STATUS
 
 
 def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:

@@ -28,7 +28,7 @@ from ..phrases.language import phrases_of
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
-from ..supabase.analyses import Page
+from ..supabase.page import Page
 from ..supabase.seen_ids import SeenIds
 from ..workbook.columns import sheet_columns
 from ..workbook.summary_sheet import Assessment
@@ -51,15 +51,16 @@ class Reading(Struct):
     rows: int = 0
     counted: int = 0
     largest: int = 0
+    moved: int = 0
 
     def begin(self) -> None:
         """Forget what was read before."""
-        self.pages = self.rows = self.counted = self.largest = 0
+        self.pages = self.rows = self.counted = self.largest = self.moved = 0
 
     def take(self, page: Page) -> None:
         """Count a page."""
         self.pages += 1
-        self.rows += len(page.rows)
+        self.rows += len(page.rows) + page.doubled
         self.counted, self.largest = page.counted, max(self.largest, len(page.rows))
 
     @property
@@ -116,7 +117,7 @@ async def _build_whole(
     except RowsMissingError as error:
         extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
         logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra)
-        return await _build(services, request, folder, record, policy, reading)
+        return await _build(services, request, folder, record, policy, reading, careful=True)
     except SourceError as error:
         if error.problem.key in _OF_TYPE:
             await services.table.check_type()
@@ -148,13 +149,14 @@ async def _build(
     reading: Reading,
     *,
     is_over: bool = False,
+    careful: bool = False,
 ) -> tuple[Report | None, int]:
     settings, window, began = services.settings, request.window, services.run.clock()
     name, failed = settings.report.report_name, FailedStatuses(settings.report.report_failed_statuses)
     language = settings.report.report_language
     columns = sheet_columns(failed, phrases_of(language))
     with WorkbookWriter(window, columns=columns, language=language) as workbook:
-        summary = await _read_rows(services, window, workbook, policy, reading, is_over=is_over)
+        summary = await _read_rows(services, window, workbook, policy, reading, is_over=is_over, careful=careful)
         comparison = await compare(services, window, policy)
         found = deviations(summary, comparison.usual, settings.report.thresholds)
         # An hour that could not be compared may be empty where many rows are usual.
@@ -169,7 +171,7 @@ async def _build(
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     kept = _kept(path, settings.report.report_dir)
     key = ledger_key(settings.report, settings.supabase)
-    identity, repeats = chosen_identity(key, settings.supabase, window, record, summary.rows)
+    identity, repeats = chosen_identity(key, settings.supabase, window, record, summary.rows_of_table)
     report = Report(
         identity=identity,
         repeats=repeats,
@@ -182,6 +184,7 @@ async def _build(
             summary,
             late=request.is_late,
             remarks=request.remarks,
+            marks=request.marks,
             comparison=comparison,
             deviations=found,
             name=name,
@@ -191,7 +194,7 @@ async def _build(
     seconds = (created - began).total_seconds()
     extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": attachment.size}
     logger.info("%s: %d rows in %s", window.label(), summary.rows, kept, extra=extra)
-    return report, summary.rows
+    return report, summary.rows_of_table
 
 
 def _kept(path: Path, folder: Path) -> str:
@@ -217,6 +220,7 @@ async def _read_rows(
     reading: Reading,
     *,
     is_over: bool,
+    careful: bool,
 ) -> Summary:
     """Read the rows page by page into the workbook, and fold them into figures; what comes again is left out.
 
@@ -225,21 +229,31 @@ async def _read_rows(
     summary, seen = Summary(failed_statuses=FailedStatuses(services.settings.report.report_failed_statuses)), None
     reading.begin()
     asked = services.run.clock()
-    async with aclosing(services.table.pages(window, policy)) as pages:
+    async with aclosing(services.table.pages(window, policy, careful=careful)) as pages:
         with rows_bar() as advance:
             async for page in pages:
                 if not reading.pages:
                     if not is_over:
                         _check_over(services, window, asked)
-                    seen = SeenIds(page.counted) if page.counted > len(page.rows) else None
-                rows = seen.unseen(page.rows) if seen else page.rows
+                    seen = SeenIds(page.counted) if page.counted > len(page.rows) + page.doubled else None
+                rows, again = seen.split(page.rows) if seen else (page.rows, ())
+                shared = page.shared
+                # In a first reading they are taken to have moved; if rows are missing then, the database is asked.
+                if again and careful and await services.table.holds_twice(again[0], window):
+                    rows, again, shared = page.rows, (), shared + len(again)
                 workbook.add(rows)
-                summary.add(rows, repeated=len(page.rows) - len(rows))
+                summary.add(rows, repeated=len(again), doubled=page.doubled, shared=shared)
                 reading.take(page)
-                advance(len(page.rows), page.counted)
-    if summary.rows < reading.counted:  # one that came twice made up for one that did not come
-        table = services.settings.supabase.supabase_table
-        raise RowsMissingError(arrived=summary.rows, counted=reading.counted, table=table)
+                reading.moved += len(again)
+                advance(len(page.rows) + page.doubled, page.counted)
+    table = services.settings.supabase.supabase_table
+    if (arrived := reading.rows - reading.moved) < reading.counted:  # one that came twice made up for a missing one
+        raise RowsMissingError(arrived=arrived, counted=reading.counted, table=table)
+    if count := summary.rows_of_shared_ids:
+        extra = {"event": "repeated_ids", "key": "source.repeated_ids", "rows": count}
+        logger.warning(
+            "%d rows of %s have the id of another row: look for a join that multiplies rows", count, table, extra=extra
+        )
     return summary
 
 

@@ -20,7 +20,7 @@ from ..message.alert import Failure
 from ..phrases import english
 from ..phrases.language import phrases_of
 from ..runtime.retry import RetryPolicy
-from .late_rows import find_changed_rows, note_changed_rows
+from .late_rows import find_changed_rows, marks, note_changed_rows
 from .report_window import describe_failure, report_window
 from .retention import remove_old
 from .services import Services
@@ -56,18 +56,20 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         await remove_old(services, window, None, policy)
         return result
     changed = await find_changed_rows(history, services)
-    late = [one for one in changed if one.is_late]
-    for one in late:
+    news = [one for one in changed if one.is_news]
+    for one in news:
         # One that was skipped is sent by any run that names it, and once.
         command = rerun_command(one.window, services.settings.report, resend=not one.skipped)
         how = "To send it" if one.skipped else "This command sends it to everyone again, every time it is run"
-        extra = {"event": "late_rows", "window": as_option(one.window), "rows": one.more}
+        counts = {"event": "late_rows", "rows": one.more} if one.is_late else {"event": "failed_since"}
+        extra = counts | {"window": as_option(one.window), "failed": one.failed_since}
         logger.warning("%s%s %s: %s", one.remark(english), one.who_lacks_them, how, command, extra=extra)
     phrases = phrases_of(services.settings.report.report_language)
-    request = replace(request, remarks=[one.remark(phrases) for one in late], watermark=history.watermark())
+    remarks = [one.remark(phrases) for one in news]
+    request = replace(request, remarks=remarks, marks=marks(news, phrases), watermark=history.watermark())
     result = await report_window(services, request, policy.sharing(LARGEST_SHARE) if history.missed() else policy)
     # What nobody was told of stays news.
-    changed = [one for one in changed if result.sent or not one.is_late]
+    changed = [one for one in changed if result.sent or not one.is_news]
     await note_changed_rows(changed, result.outcomes, services, policy)
     caught_up = await _catch_up(services, history, policy)
     told = await _tell(services, history, window, policy, is_well=result.code == 0)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from ..config.timeouts import Timeouts
+from ..domain.request import Note
 from ..errors import Fault, Problem, ReportError, Rule
 from ..ledger.notices import MONITOR, Notices
 from ..runtime.connection import CONNECTION_ERRORS, GROUP, diagnose
@@ -197,7 +198,7 @@ async def check_answer(notices: Notices) -> str:
     """Say what the monitor answered to the last run; raise ReportError if that ping was not counted."""
     kept = {key.removeprefix(MONITOR): at for key, at in (await notices.told()).items() if key.startswith(MONITOR)}
     if not kept:
-        return "set, but not tried, because a ping would count as a run; no answer to a run is kept here"
+        return Note("set, but not tried, because a ping would count as a run; no answer to a run is kept here")
     key, at = max(kept.items(), key=itemgetter(1))
     when = f"the last run at {at:%Y-%m-%d %H:%M} UTC"
     if key == _OK:

@@ -1,11 +1,12 @@
-"""Rows that came for a window after its report was sent."""
+"""Rows that came, and analyses that failed, after the report of their window was sent."""
 
 import asyncio
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 
 from msgspec import Struct
 
+from ..domain.analysis import FailedStatuses
 from ..domain.outcome import ChannelAddress, Outcome, named, same
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, SourceError
@@ -21,13 +22,15 @@ SIDE_BY_SIDE = 4
 
 
 class ChangedRows(Struct, frozen=True, kw_only=True):
-    """A window that has `rows` now, others than its `record` expects.
+    """A window that has `rows` now, of which so many have `failed`; None where that isn't known.
 
-    Rows are counted, not compared: where as many came late as were deleted since the last look, nothing shows.
+    They are other numbers than its `record` expects. Rows are counted, not compared: where as many came late as were
+    deleted since the last look, nothing shows, nor where as many failures were repaired as came.
     """
 
     window: Window
     rows: int
+    failed: int | None
     record: Record
 
     @property
@@ -51,9 +54,26 @@ class ChangedRows(Struct, frozen=True, kw_only=True):
         lacking = self.record.with_fewer_than(self.rows + self.record.deleted)
         return f" {named(lacking)} got fewer." if lacking else ""
 
+    @property
+    def failed_since(self) -> int:
+        """How many analyses have failed since the report in all, 0 if none did that is news."""
+        return self.record.failed_since(self.failed)
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether fewer analyses have failed than when the report was sent."""
+        return self.failed is not None and self.failed < (self.record.failed or 0)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether recipients are to be told of it."""
+        return self.is_late or bool(self.failed_since)
+
     def remark(self, phrases: Phrases) -> str:
         """Write the sentence for the next message."""
-        return phrases.late_rows(self.window, self.more, skipped=self.skipped)
+        if self.is_late:
+            return phrases.late_rows(self.window, self.more, failed=self.failed_since, skipped=self.skipped)
+        return phrases.failed_since(self.window, self.failed_since)
 
     def noted(self, record: Record, reached: Set[ChannelAddress], waited_for: Set[ChannelAddress]) -> bool:
         """Enter in `record` what was seen; return False if it has changed meanwhile, so that this is stale."""
@@ -63,38 +83,84 @@ class ChangedRows(Struct, frozen=True, kw_only=True):
             record.announce(self.more, reached=reached, waited_for=waited_for)
         else:
             record.deleted += record.expected_rows - self.rows
+        if self.failed is not None and self.failed_since:
+            record.announce_failed(self.failed, reached=reached, waited_for=waited_for)
         return True
 
 
+def marks(news: Sequence[ChangedRows], phrases: Phrases) -> str:
+    """Return what stands behind the title of the message that announces `news`."""
+    rows = phrases.ROWS_LATE if any(one.is_late for one in news) else ""
+    return rows + (phrases.FAILED_SINCE if any(one.failed_since for one in news) else "")
+
+
 async def find_changed_rows(history: History, services: Services) -> list[ChangedRows]:
-    """Find delivered windows that have other numbers of rows than they should, oldest first.
+    """Find delivered windows that have other numbers of rows than they should, or more failures, oldest first.
 
     Each is counted by itself: a row that is gone from one would hide one that came late for another. The newest go
-    first, as far as there is time; what can't be counted soon is left to the next run.
+    first, rows before failures, as far as there is time; what can't be counted soon is left to the next run.
     """
-    found: list[ChangedRows] = []
-
-    async def look(delivered: list[tuple[Window, Record]]) -> None:
-        while delivered:
-            window, record = delivered.pop()
-            rows = await services.table.count(window.start, window.end)
-            if rows != record.expected_rows:
-                found.append(ChangedRows(window=window, rows=rows, record=record))
-
     delivered = history.delivered()
+    rows, failed = await _count(delivered, services)
+    counted = [
+        ChangedRows(window=window, rows=rows[window], failed=failed.get(window), record=record)
+        for window, record in delivered
+        if window in rows
+    ]
+    _log_fewer(counted)
+    return [one for one in counted if one.rows != one.record.expected_rows or one.failed_since]
+
+
+async def _count(
+    delivered: Sequence[tuple[Window, Record]], services: Services
+) -> tuple[dict[Window, int], dict[Window, int]]:
+    """Count rows and failures of windows as far as there is time; failures only where both counts are of one kind."""
+    table, statuses = services.table, FailedStatuses(services.settings.report.report_failed_statuses)
+    rows, failed = dict[Window, int](), dict[Window, int]()
+    comparable = [window for window, record in delivered if record.failed_by == statuses.digest]
+
+    async def count_rows(window: Window) -> None:
+        rows[window] = await table.count(window.start, window.end)
+
+    async def count_failed(window: Window) -> None:
+        count = await table.count_failed(window.start, window.end, statuses)
+        if count is None:  # nor can those of other windows be counted
+            comparable.clear()
+        else:
+            failed[window] = count
+
     try:
-        async with asyncio.timeout(services.run.timeouts.late_rows), asyncio.TaskGroup() as group:
-            for _ in range(SIDE_BY_SIDE):
-                group.create_task(look(delivered))
+        async with asyncio.timeout(services.run.timeouts.late_rows):
+            await _side_by_side(count_rows, [window for window, _ in delivered])
+            await _side_by_side(count_failed, comparable)
     except* (SourceError, TimeoutError) as errors:
         why = str(errors.exceptions[0]) or "counting took too long"
-        logger.info("Rows that came late were not looked for everywhere: %s", why)
-    for one in found:
-        if not one.is_late:
-            gone = one.record.expected_rows - one.rows
+        logger.info("Rows that came late, and failures since, were not looked for everywhere: %s", why)
+    return rows, failed
+
+
+async def _side_by_side(ask: Callable[[Window], Awaitable[None]], windows: list[Window]) -> None:
+    """Ask about each of `windows`, the last ones first, and take them off."""
+
+    async def work() -> None:
+        while windows:
+            await ask(windows.pop())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(SIDE_BY_SIDE):
+            group.create_task(work())
+
+
+def _log_fewer(counted: Sequence[ChangedRows]) -> None:
+    """Log what is no news to recipients: rows that are gone, and failures that were repaired."""
+    for one in counted:
+        if (gone := one.record.expected_rows - one.rows) > 0:
             extra = {"event": "fewer_rows", "window": as_option(one.window), "rows": one.rows}
             logger.info("%s has %d rows fewer than its report had", one.window.label(), gone, extra=extra)
-    return sorted(found, key=lambda one: one.window.start)
+    if repaired := ", ".join(as_option(one.window) for one in counted if one.is_repaired):
+        logger.info(
+            "Fewer analyses have failed now than in the report: %s", repaired, extra={"event": "fewer_failures"}
+        )
 
 
 async def note_changed_rows(

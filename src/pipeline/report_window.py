@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
 from ..config.schedule import shared_by_pods
+from ..domain.analysis import FailedStatuses
 from ..domain.outcome import ChannelAddress, Outcome, named, same
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
@@ -74,7 +75,10 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         if report is None:
             return await _skip(services, request.window, claim)
         services.alerts.works((Stage.WORKBOOK,))
-        claim.enter_report(rows, report.identity, report.repeats)
+        # Where rows were repeated, the report has other numbers than the table will count for it.
+        is_countable = rows == report.content.rows
+        failed_by = FailedStatuses(services.settings.report.report_failed_statuses).digest if is_countable else ""
+        claim.enter_report(rows, report.content.failed, failed_by, report.identity, report.repeats)
         limit, storage = services.run.timeouts.send, services.storage
         is_first = not claim.record.has_reached_anybody
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)

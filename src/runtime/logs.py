@@ -38,7 +38,7 @@ FIELDS = (
     "refused",
     "recipients",
 )
-"""What a line of JSON may bear beside time, level and message; loggers give it as `extra`."""
+"""What a line of JSON may bear beside time, level, severity and message; loggers give it as `extra`."""
 LONGEST = 8_000
 """Characters of a message or a traceback; whoever keeps logs cuts lines of 16 kB in two."""
 LEFT_OUT = "… [left out] …"
@@ -83,6 +83,7 @@ class _Json(logging.Formatter):
         line: dict[str, object] = {
             "time": at,
             "level": record.levelname,
+            "severity": record.levelname,  # where Google Cloud Logging looks; Python's five names are among its own
             "event": EVENT,
             "message": _clean(record.getMessage(), self._redaction),
         }

@@ -1,10 +1,38 @@
 """Standard input, output and error: whether anybody reads them never decides what becomes of a report."""
 
 import os
+import signal
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 
 _STREAMS = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
+SIGPIPE_CODE = 128 + signal.SIGPIPE
+"""What a shell shows for a program whose reader is gone, as after `| head -1`."""
+
+
+class OutputError(Exception):
+    """Standard output takes nothing more; `code` is the exit code that follows."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        self.code = code
+        super().__init__(reason)
+
+
+def print_answer(text: str) -> None:
+    """Print what a command answers, at once; raise OutputError if standard output does not take it."""
+    try:
+        print(text, flush=True)  # noqa: T201 - the only place that does
+    except BrokenPipeError as error:
+        raise OutputError("nobody reads the output any more", SIGPIPE_CODE) from error
+    except OSError as error:
+        raise OutputError(f"the output can't be written ({error.strerror})", 1) from error
+
+
+def escape_unknown_characters() -> None:
+    """Write what the encoding of standard output lacks, such as “ in ASCII, as an escape; error does so already."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def replace_closed_streams() -> None:

@@ -8,21 +8,23 @@ Reading ends at the first empty page; a page that is merely shorter than asked f
 A page that is too large to be read is asked for again with a tenth of the rows, down to a row alone, and that one
 column by column.
 The next page is on its way while this one is worked on.
+A view whose join multiplies rows has several of one `created_at` and `id`, and what lies behind the last row leaves out
+the rest of its group: where such rows may be, the group at a page's end is read by equality.
 """
 
 import asyncio
 import logging
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
-from itertools import takewhile
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-from msgspec import Struct
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
+from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import EARLIEST, Window
 from ..errors import (
@@ -32,55 +34,32 @@ from ..errors import (
     IdTooLongError,
     OddRowError,
     PageTooLargeError,
+    RepeatedIdsError,
     RowsMissingError,
 )
 from ..runtime.retry import RetryPolicy, retry
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient, quoted_value
-from .decode import read_analysis, read_json, read_moments, read_page
+from .decode import memory_of, read_analysis, read_json, read_moments, read_page
 from .moment_type import type_without_moments
+from .page import Page, PageSize, come_again, different_ids, last_group, page_of, within
 from .query_plan import MEDIA_TYPE, sort_cost
 from .reply import error_code
 
 logger = logging.getLogger(__name__)
 PAGE_ROWS = 5000
 """Rows asked for at once; Supabase caps this at 1,000 unless told otherwise (max-rows of PostgREST)."""
+GROUP_ROWS = 1000
+"""Rows of one moment and id that are read."""
 LONGEST_VALUE = 7_000
 """Bytes that a value of a filter may have in an address: gateways refuse addresses of more than 8 KB."""
 NOT_TEXT = ("42883", "22P02")
 """undefined_function, "operator does not exist"; invalid_text_representation: the column is no text."""
 _BLANKS = r"[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """What str.strip() takes away; PostgreSQL's own class depends on the locale."""
-FEWER = 10
-"""How many times fewer rows are asked for where a page is too large, and more again where there is room for them."""
-ROOMY = 1 << 20
-"""Bytes that a page may have with FEWER times as many rows; ordinary ones have 1.1 MiB with all."""
 _TOTAL = re.compile("[0-9]{1,18}")
 LEAVE = 0.002
 """Seconds that a question gets to leave this process."""
-
-
-class Page(Struct, frozen=True, kw_only=True):
-    """Some rows in order, and how many rows the window had when its reading began."""
-
-    rows: list[Analysis]
-    counted: int
-
-
-class PageSize(Struct):
-    """How many rows are asked for at once: `rows`, of `most`."""
-
-    rows: int
-    most: int
-
-    def shrink(self) -> None:
-        """Take in that so many don't fit."""
-        self.rows = max(1, self.rows // FEWER)
-
-    def fitted(self, size: int) -> None:
-        """Take in that so many have `size` bytes."""
-        if size * FEWER < ROOMY:
-            self.rows = min(self.most, self.rows * FEWER)
 
 
 Query = Callable[[Sequence[str], int], AsyncSelectRequestBuilder]
@@ -95,30 +74,37 @@ class AnalysesTable:
         self._name = name
         self._wrong_type: str | None = None
 
-    async def pages(self, window: Window, policy: RetryPolicy) -> AsyncGenerator[Page]:
+    async def pages(self, window: Window, policy: RetryPolicy, *, careful: bool = False) -> AsyncGenerator[Page]:
         """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
 
+        A group of rows that share both may end between two pages unseen: `careful` looks for it at every page's end,
+        at the cost of a request each. Without, that begins with the first rows that share an id.
         Raise RowsMissingError at the end if fewer rows came than the server counted at the beginning,
         HiddenRowsError if an empty window may hide rows, another SourceError if the server can't be reached,
         refuses, or answers with something else than the window's rows.
         """
         size = PageSize(rows=PAGE_ROWS, most=PAGE_ROWS)
         rows, counted = await self._first(window, policy, size)
-        arrived = len(rows)
+        arrived = 0
         # The first answer's rows and count are of one moment: when they agree there is nothing behind.
-        while rows and not arrived == len(rows) == counted:
+        if not rows or len(rows) == counted:
+            arrived = len(rows)
+            yield page_of(rows, counted)
+            rows = []
+        while rows:
+            careful = careful or different_ids(rows) < len(rows)
+            if careful:
+                rows = await self._with_group(rows, policy, size)
+            arrived += len(rows)
             ahead = asyncio.create_task(self._behind(rows, window, policy, size))
             try:
                 # The question leaves before the rows at hand keep this thread busy.
                 await asyncio.wait([ahead], timeout=LEAVE)
-                yield Page(rows=rows, counted=counted)
+                yield page_of(rows, counted)
                 rows = await ahead
             finally:
                 ahead.cancel()
                 await asyncio.gather(ahead, return_exceptions=True)
-            arrived += len(rows)
-        if rows or not arrived:
-            yield Page(rows=rows, counted=counted)
         if arrived < counted:
             raise RowsMissingError(arrived=arrived, counted=counted, table=self._name)
         if arrived == 0 and not self._client.sees_all:
@@ -129,7 +115,7 @@ class AnalysesTable:
             return self._query(window.start, window.end, most, columns, CountMethod.exact)
 
         response, rows = await self._ask(query, policy, size)
-        return _within(window, window.start, rows, self._name), self._total(response)
+        return within(window, window.start, rows, self._name), self._total(response)
 
     async def _behind(
         self, before: Sequence[Analysis], window: Window, policy: RetryPolicy, size: PageSize
@@ -143,9 +129,51 @@ class AnalysesTable:
             return found.or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
 
         _, rows = await self._ask(query, policy, size)
-        if _come_again(before, rows):
+        if come_again(before, rows):
             raise BadAnswerError(table=self._name, came="the same rows twice")
-        return _within(window, last.created_at, rows, self._name)
+        return within(window, last.created_at, rows, self._name)
+
+    async def _with_group(self, rows: list[Analysis], policy: RetryPolicy, size: PageSize) -> list[Analysis]:
+        """Return `rows` with the whole group of those that share the last one's moment and id."""
+        here, group = last_group(rows), await self._group(rows[-1], policy, size)
+        return [*rows[:-here], *group] if len(group) > here else rows
+
+    async def _group(self, last: Analysis, policy: RetryPolicy, size: PageSize) -> list[Analysis]:
+        """Ask for all rows of one moment and id; raise RepeatedIdsError if they are too many, or too large."""
+        found, total = list[Analysis](), 1
+        size = PageSize(rows=min(size.rows, GROUP_ROWS), most=GROUP_ROWS)
+        while len(found) < total:
+            passed = len(found)
+
+            def query(columns: Sequence[str], most: int, passed: int = passed) -> AsyncSelectRequestBuilder:
+                # Nothing tells equal rows apart: the database gives them in the order in which they are stored.
+                return self._alike(last, columns, most, passed, CountMethod.exact)
+
+            response, rows = await self._ask(query, policy, size, passed)
+            total = self._total(response)
+            if any(row.created_at != last.created_at for row in rows):
+                raise BadAnswerError(table=self._name, came="rows of another moment")
+            found += rows
+            if total > GROUP_ROWS or memory_of(found) > LARGEST_PAGE:
+                raise RepeatedIdsError(table=self._name, row_id=one_line_quote(last.id), count=total)
+            if not rows:
+                break
+        return found
+
+    async def holds_twice(self, row: Analysis, window: Window) -> bool:
+        """Return whether `window` has several rows with the id of `row` at one moment."""
+        query = self._client.short(self._name).select("id", count=CountMethod.exact)
+        query = query.gte("created_at", window.start.isoformat()).lt("created_at", window.end.isoformat())
+        query = query.eq("id", self._as_text(row.id)).limit(1)
+        return self._total(await self._client.answer(query, self._name)) > 1
+
+    async def check_ids(self, window: Window, policy: RetryPolicy) -> list[Analysis]:
+        """Return a page of `window`; raise RepeatedIdsError if an id comes twice, SourceError as `pages` does."""
+        rows, _ = await self._first(window, policy, PageSize(rows=PAGE_ROWS, most=PAGE_ROWS))
+        if different_ids(rows) < len(rows):
+            ((row_id, count),) = Counter(row.id for row in rows).most_common(1)
+            raise RepeatedIdsError(table=self._name, row_id=one_line_quote(row_id), count=count)
+        return rows
 
     async def _look_for_any_row(self, policy: RetryPolicy) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
@@ -159,8 +187,7 @@ class AnalysesTable:
 
     async def count(self, start: datetime, end: datetime) -> int:
         """Count the rows of [start, end), both aware, without fetching them; asked once, for nothing hangs on it."""
-        query = self._client.short(self._name).select("id", count=CountMethod.exact)
-        query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
+        query = self._short("id", start, end, CountMethod.exact)
         return self._total(await self._client.answer(query, self._name))
 
     async def count_failed(self, start: datetime, end: datetime, failed: FailedStatuses) -> int | None:
@@ -172,9 +199,7 @@ class AnalysesTable:
         pattern = status_pattern(failed)
         if _encoded_length(pattern) > LONGEST_VALUE:
             return None
-        query = self._client.short(self._name).select("id", count=CountMethod.exact)
-        query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat())
-        query = query.filter("status", "imatch", pattern).limit(1)
+        query = self._short("id", start, end, CountMethod.exact).filter("status", "imatch", pattern)
         response = await self._client.send(query, self._name)
         if error_code(response) in NOT_TEXT:
             return None
@@ -185,9 +210,7 @@ class AnalysesTable:
 
         Rows before EARLIEST are passed by: -infinity, a year BC or the zero of some clock stands for no moment at all.
         """
-        query = self._client.short(self._name).select("created_at")
-        query = query.gte("created_at", EARLIEST.replace(tzinfo=UTC).isoformat()).lt("created_at", end.isoformat())
-        query = query.order("created_at").limit(1)
+        query = self._short("created_at", EARLIEST.replace(tzinfo=UTC), end).order("created_at")
         response = await self._client.answer(query, self._name)
         return next(iter(read_moments(response.content, self._name)), None)
 
@@ -198,12 +221,12 @@ class AnalysesTable:
         if self._wrong_type:
             raise ColumnTypeError(table=self._name, said=self._wrong_type)
 
-    async def probe(self, window: Window, policy: RetryPolicy) -> Page:
-        """Count `window` and read its first page, as a run would; raise SourceError as `pages` does."""
-        rows, counted = await self._first(window, policy, PageSize(rows=PAGE_ROWS, most=PAGE_ROWS))
+    async def probe(self, window: Window, policy: RetryPolicy) -> int:
+        """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
+        rows, counted = await self._first(window, policy, PageSize(rows=1, most=1))
         if not rows and not self._client.sees_all:
             await self._look_for_any_row(policy)
-        return Page(rows=rows, counted=counted)
+        return counted
 
     async def sort_cost(self, window: Window) -> float | None:
         """Return what the database would spend on sorting, in its planner's units; 0 if an index gives the order.
@@ -218,15 +241,20 @@ class AnalysesTable:
             return None
         return sort_cost(self._client.checked(response, self._name).content)
 
-    async def _ask(self, query: Query, policy: RetryPolicy, size: PageSize) -> tuple[httpx.Response, list[Analysis]]:
-        """Ask until rows come, or the deadline has passed: a page that fails is asked for again from its cursor."""
+    async def _ask(
+        self, query: Query, policy: RetryPolicy, size: PageSize, passed: int = 0
+    ) -> tuple[httpx.Response, list[Analysis]]:
+        """Ask until rows come, or the deadline has passed: a page that fails is asked for again from its cursor.
+
+        `passed`: how many rows of the first one's moment and id stand before it.
+        """
         while True:
             question = query(COLUMNS, size.rows)
             try:
                 response, rows = await retry(lambda: self._page(question), policy)  # noqa: B023 - awaited here
             except PageTooLargeError:
                 if size.rows == 1:
-                    return await self._column_by_column(query, policy)
+                    return await self._column_by_column(query, policy, passed)
                 size.shrink()
                 logger.info("A page of %s is too large; %d rows are asked for instead", self._name, size.rows)
             else:
@@ -237,21 +265,22 @@ class AnalysesTable:
         response = await self._client.answer(query, self._name)
         return response, read_page(response.content, self._name)
 
-    async def _column_by_column(self, query: Query, policy: RetryPolicy) -> tuple[httpx.Response, list[Analysis]]:
+    async def _column_by_column(
+        self, query: Query, policy: RetryPolicy, passed: int
+    ) -> tuple[httpx.Response, list[Analysis]]:
         """Ask for the place of a single row that is too large, then for each of its other columns."""
         place, others = COLUMNS[:2], COLUMNS[2:]
         response, found = await retry(lambda: self._values(query(place, 1)), policy)
         rows = []
         for row in found[:1]:
             at = read_analysis(row | dict.fromkeys(others), self._name)
-            values = [await self._value(at, column, policy) for column in others]
+            values = [await self._value(at, column, policy, passed) for column in others]
             rows.append(read_analysis(row | dict(zip(others, values, strict=True)), self._name))
         return response, rows
 
-    async def _value(self, row: Analysis, column: str, policy: RetryPolicy) -> Any:
+    async def _value(self, row: Analysis, column: str, policy: RetryPolicy, passed: int) -> Any:
         """Ask for one column of a row; return TOO_LONG for what can't be read."""
-        query = self._client.table(self._name).select(column).limit(1)
-        query = query.eq("created_at", row.created_at.isoformat()).eq("id", self._as_text(row.id))
+        query = self._alike(row, [column], 1, passed)
         try:
             _, found = await retry(lambda: self._values(query), policy)
         except PageTooLargeError:
@@ -262,6 +291,14 @@ class AnalysesTable:
     async def _values(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[dict[str, Any]]]:
         response = await self._client.answer(query, self._name)
         return response, read_json(response.content, self._name)
+
+    def _alike(
+        self, row: Analysis, columns: Sequence[str], most: int, passed: int, count: CountMethod | None = None
+    ) -> AsyncSelectRequestBuilder:
+        """Ask for the rows of one moment and id, behind so many of them that were `passed`."""
+        query = self._client.table(self._name).select(*columns, count=count)
+        query = query.eq("created_at", row.created_at.isoformat()).eq("id", self._as_text(row.id)).limit(most)
+        return query.offset(passed) if passed else query
 
     def _as_text(self, row_id: int | str) -> str:
         """Return an id as it stands in a question; raise SourceError if that can't be sent."""
@@ -277,6 +314,12 @@ class AnalysesTable:
         if not _TOTAL.fullmatch(total):
             raise BadAnswerError(table=self._name, came="rows without their count")
         return int(total)
+
+    def _short(
+        self, column: str, start: datetime, end: datetime, count: CountMethod | None = None
+    ) -> AsyncSelectRequestBuilder:
+        query = self._client.short(self._name).select(column, count=count)
+        return query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
 
     def _query(
         self, start: datetime, end: datetime, most: int, columns: Sequence[str], count: CountMethod | None = None
@@ -310,24 +353,3 @@ def status_pattern(failed: FailedStatuses) -> str:
 def _either_case(letter: str) -> str:
     upper = letter.upper()
     return re.escape(letter) if letter.isascii() or len(upper) > 1 or upper == letter else f"[{letter}{upper}]"
-
-
-def _within(window: Window, last: datetime, rows: list[Analysis], table: str) -> list[Analysis]:
-    """Return `rows`, every one looked at; raise BadAnswerError if they lie outside `window` or out of order.
-
-    `last` is the moment of the row before the first.
-    """
-    end = window.end
-    for row in rows:
-        if not last <= row.created_at < end:
-            place = "out of order" if window.start <= row.created_at < end else f"outside {window.label()}"
-            raise BadAnswerError(table=table, came=f"a row of {row.created_at}, {place}")
-        last = row.created_at
-    return rows
-
-
-def _come_again(before: Sequence[Analysis], rows: Sequence[Analysis]) -> bool:
-    """Return whether the last rows of the page `before` stand among the first of `rows`."""
-    at = before[-1].created_at
-    known = {row.id for row in takewhile(lambda row: row.created_at == at, reversed(before))}
-    return any(row.id in known for row in takewhile(lambda row: row.created_at <= at, rows))

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
@@ -20,14 +20,28 @@ from .reply import excerpt
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
 """A number as JSON and PostgreSQL write it: 007 is none."""
-_COUNT = "([+-]?[0-9]{1,12})"
-_POSTGRES = re.compile(
-    rf"(?=.)(?:{_COUNT} days?)?(?:(?(1) )([+-]?)([0-9]{{2,12}}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{{1,12}})?))?"
+_COUNT = "[+-]?[0-9]{1,12}"
+_SECONDS = r"[0-9]{1,12}(?:\.[0-9]{1,12})?"
+_CLOCK = r"(?P<hours>[0-9]{1,12}):(?P<minutes>[0-5][0-9]):(?P<seconds>[0-5][0-9](?:\.[0-9]{1,12})?)"
+_INTERVALS = tuple(
+    map(
+        re.compile,
+        (
+            # postgres: days or a time or both, each with its sign; sql_standard writes a time alone like this too
+            rf"(?=.)(?:(?P<days>{_COUNT}) days?)?(?:(?(days) )(?P<sign>[+-]?){_CLOCK})?",
+            # postgres_verbose
+            rf"@(?= [+-]?[0-9])(?: 0)?(?: (?P<days>{_COUNT}) days?)?(?: (?P<hours>{_COUNT}) hours?)?"
+            rf"(?: (?P<minutes>{_COUNT}) mins?)?(?: (?P<seconds>[+-]?{_SECONDS}) secs?)?(?P<whole> ago)?",
+            # sql_standard: one sign for all, or a sign for each behind years and months
+            rf"(?P<whole>-?)(?P<days>[0-9]{{1,12}}) {_CLOCK}",
+            rf"[+]0-0 (?P<days>[+-][0-9]{{1,12}}) (?P<sign>[+-]){_CLOCK}",
+            # iso_8601
+            rf"(?P<whole>[+-]?)P(?=.)(?:(?P<days>{_COUNT})D)?(?:T(?=.)(?:(?P<hours>{_COUNT})H)?"
+            rf"(?:(?P<minutes>{_COUNT})M)?(?:(?P<seconds>[+-]?{_SECONDS})S)?)?",
+        ),
+    )
 )
-"""An interval in PostgreSQL's own style: days or a time or both, each with its sign."""
-_ISO_8601 = re.compile(
-    rf"([+-]?)P(?=.)(?:{_COUNT}D)?(?:T(?=.)(?:{_COUNT}H)?(?:{_COUNT}M)?(?:([+-]?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?)S)?)?"
-)
+"""Intervals in the styles of PostgreSQL: `sign` is that of the time, `whole` that of all."""
 _LENIENT = 2 << 20
 """Bytes that json reads, which takes also what msgspec won't (NaN, half a surrogate), and a hundred times the room."""
 _VALUES = 300_000
@@ -60,13 +74,17 @@ def _checked_size(rows: list[Analysis], body: bytes, table: str) -> list[Analysi
 
     One wide character makes Python store every character of its text in four bytes.
     """
-    if len(body) > _LENIENT:
-        values = chain.from_iterable(
-            (row.id, row.status, row.duration, row.records_processed, row.records_failed) for row in rows
-        )
-        if sum(map(getsizeof, values)) > LARGEST_PAGE:
-            raise PageTooLargeError(table=table)
+    if len(body) > _LENIENT and memory_of(rows) > LARGEST_PAGE:
+        raise PageTooLargeError(table=table)
     return rows
+
+
+def memory_of(rows: Iterable[Analysis]) -> int:
+    """Return how many bytes the values of `rows` take, their moments left out."""
+    values = chain.from_iterable(
+        (row.id, row.status, row.duration, row.records_processed, row.records_failed) for row in rows
+    )
+    return sum(map(getsizeof, values))
 
 
 def read_moments(body: bytes, table: str) -> list[datetime]:
@@ -89,7 +107,7 @@ def _objects(body: bytes, table: str) -> Iterator[dict[str, Any]]:
         if len(body) > _LENIENT:
             yield from _objects_of_many(body, table)
             return
-        rows = json.loads(body)
+        rows = json.loads(body, parse_int=_whole, parse_float=_fraction)
     except RecursionError:
         raise PageTooLargeError(table=table) from None
     except ValueError:
@@ -100,6 +118,20 @@ def _objects(body: bytes, table: str) -> Iterator[dict[str, Any]]:
         if not isinstance(row, dict):
             raise BadAnswerError(table=table, came=f"a {type(row).__name__}", said=excerpt(body))
     yield from rows
+
+
+def _whole(digits: str) -> int | str:
+    """Read a whole number, text where it has more digits than Python reads."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
+
+
+def _fraction(digits: str) -> float | str:
+    """Read a number with a fraction, text where it is larger than a float."""
+    number = float(digits)
+    return number if math.isfinite(number) else digits
 
 
 def _objects_of_many(body: bytes, table: str) -> Iterator[dict[str, Any]]:
@@ -170,17 +202,15 @@ def _duration(value: object, table: str) -> Figure:
 
 def _seconds(interval: str) -> int | float | None:
     """Return how long an interval is, None if it is none, or counts months, whose length is not definite."""
-    if match := _POSTGRES.fullmatch(interval):
-        days, sign, *clock = match.groups("0")
-        sign, counts = "", [days, *(sign + count for count in clock)]
-    elif match := _ISO_8601.fullmatch(interval):
-        sign, *counts = match.groups("0")
-    else:
+    match = next(filter(None, (style.fullmatch(interval) for style in _INTERVALS)), None)
+    if match is None:
         return None
-    days, hours, minutes, rest = counts
+    parts = match.groupdict()
+    days, hours, minutes = (int(parts.get(name) or 0) for name in ("days", "hours", "minutes"))
     # Decimal, because a sum of floats would not be true to the microsecond.
-    seconds = int(days) * 86_400 + int(hours) * 3_600 + int(minutes) * 60 + Decimal(rest)
-    seconds = -seconds if sign == "-" else seconds
+    time = hours * 3_600 + minutes * 60 + Decimal(parts.get("seconds") or 0)
+    seconds = days * 86_400 + (-time if parts.get("sign") == "-" else time)
+    seconds = -seconds if parts.get("whole") in ("-", " ago") else seconds
     return int(seconds) if seconds == int(seconds) else float(seconds)
 
 
@@ -191,6 +221,7 @@ def _figure(value: object, table: str) -> Figure:
         value = int(value) if whole else float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _text(value, table)
-    if not math.isfinite(value) or abs(value) >= LARGEST_FIGURE:
+    # The size first: a whole number may be too large for math.
+    if abs(value) >= LARGEST_FIGURE or math.isnan(value):
         return json.dumps(value)
     return value

@@ -1,6 +1,8 @@
-"""Which rows of a window were read before: one whose `created_at` changes in the midst of the reading comes twice.
+"""Which rows of a window came before.
 
-Keyset paging meets it at its old moment and again at its new one. A set of ids would take some 100 bytes a row; here
+Within a page, which is of one moment, rows that share an id stand there so: a view whose join multiplies rows shows
+them. Across pages a row whose `created_at` changes in the midst of the reading comes twice: keyset paging meets it at
+its old moment and again at its new one. A set of ids would take some 100 bytes a row; here
 each id leaves 32 bits of its hash in a table of fixed size, at a place that the other bits choose (open addressing
 with linear probing, Knuth, TAOCP 6.4): 6 bytes a row. Two ids are taken for one about once in 2,000 readings of a
 million rows. That row is then missed when the rows are counted, and read again with other hashes.
@@ -30,14 +32,29 @@ class SeenIds:
         self._room = int(self._size * _FULL)
         self._salt = secrets.randbits(60)
 
-    def unseen(self, rows: Sequence[Analysis]) -> Sequence[Analysis]:
-        """Return those of `rows` whose id did not come before, and remember them while there is room."""
+    def split(self, rows: Sequence[Analysis]) -> tuple[Sequence[Analysis], Sequence[Analysis]]:
+        """Divide the `rows` of a page into those whose id is new and those whose id came on an earlier page.
+
+        The ids are remembered while there is room.
+        """
         if self._room < len(rows):
-            return rows
+            return rows, ()
         self._room -= len(rows)
-        digests = array("q", map(hash, zip([row.id for row in rows], repeat(self._salt))))
+        again = self._again(rows)
+        if not again:
+            return rows, ()
+        # Several rows of one id on this page are as new as the first of them.
+        first = {rows[place].id: place for place in reversed(range(len(rows)))}
+        repeated = {place for place in again if first[rows[place].id] in again}
+        fresh = [row for place, row in enumerate(rows) if place not in repeated]
+        return fresh, [rows[place] for place in sorted(repeated)]
+
+    def _again(self, rows: Sequence[Analysis]) -> set[int]:
+        """Remember the ids of `rows`; return the places of those that were remembered already."""
+        # As text: for whole numbers hash() is a remainder, which many of them share whatever stands beside it.
+        digests = array("q", map(hash, zip(map(str, [row.id for row in rows]), repeat(self._salt))))
         halves = array("I", digests.tobytes())
-        marks, size, repeated = self._marks, self._size, set[int]()
+        marks, size, again = self._marks, self._size, set[int]()
         for place, (mark, other) in enumerate(zip(halves[::2], halves[1::2], strict=True)):
             slot = other % size
             if found := marks[slot]:
@@ -45,7 +62,7 @@ class SeenIds:
                     slot = slot + 1 if slot + 1 < size else 0
                     found = marks[slot]
                 if found:
-                    repeated.add(place)
+                    again.add(place)
                     continue
             marks[slot] = mark
-        return [row for place, row in enumerate(rows) if place not in repeated] if repeated else rows
+        return again

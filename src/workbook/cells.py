@@ -39,14 +39,14 @@ def cell(sheet: Sheet, value: Value, number_format: str = "General") -> Cell:
 
 
 def put(into: Cell, value: Value) -> None:
-    """Put `value` into a cell, whose format stays: text is shown as it stands, None as nothing."""
+    """Put `value` into a cell, whose format stays: text is shown as it stands, None and "" as nothing."""
     if isinstance(value, int) and abs(value) >= EXACT_DIGITS:
         value = str(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and value:
         into.value = cell_text(value)
         into.data_type = "s"  # openpyxl takes text that begins with = for a formula and #N/A for an error
     else:
-        into.value = value
+        into.value = value if value != "" else None  # some readers can't read an empty text
 
 
 def text_cell(sheet: Sheet, text: str, **style: Font | Alignment | PatternFill | Border) -> Cell:

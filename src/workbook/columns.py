@@ -30,7 +30,8 @@ class Column(Struct, frozen=True, kw_only=True):
 
     `kind`: figures, which may be numbers or text; moments (aware), shown in the window's zone with its offset beside
     them; or names, which come again and again.
-    `width`: that of the `header`, or of the `content`, as far as it is there when a sheet begins.
+    `width`: that of the `header`, or of the `content`, as far as it is there when a sheet begins; `least_width` is for
+    what may come later.
     """
 
     header: str
@@ -38,6 +39,7 @@ class Column(Struct, frozen=True, kw_only=True):
     kind: Literal["figures", "moments", "names"] = "figures"
     number_format: str = "General"
     width: Literal["header", "content"] = "header"
+    least_width: int = 0
     highlight: Highlight | None = None
 
 
@@ -52,8 +54,9 @@ def _rates(rows: Sequence[Analysis]) -> list[float | None]:
 
 
 _processed, _failed = attribute("records_processed"), attribute("records_failed")
-_FORMULA_TEXT = 200
-"""Characters of a text in a formula; Excel takes 255."""
+_FORMULA_TEXT = 120
+"""Characters of a text in a formula: Excel takes 255 UTF-16 units, and an emoji or a doubled quotation mark has two."""
+_LONGEST_INTEGER = len(f"{-(2**63)}")
 
 
 def _failed_status(failed: FailedStatuses) -> Highlight:
@@ -87,7 +90,13 @@ def sheet_columns(failed: FailedStatuses, phrases: Phrases = english) -> tuple[C
     """Return the columns of the rows, where these statuses count as failed, with headers in one language."""
     processed, failed_records = _given(_processed, phrases), _given(_failed, phrases)
     return (
-        Column(header=phrases.COLUMN_ID, values=attribute("id"), number_format="0", width="content"),
+        Column(
+            header=phrases.COLUMN_ID,
+            values=attribute("id"),
+            number_format="0",
+            width="content",
+            least_width=_LONGEST_INTEGER + 2,
+        ),
         Column(
             header=phrases.COLUMN_TIMESTAMP,
             values=attribute("created_at"),

@@ -127,6 +127,7 @@ def _width(column: Column, window: Window, rows: Sequence[Analysis]) -> int:
         return header
     if column.kind == "moments":
         offsets = (offset_name(moment.astimezone(window.zone)) for moment in (window.start, window.end))
-        return max(header, len(f"{column.number_format} {max(offsets, key=len)}") + 2)
+        shown = column.number_format.replace("\\", "")
+        return max(header, len(f"{shown} {max(offsets, key=len)}") + 2)
     texts = (f"{value:,.2f}" if isinstance(value, float) else str(value or "") for value in column.values(rows))
-    return max(header, min(max(map(len, texts), default=0) + 2, _WIDEST))
+    return max(header, min(max(map(len, texts), default=0) + 2, _WIDEST), column.least_width)

@@ -34,8 +34,8 @@ _SHORT = 200
 _MINUTES = 25 * 60
 """Minutes over which the offset is looked at: a day in which the clocks are put back."""
 _DAY = 86_400
-_DAY_OF_1970 = 25_569
-"""The serial number of 1970-01-01, days being counted as Excel does since 1900-03-01 (18.17.4.1)."""
+_BEFORE_1970 = 25_569 * _DAY
+"""Seconds to 1970 in serial numbers, which count days as Excel does since 1900-03-01 (18.17.4.1)."""
 _digits = Encoder().encode
 """Writes numbers with all their digits, in a fifth of str's time."""
 
@@ -129,8 +129,9 @@ class _Moments(dict[int, tuple[float, _Form]]):
         if len(offsets) > 1 or len(reach) > _MINUTES:
             return [cell for moment in moments for cell in self._cells([moment])]
         ((shift, form),) = offsets
-        since = shift / _DAY + _DAY_OF_1970
-        serials = [moment / _DAY + since for moment in moments]
+        since = shift + _BEFORE_1970
+        # Full seconds: under a format without fractions Excel rounds up, and other programs cut off.
+        serials = [(moment // 1 + since) / _DAY for moment in moments]
         return _wrapped(form.around_number, _digits(serials)[1:-1].decode(), ",").split(",")
 
 

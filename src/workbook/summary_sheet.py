@@ -120,6 +120,8 @@ def _write_notes(layout: Layout, summary: Summary, remarks: Sequence[str], phras
     """Tell what a reader must know of the figures, what is odd, and what came late for earlier windows."""
     if not summary.durations.exact:
         layout.sentence(phrases.approximate_quantiles())
+    if unfinished := phrases.unfinished(summary.unfinished):
+        layout.sentence(unfinished)
     if anomalies := summary.anomalies():
         layout.heading(phrases.ODD_DATA)
         for anomaly in anomalies:

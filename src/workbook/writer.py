@@ -4,6 +4,7 @@ The rows are streamed into the file as they come and are never all in memory; op
 them (in its write-only mode, which wants widths and frozen panes set before a sheet's first row).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -32,6 +33,11 @@ from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
 from .shared_strings import SharedStrings
 from .summary_sheet import Assessment, Origin, write_summary
+
+_AFTER_PAGE = re.compile(rb"(?=<drawing |<tableParts |</worksheet>)")
+"""Where a sheet's ignored errors stand (ECMA-376 18.3.1.99)."""
+_IGNORED_ERRORS = b'<ignoredErrors><ignoredError sqref="A1:XFD1048576" numberStoredAsText="1"/></ignoredErrors>'
+"""Long ids are text, so that no digit is lost: Excel is not to mark each as a possible mistake."""
 
 
 class WorkbookWriter:
@@ -167,7 +173,7 @@ class WorkbookWriter:
         with ZipFile(BytesIO(), "w", ZIP_STORED) as saved:
             ExcelWriter(book, saved).write_worksheet(sheet)
             (part,) = saved.namelist()
-            return self._strings.put_into(saved.read(part))
+            return self._completed(saved.read(part))
 
     def _saved(self) -> dict[str, bytes]:
         """Return the parts of the book as Workbook.save writes them, but for its stamp of the moment, and its texts.
@@ -178,8 +184,11 @@ class WorkbookWriter:
         ExcelWriter(self._book, ZipFile(content, "w", ZIP_STORED)).save()
         with ZipFile(content) as saved:
             parts = {part: saved.read(part) for part in saved.namelist()}
-        sheets = {part: self._strings.put_into(xml) for part, xml in parts.items() if "/worksheets/sheet" in part}
-        return parts | sheets
+        return parts | {part: self._completed(xml) for part, xml in parts.items() if "/worksheets/sheet" in part}
+
+    def _completed(self, sheet: bytes) -> bytes:
+        """Return the XML of a sheet with shared texts, and with what openpyxl can't write: no warnings of numbers."""
+        return _AFTER_PAGE.sub(_IGNORED_ERRORS, self._strings.put_into(sheet), count=1)
 
 
 def _properties(window: Window, name: str, phrases: Phrases) -> DocumentProperties:

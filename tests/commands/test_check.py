@@ -1,5 +1,6 @@
 """`--check` says of each part whether a run would get along with it, and sends nothing."""
 
+import json
 import re
 import subprocess
 import sys
@@ -43,14 +44,15 @@ def check(run: RunTool, **changes: str) -> tuple[int, dict[str, str]]:
 
 
 def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> None:
-    """And nobody is sent anything."""
+    """What can't be seen, or isn't used, is a note, which changes no exit code; and nobody is sent anything."""
     sandbox.supabase.insert(make_rows(3))
 
     code, lines = check(run)
 
     assert code == 0
     assert lines.keys() == PARTS
-    assert all(line.startswith("OK ") for line in lines.values())
+    assert {part for part, line in lines.items() if not line.startswith("OK ")} == {"index", "ledger"}
+    assert all(lines[part].startswith("NOTE ") for part in ("index", "ledger"))
     assert "@reports_bot" in lines["telegram bot"]
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
 
@@ -75,7 +77,7 @@ def test_a_status_that_is_no_text_is_told(sandbox: Sandbox, run: RunTool) -> Non
     code, lines = check(run, SUPABASE_TABLE="analyses_loose")
 
     assert code == 0
-    assert lines["table"].startswith("OK ")
+    assert lines["table"].startswith("NOTE ")
     assert ["status" in words_of(one["table"]) for one in (lines, check(run)[1])] == [True, False]
 
 
@@ -127,7 +129,7 @@ def test_settings_that_hardly_fit_together_are_told(sandbox: Sandbox, run: RunTo
     (hint,) = [one.getMessage() for one in result.records if one.levelname == "WARNING"]
     assert all(setting in hint for setting in ("SMTP_PORT=587", "SMTP_SECURITY=starttls"))
     (line,) = [line for line in result.output.splitlines() if " settings " in line]
-    assert line.startswith("OK ")
+    assert line.startswith("NOTE ")
     assert line.endswith(f"email to 2, telegram to 2. {hint}")
 
 
@@ -219,20 +221,37 @@ def test_a_bot_api_server_that_is_older_than_the_library_is_well(sandbox: Sandbo
     assert "a group, “Reports”" in lines["telegram 42"]
 
 
-def test_each_line_is_printed_when_it_is_known(sandbox: Sandbox) -> None:
-    """A server that is slow holds up no other line."""
+ORDER = ["settings", "folder", "table", "key", "index", "email", *(f"email {address}" for address in RECIPIENTS)]
+ORDER += ["telegram bot", *(f"telegram {chat}" for chat in CHATS), "ledger"]
+
+
+def test_lines_come_in_a_fixed_order_each_as_soon_as_all_before_it_are_known(sandbox: Sandbox) -> None:
+    """A server that is slow holds up the lines behind its own, and not those before."""
     may_answer = threading.Event()
     sandbox.bot.always = Fault(until=may_answer)
     command = [sys.executable, "-u", str(ROOT / "reports_generator.py"), "--check"]
+    before = ORDER.index("telegram bot")
 
     with subprocess.Popen(command, env=sandbox.environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        first = [process.stdout.readline() for _ in range(len(PARTS) - 1 - len(CHATS))]
+        first = [process.stdout.readline() for _ in range(before)]
         may_answer.set()
         rest = process.stdout.readlines()
 
-    assert not any("telegram" in line[5:].partition("  ")[0] for line in first)
-    assert [line[5:13] for line in rest] == ["telegram"] * (1 + len(CHATS))
+    assert [line[5:].partition("  ")[0] for line in [*first, *rest]] == ORDER
+
+
+def test_programs_get_a_line_of_json_for_each_part(sandbox: Sandbox, run: RunTool) -> None:
+    """With the key of what is wrong, by which the runbook can be searched."""
+    result = run("--check", "--json", SMTP_PASSWORD="wrong password")
+
+    lines = [json.loads(line) for line in result.output.splitlines()]
+    found = {line["part"]: (line["status"], line["key"]) for line in lines}
+    assert (result.code, [*lines[0]]) == (1, ["part", "status", "words", "key"])
+    assert [*found] == ORDER
+    assert found["email"] == ("FAIL", "smtp.login")
+    assert (found["folder"], found["index"]) == (("OK", ""), ("NOTE", ""))
+    assert {found[f"email {address}"][0] for address in RECIPIENTS} == {"SKIP"}
 
 
 def test_on_a_terminal_it_is_coloured(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -244,6 +263,7 @@ def test_on_a_terminal_it_is_coloured(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "\x1b[32mOK  \x1b[0m folder" in shown
     assert "\x1b[31mFAIL\x1b[0m email" in shown
     assert "\x1b[33mSKIP\x1b[0m email manager" in shown
+    assert "\x1b[36mNOTE\x1b[0m index" in shown
 
 
 def test_an_operators_address_that_is_refused_is_told_with_its_setting(sandbox: Sandbox, run: RunTool) -> None:

@@ -21,7 +21,7 @@ def part(run: RunTool, name: str, **changes: str) -> str:
     return f"{status:<4} {words}"
 
 
-USED, SMALL = "OK   used", "OK   not used, because the table is small; src/sql/analyses_index.sql makes it"
+USED, SMALL = "OK   used", "NOTE not used, because the table is small; src/sql/analyses_index.sql makes it"
 MISSING = "FAIL Each page sorts the table anew: the index is missing, or invalid"
 
 

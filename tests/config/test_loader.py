@@ -43,11 +43,16 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+def checked_error(env_file: Path | None) -> SettingsError:
+    """Return the error that the settings come to."""
+    with pytest.raises(SettingsError) as caught:
+        checked_settings(env_file)
+    return caught.value
+
+
 def problems() -> list[str]:
     """List what the loader finds wrong."""
-    with pytest.raises(SettingsError) as caught:
-        checked_settings(None)
-    return caught.value.problems
+    return checked_error(None).problems
 
 
 def named(text: str) -> list[str]:
@@ -168,6 +173,69 @@ def test_a_wrong_value_is_named_with_what_is_wrong_and_what_is_right(
 
     assert line.startswith(f"{name} {reason}")
     assert "; wanted: " in line
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("Europe/Moskow", ["Europe/Moscow"]),
+        ("europe/moscow ", ["Europe/Moscow"]),
+        ("Moscow", ["Europe/Moscow"]),
+        ("New York", ["America/New_York"]),
+        ("GMT+3", []),
+        ("MSK", []),
+        ("../etc/passwd", []),
+    ],
+)
+def test_a_misspelt_zone_is_answered_with_the_one_that_was_meant(
+    environment: pytest.MonkeyPatch, value: str, meant: list[str]
+) -> None:
+    """Etc/GMT+3, which lies three hours the other way, is never meant."""
+    environment.setenv("REPORT_TIMEZONE", value)
+
+    try:
+        assert [checked_settings(None).report.report_timezone.key] == meant  # a disk may not tell capitals apart
+    except SettingsError as error:
+        (line,) = error.problems
+        assert re.findall(r"did you mean (.+)\?", line) == meant
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_without_an_env_file_the_command_that_makes_it_is_said(
+    environment: pytest.MonkeyPatch, tmp_path: Path, here: bool
+) -> None:
+    """Pasted into a shell it works; where no example stands beside it, as in the image, only the path is said."""
+    folder = tmp_path / "it's a $(folder)"
+    folder.mkdir()
+    environment.chdir(folder if here else tmp_path)
+    environment.delenv("SMTP_HOST")
+
+    def remedy() -> str:
+        return checked_error(folder / ".env").problem.remedy
+
+    without_example = remedy()
+    (folder / ".env.example").write_text("SMTP_HOST=smtp.example.com\n")
+    command = remedy().rpartition(" --check: ")[2]
+    subprocess.run(command, shell=True, check=True, timeout=60)
+
+    assert (str(folder / ".env") in without_example, "cp " in without_example) == (True, False)
+    assert command.startswith("cp .env.example .env ") == here
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    assert load_settings(folder / ".env").problems == []
+
+
+def test_where_an_env_file_does_not_help_none_is_asked_for(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a cluster settings come from elsewhere; a wrong one is set already; and the file may be there."""
+    (tmp_path / ".env.example").touch()
+    environment.setenv("SMTP_PORT", "none")
+    wrong = checked_error(tmp_path / ".env")
+    environment.delenv("SMTP_HOST")
+    (tmp_path / "there").touch()
+    there = checked_error(tmp_path / "there")
+    environment.setenv("JOB_NAME", "reports")
+    in_job = checked_error(tmp_path / ".env")
+
+    assert not any("cp " in error.problem.remedy for error in (wrong, there, in_job))
 
 
 @pytest.mark.parametrize("name", sorted(WHOLE))
@@ -300,6 +368,73 @@ def test_the_env_file_fills_in_and_the_environment_wins(environment: pytest.Monk
 
     assert settings.mail is not None
     assert (settings.mail.smtp_host, settings.mail.smtp_user) == ("from-file.example.com", WHOLE["SMTP_USER"])
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_value_of_the_env_file_is_taken_as_it_is_written(
+    environment: pytest.MonkeyPatch, tmp_path: Path, quote: str
+) -> None:
+    """A password may look like a reference to a variable; whoever wanted one is warned, and the value stays unseen."""
+    environment.delenv("SMTP_PASSWORD")
+    environment.setenv("WORD", "something else")
+    (tmp_path / ".env").write_text(f"\nSMTP_PASSWORD={quote}p-${{WORD}}-q{quote}\n")
+    (tmp_path / ".env").chmod(0o600)
+
+    loaded = load_settings(tmp_path / ".env")
+
+    assert loaded.mail
+    assert loaded.mail.smtp_password == SecretStr("p-${WORD}-q")
+    assert "p-${WORD}-q" in loaded.secrets()
+    (hint,) = loaded.hints
+    assert (figures_of(hint)[0], named(hint), "WORD" in hint.replace("SMTP_PASSWORD", "")) == (
+        "2",
+        ["SMTP_PASSWORD"],
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "password", "warns"),
+    [
+        ("SMTP_PASSWORD=correct #horse", "correct", True),
+        ("export SMTP_PASSWORD = correct\t# horse", "correct", True),
+        ("SMTP_PASSWORD='correct #horse'", "correct #horse", False),
+        ("SMTP_PASSWORD='correct' # horse", "correct", False),
+        ("SMTP_PASSWORD=correct#horse", "correct#horse", False),
+        ("SMTP_PASSWORD=#horse", "#horse", False),
+        ("SMTP_PASSWORD=correct\n# horse = battery # staple\nOTHERS=a # b", "correct", False),
+    ],
+)
+def test_what_is_cut_off_in_the_env_file_is_said(
+    environment: pytest.MonkeyPatch, tmp_path: Path, line: str, password: str, warns: bool
+) -> None:
+    """With the setting's name and not with its value; a comment behind quotes, or of other programs, needs none."""
+    environment.delenv("SMTP_PASSWORD")
+    (tmp_path / ".env").write_text(f"{line}\n")
+    (tmp_path / ".env").chmod(0o600)
+
+    loaded = load_settings(tmp_path / ".env")
+
+    assert loaded.mail
+    assert loaded.mail.smtp_password == SecretStr(password)
+    hints = [hint for hint in loaded.hints if "#" in hint]
+    assert [named(hint) for hint in hints] == [["SMTP_PASSWORD"]] * warns
+    assert not any("correct" in hint or "horse" in hint for hint in hints)
+
+
+def test_a_line_of_the_env_file_that_nobody_understands_is_a_hint(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once, by its number; the lines around it count."""
+    environment.delenv("SMTP_HOST")
+    (tmp_path / ".env").write_text("SMTP_HOST=smtp.example.com\nSMTP_USER='no end\nLOG_LEVEL=DEBUG\n")
+    (tmp_path / ".env").chmod(0o600)
+
+    loaded = load_settings(tmp_path / ".env")
+
+    (hint,) = loaded.hints
+    assert (figures_of(hint)[0], "no end" in hint) == ("2", False)
+    assert (loaded.problems, loaded.watch.log_level) == ([], "DEBUG")
 
 
 def test_settings_cannot_be_changed_later(environment: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,15 @@ def test_failures_are_unusual_over_double_their_share_and_by_twenty(
     assert kinds(2400, failed, Usual(analyses=2400, failed=usual_failed)) == found
 
 
+def test_rows_that_are_doubled_count_as_in_the_weeks_before() -> None:
+    """A view that gives each row twice did so then."""
+    summary = folded(1199, 0)
+    summary.add([], doubled=1199)
+
+    assert deviations(summary, Usual(analyses=2400, failed=None), NONE) == []
+    assert deviations(folded(1199, 0), Usual(analyses=2400, failed=None), NONE) != []
+
+
 def test_a_deviation_tells_its_value_and_what_it_is_held_against() -> None:
     """Both stand in the subject; the volume comes first."""
     found = deviations(folded(300, 166), Usual(analyses=2400, failed=96), NONE)

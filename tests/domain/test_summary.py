@@ -159,12 +159,13 @@ def test_only_anomalies_that_occur_are_told() -> None:
 
 @pytest.mark.parametrize("column", ["status", "duration", "records_processed", "records_failed"])
 def test_a_value_too_long_to_read_is_odd(column: str) -> None:
-    """Its row is a page by itself, whichever column it is in."""
+    """Its row is a page by itself, or with others of its id, whichever column it is in."""
     summary = Summary()
     summary.add([make_analysis(**{column: TOO_LONG})])
     summary.add([make_analysis()])
+    summary.add([make_analysis(), make_analysis(**{column: TOO_LONG})], shared=1)
 
-    assert Anomaly(kind="too long", count=1) in summary.anomalies()
+    assert Anomaly(kind="too long", count=2) in summary.anomalies()
 
 
 def test_the_worst_are_those_with_most_records_failed_then_the_slowest_then_the_first() -> None:
@@ -255,3 +256,46 @@ def test_which_statuses_count_as_failed_can_be_chosen() -> None:
     assert summary.failed_analyses == 3
     assert [one.status for one in summary.statuses() if one.failed] == [" CANCELLED\t", "cancelled", "ОШИБКА"]
     assert summary.buckets(make_window())[1].failed == 3
+
+
+@pytest.mark.parametrize("status", ["running", " PENDING ", "In Progress", "in_progress", "in-progress", "Queued"])
+def test_analyses_that_have_not_ended_are_counted_by_their_status(status: str) -> None:
+    """Their figures come with their end, so that it is nothing odd if they lack them."""
+    summary = Summary()
+    summary.add([make_analysis(status=status, duration=None) for _ in range(18)])
+    summary.add([make_analysis(status="completed"), make_analysis(status="cancelled", duration=None)])
+
+    assert summary.unfinished == [StatusCount(status=status, analyses=18)]
+    assert summary.anomalies() == [
+        Anomaly(kind="missing", count=1, statuses=[StatusCount(status="cancelled", analyses=1)])
+    ]
+
+
+@pytest.mark.parametrize(
+    "status", ["completed", "cancelled", "not running", "", None, "completed with warnings", "failed"]
+)
+def test_any_other_status_is_one_of_an_end(status: str | None) -> None:
+    """Those that the program doesn't know, too."""
+    summary = Summary()
+    summary.add([make_analysis(status=status)])
+
+    assert summary.unfinished == []
+
+
+def test_a_status_that_counts_as_failed_is_no_unfinished_one() -> None:
+    """The setting says so."""
+    summary = Summary(failed_statuses=FailedStatuses(("Pending",)))
+    summary.add([make_analysis(status="pending", duration=None)] * 2)
+
+    assert (summary.unfinished, summary.failed_analyses) == ([], 2)
+    assert [odd.count for odd in summary.anomalies()] == [2]
+
+
+def test_of_many_spellings_the_most_frequent_are_named_and_the_rest_counted() -> None:
+    """As where figures are missing."""
+    summary = Summary()
+    for place, status in enumerate(("running", "Running", "RUNNING", "queued", "Queued")):
+        summary.add([make_analysis(status=status)] * (9 - place))
+
+    assert [one.analyses for one in summary.unfinished] == [9, 8, 7, 6 + 5]
+    assert summary.unfinished[-1].others == 2

@@ -153,7 +153,7 @@ def test_a_resend_meanwhile_keeps_its_own_count_of_rows(sandbox: Sandbox, run: R
 
 @pytest.mark.parametrize("hours", [3, 30])
 def test_looking_for_late_rows_counts_each_delivered_hour_once(sandbox: Sandbox, run: RunTool, hours: int) -> None:
-    """As many short questions as there are hours in reach, never more."""
+    """For its rows and for its failures: two short questions for each hour in reach, never more."""
     run(JOB_NAME=job(hours), **CATCH_UP)
     run(JOB_NAME=job(1), **CATCH_UP)
     sandbox.supabase.requests.clear()
@@ -161,4 +161,5 @@ def test_looking_for_late_rows_counts_each_delivered_hour_once(sandbox: Sandbox,
     run(JOB_NAME=job(0), **CATCH_UP)
 
     counted = [one.target for one in sandbox.supabase.requests if "select=id&" in one.target]
-    assert len(counted) == min(hours, 24) + 10  # and the hour before and four weeks, with what failed, to compare with
+    # And the hour before and four weeks, to compare with; of each, what failed too.
+    assert len(counted) == 2 * min(hours, 24) + 10

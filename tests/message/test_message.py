@@ -67,6 +67,7 @@ def write(
     window: Window | None = None,
     late: bool = False,
     remarks: Sequence[str] = (),
+    marks: str = "",
     before: Counts | None = None,
     usual: Usual | None = None,
     thresholds: Thresholds | None = None,
@@ -78,6 +79,7 @@ def write(
         summary,
         late=late,
         remarks=remarks,
+        marks=marks,
         comparison=Comparison(before=before or Counts(), usual=usual),
         deviations=deviations(summary, usual, thresholds or Thresholds()),
         name=name,
@@ -112,13 +114,14 @@ def test_only_what_is_out_of_the_ordinary_marks_the_subject() -> None:
 
     assert write(make_summary("failed", "failed")).subject == plain_subject
     assert write(odd).subject == plain_subject
-    assert write(make_summary("completed"), remarks=["2 rows …"]).subject == plain_subject + phrases.ROWS_LATE
+    late = phrases.ROWS_LATE + phrases.FAILED_SINCE
+    assert write(make_summary("completed"), remarks=["2 rows …"], marks=late).subject == plain_subject + late
     for summary, figures in ((half, ["300", "2,400", "55"]), (Summary(), ["2,400"])):
         title, mark, found = write(summary, usual=usual).subject.partition(" ⚠ ")
         assert (title, bool(mark), figures_of(found)) == (plain_subject, True, figures)
         assert found == "; ".join(map(phrases.deviation, deviations(summary, usual, Thresholds())))
-    title, mark, found = write(odd, late=True, remarks=["2 rows …"], usual=usual).subject.partition(" ⚠ ")
-    assert title == plain_subject + phrases.LATE + phrases.ROWS_LATE
+    title, mark, found = write(odd, late=True, marks=late, usual=usual).subject.partition(" ⚠ ")
+    assert title == plain_subject + phrases.LATE + late
     assert (bool(mark), figures_of(found)) == (True, ["1", "2,400"])
 
 
@@ -755,3 +758,14 @@ def test_a_quote_that_is_cut_off_stays_a_quote() -> None:
     assert quote.text.startswith("https://evil.example/xxx")
     assert str(text).count("“") == str(text).count("”") == 1
     assert units(str(text)) <= LONGEST
+
+
+def test_analyses_that_have_not_ended_are_told_in_every_form() -> None:
+    """One line, and none where all have ended."""
+    running = make_summary("completed", *["running"] * 18, *["queued"] * 2)
+    line = phrases.unfinished(running.unfinished)
+
+    assert figures_of(line) == ["20", "18", "2"]
+    assert [line in text for text in write(running).shown] == [True] * 3
+    assert figures_of(phrases.unfinished(make_summary("completed", "running").unfinished)) == ["1"]
+    assert phrases.unfinished(make_summary("completed", "failed").unfinished) == ""

@@ -53,6 +53,7 @@ class Hour(Struct, frozen=True, kw_only=True):
     thresholds: Thresholds = Thresholds()
     late: bool = False
     late_rows: int = 0
+    failed_since: int = 0
     attachment: Attachment = ATTACHED
     lost: bool = False
     name: str = DEFAULT_NAME
@@ -105,7 +106,17 @@ def hours() -> dict[str, Hour]:
             before=Counts(analyses=1),
             late=True,
             late_rows=21,
+            failed_since=12,
             name="Стенд №2",
+        ),
+        "unfinished": Hour(
+            rows=[
+                *spread(30, failed=3),
+                *(make_analysis(status=status, duration=None) for status in ["running"] * 12 + ["In Progress"] * 6),
+                make_analysis(status="cancelled", duration=None),
+            ],
+            window=window,
+            failed_since=1,
         ),
         "too_large": Hour(rows=spread(5), window=make_window(zone="Europe/Moscow"), attachment=LINKED),
         "without_workbook": Hour(rows=spread(2), window=window, lost=True),
@@ -150,7 +161,13 @@ def hostile() -> list[Hour]:
         Hour(rows=many, window=make_window(zone="Asia/Kolkata"), before=Counts(analyses=1)),
         Hour(rows=failed, window=make_window(), usual=Usual(analyses=30, failed=0), thresholds=slow),
         Hour(
-            rows=spread(5, window=trial), window=trial, before=Counts(analyses=2), usual=usual, late_rows=5, lost=True
+            rows=spread(5, window=trial),
+            window=trial,
+            before=Counts(analyses=2),
+            usual=usual,
+            late_rows=5,
+            failed_since=1,
+            lost=True,
         ),
         Hour(rows=spread(3, window=winter), window=winter, before=Counts(analyses=2, failed=0), usual=usual),
         Hour(rows=(), window=make_window(zone="Europe/Moscow"), late_rows=2, usual=usual),
@@ -159,6 +176,7 @@ def hostile() -> list[Hour]:
         ),
         Hour(rows=[make_analysis(records_processed=0, records_failed=0, status="1")], window=make_window()),
         Hour(rows=too_long, window=make_window()),
+        Hour(rows=[make_analysis(status="running")], window=make_window(), failed_since=1_200),
         Hour(rows=large, window=make_window(), attachment=LINKED),
     ]
 
@@ -169,8 +187,11 @@ def got(folder: Path, hour: Hour, language: Language) -> Got:
     summary.add(hour.rows)
     comparison = Comparison(before=hour.before, usual=hour.usual, failure=hour.uncounted)
     found = deviations(summary, hour.usual, hour.thresholds)
-    remark = phrases.late_rows(hour.window, hour.late_rows, skipped=hour.lost)
-    remarks = [remark] * (8 if hour.lost else 1) if hour.late_rows else []
+    remark = phrases.failed_since(hour.window, hour.failed_since)
+    if hour.late_rows:
+        remark = phrases.late_rows(hour.window, hour.late_rows, failed=hour.failed_since, skipped=hour.lost)
+    remarks = [remark] * (8 if hour.lost else 1) if hour.late_rows or hour.failed_since else []
+    marks = phrases.ROWS_LATE * bool(hour.late_rows) + phrases.FAILED_SINCE * bool(hour.failed_since)
     attachment = hour.attachment
     if hour.lost:
         left_out = phrases.too_large("telegram", attachment.size)
@@ -180,6 +201,7 @@ def got(folder: Path, hour: Hour, language: Language) -> Got:
         summary,
         late=hour.late,
         remarks=remarks,
+        marks=marks,
         comparison=comparison,
         deviations=found,
         name=hour.name,

@@ -75,6 +75,20 @@ def test_verbs_and_nouns_of_late_rows_agree(more: int, shown: str) -> None:
     assert russian.late_rows(make_window(), more, skipped=True).endswith("когда отчёт уже пропустили как пустой.")
 
 
+@pytest.mark.parametrize(
+    ("failed", "shown"),
+    [(1, "завершился ещё 1 анализ"), (2, "завершились ещё 2 анализа"), (12, "завершилось ещё 12 анализов")],
+)
+def test_verbs_and_nouns_of_later_failures_agree(failed: int, shown: str) -> None:
+    """Beside late rows there is one figure more, and no second sentence."""
+    window = "За 22.11.2026, 13:00–14:00 UTC"
+    with_rows = russian.late_rows(make_window(), 5, failed=failed)
+
+    assert russian.failed_since(make_window(), failed) == f"{window} с ошибкой {shown}, когда отчёт был уже отправлен."
+    assert with_rows.startswith(russian.late_rows(make_window(), 5).rstrip("."))
+    assert with_rows.endswith(f" {failed}.")
+
+
 def test_what_is_left_out_is_counted_in_its_form_too() -> None:
     """Statuses and remarks."""
     counts = [StatusCount(analyses=9, others=number) for number in (1, 3, 18)]
@@ -187,7 +201,7 @@ def test_the_russian_page_quotes_what_arrives() -> None:
 
     assert re.findall(r"^\| ([А-Я][^|]+?) \|", table, re.MULTILINE) == headers
     assert f"`{russian.caption_title(window, DEFAULT_NAME)}`" in page
-    for mark in (russian.LATE, russian.ROWS_LATE):
+    for mark in (russian.LATE, russian.ROWS_LATE, russian.FAILED_SINCE):
         assert f"| `{mark.strip()}` |" in page
     few = russian.deviation(Deviation(kind="few", value=300, reference=2391))
     assert f"`{russian.warned(few)}`".replace("\u00a0", " ") in page

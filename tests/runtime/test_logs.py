@@ -49,6 +49,17 @@ def test_the_last_line_sums_the_run_up(sandbox: Sandbox, run: RunTool) -> None:
     assert (bad["event"], bad["code"], bad["level"]) == ("run", 1, "ERROR")
 
 
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
+def test_google_cloud_logging_finds_the_severity(capsys: pytest.CaptureFixture[str], level: str) -> None:
+    """Else every line on standard error counts as an error there; these are names of its LogSeverity."""
+    set_up_logs(Redaction(), "json", "DEBUG")
+
+    logging.getLogger("x").log(logging.getLevelNamesMapping()[level], "said")
+
+    (line,) = lines_of(capsys.readouterr().err)
+    assert line["severity"] == level
+
+
 def test_json_hides_secrets_and_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Also those with signs that JSON escapes, and in a traceback."""
     secret = 'pass"word\\with signs'
@@ -70,7 +81,7 @@ def test_the_page_lists_every_event_and_every_field() -> None:
 
     assert written | {"note"} == listed
     fields = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", section("monitoring", "Logs"), re.MULTILINE)))
-    assert {*FIELDS, "time", "level", "message", "traceback"} == {*fields}
+    assert {*FIELDS, "time", "level", "severity", "message", "traceback"} == {*fields}
 
 
 @pytest.mark.parametrize("rows", [0, 3], ids=["an empty hour", "a full one"])

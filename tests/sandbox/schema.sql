@@ -41,12 +41,22 @@ create table analyses_named (
 );
 create index on analyses_named (created_at, id);
 
--- Durations as intervals, in PostgreSQL's own style and in that of ISO 8601.
+-- Durations as intervals, in all of PostgreSQL's styles.
 create table analyses_interval (like analyses including all);
 alter table analyses_interval alter duration type interval using null;
 create function iso_8601(interval) returns text language plpgsql set intervalstyle = 'iso_8601' as 'begin return $1; end';
 create view analyses_interval_iso as
   select id, created_at, status, iso_8601(duration) as duration, records_processed, records_failed
+  from analyses_interval;
+create function sql_standard(interval) returns text language plpgsql set intervalstyle = 'sql_standard'
+  as 'begin return $1; end';
+create view analyses_interval_sql as
+  select id, created_at, status, sql_standard(duration) as duration, records_processed, records_failed
+  from analyses_interval;
+create function postgres_verbose(interval) returns text language plpgsql set intervalstyle = 'postgres_verbose'
+  as 'begin return $1; end';
+create view analyses_interval_verbose as
+  select id, created_at, status, postgres_verbose(duration) as duration, records_processed, records_failed
   from analyses_interval;
 
 -- A status of its own type.
@@ -63,6 +73,17 @@ create table analyses_loose (
   records_processed numeric,
   records_failed text
 );
+
+-- Numbers of any size, and ids that may come twice, as in a view whose join multiplies rows.
+create table analyses_joined (
+  id numeric,
+  created_at timestamptz not null,
+  status text,
+  duration numeric,
+  records_processed numeric,
+  records_failed numeric
+);
+create index on analyses_joined (created_at, id);
 
 -- Three of the columns, and no more.
 create table analyses_other (id text primary key, created_at timestamptz, status text);

@@ -14,6 +14,7 @@ from src.errors import OddRowError, PageTooLargeError, SourceError
 from src.supabase.decode import read_page
 
 from ..builders import make_rows
+from ..sandbox import Sandbox
 
 (ROW,) = make_rows(1)
 
@@ -72,6 +73,8 @@ def test_a_timestamp_is_read_in_all_its_forms(text: str, moment: datetime) -> No
         (1e200, "1e+200"),
         ("9" * 5000, "9" * 5000),
         ("1e400", "Infinity"),
+        (10**309, "1" + "0" * 309),
+        (-(10**309), "-1" + "0" * 309),
     ],
 )
 def test_a_figure_is_a_number_where_it_is_one_and_else_shown_as_it_stands(value: object, figure: object) -> None:
@@ -98,10 +101,22 @@ def test_a_figure_is_a_number_where_it_is_one_and_else_shown_as_it_stands(value:
         ("PT-1.5S", -1.5),
         ("-PT1M30S", -90),
         ("PT0S", 0),
+        ("2:03:04", 7384),
+        ("-2:03:04.5", -7384.5),
+        ("1 2:03:04", 93_784),
+        ("-1 2:03:04", -93_784),
+        ("+0-0 +1 -2:03:04.5", 79_015.5),
+        ("+0-0 -1 +2:03:04", -79_016),
+        ("@ 0", 0),
+        ("@ 1 day 2 hours 3 mins 4.5 secs", 93_784.5),
+        ("@ 1 day 2 hours 3 mins 4.5 secs ago", -93_784.5),
+        ("@ 2 days -1 hours -1 mins", 169_140),
+        ("@ 1 sec ago", -1),
+        ("@ 2 days -0.5 secs", 172_799.5),
     ],
 )
 def test_an_interval_is_a_duration_in_seconds(text: str, seconds: float) -> None:
-    """In PostgreSQL's own style and in that of ISO 8601; records are counted, so there it is none."""
+    """In each of PostgreSQL's styles; records are counted, so there it is none."""
     read = read_one(duration=text, records_failed=text)
 
     assert (read.duration, type(read.duration)) == (seconds, type(seconds))
@@ -113,6 +128,7 @@ def test_an_interval_is_a_duration_in_seconds(text: str, seconds: float) -> None
     [
         *("1 mon", "1 year 2 days", "P1M", "P1Y", "P", "PT", "P1DT", "Pending", "9999999999999 days"),
         *("1 day02:03:04", " 01:02:03", "01:02:03\n", "01:02", "1:2:3", "01:60:00", "٠1:02:03", "-"),
+        *("1-2", "+1-2 +3 +4:05:06", "1 2", "+0-0 1 2:03:04", "@", "@ ago", "@ 1 mon", "@ 1 year 2 days ago", "@1 day"),
     ],
 )
 def test_what_has_no_definite_length_is_no_duration(text: str) -> None:
@@ -135,6 +151,27 @@ def test_every_interval_comes_to_its_seconds(days: int, hours: int, minutes: int
 
     assert read_one(duration=f"{days} days {clock}").duration == seconds
     assert read_one(duration=iso).duration == seconds
+
+
+@pytest.mark.parametrize("style", ["postgres", "postgres_verbose", "sql_standard", "iso_8601"])
+def test_every_interval_of_postgresql_comes_to_its_seconds(sandbox: Sandbox, style: str) -> None:
+    """Of days, hours, minutes and microseconds, each with a sign of its own or none at all."""
+    made = sandbox.supabase.sql(
+        f"""set intervalstyle = {style};
+        select made::text as text, extract(epoch from made)::text as seconds from (
+          select make_interval(days => days, mins => mins) + make_interval(secs => secs) as made
+          from unnest(array[0, 1, -1, 3, -40, 100000]) days,
+               unnest(array[0, 1, -1, 59, 60, -61, 1440, -9000]) mins,
+               unnest(array[0, 1, -1, 0.5, -0.000001, 59.999999, -7200.25]::float[]) secs
+        ) intervals"""
+    )
+    sandbox.supabase.sql("reset intervalstyle")
+
+    rows = [ROW | {"duration": row["text"]} for row in made]
+    read = read_page(json.dumps(rows).encode(), "analyses")
+
+    assert len(made) == 6 * 8 * 7
+    assert [row.duration for row in read] == [float(row["seconds"]) for row in made]
 
 
 @pytest.mark.parametrize(
@@ -250,6 +287,16 @@ def test_a_row_that_cannot_be_placed_is_found_by_the_statement_that_is_told(
 
     (statement,) = re.findall("select .*;", caught.value.problem.remedy)
     assert re.fullmatch(rf"select \* from analyses\b.* {re.escape(condition)};", statement)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "1" + "0" * 309 + ".5"])
+def test_a_number_that_python_does_not_read_is_shown_as_it_stands(digits: str) -> None:
+    """In each column that may hold one; JSON sets no limit."""
+    wire = json.dumps([ROW | dict.fromkeys(("id", *COLUMNS[2:]), 123456789)]).replace("123456789", digits).encode()
+
+    (row,) = read_page(wire, "analyses")
+
+    assert {row.id, row.status, row.duration, row.records_processed, row.records_failed} == {digits}
 
 
 def test_the_six_columns_are_those_of_the_report() -> None:

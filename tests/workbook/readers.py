@@ -7,8 +7,9 @@ import math
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from src.supabase.decode import read_page
 
 from ..builders import START, make_analysis, make_window, opened
 from ..sandbox.lite import NODE
-from ..sandbox.postgres import HERE as SANDBOX
 from ..sandbox.sample import sample_hour
 
+NODE_LIBRARIES = Path(__file__).parent / "node"
 Table = list[list[Any]]
 Cells = dict[str, dict[str, Any]]
 """By sheets, then by addresses; without those that are empty."""
@@ -35,14 +36,17 @@ ODD = [
     make_analysis(id=7, status=None, duration=None, records_processed=None, records_failed=None),
     make_analysis(id=2**60, status=" outer blanks ", duration=1 / 3, records_failed=200),
     make_analysis(id="x" * 300, status="a_b", records_failed=0, records_processed=0),
+    make_analysis(id="late", created_at=START + timedelta(minutes=59, seconds=59.7)),
+    make_analysis(id=10**15 - 1, created_at=START + timedelta(minutes=59, seconds=59.999999)),
 ]
 
 
 def analyses(count: int) -> list[Analysis]:
-    """Make the analyses of a sample hour, and a few odd ones."""
+    """Make the analyses of a sample hour and a few odd ones, in the order of time."""
     rows = sample_hour(START, count)
     pages = [rows[begin : begin + PAGE_ROWS] for begin in range(0, len(rows), PAGE_ROWS)]
-    return [one for page in pages for one in read_page(json.dumps(page).encode(), "analyses")] + ODD
+    usual = [one for page in pages for one in read_page(json.dumps(page).encode(), "analyses")]
+    return sorted([*usual, *ODD], key=attrgetter("created_at"))
 
 
 def by_openpyxl(path: Path, sheet: str) -> Table:
@@ -71,8 +75,11 @@ def moment(value: Any) -> datetime:
     """Read a moment in whatever form a reader gives it."""
     if isinstance(value, datetime):
         return value
-    if "/" in str(value):
-        return datetime.fromisoformat(value.replace("/", "-"))
+    if isinstance(value, str) and ":" in value:
+        text = value.replace("/", "-").partition(" UTC")[0]
+        if text[2] == ".":  # Russian
+            text = f"{text[6:10]}-{text[3:5]}-{text[:2]}{text[10:]}"
+        return datetime.fromisoformat(text).replace(tzinfo=None)
     found = from_excel(float(value))
     assert isinstance(found, datetime)
     return found
@@ -82,8 +89,8 @@ def same(found: Any, wanted: Any) -> bool:
     """Compare a cell with what was written, None being an empty one."""
     match wanted:
         case datetime():
-            return abs(moment(found) - wanted) <= timedelta(seconds=0.51)
-        case None:
+            return found is not None and abs(moment(found) - wanted) <= timedelta(milliseconds=1)
+        case None | "":
             return found in (None, "")
         case int() | float():
             return math.isclose(float(found), wanted, rel_tol=1e-14)
@@ -102,12 +109,12 @@ def cells_by_openpyxl(path: Path) -> Cells:
     }
 
 
-def cells_by_sheetjs(path: Path) -> Cells:
-    """Read the whole workbook by SheetJS."""
-    command = [str(NODE), "sheetjs.mjs", str(path)]
-    answer = subprocess.run(command, cwd=SANDBOX, stdout=subprocess.PIPE, check=True, timeout=120)
-    cells: Cells = json.loads(answer.stdout)
-    return cells
+def cells_by_node(*paths: Path) -> list[dict[str, Cells]]:
+    """Read whole workbooks by libraries for Node: for each path, the cells by the library's name."""
+    command = [str(NODE), "readers.mjs", *map(str, paths)]
+    answer = subprocess.run(command, cwd=NODE_LIBRARIES, stdout=subprocess.PIPE, check=True, timeout=120)
+    found: list[dict[str, Cells]] = json.loads(answer.stdout)
+    return found
 
 
 def cells_by_libreoffice(path: Path) -> Cells:
@@ -119,30 +126,24 @@ def cells_by_libreoffice(path: Path) -> Cells:
         return cells_by_openpyxl(Path(folder) / path.name)
 
 
-PROGRAMS: dict[str, Callable[[Path], Cells]] = {"SheetJS": cells_by_sheetjs, "LibreOffice": cells_by_libreoffice}
-
-
-def differences(path: Path) -> list[str]:
-    """List the cells that one of PROGRAMS reads otherwise than openpyxl does."""
-    wanted = cells_by_openpyxl(path)
-    found = []
-    for program, read in PROGRAMS.items():
-        cells = read(path)
-        if [*cells] != [*wanted]:
-            found.append(f"{program} reads the sheets {[*cells]}, not {[*wanted]}")
-        for sheet, one in wanted.items():
-            other = cells.get(sheet, {})
-            found += [
-                f"{program} reads {other.get(address)!r} in {sheet}!{address}, not {one.get(address)!r}"
-                for address in {**one, **other}
-                if not same(other.get(address), one.get(address))
-            ]
+def differences(path: Path, program: str, cells: Cells) -> list[str]:
+    """List the cells that a program read otherwise than openpyxl does."""
+    wanted, found = cells_by_openpyxl(path), []
+    if [*cells] != [*wanted]:
+        found.append(f"{program} reads the sheets {[*cells]}, not {[*wanted]}")
+    for sheet, one in wanted.items():
+        other = cells.get(sheet, {})
+        found += [
+            f"{program} reads {other.get(address)!r} in {sheet}!{address}, not {one.get(address)!r}"
+            for address in {**one, **other}
+            if not same(other.get(address), one.get(address))
+        ]
     return found
 
 
 def written(row: Analysis) -> list[Any]:
     """List what the cells of a row hold."""
-    local = row.created_at.astimezone(WINDOW.zone).replace(tzinfo=None)
+    local = row.created_at.astimezone(WINDOW.zone).replace(tzinfo=None, microsecond=0)
     row_id = str(row.id) if isinstance(row.id, int) and row.id >= 10**15 else row.id
     (rate,) = success_rates([row.records_processed], [row.records_failed])
     return [row_id, local, row.status, row.duration, row.records_processed, row.records_failed, rate]

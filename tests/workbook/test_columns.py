@@ -8,6 +8,7 @@ from openpyxl.styles import Font
 from openpyxl.styles.differential import DifferentialStyle
 
 from src.domain.analysis import Analysis, FailedStatuses
+from src.runtime.visible_text import units
 from src.workbook.columns import SHEET_COLUMNS, Column, Highlight, attribute, sheet_columns
 
 from ..builders import build, data_rows, data_rows_again, make_analysis, opened
@@ -56,13 +57,13 @@ def test_a_column_that_is_added_is_right_in_every_sheet(tmp_path: Path) -> None:
 
 
 def test_other_statuses_that_count_as_failed_are_highlighted(tmp_path: Path) -> None:
-    """Whatever stands in them, and however many there are: Excel takes texts of up to 255 characters."""
-    names = ('odd "one"', "{braces}", *(f"status number {number}" for number in range(48)))
+    """Whatever stands in them, and however many there are: Excel takes texts of up to 255 UTF-16 units."""
+    names = ('odd "one"', '"' * 60, "{braces}", *(f"status 🙂{'🙂' * 48} {number}" for number in range(47)))
     sheet = opened(build(tmp_path, make_analysis(), columns=sheet_columns(FailedStatuses(names))))["Hourly Report"]
 
     (formula,) = next(reach.rules[0] for reach in sheet.conditional_formatting if str(reach.sqref) == "C2").formula
     texts = [text.replace('""', '"') for text in re.findall(r'"((?:[^"]|"")*)"', formula)]
-    assert max(map(len, texts)) <= 255
-    assert len(formula) < 8192
+    assert max(units(text.replace('"', '""')) for text in texts) <= 255
+    assert units(formula) < 8192
     assert "".join(texts[2:]) == f"|{'|'.join(sorted(names))}|"
     assert formula.startswith('ISNUMBER(FIND("|"&LOWER(TRIM($C2))&"|","|')

@@ -2,7 +2,9 @@
 
 import io
 import math
+import re
 import tracemalloc
+import zipfile
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,7 +52,7 @@ def by_openpyxl(rows: list[Analysis], shift: timedelta) -> bytes:
     sheet = book.active
     assert sheet is not None
     for number, row in enumerate(rows, 2):
-        moment = (row.created_at + shift).replace(tzinfo=None)
+        moment = (row.created_at + shift).replace(tzinfo=None, microsecond=0)
         (rate,) = success_rates([row.records_processed], [row.records_failed])
         rate = rate if rate is not None and math.isfinite(rate) else None
         figures = (row.duration, row.records_processed, row.records_failed, rate)
@@ -126,6 +128,19 @@ def test_each_column_keeps_its_format_in_every_row(tmp_path: Path) -> None:
     (only,) = formats
     assert only[1] == 'yyyy-mm-dd hh:mm:ss "UTC+3"'
     assert only[6] == "0.0%"
+
+
+def test_every_moment_is_written_as_its_full_second(tmp_path: Path) -> None:
+    """Programs that round and programs that cut off show the row's own second, each of an hour."""
+    rows = [make_analysis(created_at=START + timedelta(seconds=second, microseconds=999_999)) for second in range(3600)]
+
+    with zipfile.ZipFile(io.BytesIO(build(tmp_path, *rows))) as archive:
+        xml = archive.read("xl/worksheets/sheet1.xml").decode()
+
+    first = (START - datetime(1899, 12, 30, tzinfo=UTC)) / timedelta(seconds=1)
+    serials = [float(cell) for cell in re.findall(r'<c r="B\d+" s="\d+"><v>([^<]*)</v>', xml)]
+    assert max(abs(serial * 86_400 - first - second) for second, serial in enumerate(serials)) < 1e-6
+    assert len(serials) == 3600
 
 
 def test_a_line_break_in_an_id_stays_in_its_cell(tmp_path: Path) -> None:

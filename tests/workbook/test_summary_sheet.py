@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from python_calamine import CalamineWorkbook
 
+from src.config.settings import Language
 from src.domain.analysis import FAILED_STATUSES
 from src.domain.baseline import Comparison, Counts, Deviation, Usual
 from src.domain.quantiles import EXACT
@@ -19,6 +20,7 @@ from src.domain.summary import Summary
 from src.domain.window import day_of
 from src.phrases import english as phrases
 from src.phrases.formats import shown
+from src.phrases.language import phrases_of
 from src.runtime.visible_text import units
 from src.workbook.layout import TEXT_SHOWN
 from src.workbook.summary_sheet import STATUSES_SHOWN, Assessment
@@ -30,7 +32,7 @@ REMARK = "12 rows have come late for 2026-11-22 12:00-13:00 UTC, after its repor
 
 def lines_of(content: bytes) -> list[list[Any]]:
     """Read the rows of the sheet, without empty cells."""
-    rows = opened(content)["Summary"].iter_rows(values_only=True)
+    rows = opened(content).worksheets[1].iter_rows(values_only=True)
     return [[value for value in row if value is not None] for row in rows]
 
 
@@ -92,6 +94,17 @@ def test_the_cards_have_every_figure_as_a_number(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(("language", "name"), [("en", "(no status)"), ("ru", "(без статуса)")])
+def test_a_status_of_blanks_has_a_name(tmp_path: Path, language: Language, name: str) -> None:
+    """On its card and in the table it counts with the analyses that have none."""
+    rows = [make_analysis(status=status) for status in (" ", "\u00a0\t", None, "", "x")]
+
+    lines = lines_of(build(tmp_path, *rows, language=language))
+
+    assert [line[:2] for line in lines if name in line] == [[name, "x"], [name, 4]]
+    assert phrases_of(language).status("\u00a0 ") == name
+
+
 def test_a_figure_that_is_not_there_is_a_dash(tmp_path: Path) -> None:
     """No rate without records, no median without durations."""
     found = cards(build(tmp_path, make_analysis(duration=None, records_failed=None)))
@@ -139,6 +152,16 @@ def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_p
     assert lines.index(["Odd data"]) < lines.index([REMARK]) < lines.index(["Statuses"])
     plain = lines_of(build(tmp_path, make_analysis()))
     assert [line for line in plain if line in (["Odd data"], ["Other windows"])] == []
+
+
+def test_analyses_that_have_not_ended_are_told_before_what_is_odd(tmp_path: Path) -> None:
+    """In the words of the messages."""
+    rows = [*(make_analysis(status="running", duration=None) for _ in range(3)), make_analysis(duration=None)]
+    lines = lines_of(build(tmp_path, *rows))
+    summary = Summary()
+    summary.add(rows)
+
+    assert lines.index([phrases.unfinished(summary.unfinished)]) < lines.index(["Odd data"])
 
 
 def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path: Path) -> None:
@@ -198,7 +221,7 @@ def test_the_chart_covers_empty_rows_only(tmp_path: Path) -> None:
     """Nothing is hidden behind it."""
     content = build(tmp_path, make_analysis(duration=-1), assessment=Assessment(remarks=[REMARK] * 3))
 
-    top, bottom = map(int, re.findall("<row>(.*?)</row>", part(content, "xl/drawings/drawing1.xml")))
+    top, bottom = map(int, re.findall("<xdr:row>(.*?)</xdr:row>", part(content, "xl/drawings/drawing1.xml")))
     lines = lines_of(content)
     assert lines[top:bottom] == [[]] * (bottom - top)
     assert lines[top - 2] == [REMARK]

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from openpyxl.utils import get_column_letter
+from openpyxl.xml.functions import fromstring
 
 from src.config.settings import DEFAULT_NAME
 from src.domain.analysis import FAILED_STATUSES
@@ -116,6 +117,33 @@ def test_columns_are_as_wide_as_what_stands_in_them(tmp_path: Path) -> None:
     assert widths[1] > len("2026-11-22 13:00:00 UTC")
     assert widths[2] <= 60
     assert all(width > len(column.header) for width, column in zip(widths, SHEET_COLUMNS, strict=True))
+
+
+def test_a_number_that_comes_later_fits_into_the_column_of_ids(tmp_path: Path) -> None:
+    """Excel shows `####` for a number that doesn't, and cuts off a text."""
+    with WorkbookWriter(make_window()) as workbook:
+        workbook.add([make_analysis(id=7)])
+        workbook.add([make_analysis(id=-(10**15) + 1), make_analysis(id=-(2**63))])
+        path = workbook.save(tmp_path, Summary(), table="analyses", generated=START)
+
+    sheet = opened(path.read_bytes())["Hourly Report"]
+    assert sheet.column_dimensions["A"].width > max(len(str(cell.value)) for cell in sheet["A"])
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_digits_that_are_text_are_no_mistake_in_any_sheet(tmp_path: Path, rows: int) -> None:
+    """Excel marks each with a green triangle unless it is told; the element has its place before those behind it."""
+    content = build(tmp_path, *(make_analysis(id=10**15 + number) for number in range(rows)), sheet_rows=3)
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheets = [fromstring(archive.read(name)) for name in archive.namelist() if "/worksheets/sheet" in name]
+    assert len(sheets) == (3 if rows else 2)
+    for sheet in sheets:
+        names = [child.tag.partition("}")[2] for child in sheet]
+        assert {*names[names.index("ignoredErrors") + 1 :]} <= {"drawing", "tableParts"}
+        assert not {"drawing", "tableParts"} & {*names[: names.index("ignoredErrors")]}
+        (ignored,) = sheet.findall("{*}ignoredErrors/{*}ignoredError")
+        assert ignored.attrib == {"sqref": "A1:XFD1048576", "numberStoredAsText": "1"}
 
 
 def test_every_sheet_prints_on_the_width_of_a_page_with_its_header_repeated(tmp_path: Path) -> None:
