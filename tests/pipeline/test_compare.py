@@ -158,7 +158,7 @@ def test_an_hour_that_is_not_compared_says_so_in_every_message(sandbox: Sandbox,
     for _, workbook in sandbox.workbooks():
         assert any(phrases.NOT_COMPARED in row for row in data_rows(workbook, phrases.SUMMARY))
     (line,) = [line for line in checked.output.splitlines() if line[5:].startswith("table ")]
-    assert (line[:2], "usual" in line, "HTTP 503" in line) == ("OK", True, True)
+    assert (line[:4], "usual" in line, "HTTP 503" in line) == ("NOTE", True, True)
 
 
 def test_a_new_table_has_no_usual_figures_and_nothing_is_unusual(sandbox: Sandbox, run: RunTool) -> None:
