@@ -89,6 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
     trial.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
     trial.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
     trial.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
+    trial.add_argument("--yes", action="store_true", help="with --until-now: send it to everybody, not only to some")
     look = parser.add_argument_group("check the setup", "reports_generator.py --check")
     look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
     look.add_argument("--test-alert", action="store_true", help="send a test by every way that an alert takes")
@@ -185,6 +186,8 @@ def parse(arguments: Sequence[str] | None) -> Options:
         parser.error("--only has nobody to choose from with --dry-run, which sends to nobody")
     if options.until_now and (options.start or options.count):
         parser.error("--until-now is a window of its own, without --start and --count")
+    if options.yes and not options.until_now:
+        parser.error("--yes goes with --until-now")
     if options.check and (options.test_alert or options.dry_run):
         parser.error(f"--check goes without {'--test-alert' if options.test_alert else '--dry-run'}")
     if options.test_alert and options != Options(test_alert=True):

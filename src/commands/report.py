@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.recipients import check_limit, limited_to
+from ..config.recipients import check_consent, check_limit, limited_to
 from ..config.schedule import choose_windows, goes_by_job, has_next_pod, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
-from ..errors import InputError, OptionError, Problem, ReportError, Stage
+from ..errors import ClocksDifferError, InputError, OptionError, Problem, ReportError, Stage
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
+from ..pipeline.build import tell_of_clocks
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.report_window import alert_in_turn, describe_failure, failed_result, report_window
@@ -79,6 +80,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
             await alert_in_turn(services, None, [failure], services.policy())
         return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
     check_limit(options, settings)
+    check_consent(options, settings)
     logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})
     if not options.until_now:
         grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())
@@ -87,6 +89,8 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
         _warn_of_hidden_rows(services)
         _warn_of_the_key(services)
         result = await _asked_for(services, windows)
+        if not run.options.until_now:  # which has refused
+            await _check_clock(services)
         is_whole = not (services.only or options.is_trial)
         await alerts.conclude(services.ledger, services.policy(), is_well=is_whole and result.code == 0)
         await heartbeat.note(alerts.notices, run.clock())
@@ -104,6 +108,14 @@ async def _asked_for(services: Services, windows: Sequence[Window]) -> Result:
     if options.is_trial or is_named(options, report) or limited_to(options, report):
         return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
     return await report_with_catch_up(services, windows[0], resend=resend)
+
+
+async def _check_clock(services: Services) -> None:
+    """Alert if the clock of this machine or Supabase's is wrong, once the reports have gone out: they may be late."""
+    try:
+        services.client.check_clock(services.run.clock())
+    except ClocksDifferError as error:
+        await tell_of_clocks(services, error)
 
 
 def _warn_of_hidden_rows(services: Services) -> None:
@@ -131,8 +143,12 @@ def _warn_of_the_key(services: Services) -> None:
 
 def _settings(run: Run) -> Settings:
     """Return the run's settings; a dry run writes to --output. Raise InputError if anything is wrong with them."""
-    settings = run.loaded.checked()
-    return settings.writing_to(_made(run.options.output or Path())) if run.options.dry_run else settings
+    is_dry_run = run.options.dry_run
+    settings = run.loaded.checked(is_dry_run=is_dry_run)
+    if is_dry_run and run.loaded.of_sending:
+        names = ", ".join(problem.partition(" ")[0] for problem in run.loaded.of_sending)
+        logger.info("Missing or wrong, and not needed for files: %s", names, extra={"event": "note"})
+    return settings.writing_to(_made(run.options.output or Path())) if is_dry_run else settings
 
 
 def _made(folder: Path) -> Path:

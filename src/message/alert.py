@@ -29,6 +29,7 @@ _OF_ONE_WINDOW = (
     "source.rows_missing",
     "source.id_too_long",
     "source.not_over",
+    "source.clocks_differ",
 )
 """How the keys begin of problems that are about one window: that another one goes well doesn't solve them."""
 TEST = "🔔 TEST of the alerts of Reports Generator:"
