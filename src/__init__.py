@@ -18,4 +18,4 @@ A package imports only what stands below it, and none of those beside it (channe
 supabase); `make lint` checks that.
 """
 
-VERSION = "2.0.0"
+VERSION = "2.1.0"
