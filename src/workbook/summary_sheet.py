@@ -87,13 +87,18 @@ def _write_comparison(
         layout.add()
     for warning in map(phrases.warning, assessment.deviations):
         layout.warning(phrases.warned(warning))
-    if assessment.comparison.usual is None and assessment.comparison.before == Counts():
-        return
+    if assessment.comparison.usual or assessment.comparison.before != Counts():
+        _write_counts(layout, window, summary, assessment.comparison, phrases)
+    if explained := phrases.what_is_usual(window, assessment.comparison):
+        layout.sentence(explained)
+
+
+def _write_counts(layout: Layout, window: Window, summary: Summary, comparison: Comparison, phrases: Phrases) -> None:
     layout.add()
     layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
     rows = (
-        (phrases.ANALYSES, assessment.comparison.analyses(summary.rows)),
-        (phrases.FAILED_ANALYSES, assessment.comparison.failed(summary.failed_analyses)),
+        (phrases.ANALYSES, comparison.analyses(summary.rows)),
+        (phrases.FAILED_ANALYSES, comparison.failed(summary.failed_analyses)),
     )
     for name, counts in rows:
         figures = (layout.figure("-" if count is None else count, "#,##0") for count in counts)
