@@ -36,8 +36,9 @@ def failed_parts(alert: str) -> list[str]:
 
 def reasons(alert: str) -> list[str]:
     """Return the sentences of an alert for which an operator opens the runbook."""
-    alone = alert.partition("\n\n")[2].splitlines()[:1]
-    return re.findall(r"^Failed: .+\n(.+)$", alert, re.MULTILINE) or alone
+    headline, *others = alert.splitlines()
+    alone = " ".join([headline.partition("Generator: ")[2], *others[others.index("") + 1 :][:1]])
+    return re.findall(r"^Failed: .+\n(.+)$", alert, re.MULTILINE) or [alone]
 
 
 def are_clear(alerts: Sequence[str]) -> list[bool]:

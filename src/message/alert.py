@@ -200,7 +200,12 @@ def render(
     first, last = "\n".join(head), "\n".join(tail)
     end = joined([ours(f"\n{last}"), *_commands(failures, note, command)])
     # What is said of the failures is cut short, never the window, who lacks the report, or the command.
-    body = joined(piece for failure in failures for piece in _described(failure, is_alone=len(failures) == 1))
+    if len(failures) == 1:
+        body = joined(_described_alone(failures[0].problem, head[0]))
+    else:
+        body = joined(
+            piece for one in failures for piece in [ours(f"\n\nFailed: {one.what}\n"), *describe(one.problem)]
+        )
     body = body.shortened(LONGEST - units(first) - units(str(end)))
     return joined([ours(first), *body.pieces, *end.pieces]).shortened(LONGEST)
 
@@ -212,7 +217,7 @@ def _headline(window: Window | None, failures: Sequence[Failure], coverage: Cove
     """
     problem = failures[0].problem
     end = _shortfall(window, coverage, "" if name == DEFAULT_NAME else f"{name} ")
-    end = f"{f' (and {len(failures) - 1} more)' if failures[1:] else ''}. {end}".rstrip()
+    end = f"{f' ({len(failures) - 1} more below)' if failures[1:] else ''}. {end}".rstrip()
     room = max(_REASON, _HEADLINE - units(f"{ALERT} {end}"))
     cause = shortened(" ".join((problem.short or problem.reason).split()).rstrip("."), room)
     return f"{ALERT} {cause}{end}".replace("….", "…")
@@ -253,9 +258,11 @@ def _some_of(recipients: Sequence[str]) -> str:
     return f"{', '.join(recipients[:_OWED_NAMED])}{more}"
 
 
-def _described(failure: Failure, *, is_alone: bool) -> list[Piece]:
-    """Describe a failure; where it `is_alone`, its reason says what failed."""
-    return [ours("\n\n" if is_alone else f"\n\nFailed: {failure.what}\n"), *describe(failure.problem)]
+def _described_alone(problem: Problem, headline: str) -> list[Piece]:
+    """Describe the only problem, without its reason if the `headline` is all of that."""
+    if problem.said or problem.short or problem.reason.removesuffix(".") not in headline:
+        return [ours("\n\n"), *describe(problem)]
+    return [ours(f"\n\n{problem.remedy}")] if problem.remedy else []
 
 
 def _sections(failures: Sequence[Failure]) -> list[str]:
@@ -308,10 +315,17 @@ def recovery_note(settings: ReportSettings, coverage: Coverage, *, in_reach: boo
     once = f"automatically once the cause is gone; runs look {back} back."
     if not settled:
         return RecoveryNote(words=f"The next run sends it {once}", todo="Send it at once:")
-    return RecoveryNote(words=f"The next run sends it to {len(coverage.owed)} {once} No run sends the rest: {settled}.")
+    some = _recipients_in_words(len(coverage.owed))
+    return RecoveryNote(words=f"The next run sends it to {some} {once} No run sends the rest: {settled}.")
 
 
 def _settled(coverage: Coverage) -> str:
     """Say what no later run changes."""
-    counts = {"refused": len(coverage.refused), "sent without the workbook": len(coverage.without_file)}
-    return ", ".join(f"{count} {'was' if count == 1 else 'were'} {what}" for what, count in counts.items() if count)
+    refused, without_file = len(coverage.refused), len(coverage.without_file)
+    parts = [f"{_recipients_in_words(refused)} {'was' if refused == 1 else 'were'} refused"] if refused else []
+    parts += [f"{_recipients_in_words(without_file)} got it without the workbook"] if without_file else []
+    return ", ".join(parts)
+
+
+def _recipients_in_words(count: int) -> str:
+    return "1 recipient" if count == 1 else f"{count} recipients"

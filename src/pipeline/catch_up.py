@@ -112,10 +112,11 @@ async def _alert_of_predecessor(services: Services, window: Window, policy: Retr
     if not missed:
         return
     first, count = missed[0], len(missed)
+    span = f"{count} windows from {first.label()} on were" if missed[1:] else f"{first.label()} was"
     problem = Problem(
         key="ledger.begins_anew",
-        reason=f"{' and '.join(found.changed)} changed, so the ledger begins anew with {window.label()}. "
-        f"No run catches up the {count} windows before it, from {first.label()} on.",
+        reason=f"{' and '.join(found.changed)} changed, and {span} missed.",
+        remedy=f"The ledger begins anew with {window.label()}.",
         group="The ledger begins anew",
     )
     logger.warning("%s", problem.reason, extra={"event": "history_begins", "key": problem.key})
@@ -227,7 +228,7 @@ def _stepped_over(windows: Sequence[Window], commands: Sequence[Command]) -> Fai
         group="Runs were killed",
     )
     logger.error("%s", reason, extra={"event": "stepped_over", "key": problem.key})
-    later, todo = "No run sends it automatically any more.", "Then send it:"
+    later, todo = "No run sends it automatically any more.", "Then send:"
     return Failure(what=Stage.CATCH_UP, problem=problem, later=later, todo=todo, commands=commands)
 
 
@@ -238,7 +239,11 @@ async def _tell_of_unreadable(services: Services, history: History) -> list[Wind
     """
     found = history.unreadable()[:RECORDS_TOLD]
     failures = [
-        Failure(what=f"the ledger, {window.label()}", problem=error.problem, later="No run sends it until then.")
+        Failure(
+            what=f"the ledger, {window.label()}",
+            problem=error.problem,
+            later="No run sends this window until its record is removed.",
+        )
         for window, error in found
     ]
     for failure in failures:

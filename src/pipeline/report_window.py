@@ -159,19 +159,21 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
     With a ledger that remembers, the next run reports it.
     """
     # In the settings' own words: those of the ledger may be anybody's.
-    shorter = set(map(same, claim.record.with_fewer_than(rows)))
-    fewer = named([address for address in addresses(services.channels) if same(address) in shorter])
-    if not fewer:
+    known_shorter = set(map(same, claim.record.with_fewer_than(rows)))
+    everyone = addresses(services.channels)
+    shorter = [address for address in everyone if same(address) in known_shorter]
+    if not shorter:
         return
+    fewer = named(shorter)
     settings = services.settings.report
     command = rerun_command(window, settings, resend=True)
     problem = Problem(
         key=f"fewer_rows.{as_option(window)}",
-        reason=f"{window.label()}: rows came between two attempts; this report has {rows:,}, but {fewer} got it before "
-        "with fewer.",
+        reason=f"{len(shorter)} of {len(everyone)} got {window.label()} with fewer rows than the others.",
+        remedy=f"Rows came between two attempts: this report has {rows:,}, and {fewer} got it before.",
         group="Some got fewer rows",
     )
-    logger.warning("%s To send it again: %s", problem.reason, command, extra={"event": "late_rows", "rows": rows})
+    logger.warning("%s To send it again: %s", problem, command, extra={"event": "late_rows", "rows": rows})
     if not (services.ledger.remembers and settings.report_catch_up):
         failure = Failure(
             what=f"nothing, but {window.label()} is not whole",
