@@ -733,7 +733,7 @@ def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
     assert "Staging" in str(render_alert(None, [failure], name="Staging"))
     all_clear = str(render_all_clear([Recovery(window=window)], name="Staging"))
     assert all_clear.startswith("✅ All clear: ")
-    assert re.search("Staging .* 2026", lines(all_clear)[0])
+    assert re.search("Staging: .* 2026", lines(all_clear)[0])
 
 
 def test_an_alert_of_many_names_and_wide_characters_fits_into_a_message() -> None:
