@@ -192,12 +192,11 @@ def render(
     failures = sorted(failures, key=lambda failure: (-len(failure.parts), not failure.for_good))
     later = note.words or " ".join(dict.fromkeys(failure.later for failure in failures if failure.later))
     head = [_headline(window, failures, coverage, name), *([later] if later else [])]
-    tail = ["", *_recipients(coverage)] if coverage.lacking else []
+    tail = _recipients(coverage)
     if since:
-        tail += ["", f"First alerted at {since:%Y-%m-%d %H:%M} UTC. --deliveries lists who lacks which report."]
-    tail += ["", "Every run repeats this alert until the ledger can be reached again."] if is_repeated else []
-    tail += ["", *_sections(failures)]
-    first, last = "\n".join(head), "\n".join(tail)
+        tail += [f"First alerted at {since:%Y-%m-%d %H:%M} UTC. --deliveries lists who lacks which report."]
+    tail += ["Every run repeats this alert until the ledger can be reached again."] if is_repeated else []
+    first, last = "\n".join(head), "".join(f"\n{line}" for line in [*tail, *_sections(failures)])
     end = joined([ours(f"\n{last}"), *_commands(failures, note, command)])
     # What is said of the failures is cut short, never the window, who lacks the report, or the command.
     if len(failures) == 1:
@@ -237,14 +236,14 @@ def _shortfall(window: Window | None, coverage: Coverage, name: str) -> str:
 
 
 def _recipients(coverage: Coverage) -> list[str]:
-    """Name those who lack the report, and count those who have it."""
+    """Name those who lack the report, if there are any, and count those who have it."""
     lists = {
         "Lack it" if coverage.is_certain else "May lack it": coverage.owed,
         "Refused": coverage.refused,
         "Lack the workbook": coverage.without_file,
     }
     lines = [f"{label}: {_some_of(recipients)}" for label, recipients in lists.items() if recipients]
-    if not coverage.is_certain:
+    if not (coverage.is_certain and lines):
         return lines
     by_mail = sum(one.startswith("email ") for one in coverage.have)
     counts = {"address": by_mail, "chat": len(coverage.have) - by_mail}
