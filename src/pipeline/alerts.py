@@ -80,7 +80,7 @@ class Alerts:
         self._timeouts = timeouts
         named, present = limited_to(options, loaded.report), [one for _, one in addresses(channels)]
         # One that is no recipient is the failure itself: its alert has the command for whoever was probably meant.
-        self._only = named if loaded.problems else nearest_recipients(named, present)
+        self._only = named if loaded.problems or options.only else nearest_recipients(named, present)
         self._is_misnamed = self._only != named
         self._present = [] if loaded.problems or self._is_misnamed else addresses(channels, self._only)
         self._is_backfill = bool(options.count) or bool(

@@ -131,7 +131,8 @@ async def _without_history(services: Services, result: Result, error: Exception)
         extra = {"event": "ledger_failed", "key": error.problem.key}
         logger.warning("Missed windows could not be looked for; the next run will. %s", error, extra=extra)
         return result
-    failure = replace(describe_failure(error), what=Stage.MISSED)
+    later = "No run sends missed reports until this works."
+    failure = replace(describe_failure(error), what=Stage.MISSED, later=later)
     if result.problem and result.problem.key == failure.problem.key:  # alerted with the run's own window
         return result
     await services.alerts.send(None, [failure])

@@ -15,7 +15,7 @@ from src.domain.attachment import Attachment
 from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviations
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
-from src.errors import Problem
+from src.errors import Problem, SettingsError, Stage
 from src.message.alert import LONGEST, Coverage, Failure
 from src.message.alert import render as render_alert
 from src.message.all_clear import Recovery, render_all_clear
@@ -24,6 +24,7 @@ from src.message.content import REMARKS_SHOWN, describe
 from src.phrases import english as phrases
 from src.phrases.formats import about, megabytes, moment, number, per_cent, rate, seconds, shown
 
+from ..alerts import failed_parts
 from ..builders import START, build, figures_of, make_analysis, make_window, opened
 from ..sandbox.markup import links, plain
 from .forms import Forms, Page, all_forms
@@ -734,6 +735,35 @@ def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
     all_clear = str(render_all_clear([Recovery(window=window)], name="Staging"))
     assert all_clear.startswith("✅ All clear: ")
     assert re.search("Staging: .* 2026", lines(all_clear)[0])
+
+
+def test_the_first_line_of_an_alert_keeps_the_hour_however_long_its_cause_is() -> None:
+    """It is the mail's subject; of several causes it has the one that hits most."""
+    long = Failure(what="x", problem=Problem(key="a", reason="A rather long reason " * 20), parts=["email to a"])
+    worst = Failure(what="y", problem=Problem(key="b", reason="Worse."), parts=["email to b", "email to c"])
+    owed, refused, have = ["email to b", "email to c"], ["email to a"], ["telegram to 4"]
+    coverage = Coverage(owed=owed, refused=refused, have=have, is_certain=True)
+    window = make_window()
+
+    alone = lines(str(render_alert(window, [long], coverage=coverage)))[0]
+    both = str(render_alert(window, [long, worst], coverage=coverage))
+
+    assert alone.endswith(f" 3 of 4 lack {window.label()}")
+    assert units(alone) <= 180
+    assert lines(both)[0].startswith("⚠️ ERROR in Reports Generator: Worse")
+    assert failed_parts(both) == ["y", "x"]
+    assert "\nRefused: email to a\nHave it: 1 chat" in both
+
+
+def test_the_name_of_each_wrong_setting_stands_in_the_first_line_of_its_alert() -> None:
+    """And below each has a line of its own."""
+    problems = ["SMTP_PORT must be an integer, like 465", "REPORT_TIMEZONE is not a known time zone; use one"]
+    error = SettingsError(problems)
+
+    text = lines(str(render_alert(None, [Failure(what=Stage.SETTINGS, problem=error.problem)])))
+
+    assert text[0].endswith(": SMTP_PORT, REPORT_TIMEZONE.")
+    assert [line.strip() for line in text if line.startswith("  ")] == problems
 
 
 def test_an_alert_of_many_names_and_wide_characters_fits_into_a_message() -> None:
