@@ -60,7 +60,7 @@ def hours_in(alert: str) -> list[str]:
 def window_of(alert: str) -> str:
     """Return the window that the alert is about; nothing if it is about none."""
     hour = _HOUR.pattern
-    found = re.search(rf"(?: lacks? .*?| was not sent: )({hour})$|({hour}) was not sent$", alert.splitlines()[0])
+    found = re.search(rf" lacks? .*?({hour})$|({hour}) was not sent$", alert.splitlines()[0])
     return found[1] or found[2] if found else ""
 
 
