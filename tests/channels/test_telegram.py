@@ -75,15 +75,13 @@ UNUSUAL = [Deviation(kind="many", value=1, reference=0)]
 @pytest.mark.parametrize(
     ("setting", "silent"),
     [
-        ({}, [True, False, False]),
-        ({"telegram_silent": "never"}, [False] * 3),
-        ({"telegram_silent": "normal"}, [True, False, False]),
-        ({"telegram_silent": "always"}, [True] * 3),
+        ("", [True, False, False]),
+        ("never", [False] * 3),
+        ("normal", [True, False, False]),
+        ("always", [True] * 3),
     ],
 )
-def test_which_reports_make_no_sound_is_a_setting(
-    sandbox: Sandbox, setting: dict[str, str], silent: list[bool]
-) -> None:
+def test_which_reports_make_no_sound_is_a_setting(sandbox: Sandbox, setting: str, silent: list[bool]) -> None:
     """By default those of normal hours; without a baseline no hour is normal. An alert always makes a sound."""
     contents = [
         make_content(comparison=NORMAL),
@@ -92,8 +90,8 @@ def test_which_reports_make_no_sound_is_a_setting(
     ]
 
     for content in contents:
-        send(sandbox, content=content, telegram_chat_id=CHATS[0], **setting)
-    asyncio.run(make_channel(sandbox, **setting).alert(alert_text("alert"), CREATED, CHATS[:1]))
+        send(sandbox, content=content, telegram_chat_id=CHATS[0], telegram_silent=setting)
+    asyncio.run(make_channel(sandbox, telegram_silent=setting).alert(alert_text("alert"), CREATED, CHATS[:1]))
 
     assert [sent.silent for sent in sandbox.bot.sent] == [*silent, False]
 
