@@ -74,37 +74,51 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="reports_generator.py",
         usage="%(prog)s [options]",
-        description="Without options: report the last full hour of analyses, from Supabase, by email and Telegram.",
-        epilog="Settings come from the environment and .env; .env.example shows all of them.",
+        description="Report the last full hour of analyses in Supabase by email and Telegram.",
+        epilog="Settings come from the environment and from .env; .env.example lists them all.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         add_help=False,
     )
-    again = parser.add_argument_group("report other windows", "reports_generator.py --start 2026-11-23T13")
-    again.add_argument("--start", metavar="TIME", help="the one that starts then (UTC unless it carries an offset)")
-    again.add_argument("--count", metavar="N", type=_count, help="N windows from --start on, oldest first")
-    again.add_argument("--resend", action="store_true", help="send also to those who have it already")
-    again.add_argument("--only", metavar="WHO", type=_recipients, help="only to these recipients, commas between")
+    again = parser.add_argument_group("report other hours", "reports_generator.py --start 2026-11-23T13")
+    again.add_argument(
+        "--start", metavar="TIME", help="report the hour (or day) that starts at TIME, in UTC unless TIME has an offset"
+    )
+    again.add_argument(
+        "--count", metavar="N", type=_count, help="report N hours (or days) from --start on, oldest first"
+    )
+    again.add_argument("--resend", action="store_true", help="also send to recipients who already have the report")
+    again.add_argument(
+        "--only", metavar="WHO", type=_recipients, help="send only to these recipients, separated by commas"
+    )
     trial = parser.add_argument_group("try it", "reports_generator.py --dry-run --output out")
-    trial.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
-    trial.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
-    trial.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
-    trial.add_argument("--yes", action="store_true", help="with --until-now: send it to everybody, not only to some")
+    trial.add_argument("--dry-run", action="store_true", help="send nothing; write workbook, mail and caption to files")
+    trial.add_argument(
+        "--output", metavar="DIR", type=Path, help="write these files to DIR (default: the present folder)"
+    )
+    trial.add_argument("--until-now", action="store_true", help="report the last 60 minutes (daily: the last 24 hours)")
+    trial.add_argument("--yes", action="store_true", help="with --until-now: send to everybody, not only to some")
     look = parser.add_argument_group("check the setup", "reports_generator.py --check")
     look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
-    look.add_argument("--test-alert", action="store_true", help="send a test by every way that an alert takes")
+    look.add_argument("--test-alert", action="store_true", help="send a test alert to everybody who gets alerts")
     look.add_argument("--watch", action="store_true", help="alert if reports that were due are not settled")
     look.add_argument(
         "--deliveries",
         metavar="FROM",
         nargs="?",
         const="",
-        help="who got what since FROM (default: the last 24 windows)",
+        help="list who got what since FROM (default: the last 24 hours, or days)",
     )
-    look.add_argument("--json", action="store_true", help="for programs: print lines of JSON (--check, --deliveries)")
+    look.add_argument("--json", action="store_true", help="print lines of JSON, for programs (--check, --deliveries)")
     about = parser.add_argument_group("about the program", "reports_generator.py --version")
-    about.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions")
-    about.add_argument("-h", "--help", action="help", help="print this")
+    about.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="print the versions of the program and its libraries",
+    )
+    about.add_argument("-h", "--help", action="help", help="print this help")
     return parser
 
 

@@ -36,6 +36,7 @@ from enum import StrEnum
 from typing import ClassVar, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Fault = Literal["ours", "theirs", "nobody"]
 """Who has to act: whoever runs this program, one recipient, or nobody yet, because it may pass by itself."""
@@ -63,7 +64,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     `key` is the same whenever the same thing goes wrong. It is an interface: the JSON log has it, docs/runbook.md lists
     it, and alerts are told apart by it. `reason` says what happened and `remedy` what to do, in whole sentences of
     ours; there is no remedy where nothing can be done. `said` holds the server's own words, in one line without
-    quotation marks. `group` is the heading in docs/runbook.md.
+    quotation marks. `group` is the heading in docs/runbook.md. `short` is the reason in one line, where it has several.
     """
 
     key: str
@@ -71,6 +72,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     said: str = ""
     remedy: str = ""
     group: str = ""
+    short: str = ""
 
     @property
     def statement(self) -> str:
@@ -78,7 +80,8 @@ class Problem(Struct, frozen=True, kw_only=True):
         return f"{self.reason.removesuffix('.')} (“{self.said}”)." if self.said else self.reason
 
     def __str__(self) -> str:
-        return f"{self.statement} {self.remedy}".rstrip()
+        gap = "" if self.statement.endswith("\n") else " "
+        return f"{self.statement}{gap}{self.remedy}".rstrip()
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -142,27 +145,33 @@ class InputError(ReportError):
     group = "Settings are missing or wrong"
 
 
-_SET_HERE = "Set them in the environment or in .env (.env.example lists all settings), then try them with --check."
+_SET_HERE = (
+    "Correct {them} in the environment or in .env (.env.example lists all settings), then run --check to try {them}."
+)
 _SET_IN_CLUSTER = (
-    "Set them in the ConfigMaps and Secrets that docs/kubernetes.md names (docs/settings.md lists all settings), then "
-    "try them with its Job that runs --check."
+    "Correct {them} in the ConfigMaps and Secrets that docs/kubernetes.md names (docs/settings.md lists all settings), "
+    "then run its Job with --check to try {them}."
 )
 
 
 class SettingsError(InputError):
     """Variables that are missing or wrong: `problems` holds one line a variable, never a value.
 
-    Where they are set depends on whether this run `is_job`, one on a cluster; elsewhere `remedy` may say more.
+    Where they are set depends on whether this run `is_job`, one on a cluster, unless a `remedy` says it.
     """
 
     def __init__(self, problems: list[str], *, is_job: bool = False, remedy: str = "") -> None:
-        count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        is_one = len(problems) == 1
+        count = "1 setting is" if is_one else f"{len(problems)} settings are"
         lines = "\n".join(f"  {problem}" for problem in problems)
+        where = _SET_IN_CLUSTER if is_job else _SET_HERE
         super().__init__(
             "settings",
             f"{count} missing or wrong:\n{lines}\n",
-            _SET_IN_CLUSTER if is_job else remedy or _SET_HERE,
+            remedy or where.format(them="it" if is_one else "them"),
         )
+        names = ", ".join(problem.split()[0] for problem in problems)
+        self.problem = replace(self.problem, short=problems[0] if is_one else f"{count} missing or wrong: {names}")
         self.problems = problems
 
 

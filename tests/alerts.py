@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+_RECIPIENT = re.compile(r"(email|telegram) to ([^\s,;”]+)")
+_HOUR = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d-\d\d:\d\d UTC")
 
 
 def lacking(alert: str) -> tuple[list[str], list[str]]:
     """Return who is still owed the report, and who was refused it, as the alert names them."""
-    return _listed(alert, "Still owed"), _listed(alert, "Refused")
+    return [*_listed(alert, "Lack it"), *_listed(alert, "May lack it")], _listed(alert, "Refused")
 
 
 def _listed(alert: str, label: str) -> list[str]:
@@ -26,8 +30,15 @@ def command_in(alert: str) -> str:
 
 
 def failed_parts(alert: str) -> list[str]:
-    """Return what failed, as the headings of the alert name it."""
+    """Return what failed, as the headings of an alert of several failures name it."""
     return re.findall(r"^Failed: (.+)$", alert, re.MULTILINE)
+
+
+def reasons(alert: str) -> list[str]:
+    """Return the sentences of an alert for which an operator opens the runbook."""
+    headline, *others = alert.splitlines()
+    alone = " ".join([headline.partition("Generator: ")[2], *others[others.index("") + 1 :][:1]])
+    return re.findall(r"^Failed: .+\n(.+)$", alert, re.MULTILINE) or [alone]
 
 
 def are_clear(alerts: Sequence[str]) -> list[bool]:
@@ -43,37 +54,38 @@ def keys_in(alert: str) -> list[str]:
 
 def hours_in(alert: str) -> list[str]:
     """Return the hours that the alert names, each as often as it does."""
-    return re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d-\d\d:\d\d UTC", alert)
+    return _HOUR.findall(alert)
 
 
 def window_of(alert: str) -> str:
     """Return the window that the alert is about; nothing if it is about none."""
-    found = re.search(r"^Window: \w+ report, (.+)$", alert, re.MULTILINE)
-    return found[1] if found else ""
+    hour = _HOUR.pattern
+    found = re.search(rf" lacks? .*?({hour})$|({hour}) was not sent$", alert.splitlines()[0])
+    return found[1] or found[2] if found else ""
 
 
 def said_to_work(alert: str) -> list[tuple[str, str]]:
     """Return the recipients, each with its channel, that an all-clear says work again."""
-    lines = [line.partition(" again.")[0] for line in alert.splitlines() if " again." in line]
-    return [(channel.lower(), recipient) for line in lines for channel, recipient in _RECIPIENT.findall(line)]
-
-
-_RECIPIENT = re.compile(r"([Ee]mail|[Tt]elegram) to ([^\s,”]+)")
+    return _RECIPIENT.findall(alert.partition(" again")[0]) if " again" in alert else []
 
 
 def failed_recipients(alert: str) -> set[tuple[str, str]]:
-    """Return the recipients that the headings of an alert name as failed."""
-    return {found for part in failed_parts(alert) for found in _RECIPIENT.findall(part)}
+    """Return the recipients that an alert names as failed, or as lacking the report for another reason."""
+    parts = failed_parts(alert) or [one for recipients in lacking(alert) for one in recipients]
+    return {found for part in parts for found in _RECIPIENT.findall(part)}
 
 
 def delivered_to_everyone(all_clear: str) -> list[str]:
     """Return the hours of which an all-clear says that everyone has their report."""
-    lines = all_clear.partition("\n\n")[0].splitlines()
-    if " again." in lines[0] or "no longer" in lines[0]:
-        return []
-    first, *others = [line for line in lines if "skipped" not in line] or [""]
-    return [
-        hour
-        for line in (first, *[one for one in others if re.fullmatch(r"[-\d]+ [-:\d]+ UTC", one)])
-        for hour in hours_in(line)
-    ]
+    said = all_clear.splitlines()[0].partition("; everyone has ")[2] or all_clear.partition(": everyone has ")[2]
+    hours: list[str] = []
+    for first, last in re.findall(rf"({_HOUR.pattern})(?: to ({_HOUR.pattern}))?", said.partition(";")[0]):
+        start, end = _start_of(first), _start_of(last or first)
+        while start <= end:
+            hours.append(f"{start:%Y-%m-%d %H:%M}-{start + timedelta(hours=1):%H:%M} UTC")
+            start += timedelta(hours=1)
+    return hours
+
+
+def _start_of(label: str) -> datetime:
+    return datetime.fromisoformat(label[:16])

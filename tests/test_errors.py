@@ -110,8 +110,8 @@ TELEGRAM = TelegramSettings.model_validate(
 NOW = START + 30 * HOUR
 EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     SettingsError: [
-        lambda: SettingsError(["SMTP_PORT is missing; wanted: a port"]),
-        lambda: SettingsError(["SMTP_PORT is missing; wanted: a port"], is_job=True),
+        lambda: SettingsError(["SMTP_PORT is missing; use a port"]),
+        lambda: SettingsError(["SMTP_PORT is missing; use a port"], is_job=True),
     ],
     OptionError: [
         lambda: raised_by(lambda: starting_at("soon", "hourly", make_window().zone, NOW)),

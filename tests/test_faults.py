@@ -1,6 +1,5 @@
 """Whatever the world does: every recipient has the report, once wherever that can be known; a table in docs/."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from src.phrases.english import REPEAT
 
+from .alerts import reasons
 from .builders import OPTION, data_rows, ids, make_rows
 from .conftest import Run
 from .faults import ROWS, SPECIAL, Row, as_markdown, copies
@@ -15,11 +15,6 @@ from .pages import has_an_entry, section
 from .sandbox import CHATS, Sandbox
 
 RunTool = Callable[..., Run]
-
-
-def reasons(alert: str) -> list[str]:
-    """Return the sentences of an alert for which an operator opens the runbook."""
-    return re.findall(r"^Failed: .+\n(.+)$", alert, re.MULTILINE)
 
 
 def exists(test: str) -> bool:

@@ -41,7 +41,7 @@ class _Lines(EmailPolicy):
 
 
 SMTP_LINES = _Lines(linesep="\r\n", max_line_length=200)
-_SUBJECT = 160
+_SUBJECT = 200
 """UTF-16 units of an alert's subject: what a list of mails shows, and some more."""
 _PLACE = b"the workbook"
 """Stands in for the file until it is sent."""

@@ -154,7 +154,7 @@ async def _alert(asked: Asked, text: AlertText, bot: Bot) -> None:
 
     As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
     """
-    marks = _quotes_as_code(text)
+    marks = _as_code(text)
     try:
         await bot.send_message(asked.chat, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
     except RefusedError as error:
@@ -164,13 +164,17 @@ async def _alert(asked: Asked, text: AlertText, bot: Bot) -> None:
         logger.warning("%s", notice, extra=extra)
 
 
-def _quotes_as_code(text: AlertText) -> list[MessageEntity]:
-    """Mark what servers said in an alert as code, of which Telegram makes no link; places are in UTF-16 units."""
+def _as_code(text: AlertText) -> list[MessageEntity]:
+    """Mark what servers said in an alert as code, of which Telegram makes no link, and commands as blocks to copy.
+
+    Places are in UTF-16 units.
+    """
     marks, place = list[MessageEntity](), 0
     for piece in text.pieces:
         size = units(piece.text)
-        if piece.is_quote and size:
-            marks.append(MessageEntity(type=MessageEntity.CODE, offset=place, length=size))
+        if size and (piece.is_quote or piece.is_command):
+            kind = MessageEntity.PRE if piece.is_command else MessageEntity.CODE
+            marks.append(MessageEntity(type=kind, offset=place, length=size))
         place += size
     return marks
 

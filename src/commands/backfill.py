@@ -26,7 +26,8 @@ async def report_each(services: Services, windows: Sequence[Window], *, resend: 
             if not is_watched():
                 _log_progress(results, len(windows))
     logger.info("%s", as_table(results), extra={"event": "backfill"})
-    return _summed_up([result for _, result in results])
+    label = f"{windows[0].label()} to {windows[-1].label()}"
+    return replace(_summed_up([result for _, result in results]), label=label)
 
 
 async def _report(services: Services, window: Window, place: int, count: int, *, resend: bool) -> Result:

@@ -1,7 +1,6 @@
 """Environment and `.env` → one frozen `Settings`, checked whole before anything is touched."""
 
 import os
-import re
 import shlex
 import tempfile
 from contextlib import suppress
@@ -80,7 +79,7 @@ class LoadedSettings(Struct, kw_only=True):
         """Return the settings; raise SettingsError if there is any problem that the run would have."""
         problems = [one for one in self.problems if not (is_dry_run and one in self.of_sending)]
         if problems or not self.report or not self.supabase:
-            raise SettingsError(problems, is_job=self.is_job, remedy=self.remedy)
+            raise SettingsError(problems, is_job=self.is_job, remedy="" if self.is_job else self.remedy)
         return Settings(
             report=self.report,
             supabase=self.supabase,
@@ -131,7 +130,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     if authority and not (os.path.isfile(authority) and os.access(authority, os.R_OK)):  # noqa: PTH113
         # Python would pass it over in silence.
         loaded.problems.append(
-            "SSL_CERT_FILE names a file that does not exist or may not be read; wanted: an authority's certificate"
+            "SSL_CERT_FILE names a file that does not exist or may not be read; use an authority's certificate"
         )
     if loaded.problems or not (loaded.mail and loaded.telegram):
         loaded.unchecked = [_unchecked(group, env_file, folder) for group in GROUPS]
@@ -166,7 +165,7 @@ def _read(group: type[_G], env_file: Path | None, folder: Path | None, problems:
         what, cause = f"{env_file}", type(error).__name__
     except SettingsSourceError as error:  # what a file in the folder came to
         what, cause = "A file in SECRETS_DIR", type(error.__cause__ or error).__name__
-    problem = f"{what} can't be read ({cause}); wanted: a readable text file in UTF-8"
+    problem = f"{what} can't be read ({cause}); use a readable text file in UTF-8"
     problems += [problem] if problem not in problems else []
     return None
 
@@ -191,7 +190,7 @@ def _unchecked(group: type[Group], env_file: Path | None, folder: Path | None) -
 def _refuse_plain_http(loaded: LoadedSettings) -> None:
     if loaded.report and loaded.report.report_allow_http:
         return
-    wanted = "is http:// to another machine; wanted: https://, or REPORT_ALLOW_HTTP=true inside a cluster"
+    wanted = "is http:// to another machine; use https://, or REPORT_ALLOW_HTTP=true inside a cluster"
     monitor = loaded.watch.heartbeat_url
     if monitor and validators.is_plain_http(monitor.get_secret_value()):
         loaded.problems.append(f"HEARTBEAT_URL {wanted}")
@@ -217,29 +216,38 @@ def _want_ledger_name(loaded: LoadedSettings) -> None:
     report = loaded.report
     if report and report.report_ledger == "supabase" and not report.ledger_name:
         loaded.problems.append(
-            "REPORT_LEDGER_NAME is missing, which REPORT_LEDGER=supabase needs outside a cluster; wanted: production, "
+            "REPORT_LEDGER_NAME is missing, which REPORT_LEDGER=supabase needs outside a cluster; use production, "
             "only on the machine that sends the real reports, or another name for a trial, which sends to everyone in "
             "SMTP_TO and TELEGRAM_CHAT_ID"
         )
         loaded.of_sending.append(loaded.problems[-1])
 
 
-_REASONS = {
-    "int_parsing": "is no whole number",
-    "float_parsing": "is no number",
-    "literal_error": "is none of them",
-    "bool_parsing": "is neither true nor false",
-}
-"""Of pydantic's reasons those that say the same as what is wanted, or too much."""
+_NUMBERS = {"int_parsing": "an integer", "float_parsing": "a number"}
+"""What pydantic could not read a value as, in our words."""
+_OWN = "Value error, "
+"""How pydantic begins the reasons of our own checks."""
 
 
 def _lines(group: type[Group], error: ValidationError) -> list[str]:
-    """Turn a validation error into `NAME what is wrong; wanted: …`, at most one line a variable."""
+    """Turn a validation error into `NAME must be …` or `NAME what is wrong; use …`, at most one line a variable."""
     lines: dict[str, str] = {}
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         name = str(detail["loc"][0])
-        reason = "is missing" if detail["type"] == "missing" else detail["msg"]
-        reason = _REASONS.get(detail["type"], reason)
-        reason = re.sub(r"^(Value error, |Input (?=should)|Value (?=should)|Path (?=does))", "", reason)
-        lines.setdefault(name, f"{name.upper()} {reason}; wanted: {group.model_fields[name].description}")
+        right = group.model_fields[name].description or ""
+        lines.setdefault(name, f"{name.upper()} {_complaint(detail['type'], detail['msg'], right)}")
     return list(lines.values())
+
+
+def _complaint(kind: str, reason: str, right: str) -> str:
+    """Say what is wrong with a value; `right` describes a right one."""
+    if kind == "missing":
+        return f"is missing; use {right}"
+    if reason.startswith(_OWN):
+        return f"{reason.removeprefix(_OWN)}; use {right}"
+    if kind in ("too_long", "too_short"):
+        return f"must {reason[reason.index('have') :].partition(' after')[0]}; use {right}"
+    if kind in _NUMBERS:
+        _, like, example = right.rpartition(", like ")
+        return f"must be {_NUMBERS[kind]}{like}{example}" if like else f"must be {_NUMBERS[kind]}"
+    return f"must be {right}"

@@ -1,7 +1,8 @@
 """Which recipients a run is limited to: those of --only or REPORT_ONLY."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
+from functools import partial
 
 from ..errors import OptionError, SettingsError
 from .loader import Settings
@@ -33,7 +34,18 @@ def check_limit(options: Options, settings: Settings) -> None:
         hint = f"Did you mean {meant}?" if meant else f"The settings name {_few(present)}."
         raise OptionError(f"--only {named}: not among the recipients.", hint)
     wanted = f"recipients that the settings name, like {meant}" if meant else f"some of {_few(present)}"
-    raise SettingsError([f"REPORT_ONLY names {named}; wanted: {wanted}"])
+    is_job = settings.report.job_name is not None
+    remedy = f"Did you mean {meant}?" if meant else ""
+    raise SettingsError([f"REPORT_ONLY must name {wanted}, not {named}"], is_job=is_job, remedy=remedy)
+
+
+def nearest_recipients(only: tuple[str, ...], present: Sequence[str]) -> tuple[str, ...]:
+    """Return `only`, in place of each that is none of `present` the one that is most like it."""
+    known = {recipient.casefold() for recipient in present}
+    if not known:
+        return only
+    nearest = (one if one.casefold() in known else max(present, key=partial(_likeness, one)) for one in only)
+    return tuple(dict.fromkeys(nearest))
 
 
 def check_consent(options: Options, settings: Settings) -> None:

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from ..domain.window import Window, as_option
+from ..domain.window import Window, after, as_option
 from .settings import ReportSettings
 
 CRONJOB = "reports-generator"
@@ -45,6 +45,14 @@ def rerun_command(
         f"kubectl create job {job}-again-$(date +%s) --from=cronjob/{shlex.quote(cronjob)} -n {namespace} "
         f"--dry-run=client -o yaml | kubectl set env --local -f - {variables} -o yaml | kubectl create -f -"
     )
+
+
+def span_command(windows: Sequence[Window], settings: ReportSettings) -> str:
+    """Write the command that reports the first of `windows`, oldest first, to the last, and what lies between."""
+    count, window = 1, windows[0]
+    while window.start < windows[-1].start:
+        count, window = count + 1, after(window)
+    return rerun_command(windows[0], settings, count=count)
 
 
 def only_option(recipients: Sequence[str]) -> str:

@@ -30,11 +30,11 @@ def choose_windows(options: Options, settings: ReportSettings, now: datetime) ->
         return [first]
     if options.start is None and settings.report_start is None:
         if options.count is None:
-            raise _wrong(settings, "REPORT_COUNT is set without REPORT_START; wanted: the first of the windows there")
+            raise _wrong(settings, "REPORT_COUNT is set without REPORT_START; set that to the first of the windows")
         raise OptionError("--count needs the first of the windows.", "Add --start TIME, or set REPORT_START.")
     windows = windows_from(first, count, now)
     if len(windows) < count and options.count is None:
-        raise _wrong(settings, f"REPORT_COUNT is {count}; wanted: at most {len(windows)}, for the others are not over")
+        raise _wrong(settings, f"REPORT_COUNT is {count}; use at most {len(windows)}, because the others are not over")
     if len(windows) < count:
         raise OptionError(
             f"Of {count} windows from {as_option(first)} on, only {len(windows)} are over.",
@@ -49,9 +49,9 @@ def _of_index(index: int, first: Window, options: Options, settings: ReportSetti
     One that isn't over fails alone, not as wrong settings: those end the whole Job.
     """
     if not is_named(options, settings):
-        raise _wrong(settings, "REPORT_START is missing; wanted: the first window of this Indexed Job")
+        raise _wrong(settings, "REPORT_START is missing; use the first window of this Indexed Job")
     if settings.report_ledger != "supabase":  # pods that share a range but no ledger would send anew at each restart
-        raise _wrong(settings, "REPORT_LEDGER is directory; wanted: supabase, which all pods of an Indexed Job share")
+        raise _wrong(settings, "REPORT_LEDGER is directory; use supabase, which all pods of an Indexed Job share")
     windows = windows_from(first, index + 1, now)
     if len(windows) <= index:
         raise ReportError(

@@ -206,7 +206,7 @@ class TelegramSettings(Group):
     telegram_chat_id: validators.Chats = Field(description="chats with commas between, like -1001234567890,42,@channel")
     telegram_alert_chat_id: validators.Chat | None = Field(None, description="one chat, like -1001234567890")
     telegram_silent: Literal["never", "normal", "always"] = Field(
-        "never", description="never, normal (a normal hour's report makes no sound) or always"
+        "normal", description="never, normal (a normal hour's report makes no sound) or always"
     )
     telegram_api_url: validators.Url = Field("https://api.telegram.org", description="a Bot API server's address")
 
@@ -251,7 +251,7 @@ class ReportSettings(Group):
     report_warn_slower_than: float | None = Field(
         None, allow_inf_nan=False, ge=0, le=86_400, description="seconds from 0 to 86400, like 30"
     )
-    report_when_empty: Literal["send", "skip"] = Field("send", description="send or skip a window without rows")
+    report_when_empty: Literal["send", "skip"] = Field("send", description="send or skip (a window without rows)")
     report_dir: validators.Folder = Field(
         default_factory=lambda: Path(tempfile.gettempdir()), description="a folder that is there, like /tmp"
     )

@@ -58,9 +58,9 @@ class Result(Struct, frozen=True, kw_only=True):
     """How one window, or a whole run, went: its exit code, in words, and the `problem` that it failed of.
 
     `outcomes` are those of its recipients, `known` tells whether its failure was alerted before; `window` is its start,
-    `rows` are those it had, `bytes` those of its workbook, `tally` counts its recipients. Of several windows,
-    `rows` and `tally` are sums, and `outcomes`, `known`, `window` and `bytes` are not set. `is_left`: the run was
-    stopped, and the next pod of its Job does its work, so nobody has to know.
+    `label` its name for people, `rows` are those it had, `bytes` those of its workbook, `tally` counts its recipients.
+    Of several windows, `rows` and `tally` are sums, and `outcomes`, `known`, `window` and `bytes` are not set.
+    `is_left`: the run was stopped, and the next pod of its Job does its work, so nobody has to know.
     """
 
     code: int
@@ -69,6 +69,7 @@ class Result(Struct, frozen=True, kw_only=True):
     outcomes: Sequence[Outcome] = ()
     known: bool = False
     window: str | None = None
+    label: str = ""
     rows: int | None = None
     bytes: int | None = None
     tally: Tally | None = None
@@ -84,4 +85,6 @@ class Result(Struct, frozen=True, kw_only=True):
         tally = self.tally or Tally()
         owed = f"still owed to {tally.owed}" if tally.owed else ""
         refused = f"refused by {tally.refused}" if tally.refused else ""
-        return "; ".join(filter(None, [f"exit {self.code} after {seconds:.1f} s: {self.words}", owed, refused]))
+        rows = "" if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        words = ", ".join(filter(None, [self.label, rows, self.words]))
+        return "; ".join(filter(None, [f"exit {self.code} after {seconds:.1f} s: {words}", owed, refused]))

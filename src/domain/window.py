@@ -3,6 +3,7 @@
 Nothing here asks the clock; `now` is always given.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -71,6 +72,12 @@ def before(window: Window) -> Window:
 def after(window: Window) -> Window:
     """Return the window that starts where `window` ends."""
     return _around(window.end, window.template, window.zone)
+
+
+def as_ranges(windows: Sequence[Window]) -> list[list[Window]]:
+    """Split `windows`, oldest first, where one does not begin at the end of the one before it."""
+    breaks = [0, *(place for place in range(1, len(windows)) if windows[place - 1].end != windows[place].start)]
+    return [[*windows[first:last]] for first, last in zip(breaks, [*breaks[1:], None], strict=True) if windows]
 
 
 def to_compare_with(window: Window) -> Window:

@@ -7,12 +7,14 @@ from datetime import datetime
 from msgspec import Struct
 
 from ..domain.outcome import ChannelAddress
-from ..domain.window import Window, before
+from ..domain.window import Template, Window, after, before
 from ..errors import LedgerError
 from ..runtime.retry import RetryPolicy
 from .interface import Ledger, ReadLimit, too_much_history
 from .record import Record
 
+_MONTH: dict[Template, int] = {"hourly": 31 * 24, "daily": 31}
+"""Windows among which refused ones are looked for."""
 FARTHEST = 20_000
 """Windows looked back at: two years of hours. A record may bear any moment."""
 
@@ -37,10 +39,17 @@ def windows_between(start: datetime, window: Window) -> list[Window]:
     return found[::-1]
 
 
-def as_ranges(windows: Sequence[Window]) -> list[list[Window]]:
-    """Split `windows`, oldest first, where one does not begin at the end of the one before it."""
-    breaks = [0, *(place for place in range(1, len(windows)) if windows[place - 1].end != windows[place].start)]
-    return [[*windows[first:last]] for first, last in zip(breaks, [*breaks[1:], None], strict=True) if windows]
+async def refused_windows(
+    ledger: Ledger, newest: Window, recipients: Sequence[ChannelAddress], policy: RetryPolicy
+) -> list[Window]:
+    """Return the windows up to `newest` that one of `recipients` was refused, oldest first, of a month.
+
+    Raise LedgerError if they can't be read.
+    """
+    reached = windows_before(after(newest), _MONTH[newest.template])
+    records = await ledger.records(reached[0].start, newest.end, policy, ReadLimit())
+    found = [(window, records.get(window.start)) for window in reached]
+    return [window for window, record in found if isinstance(record, Record) and record.refused(recipients)]
 
 
 class History(Struct, frozen=True, kw_only=True):

@@ -1,18 +1,18 @@
-"""What operators are told of a failure, and of its end."""
+"""The texts of alerts."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, ReportSettings
+from ..domain.outcome import ChannelAddress, same
 from ..domain.window import Window, as_option
 from ..errors import Problem, Stage
-from ..runtime.visible_text import one_line_quote, shortened, units
-from .alert_text import AlertText, Piece, describe, joined, ours
+from ..runtime.visible_text import shortened, units
+from .alert_text import AlertText, Piece, command_piece, describe, joined, ours
 
-ALL_CLEAR = "✅ All clear:"
 ALERT = "⚠️ ERROR in Reports Generator:"
 ALERTED = "alerted"
 """The key of the notice that an alert named a window, whatever its cause."""
@@ -36,14 +36,13 @@ TEST = "🔔 TEST of the alerts of Reports Generator:"
 LONGEST = 4096
 """UTF-16 units of an alert: the characters of a message (Bot API, sendMessage)."""
 _OWED_NAMED = 10
-_PARTS_NAMED = 10
 _SECTIONS_NAMED = 3
-_WINDOWS_NAMED = 30
-_HEADLINE = 200
-"""UTF-16 units of the first line."""
+_HEADLINE = 180
+"""UTF-16 units of the first line, unless the report's name is long."""
+_REASON = 70
+"""UTF-16 units that the reason has in the first line at least."""
 
-
-_RECOVERABLE = (
+RECOVERABLE = (
     *(Stage.ROWS, Stage.WORKBOOK, Stage.STORAGE, Stage.LEDGER, Stage.RUN, Stage.SETTINGS, Stage.MISSED, Stage.WATCH),
 )
 """Stages that can be said to work again."""
@@ -72,7 +71,7 @@ class Cause(Struct, frozen=True, kw_only=True):
     @property
     def recovers(self) -> bool:
         """Whether its part can be said to work again once it no longer fails."""
-        is_part = self.part in _RECOVERABLE or self.part.startswith(("email to ", "telegram to "))
+        is_part = self.part in RECOVERABLE or self.part.startswith(("email to ", "telegram to "))
         return is_part and not self.key.startswith((*_OF_ONE_WINDOW, STOPPED_BY_SIGTERM.key))
 
 
@@ -85,16 +84,27 @@ def read_cause(text: str) -> Cause:
     return Cause(part=part, key=key, for_good=bool(for_good), window=window or "")
 
 
+class Command(Struct, frozen=True, kw_only=True):
+    """A command that can be pasted as it is, and the windows that it sends, if it isn't alone."""
+
+    line: str
+    label: str = ""
+
+
 class Failure(Struct, frozen=True, kw_only=True):
     """`what` failed, and why; `parts` are those that `what` names, if several.
 
-    `for_good`: no later run sends by itself what failed so.
+    `for_good`: no later run sends by itself what failed so. Of a failure that is about no window of its own, `later`
+    says what later runs do, and `todo` introduces the `commands`.
     """
 
     what: str
     problem: Problem
     parts: Sequence[str] = ()
     for_good: bool = False
+    later: str = ""
+    todo: str = "Send it now:"
+    commands: Sequence[Command] = ()
 
     def causes(self, window: Window | None) -> list[Cause]:
         """Return a cause for each part; `window` is the one being reported."""
@@ -105,15 +115,57 @@ class Failure(Struct, frozen=True, kw_only=True):
         ]
 
 
+class Coverage(Struct, frozen=True, kw_only=True):
+    """Which recipients have a window's report, and which lack it, each as its channel and address.
+
+    `owed` are sent it by a later run, `refused` are not; those `without_file` have it without its workbook.
+    `is_certain`: the ledger says so.
+    """
+
+    owed: Sequence[str] = ()
+    refused: Sequence[str] = ()
+    without_file: Sequence[str] = ()
+    have: Sequence[str] = ()
+    is_certain: bool = False
+
+    @property
+    def lacking(self) -> int:
+        """The number of those who lack it, or its workbook."""
+        return len(self.owed) + len(self.refused) + len(self.without_file)
+
+
+def recipient_names(recipients: Iterable[ChannelAddress]) -> list[str]:
+    """Return each as its channel and address in words."""
+    return [f"{channel} to {recipient}" for channel, recipient in recipients]
+
+
+def coverage_of(
+    present: Sequence[ChannelAddress],
+    *,
+    owed: Sequence[ChannelAddress],
+    refused: Sequence[ChannelAddress],
+    without_file: Sequence[ChannelAddress] = (),
+) -> Coverage:
+    """Return a coverage that the ledger or the servers are certain of; whoever else is `present` has the report."""
+    lacking = {*map(same, [*owed, *refused, *without_file])}
+    return Coverage(
+        owed=recipient_names(owed),
+        refused=recipient_names(refused),
+        without_file=recipient_names(without_file),
+        have=recipient_names(one for one in present if same(one) not in lacking),
+        is_certain=True,
+    )
+
+
 class RecoveryNote(Struct, frozen=True, kw_only=True):
-    """What will become of a window without anybody's doing, in `words`; `is_automatic`: all that is owed is sent."""
+    """Say in `words` what later runs do about a window, and introduce the command that sends it now with `todo`."""
 
     words: str = ""
-    is_automatic: bool = False
+    todo: str = "Correct the cause, then send it:"
 
 
 NO_RECOVERY_NOTE = RecoveryNote()
-NO_LATER_RUN = RecoveryNote(words="This was a report up to now, which no later run sends.")
+NO_LATER_RUN = RecoveryNote(words="No run sends it automatically: it was a report up to now.")
 
 
 STOPPED_BY_SIGTERM = Problem(
@@ -128,36 +180,79 @@ def render(
     window: Window | None,
     failures: Sequence[Failure],
     *,
-    owed: Sequence[str] = (),
-    refused: Sequence[str] = (),
+    coverage: Coverage = Coverage(),  # noqa: B008 - frozen
     since: datetime | None = None,
     is_repeated: bool = False,
     note: RecoveryNote = NO_RECOVERY_NOTE,
     command: str = "",
     name: str = DEFAULT_NAME,
 ) -> AlertText:
-    """Write an alert: the window, what failed and why, who lacks the report, what will happen, the command.
+    """Write an alert: cause, window, what later runs do, the remedy, who lacks the report, and the command.
 
-    `owed` are sent it by a later run, `refused` are not. `since`: when it was alerted first. `is_repeated`: where
-    alerts are recorded can't be reached. `name` says whose report it is, unless it is the default one.
+    `since`: when it was alerted first. `is_repeated`: where alerts are recorded can't be reached. `name` says whose
+    report it is, unless it is the default one.
     """
-    report = [] if name == DEFAULT_NAME else [f"Report: {name}"]
-    head = [_headline(window, failures, name), *report]
-    head += [f"Window: {window.template} report, {window.label()}"] if window else []
-    tail = []
+    failures = sorted(failures, key=lambda failure: (-len(failure.parts), not failure.for_good))
+    later = note.words or " ".join(dict.fromkeys(failure.later for failure in failures if failure.later))
+    head = [_headline(window, failures, coverage, name), *([later] if later else [])]
+    tail = _recipients(coverage)
     if since:
-        tail += ["", f"Told before, at {since:%Y-%m-%d %H:%M} UTC. --deliveries lists who lacks which report."]
-    tail += [""] if owed or refused else []
-    tail += [f"Still owed: {_some_of(owed)}"] if owed else []
-    tail += [f"Refused: {_some_of(refused)}"] if refused else []
-    tail += [note.words] if note.words else []
-    todo = "To send it at once, run:" if note.is_automatic else "To send it, fix the cause, then run:"
-    tail += ["", todo, command] if command else []
-    tail += ["", "Every run repeats this alert as long as the ledger can't be reached."] if is_repeated else []
+        tail += [f"First alerted at {since:%Y-%m-%d %H:%M} UTC. --deliveries lists who lacks which report."]
+    tail += ["Every run repeats this alert until the ledger can be reached again."] if is_repeated else []
     first, last = "\n".join(head), "".join(f"\n{line}" for line in [*tail, *_sections(failures)])
-    # What is said of the failures is cut short, never the window, who is owed the report, or the command.
-    told = joined(piece for failure in failures for piece in _described(failure))
-    return joined([ours(first), *told.shortened(LONGEST - units(first) - units(last)).pieces, ours(last)])
+    end = joined([ours(f"\n{last}"), *_commands(failures, note, command)])
+    # What is said of the failures is cut short, never the window, who lacks the report, or the command.
+    if len(failures) == 1:
+        body = joined(_described_alone(failures[0].problem, head[0]))
+    else:
+        body = joined(
+            piece for one in failures for piece in [ours(f"\n\nFailed: {one.what}\n"), *describe(one.problem)]
+        )
+    body = body.shortened(LONGEST - units(first) - units(str(end)))
+    return joined([ours(first), *body.pieces, *end.pieces]).shortened(LONGEST)
+
+
+def _headline(window: Window | None, failures: Sequence[Failure], coverage: Coverage, name: str) -> str:
+    """Say in one line what is wrong and who lacks which report, for a phone's lock screen and a list of mails.
+
+    Without the words of others, which stand below.
+    """
+    problem = failures[0].problem
+    end = _shortfall(window, coverage, "" if name == DEFAULT_NAME else f"{name} ")
+    end = f"{f' ({len(failures) - 1} more below)' if failures[1:] else ''}. {end}".rstrip()
+    room = max(_REASON, _HEADLINE - units(f"{ALERT} {end}"))
+    cause = shortened(" ".join((problem.short or problem.reason).split()).rstrip("."), room)
+    return f"{ALERT} {cause}{end}".replace("….", "…")
+
+
+def _shortfall(window: Window | None, coverage: Coverage, name: str) -> str:
+    """Say how many lack the report of `window`; its `name` ends in a blank, or is empty."""
+    if window is None:
+        return f"Report: {name}"[:-1] if name else ""
+    report = f"{name}{window.label()}"
+    count = coverage.lacking
+    if not count:
+        return f"{report} was not sent"
+    lack = ("lacks" if count == 1 else "lack") if coverage.is_certain else "may lack"
+    what = "the workbook of " if count == len(coverage.without_file) else ""
+    return f"{count} of {count + len(coverage.have)} {lack} {what}{report}"
+
+
+def _recipients(coverage: Coverage) -> list[str]:
+    """Name those who lack the report, if there are any, and count those who have it."""
+    lists = {
+        "Lack it" if coverage.is_certain else "May lack it": coverage.owed,
+        "Refused": coverage.refused,
+        "Lack the workbook": coverage.without_file,
+    }
+    lines = [f"{label}: {_some_of(recipients)}" for label, recipients in lists.items() if recipients]
+    if not (coverage.is_certain and lines):
+        return lines
+    by_mail = sum(one.startswith("email ") for one in coverage.have)
+    counts = {"address": by_mail, "chat": len(coverage.have) - by_mail}
+    plurals = {"address": "addresses", "chat": "chats"}
+    have = [f"{count} {what if count == 1 else plurals[what]}" for what, count in counts.items() if count]
+    return [*lines, f"Have it: {', '.join(have) or 'nobody'}"]
 
 
 def _some_of(recipients: Sequence[str]) -> str:
@@ -165,8 +260,11 @@ def _some_of(recipients: Sequence[str]) -> str:
     return f"{', '.join(recipients[:_OWED_NAMED])}{more}"
 
 
-def _described(failure: Failure) -> list[Piece]:
-    return [ours(f"\n\nFailed: {failure.what}\n"), *describe(failure.problem)]
+def _described_alone(problem: Problem, headline: str) -> list[Piece]:
+    """Describe the only problem, without its reason if the `headline` is all of that."""
+    if problem.said or problem.short or problem.reason.removesuffix(".") not in headline:
+        return [ours("\n\n"), *describe(problem)]
+    return [ours(f"\n\n{problem.remedy}")] if problem.remedy else []
 
 
 def _sections(failures: Sequence[Failure]) -> list[str]:
@@ -175,83 +273,18 @@ def _sections(failures: Sequence[Failure]) -> list[str]:
     for failure in failures:
         sections.setdefault(failure.problem.group, []).append(failure.problem.key)
     named = [f"Runbook: {group} ({', '.join(dict.fromkeys(keys))})" for group, keys in sections.items() if group]
-    return ["", *named[:_SECTIONS_NAMED]] if named else []
+    return named[:_SECTIONS_NAMED]
 
 
-def _headline(window: Window | None, failures: Sequence[Failure], name: str) -> str:
-    """Name report, window and cause in one line, which a phone's lock screen and a list of mails show.
-
-    Without the words of others, which stand below.
-    """
-    report = "" if name == DEFAULT_NAME else f"{name}:"
-    cause = " ".join(failures[0].problem.reason.split()) if failures else ""
-    label = f"{window.label()}:" if window else ""
-    return shortened(" ".join(filter(None, [ALERT, report, label, cause])), _HEADLINE)
-
-
-class Recovery(Struct, frozen=True, kw_only=True):
-    """A window that was late or told of, and has reached everyone, or was skipped as empty."""
-
-    window: Window
-    skipped: bool = False
-
-
-def render_all_clear(
-    recoveries: Sequence[Recovery],
-    again: Sequence[str] = (),
-    *,
-    known: Collection[str] = (),
-    gone: Sequence[str] = (),
-    left: Sequence[str] = (),
-    name: str = DEFAULT_NAME,
-) -> AlertText:
-    """Write that windows have reached everyone after all, which parts work `again`, and which recipients are `gone`.
-
-    `known` are the recipients that the settings name now, as parts; any other part is the ledger's word alone, which
-    anybody may have written there, and is quoted. `left` are lines about reports of the meantime that no run sends.
-    """
-    sentences = [_sentence(again, known, "works", "work", "again")] if again else []
-    sentences += [_sentence(gone, known, "is", "are", "no longer among the recipients")] if gone else []
-    if recoveries:
-        head = [ours(_recovered(recoveries, name))]
-        rest = [[ours(" " if place else "\n\n"), *_begun(one)] for place, one in enumerate(sentences)]
-    else:
-        head = [ours(f"{ALL_CLEAR} "), *sentences[0]]
-        rest = [[ours(" "), *_begun(one)] for one in sentences[1:]]
-    lines = [ours(f"\n{line}") for line in left]
-    return joined([*head, *(piece for one in rest for piece in one), *lines])
-
-
-def _recovered(recoveries: Sequence[Recovery], name: str) -> str:
-    first, *others = recoveries
-    report = f"{first.window.template} report"
-    whose = "" if name == DEFAULT_NAME else f" {name}"
-    if not others:
-        end = "was skipped: it has no rows" if first.skipped else "has now been delivered to everyone"
-        return f"{ALL_CLEAR} the {report}{whose} of {first.window.label()} {end}."
-    named = [f"{one.window.label()}{' (skipped: it has no rows)' if one.skipped else ''}" for one in recoveries]
-    more = [f"and {len(named) - _WINDOWS_NAMED} more"] if len(named) > _WINDOWS_NAMED else []
-    head = f"{ALL_CLEAR} {len(named)} {report}s{whose} have now been delivered to everyone:"
-    return "\n".join([head, *named[:_WINDOWS_NAMED], *more])
-
-
-def _sentence(parts: Sequence[str], known: Collection[str], one: str, several: str, end: str) -> list[Piece]:
-    """Say something of parts, those that are neither ours nor `known` as quotes."""
-    pieces = list[Piece]()
-    for part in parts[:_PARTS_NAMED]:
-        pieces += [ours(", ")] if pieces else []
-        if part in _RECOVERABLE or part in known:
-            pieces.append(ours(part))
-        else:
-            pieces += [ours("“"), Piece(text=one_line_quote(part), is_quote=True), ours("”")]
-    more = f" and {len(parts) - _PARTS_NAMED} more" if len(parts) > _PARTS_NAMED else ""
-    return [*pieces, ours(f"{more} {one if len(parts) == 1 else several} {end}.")]
-
-
-def _begun(pieces: Sequence[Piece]) -> list[Piece]:
-    """Return the pieces as a sentence's beginning."""
-    first = pieces[0].text
-    return [ours(f"{first[:1].upper()}{first[1:]}"), *pieces[1:]]
+def _commands(failures: Sequence[Failure], note: RecoveryNote, line: str) -> list[Piece]:
+    """Return the command of the alert, and those of the failures, each under its introduction."""
+    pieces = [ours(f"\n\n{note.todo}\n"), command_piece(line)] if line else []
+    for failure in failures:
+        if failure.commands:
+            pieces.append(ours(f"\n\n{failure.todo}"))
+        for one in failure.commands:
+            pieces += [ours(f"\n{one.label}:\n" if one.label else "\n"), command_piece(one.line)]
+    return pieces
 
 
 def render_test(at: datetime) -> str:
@@ -262,27 +295,39 @@ def render_test(at: datetime) -> str:
     )
 
 
-def recovery_note(
-    settings: ReportSettings, *, owed: bool, settled: bool, in_reach: bool, to_everyone: bool
-) -> RecoveryNote:
-    """Say what later runs send by themselves.
+def recovery_note(settings: ReportSettings, coverage: Coverage, *, in_reach: bool, to_everyone: bool) -> RecoveryNote:
+    """Say whether later runs send the report to those whom `coverage` says it lacks.
 
-    `owed`: somebody is still owed the report. `settled`: somebody was refused, or got it without its workbook, which
-    no later run changes by itself. `in_reach`: catching up reaches the window. `to_everyone`: the command names nobody.
+    `in_reach`: catching up reaches the window. `to_everyone`: the command names nobody.
     """
-    if settings.report_ledger == "supabase":
-        notes = list[str]()
-        if owed and in_reach:
-            reach = settings.report_catch_up
-            notes.append(f"Once the cause is gone, the next runs send it by themselves, up to {reach} windows back.")
-        elif owed:
-            notes.append("No later run sends it by itself: REPORT_CATCH_UP does not reach back so far.")
-        notes += ["No later run sends by itself what was refused or went without its workbook."] if settled else []
-        return RecoveryNote(words=" ".join(notes), is_automatic=owed and in_reach and not settled)
-    if settings.job_name is None:
-        return RecoveryNote(words="Nothing will send it by itself.")
-    return RecoveryNote(
-        words="Kubernetes may retry this Job; after that you must send it yourself. "
-        "This deployment keeps no lasting ledger, so "
-        + ("the command sends to everyone again." if to_everyone else "each run of the command sends again.")
-    )
+    if settings.report_ledger != "supabase" and settings.job_name is None:
+        return RecoveryNote(words="No run sends it automatically, because REPORT_LEDGER is not supabase.")
+    if settings.report_ledger != "supabase":
+        again = "the command sends to everyone again" if to_everyone else "each run of the command sends again"
+        return RecoveryNote(
+            words="Kubernetes may start this Job again; no other run sends it automatically. "
+            f"This deployment keeps no lasting ledger, so {again}."
+        )
+    back = f"{settings.report_catch_up} {'days' if settings.report_template == 'daily' else 'hours'}"
+    settled = _settled(coverage)
+    if not coverage.owed and settled:
+        return RecoveryNote(words=f"No run sends it automatically: {settled}.")
+    if not in_reach:
+        return RecoveryNote(words=f"No run sends it automatically: runs look only {back} back (REPORT_CATCH_UP).")
+    once = f"automatically once the cause is gone; runs look {back} back."
+    if not settled:
+        return RecoveryNote(words=f"The next run sends it {once}", todo="Send it at once:")
+    some = _recipients_in_words(len(coverage.owed))
+    return RecoveryNote(words=f"The next run sends it to {some} {once} No run sends the rest: {settled}.")
+
+
+def _settled(coverage: Coverage) -> str:
+    """Say what no later run changes."""
+    refused, without_file = len(coverage.refused), len(coverage.without_file)
+    parts = [f"{_recipients_in_words(refused)} {'was' if refused == 1 else 'were'} refused"] if refused else []
+    parts += [f"{_recipients_in_words(without_file)} got it without the workbook"] if without_file else []
+    return ", ".join(parts)
+
+
+def _recipients_in_words(count: int) -> str:
+    return "1 recipient" if count == 1 else f"{count} recipients"

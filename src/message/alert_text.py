@@ -1,18 +1,23 @@
-"""Text for operators, in which the words of others are told from ours."""
+"""Text for operators, in which the words of others and commands are marked."""
 
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import Problem
 from ..runtime.visible_text import shortened, units
 
 
 class Piece(Struct, frozen=True, kw_only=True):
-    """A piece of a text; a quote holds the words of others, which nobody's mail program or chat may make a link of."""
+    """A piece of a text.
+
+    A quote holds the words of others, of which no mail program or chat may make a link; a command is to be copied.
+    """
 
     text: str
     is_quote: bool = False
+    is_command: bool = False
 
 
 class AlertText(Struct, frozen=True, kw_only=True):
@@ -25,7 +30,7 @@ class AlertText(Struct, frozen=True, kw_only=True):
 
     def mapped(self, change: Callable[[str], str]) -> "AlertText":
         """Return the text with each piece changed."""
-        changed = (Piece(text=change(piece.text), is_quote=piece.is_quote) for piece in self.pieces)
+        changed = (replace(piece, text=change(piece.text)) for piece in self.pieces)
         return AlertText(pieces=tuple(changed))
 
     def shortened(self, limit: int) -> "AlertText":
@@ -34,7 +39,7 @@ class AlertText(Struct, frozen=True, kw_only=True):
         for piece in self.pieces:
             size = units(piece.text)
             if size > left:
-                kept.append(Piece(text=shortened(piece.text, max(0, left - piece.is_quote)), is_quote=piece.is_quote))
+                kept.append(replace(piece, text=shortened(piece.text, max(0, left - piece.is_quote))))
                 kept += [ours("”")] if piece.is_quote and left else []
                 break
             kept.append(piece)
@@ -47,6 +52,11 @@ def ours(text: str) -> Piece:
     return Piece(text=text)
 
 
+def command_piece(line: str) -> Piece:
+    """Return a piece that is a command."""
+    return Piece(text=line, is_command=True)
+
+
 def joined(pieces: Iterable[Piece]) -> AlertText:
     """Return a text of these pieces."""
     return AlertText(pieces=tuple(pieces))
@@ -54,8 +64,8 @@ def joined(pieces: Iterable[Piece]) -> AlertText:
 
 def describe(problem: Problem) -> list[Piece]:
     """Return reason, the server's words as a quote, and remedy."""
-    remedy = f" {problem.remedy}" if problem.remedy else ""
     if not problem.said:
-        return [ours(f"{problem.reason}{remedy}")]
+        return [ours(str(problem))]
+    remedy = f" {problem.remedy}" if problem.remedy else ""
     reason = problem.reason.removesuffix(".")
     return [ours(f"{reason} (“"), Piece(text=problem.said, is_quote=True), ours(f"”).{remedy}")]

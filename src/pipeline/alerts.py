@@ -1,8 +1,8 @@
-"""Who is told of a failure, and that nobody is told twice."""
+"""Send alerts: one when a failure begins, then one a day; and the all-clear."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import Literal
@@ -12,31 +12,34 @@ from msgspec.structs import replace
 from ..channels.interface import Channel, addresses
 from ..config.loader import LoadedSettings
 from ..config.options import Options
-from ..config.recipients import limited_to
-from ..config.rerun_command import rerun_command
+from ..config.recipients import limited_to, nearest_recipients
+from ..config.rerun_command import rerun_command, span_command
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import ChannelAddress, Outcome, same
-from ..domain.window import Template, Window, after, as_option, last_full
+from ..domain.window import Window, after, as_option, last_full
 from ..errors import LedgerError, Stage
 from ..ledger.claim import Claim
-from ..ledger.history import windows_before
-from ..ledger.interface import Ledger, ReadLimit
+from ..ledger.history import refused_windows, windows_before
+from ..ledger.interface import Ledger
 from ..ledger.notices import MONITOR, due, notices_without_table
-from ..ledger.record import Record
 from ..message.alert import (
     ALERTED,
     NO_LATER_RUN,
+    NO_RECOVERY_NOTE,
     STOPPED_BY_SIGTERM,
     Cause,
+    Coverage,
     Failure,
-    Recovery,
+    RecoveryNote,
+    coverage_of,
     read_cause,
+    recipient_names,
     recovery_note,
     render,
-    render_all_clear,
 )
 from ..message.alert_text import AlertText, joined, ours
+from ..message.all_clear import Recovery, render_all_clear
 from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
@@ -46,8 +49,7 @@ from .alert_routes import Route, operator_routes, reader_routes, send_alert
 logger = logging.getLogger(__name__)
 _LONGEST_NAMES = 500
 """Characters of the recipients in a command: an alert has 4,096 in all."""
-_LOOKED_BACK: dict[Template, int] = {"hourly": 31 * 24, "daily": 31}
-"""Windows among which refused ones are looked for when their recipient works again."""
+_WITHOUT_SETTINGS = RecoveryNote(words="No report is sent until the settings are correct.")
 AlertResult = Literal["now", "before", "nobody"]
 
 
@@ -76,9 +78,11 @@ class Alerts:
         self._redaction = redaction
         self._clock = clock
         self._timeouts = timeouts
-        self._only = limited_to(options, loaded.report)
-        everyone = [f"{channel} to {recipient}" for channel, recipient in addresses(channels, self._only)]
-        self._everyone = ["everyone"] if loaded.problems else everyone
+        named, present = limited_to(options, loaded.report), [one for _, one in addresses(channels)]
+        # One that is no recipient is the failure itself: its alert has the command for whoever was probably meant.
+        self._only = named if loaded.problems or options.only else nearest_recipients(named, present)
+        self._is_misnamed = self._only != named
+        self._present = [] if loaded.problems or self._is_misnamed else addresses(channels, self._only)
         self._is_backfill = bool(options.count) or bool(
             loaded.report and (loaded.report.report_count or loaded.report.job_completion_index is not None)
         )
@@ -117,7 +121,7 @@ class Alerts:
         is_stop = all(failure.problem.key == STOPPED_BY_SIGTERM.key for failure in failures)
         # A stop ends what failed before: whoever was alerted of this window needs no second alert.
         if not due(keys, told, now) or (is_stop and named and named[0] in told):
-            logger.info("Alerted of this before; nobody is told again before a day has passed")
+            logger.info("Already alerted; the next reminder comes 24 hours after the last one")
             result: AlertResult = "before"
         else:
             since = min((told[key] for key in keys if key in told), default=None)
@@ -161,11 +165,19 @@ class Alerts:
         parts = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
         gone = [part for part in parts if self._is_gone(part)]
         again = [part for part in parts if part not in gone]
-        left = await self._left([cause for cause in over.values() if cause.part in again], ledger, policy)
+        lacking = await self._lacking([cause for cause in over.values() if cause.part in again], ledger, policy)
         if self._recovered or parts:
-            known = _named(addresses(self._channels))
+            known = recipient_names(addresses(self._channels))
             recovered = sorted(self._recovered + self._caught_up, key=lambda one: one.window.start)
-            text = render_all_clear(recovered, again, known=known, gone=gone, left=left, name=self._name)
+            text = render_all_clear(
+                recovered,
+                again,
+                known=known,
+                gone=gone,
+                lacking=lacking,
+                command=span_command(lacking, self._settings) if lacking and self._settings else "",
+                name=self._name,
+            )
             if not await self._send(text, what="The all-clear"):
                 return
         self._recovered.clear()
@@ -205,53 +217,46 @@ class Alerts:
         outcomes: Sequence[Outcome],
         since: datetime | None,
     ) -> AlertText:
+        repeated, name = not self.notices.is_lasting, self._name
         if window is None or self._settings is None:
-            owed = self._everyone if window else []
-            repeated = not self.notices.is_lasting
-            return render(window, failures, owed=owed, since=since, is_repeated=repeated, name=self._name)
-        lacking = [outcome for outcome in outcomes if not outcome.delivered]
-        only = self._recipients_of_command(lacking)
-        owed, refused = self._lacking(claim, lacking)
+            is_setting = any(failure.what == Stage.SETTINGS for failure in failures)
+            note = _WITHOUT_SETTINGS if is_setting else NO_RECOVERY_NOTE
+            return render(window, failures, since=since, is_repeated=repeated, note=note, name=name)
+        only = self._recipients_of_command([outcome for outcome in outcomes if not outcome.delivered])
+        coverage = self._coverage(claim, outcomes)
         return render(
             window,
             failures,
-            owed=owed,
-            refused=refused,
+            coverage=coverage,
             since=since,
-            is_repeated=not self.notices.is_lasting,
-            note=NO_LATER_RUN
-            if self._until_now
-            else recovery_note(
-                self._settings,
-                owed=not outcomes or any(outcome.state == "failed" for outcome in lacking),
-                settled=any(outcome.state != "failed" for outcome in lacking),
-                in_reach=self._is_in_reach(window, self._settings),
-                to_everyone=not only,
-            ),
+            is_repeated=repeated,
+            note=self._note(window, coverage, self._settings, to_everyone=not only),
             command=rerun_command(window, self._settings, until_now=self._until_now, only=only),
-            name=self._name,
+            name=name,
         )
 
-    async def _left(self, over: Sequence[Cause], ledger: Ledger, policy: RetryPolicy) -> list[str]:
-        """Say which reports were refused while what is `over` failed, and how to send them: no run does by itself."""
+    def _note(self, window: Window, coverage: Coverage, settings: ReportSettings, *, to_everyone: bool) -> RecoveryNote:
+        if self._until_now:
+            return NO_LATER_RUN
+        if self._is_misnamed:
+            return RecoveryNote(
+                words="No run sends it until REPORT_ONLY is correct.",
+                todo=f"To send it now to {', '.join(self._only)}, the nearest recipient:",
+            )
+        in_reach = self._is_in_reach(window, settings)
+        return recovery_note(settings, coverage, in_reach=in_reach, to_everyone=to_everyone)
+
+    async def _lacking(self, over: Sequence[Cause], ledger: Ledger, policy: RetryPolicy) -> list[Window] | None:
+        """Return the windows refused while what is `over` failed, which no run sends; None if the ledger can't say."""
         refused = {same((channel, recipient)) for channel, recipient in (_address(one) for one in over if one.for_good)}
         if not (refused and self._settings):
             return []
         newest = last_full(self._settings.report_template, self._settings.report_timezone, self._clock())
-        reached = windows_before(after(newest), _LOOKED_BACK[newest.template])
         try:
             async with asyncio.timeout(self._timeouts.alert_note):
-                records = await ledger.records(reached[0].start, newest.end, policy, ReadLimit())
+                return await refused_windows(ledger, newest, [*refused], policy)
         except (LedgerError, TimeoutError):
-            return ["Reports that were refused meanwhile are not sent by themselves; --deliveries lists the last ones."]
-        lacking = [one for one in reached if _lacks(records.get(one.start), refused)]
-        if not lacking:
-            return []
-        count = reached.index(lacking[-1]) - reached.index(lacking[0]) + 1
-        reports = "1 report was" if len(lacking) == 1 else f"{len(lacking)} reports were"
-        span = lacking[0].label() if len(lacking) == 1 else f"{lacking[0].label()} to {lacking[-1].label()}"
-        command = rerun_command(lacking[0], self._settings, count=count)
-        return [f"{reports} refused meanwhile ({span}). No run sends them by itself. To send them, run:", command]
+            return None
 
     def _is_in_reach(self, window: Window, settings: ReportSettings) -> bool:
         """Return whether the next run catches `window` up."""
@@ -274,15 +279,20 @@ class Alerts:
         is_short = len(",".join(names)) <= _LONGEST_NAMES
         return names if is_short and len(names) < len(addresses(self._channels)) else []
 
-    def _lacking(self, claim: Claim | None, lacking: Sequence[Outcome]) -> tuple[list[str], list[str]]:
-        """Return who is still owed the report, and who was refused it."""
-        if lacking:
-            owed = [(one.channel, one.recipient) for one in lacking if one.state == "failed"]
-            return _named(owed), _named([(one.channel, one.recipient) for one in lacking if one.state != "failed"])
-        if claim and claim.record.entries:
-            present = addresses(self._channels, self._only)
-            return _named(claim.record.still_owed(present)), _named(claim.record.refused(present))
-        return [*self._everyone], []
+    def _coverage(self, claim: Claim | None, outcomes: Sequence[Outcome]) -> Coverage:
+        """Return who has the report and who lacks it: by this run's outcomes, else by the ledger; else nobody knows."""
+        if outcomes:
+            states = {
+                state: [(one.channel, one.recipient) for one in outcomes if one.state == state]
+                for state in ("failed", "refused", "without file")
+            }
+            owed, refused, without_file = states["failed"], states["refused"], states["without file"]
+        elif claim and claim.record.entries:
+            owed, refused = claim.record.still_owed(self._present), claim.record.refused(self._present)
+            without_file = []
+        else:
+            return Coverage(owed=recipient_names(self._present))
+        return coverage_of(self._present, owed=owed, refused=refused, without_file=without_file)
 
     async def _send(self, text: AlertText, outcomes: Sequence[Outcome] = (), *, what: str = "The alert") -> bool:
         """Send `text` to all operators, or to the first readers who can be told; return whether anybody was."""
@@ -330,15 +340,6 @@ class Alerts:
             logger.warning("The alert could not be noted: the ledger did not answer in time", extra=extra)
 
 
-def _named(recipients: Sequence[ChannelAddress]) -> list[str]:
-    return [f"{channel} to {recipient}" for channel, recipient in recipients]
-
-
 def _address(cause: Cause) -> ChannelAddress:
     channel, _, recipient = cause.part.partition(" to ")
     return channel, recipient
-
-
-def _lacks(record: Record | LedgerError | None, recipients: Set[ChannelAddress]) -> bool:
-    """Return whether `record` is of a window that one of `recipients` was refused."""
-    return isinstance(record, Record) and bool(record.refused([*recipients]))

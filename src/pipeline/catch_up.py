@@ -11,12 +11,12 @@ from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
 from ..domain.outcome import ChannelAddress
 from ..domain.request import Result, WindowRequest
-from ..domain.window import Window, as_option
+from ..domain.window import Window, as_option, as_ranges
 from ..errors import LedgerError, LedgerVersionError, Problem, Stage
 from ..ledger.claim import Claim
-from ..ledger.history import History, as_ranges, read_history, windows_before
+from ..ledger.history import History, read_history, windows_before
 from ..ledger.record import SILENT_RUNS, Record
-from ..message.alert import Failure
+from ..message.alert import Command, Failure
 from ..phrases import english
 from ..phrases.language import phrases_of
 from ..runtime.retry import RetryPolicy
@@ -32,6 +32,8 @@ LARGEST_SHARE = 1 / 3
 """Of the time that is left: what building one window, and attempts at its temporary failures, get while others wait."""
 RANGES_TOLD = 8
 """Ranges of windows that one alert names: in a cluster each takes some 350 of its 4,096 characters."""
+_NO_RUN = "No run sends them automatically."
+_SEND_THEM = "Send them now:"
 
 
 async def report_with_catch_up(services: Services, window: Window, *, resend: bool) -> Result:
@@ -112,15 +114,17 @@ async def _alert_of_predecessor(services: Services, window: Window, policy: Retr
     if not missed:
         return
     first, count = missed[0], len(missed)
+    span = f"{count} windows from {first.label()} on were" if missed[1:] else f"{first.label()} was"
     problem = Problem(
         key="ledger.begins_anew",
-        reason=f"{' and '.join(found.changed)} changed, so the ledger begins anew with {window.label()}. "
-        f"No run catches up the {count} windows before it, from {first.label()} on.",
-        remedy="To send them, run:\n" + rerun_command(first, services.settings.report, count=count),
+        reason=f"{' and '.join(found.changed)} changed, and {span} missed.",
+        remedy=f"The ledger begins anew with {window.label()}.",
         group="The ledger begins anew",
     )
     logger.warning("%s", problem.reason, extra={"event": "history_begins", "key": problem.key})
-    await services.alerts.send(None, [Failure(what=Stage.CATCH_UP, problem=problem)])  # `window` itself is sent
+    command = Command(line=rerun_command(first, services.settings.report, count=count))
+    failure = Failure(what=Stage.CATCH_UP, problem=problem, later=_NO_RUN, todo=_SEND_THEM, commands=[command])
+    await services.alerts.send(None, [failure])  # `window` itself is sent
 
 
 async def _without_history(services: Services, result: Result, error: Exception) -> Result:
@@ -129,7 +133,8 @@ async def _without_history(services: Services, result: Result, error: Exception)
         extra = {"event": "ledger_failed", "key": error.problem.key}
         logger.warning("Missed windows could not be looked for; the next run will. %s", error, extra=extra)
         return result
-    failure = replace(describe_failure(error), what=Stage.MISSED)
+    later = "No run sends missed reports until this works."
+    failure = replace(describe_failure(error), what=Stage.MISSED, later=later)
     if result.problem and result.problem.key == failure.problem.key:  # alerted with the run's own window
         return result
     await services.alerts.send(None, [failure])
@@ -214,23 +219,20 @@ async def _saved(claim: Claim, window: Window) -> None:
         logger.warning("%s", error, extra=extra)
 
 
-def _stepped_over(windows: Sequence[Window], commands: Sequence[str]) -> Failure:
+def _stepped_over(windows: Sequence[Window], commands: Sequence[Command]) -> Failure:
     """Log that runs ended in `windows` without a word, and describe it as data."""
     what = ", ".join(window.label() for window in windows)
-    killed = f"{SILENT_RUNS} runs in a row were killed while they worked on it, so no run sends it by itself any more."
-    reason = f"{what}: {killed}"
-    look = (
-        "Look at why they were killed: often it is the memory limit (kubectl describe pod says OOMKilled), or a node "
-        "that was lost. Then run:"
-    )
+    reason = f"{SILENT_RUNS} runs in a row were killed while they worked on {what}."
     problem = Problem(
         key=f"silent_runs.{as_option(windows[0])}",
         reason=reason,
-        remedy="\n".join([look, *commands]),
+        remedy="Look at why they were killed: often it is the memory limit (kubectl describe pod says OOMKilled), or a "
+        "node that was lost.",
         group="Runs were killed",
     )
     logger.error("%s", reason, extra={"event": "stepped_over", "key": problem.key})
-    return Failure(what=Stage.CATCH_UP, problem=problem)
+    later, todo = "No run sends it automatically any more.", "Then send:"
+    return Failure(what=Stage.CATCH_UP, problem=problem, later=later, todo=todo, commands=commands)
 
 
 async def _tell_of_unreadable(services: Services, history: History) -> list[Window]:
@@ -239,7 +241,14 @@ async def _tell_of_unreadable(services: Services, history: History) -> list[Wind
     What does not fit into one alert is left to the next run.
     """
     found = history.unreadable()[:RECORDS_TOLD]
-    failures = [Failure(what=f"the ledger, {window.label()}", problem=error.problem) for window, error in found]
+    failures = [
+        Failure(
+            what=f"the ledger, {window.label()}",
+            problem=error.problem,
+            later="No run sends this window until its record is removed.",
+        )
+        for window, error in found
+    ]
     for failure in failures:
         logger.error("%s", failure.problem, extra={"event": "ledger_failed", "key": failure.problem.key})
     taken = found and await services.alerts.send(None, failures) != "nobody"
@@ -263,18 +272,22 @@ async def _tell_of_out_of_reach(
         what, them = f"The report of {named[0].label()} is", "it"
     problem = Problem(
         key=f"out_of_reach.{as_option(named[0])}" if is_well else "out_of_reach",
-        reason=f"{what} further back than REPORT_CATCH_UP reaches, so no run will send {them} by itself.",
-        remedy="\n".join([f"To send {them} to whoever lacks {them}, run:", *listed]),
+        reason=f"{what} further back than REPORT_CATCH_UP reaches.",
         group="Reports that are too far back",
     )
-    result = await services.alerts.send(None, [Failure(what=Stage.CATCH_UP, problem=problem)])
+    todo = f"Send {them} now to whoever lacks {them}:"
+    failure = Failure(what=Stage.CATCH_UP, problem=problem, later=_NO_RUN, todo=todo, commands=listed)
+    result = await services.alerts.send(None, [failure])
     return (named if result == "now" else []), result != "nobody"
 
 
-def _with_commands(windows: Sequence[Window], services: Services) -> tuple[list[Window], list[str]]:
+def _with_commands(windows: Sequence[Window], services: Services) -> tuple[list[Window], list[Command]]:
     """Return those of `windows` that one alert can name, and for each range of them the command that sends it."""
     ranges = as_ranges(windows)[:RANGES_TOLD]
     commands = [rerun_command(one[0], services.settings.report, count=len(one)) for one in ranges]
     rows = [f", {len(one)} in a row" if len(one) > 1 else "" for one in ranges]
-    listed = [f"{one[0].label()}{row}:\n{line}" for one, row, line in zip(ranges, rows, commands, strict=True)]
+    listed = [
+        Command(line=line, label=f"{one[0].label()}{row}")
+        for one, row, line in zip(ranges, rows, commands, strict=True)
+    ]
     return [window for one in ranges for window in one], listed

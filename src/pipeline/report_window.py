@@ -17,7 +17,7 @@ from ..errors import LedgerError, Problem, ReportError, Stage, TimeLimitError, u
 from ..ledger.claim import Claim
 from ..ledger.record import Record
 from ..message import unusual
-from ..message.alert import STOPPED_BY_SIGTERM, Failure
+from ..message.alert import STOPPED_BY_SIGTERM, Command, Failure
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
@@ -50,7 +50,7 @@ async def report_window(services: Services, request: WindowRequest, policy: Retr
     except Exception as error:  # it can't be claimed
         result = await _failed(services, request, error, None, policy)
     services.alerts.stop_is_told = True  # what became of it was told
-    return replace(result, window=as_option(request.window), tally=tally)
+    return replace(result, window=as_option(request.window), label=request.window.label(), tally=tally)
 
 
 def _tally(record: Record, present: Sequence[ChannelAddress], outcomes: Sequence[Outcome]) -> Tally:
@@ -99,12 +99,13 @@ async def _alert_of_shared_name(services: Services, window: Window, others: Sequ
     problem = Problem(
         key="ledger.shared_name",
         reason=f"Another scheduled run opened {window.label()} in this ledger for other recipients, so two deployments "
-        "share it. No run catches up an hour that one of them misses.",
+        "share it.",
         remedy="Give each a REPORT_LEDGER_NAME of its own.",
         group="Two deployments share a ledger",
     )
     logger.warning("%s", problem, extra={"event": "shared_name", "key": problem.key})
-    await services.alerts.send(None, [Failure(what=Stage.LEDGER, problem=problem)])
+    later = "No run catches up an hour that one of them misses."
+    await services.alerts.send(None, [Failure(what=Stage.LEDGER, problem=problem, later=later)])
 
 
 def _delivered_before(services: Services, window: Window, claim: Claim) -> Result:
@@ -142,6 +143,7 @@ async def _conclude(
             what="nothing yet, but a setting must be updated",
             problem=one.notice,
             parts=(f"the setting of {one.channel} to {one.recipient}",),
+            later="The report was delivered.",
         )
         for one in outcomes
         if one.notice
@@ -161,22 +163,30 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
     With a ledger that remembers, the next run reports it.
     """
     # In the settings' own words: those of the ledger may be anybody's.
-    shorter = set(map(same, claim.record.with_fewer_than(rows)))
-    fewer = named([address for address in addresses(services.channels) if same(address) in shorter])
-    if not fewer:
+    known_shorter = set(map(same, claim.record.with_fewer_than(rows)))
+    everyone = addresses(services.channels)
+    shorter = [address for address in everyone if same(address) in known_shorter]
+    if not shorter:
         return
+    fewer = named(shorter)
     settings = services.settings.report
     command = rerun_command(window, settings, resend=True)
     problem = Problem(
         key=f"fewer_rows.{as_option(window)}",
-        reason=f"{window.label()}: rows came between two attempts; this report has {rows:,}, but {fewer} got it before "
-        "with fewer.",
-        remedy=f"To send it again to everyone, run:\n{command}",
+        reason=f"{len(shorter)} of {len(everyone)} got {window.label()} with fewer rows than the others.",
+        remedy=f"Rows came between two attempts: this report has {rows:,}, and {fewer} got it before.",
         group="Some got fewer rows",
     )
-    logger.warning("%s To send it again: %s", problem.reason, command, extra={"event": "late_rows", "rows": rows})
+    logger.warning("%s To send it again: %s", problem, command, extra={"event": "late_rows", "rows": rows})
     if not (services.ledger.remembers and settings.report_catch_up):
-        await services.alerts.send(None, [Failure(what=f"nothing, but {window.label()} is not whole", problem=problem)])
+        failure = Failure(
+            what=f"nothing, but {window.label()} is not whole",
+            problem=problem,
+            later="No run sends it again automatically.",
+            todo="Send it to everyone again:",
+            commands=[Command(line=command)],
+        )
+        await services.alerts.send(None, [failure])
 
 
 async def _tell_of_lost(services: Services, window: Window, claim: Claim, result: Result) -> Result:

@@ -56,9 +56,9 @@ def proxy_problems() -> list[str]:
     for name, address in _named():
         parts = _parsed(address)
         if parts is None or parts.scheme not in (*_PORTS, *_SOCKS):
-            found.append(f"{name} is not a proxy's address; wanted: one like http://proxy.example.com:3128")
+            found.append(f"{name} is not a proxy's address; use one like http://proxy.example.com:3128")
         elif parts.scheme in _SOCKS and find_spec("socksio") is None:
-            found.append(f"{name} is a SOCKS proxy; wanted: an http:// one, or the package socksio beside the others")
+            found.append(f"{name} is a SOCKS proxy; use an http:// one, or the package socksio beside the others")
     return found
 
 

@@ -74,10 +74,15 @@ UNUSUAL = [Deviation(kind="many", value=1, usual=0)]
 
 @pytest.mark.parametrize(
     ("setting", "silent"),
-    [("never", [False] * 3), ("normal", [True, False, False]), ("always", [True] * 3)],
+    [
+        ("", [True, False, False]),
+        ("never", [False] * 3),
+        ("normal", [True, False, False]),
+        ("always", [True] * 3),
+    ],
 )
 def test_which_reports_make_no_sound_is_a_setting(sandbox: Sandbox, setting: str, silent: list[bool]) -> None:
-    """Without a baseline no hour is normal; an alert always makes a sound."""
+    """By default those of normal hours; without a baseline no hour is normal. An alert always makes a sound."""
     contents = [
         make_content(comparison=NORMAL),
         make_content(comparison=NORMAL, deviations=UNUSUAL),
@@ -85,7 +90,7 @@ def test_which_reports_make_no_sound_is_a_setting(sandbox: Sandbox, setting: str
     ]
 
     for content in contents:
-        send(sandbox, content=content, telegram_silent=setting, telegram_chat_id=CHATS[0])
+        send(sandbox, content=content, telegram_chat_id=CHATS[0], telegram_silent=setting)
     asyncio.run(make_channel(sandbox, telegram_silent=setting).alert(alert_text("alert"), CREATED, CHATS[:1]))
 
     assert [sent.silent for sent in sandbox.bot.sent] == [*silent, False]

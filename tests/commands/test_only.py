@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ..alerts import are_clear, command_in, lacking, ranges
+from ..alerts import are_clear, command_in, lacking, ranges, window_of
 from ..builders import NO_TIME, OPTION, make_rows, make_window
 from ..conftest import Run
 from ..faults import copies
@@ -210,6 +210,22 @@ def test_without_a_lasting_ledger_the_command_is_for_those_who_lack_it(sandbox: 
     assert run(*options, **job | variables).code == 0
     assert variables["REPORT_ONLY"] == ",".join(RECIPIENTS)
     assert copies(sandbox) == ((1, 1), (1, 1))
+
+
+def test_a_job_for_somebody_unknown_is_alerted_with_a_command_for_whoever_was_meant(
+    sandbox: Sandbox, run: RunTool
+) -> None:
+    """Its own command again would fail again, no later run does its work, and a Job has no .env."""
+    sandbox.supabase.insert(make_rows(3))
+    job = {"JOB_NAME": "again-1", "REPORT_START": OPTION[1]}
+    assert run(**job, REPORT_ONLY="manger@example.com", **CATCH_UP).code == 2
+
+    (alert,) = sandbox.alerts
+    assert (sandbox.alerted, window_of(alert), ".env" in alert) == (["settings"], make_window().label(), False)
+    assert "next run" not in alert
+    options, variables = pasted(alert)
+    assert run(*options, **job | variables | CATCH_UP).code == 0
+    assert copies(sandbox) == ((1, 0), (0, 0))
 
 
 def test_an_alert_of_a_run_for_some_is_about_them(sandbox: Sandbox, run: RunTool) -> None:

@@ -61,12 +61,12 @@ def named(text: str) -> list[str]:
 
 
 def test_everything_missing_is_named_at_once_one_line_a_variable(environment: pytest.MonkeyPatch) -> None:
-    """An operator mends all variables in one go."""
+    """An operator corrects all variables in one go."""
     for name in WHOLE:
         environment.delenv(name)
 
     assert [*WHOLE] == [line.split()[0] for line in problems()]
-    assert all("is missing; wanted: " in line for line in problems())
+    assert all("is missing; use " in line for line in problems())
 
 
 @pytest.mark.parametrize(
@@ -84,29 +84,33 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_JWT", "sb_secret_0123456789", "is no JWT (three parts, dots between)"),
         ("SUPABASE_JWT", "eyJh.eyJi", "is no JWT (three parts, dots between)"),
         ("SUPABASE_JWT", "eyJh.eyJi.c+c=", "is no JWT (three parts, dots between)"),
-        ("REPORT_CHANNELS", "email,fax", "is none of them"),
-        ("REPORT_CHANNELS", ",", "should have at least 1 item"),
+        ("REPORT_CHANNELS", "email,fax", "must be email, telegram, or both"),
+        ("REPORT_CHANNELS", ",", "must have at least 1 item; use email"),
         ("SMTP_HOST", "https://smtp.example.com", "is not a plain host name"),
-        ("SMTP_PORT", "0", "should be greater than or equal to 1"),
-        ("SMTP_PORT", "https", "is no whole number"),
-        ("SMTP_SECURITY", "none", "is none of them"),
+        ("SMTP_PORT", "0", "must be a port, like 465"),
+        ("SMTP_PORT", "https", "must be an integer, like 465"),
+        ("SMTP_SECURITY", "none", "must be tls "),
         ("SMTP_FROM", "Reports a@example.com", "is neither an e-mail address nor Name <address>"),
         ("SMTP_FROM", "Reports <a@example.com", "is neither an e-mail address nor Name <address>"),
         ("SMTP_FROM", "A\nB <a@example.com>", "is neither an e-mail address nor Name <address>"),
         ("SMTP_FROM", '"Reports" Inc. <a@example.com>', "is neither an e-mail address nor Name <address>"),
         ("SMTP_FROM", '"Reports\\" <a@example.com>', "is neither an e-mail address nor Name <address>"),
-        ("SMTP_LOGIN", "relay", "is none of them"),
+        ("SMTP_LOGIN", "relay", "must be password, oauth2, or none"),
         ("SMTP_REPLY_TO", "Team <a@example.com>", "is not an e-mail address"),
-        ("TELEGRAM_SILENT", "yes", "is none of them"),
+        ("TELEGRAM_SILENT", "yes", "must be never, normal "),
         ("REPORT_NAME", "Staging\nBcc: a", "is not one short line"),
         ("REPORT_NAME", "x" * 61, "is not one short line"),
-        ("REPORT_LANGUAGE", "de", "is none of them"),
+        ("REPORT_LANGUAGE", "de", "must be en or ru"),
         ("REPORT_FAILED_STATUSES", "failed,a|b", "entry 2 of 2 is not a status"),
-        ("REPORT_FAILED_STATUSES", ",".join(f"{number}" for number in range(51)), "should have at most 50 items"),
-        ("REPORT_WARN_SUCCESS_BELOW", "101", "should be less than or equal to 100"),
-        ("REPORT_WARN_FAILED_ABOVE", "10 %", "is no number"),
-        ("REPORT_WARN_FAILED_ABOVE", "nan", "should be a finite number"),
-        ("REPORT_WARN_SLOWER_THAN", "-1", "should be greater than or equal to 0"),
+        (
+            "REPORT_FAILED_STATUSES",
+            ",".join(f"{number}" for number in range(51)),
+            "must have at most 50 items; use statuses",
+        ),
+        ("REPORT_WARN_SUCCESS_BELOW", "101", "must be per cent from 0 to 100"),
+        ("REPORT_WARN_FAILED_ABOVE", "10 %", "must be a number, like 10"),
+        ("REPORT_WARN_FAILED_ABOVE", "nan", "must be per cent from 0 to 100"),
+        ("REPORT_WARN_SLOWER_THAN", "-1", "must be seconds from 0 to 86400"),
         ("SMTP_TO", "a@example.com;b@example.com c@example.com", "entry 2 of 2 is not an e-mail address"),
         ("SMTP_TO", '"a@example.com, b@example.com', "entry 1 of 2 is not an e-mail address"),
         ("SMTP_TO", "Doe, Anna <a@example.com>", "entry 1 of 2 is not an e-mail address"),
@@ -116,18 +120,18 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("TELEGRAM_BOT_TOKEN", "AAHqwertyuiopasdfghjklzxcvbnm", "is not a bot token"),
         ("TELEGRAM_CHAT_ID", "-100123,channel", "entry 2 of 2 is not a chat id"),
         ("TELEGRAM_API_URL", "api.telegram.org", "is not a whole https:// address"),
-        ("REPORT_TEMPLATE", "weekly", "is none of them"),
+        ("REPORT_TEMPLATE", "weekly", "must be hourly or daily"),
         ("REPORT_TIMEZONE", "Moscow", "is not a known time zone"),
         ("REPORT_TIMEZONE", "America", "is not a known time zone"),
         ("REPORT_TIMEZONE", "../etc/passwd", "is not a known time zone"),
         ("REPORT_DIR", "/no/such/folder", "does not point to a folder"),
-        ("REPORT_SETTLE", "-1", "should be greater than or equal to 0"),
+        ("REPORT_SETTLE", "-1", "must be seconds from 0 to 600, like 30"),
         ("SMTP_PASSWORD", "pässword", "is shorter than 4 characters or contains some beyond ASCII"),
         ("SMTP_PASSWORD", "abc", "is shorter than 4 characters or contains some beyond ASCII"),
         ("SMTP_HOST", "smtp..example.com", "is not a plain host name"),
         ("REPORT_START", "yesterday", "is not a date and time"),
         ("TELEGRAM_ALERT_CHAT_ID", "operators", "is not a chat id"),
-        ("REPORT_ALLOW_HTTP", "perhaps", "is neither true nor false"),
+        ("REPORT_ALLOW_HTTP", "perhaps", "must be true or false"),
         ("SUPABASE_URL", "http://rest.example.com", "is http:// to another machine"),
         ("SUPABASE_URL", "http://10.0.0.7:8000", "is http:// to another machine"),
         ("TELEGRAM_API_URL", "http://bot-api:8081", "is http:// to another machine"),
@@ -172,7 +176,7 @@ def test_a_wrong_value_is_named_with_what_is_wrong_and_what_is_right(
     (line,) = problems()
 
     assert line.startswith(f"{name} {reason}")
-    assert "; wanted: " in line
+    assert "; use " in line or f"{name} must be " in line
 
 
 @pytest.mark.parametrize(

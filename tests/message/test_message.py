@@ -15,14 +15,16 @@ from src.domain.attachment import Attachment
 from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviations
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
-from src.errors import Problem
-from src.message.alert import LONGEST, Failure, Recovery, render_all_clear
+from src.errors import Problem, SettingsError, Stage
+from src.message.alert import LONGEST, Coverage, Failure
 from src.message.alert import render as render_alert
+from src.message.all_clear import Recovery, render_all_clear
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import LEAD, REMARKS_SHOWN, describe
 from src.phrases import english as phrases
 from src.phrases.formats import BLANK, limit, megabytes, moment, number, rate, seconds, shown
 
+from ..alerts import failed_parts
 from ..builders import START, build, figures_of, make_analysis, make_window, opened
 from ..sandbox.markup import links, plain
 from .forms import Forms, Page, all_forms
@@ -777,12 +779,12 @@ def test_a_long_alert_keeps_window_owed_command_and_runbook() -> None:
     failures = [Failure(what=f"email to {number}", problem=problem) for number in range(100)]
     owed = [f"email to {number}" for number in range(100)]
 
-    text = str(render_alert(make_window(), failures, owed=owed, command="run me"))
+    text = str(render_alert(make_window(), failures, coverage=Coverage(owed=owed, is_certain=True), command="run me"))
 
     assert units(text) <= LONGEST
-    assert "Window: hourly report, 2026-11-22 13:00-14:00 UTC" in text
+    assert lines(text)[0].endswith(" 100 of 100 lack 2026-11-22 13:00-14:00 UTC")
     assert "email to 9 and 90 more" in text
-    assert text.endswith(f":\nrun me\n\nRunbook: {problem.group} (x)")
+    assert re.search(rf"\nRunbook: {problem.group} \(x\)\n\n[^\n]+:\nrun me$", text)
 
 
 def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
@@ -792,11 +794,41 @@ def test_an_alert_names_the_report_where_it_isnt_the_default_one() -> None:
     window = make_window()
     named, default = (str(render_alert(window, [failure], name=name)) for name in ("Staging", DEFAULT_NAME))
     head = "⚠️ ERROR in Reports Generator:"
-    assert named.startswith(f"{head} Staging: {window.label()}: y.\nReport: Staging\nWindow: hourly report, ")
-    assert default.startswith(f"{head} {window.label()}: y.\nWindow: ")
+    assert lines(named)[0].startswith(f"{head} y. Staging {window.label()} ")
+    assert lines(default)[0].startswith(f"{head} y. {window.label()} ")
+    assert "Staging" in str(render_alert(None, [failure], name="Staging"))
     all_clear = str(render_all_clear([Recovery(window=window)], name="Staging"))
     assert all_clear.startswith("✅ All clear: ")
-    assert re.search("Staging .* 2026", lines(all_clear)[0])
+    assert re.search("Staging: .* 2026", lines(all_clear)[0])
+
+
+def test_the_first_line_of_an_alert_keeps_the_hour_however_long_its_cause_is() -> None:
+    """It is the mail's subject; of several causes it has the one that hits most."""
+    long = Failure(what="x", problem=Problem(key="a", reason="A rather long reason " * 20), parts=["email to a"])
+    worst = Failure(what="y", problem=Problem(key="b", reason="Worse."), parts=["email to b", "email to c"])
+    owed, refused, have = ["email to b", "email to c"], ["email to a"], ["telegram to 4"]
+    coverage = Coverage(owed=owed, refused=refused, have=have, is_certain=True)
+    window = make_window()
+
+    alone = lines(str(render_alert(window, [long], coverage=coverage)))[0]
+    both = str(render_alert(window, [long, worst], coverage=coverage))
+
+    assert alone.endswith(f" 3 of 4 lack {window.label()}")
+    assert units(alone) <= 180
+    assert lines(both)[0].startswith("⚠️ ERROR in Reports Generator: Worse")
+    assert failed_parts(both) == ["y", "x"]
+    assert "\nRefused: email to a\nHave it: 1 chat" in both
+
+
+def test_the_name_of_each_wrong_setting_stands_in_the_first_line_of_its_alert() -> None:
+    """And below each has a line of its own."""
+    problems = ["SMTP_PORT must be an integer, like 465", "REPORT_TIMEZONE is not a known time zone; use one"]
+    error = SettingsError(problems)
+
+    text = lines(str(render_alert(None, [Failure(what=Stage.SETTINGS, problem=error.problem)])))
+
+    assert text[0].endswith(": SMTP_PORT, REPORT_TIMEZONE.")
+    assert [line.strip() for line in text if line.startswith("  ")] == problems
 
 
 def test_an_alert_of_many_names_and_wide_characters_fits_into_a_message() -> None:
@@ -804,7 +836,11 @@ def test_an_alert_of_many_names_and_wide_characters_fits_into_a_message() -> Non
     failure = Failure(what="reading the rows", problem=Problem(key="a", reason="🙂" * 3000, remedy="Look."))
     owed = [f"email to somebody-{place}@example.com" for place in range(50)]
 
-    text = str(render_alert(make_window(), [failure], owed=owed, command="run it " + "x" * 500, name="🙂" * 60))
+    text = str(
+        render_alert(
+            make_window(), [failure], coverage=Coverage(owed=owed), command="run it " + "x" * 500, name="🙂" * 60
+        )
+    )
 
     assert units(text) <= LONGEST
     assert text.endswith("run it " + "x" * 500)

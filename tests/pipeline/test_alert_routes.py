@@ -112,7 +112,8 @@ def test_the_subject_of_a_mail_names_window_and_cause(sandbox: Sandbox, run: Run
 
     (delivery,) = sandbox.mailbox.deliveries
     subject = str(delivery.message["Subject"])
-    assert subject.startswith(f"{ALERT} {make_window().label()}: ")
+    assert subject.startswith(f"{ALERT} ")
+    assert subject.endswith(f" {make_window().label()}")
     assert "SUPABASE_KEY" in subject
 
 

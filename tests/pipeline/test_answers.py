@@ -106,7 +106,7 @@ def test_a_file_that_is_too_large_for_one_chat_is_not_told_of_it_to_another(sand
 
     (alert,) = sandbox.alerts
     assert result.code == 1
-    assert f"Failed: telegram to {CHATS[0]}, telegram to {CHATS[1]}\n" in alert
+    assert f"Lack the workbook: telegram to {CHATS[0]}, telegram to {CHATS[1]}\n" in alert
     assert alert.count(CHATS[0]) == alert.count(f"telegram to {CHATS[0]}")
     assert sandbox.alerted == ["without_workbook.storage.no_bucket"]
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from src.commands.check import INDEX_SQL
 
-from ..alerts import failed_parts
+from ..alerts import lacking
 from ..builders import OPTION, QUICK, data_rows, ids, make_rows
 from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, job, this_hour
@@ -162,7 +162,7 @@ def test_a_workbook_that_vanishes_while_it_is_sent_costs_only_those_still_to_com
     assert len(sandbox.alerts) == code
     assert sandbox.alerted == ["workbook.unreadable"] * code
     for alert in sandbox.alerts:
-        assert (failed_parts(alert), NAME in alert) == ([f"telegram to {chats[1]}"], True)
+        assert (lacking(alert), NAME in alert) == (([f"telegram to {chats[1]}"], []), True)
 
 
 def test_a_link_put_in_the_place_of_what_is_sent_sends_nobody_anything_else(sandbox: Sandbox) -> None:

@@ -6,7 +6,7 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from ..builders import OPTION, QUICK, make_rows
+from ..builders import OPTION, QUICK, make_rows, make_window
 from ..names import resolved
 from ..sandbox import Sandbox
 from ..sandbox.monitor import CHECK
@@ -21,7 +21,7 @@ def test_a_run_that_went_well_is_a_start_and_a_success(sandbox: Sandbox, run: Ru
     assert run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url).code == 0
     start, (path, body) = sandbox.monitor.pings
     assert (start, path) == (("/start", ""), "")
-    assert re.fullmatch(r"exit 0 after [\d.]+ s: delivered to 4 of 4", body)
+    assert re.fullmatch(rf"exit 0 after [\d.]+ s: {make_window().label()}, 3 rows, delivered to 4 of 4", body)
 
 
 def test_a_run_that_failed_says_why_in_short(sandbox: Sandbox, run: RunTool) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from src.errors import Stage
-from src.message.alert import Recovery, render_all_clear
+from src.message.all_clear import Recovery, render_all_clear
 from src.phrases import english as phrases
 
 from ..builders import OPTION, make_rows, make_window

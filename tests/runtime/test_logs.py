@@ -13,7 +13,7 @@ from src.config.timeouts import Timeouts
 from src.runtime.logs import FIELDS, LEFT_OUT, LONGEST, LogForm, set_up_logs
 from src.runtime.redaction import Redaction
 
-from ..builders import OPTION, make_rows
+from ..builders import OPTION, make_rows, make_window
 from ..pages import section
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..test_run import RunTool
@@ -96,7 +96,8 @@ def test_kubernetes_gets_the_runs_last_word(sandbox: Sandbox, run: RunTool, tmp_
     code = main([*OPTION, "--resend"], env_file=None, timeouts=timeouts, termination_log=word)
 
     assert code == 0
-    assert re.fullmatch(r"exit 0 after [\d.]+ s: delivered to 4 of 4", word.read_text())
+    hour_and_rows = f"{re.escape(make_window().label())}, {rows} rows"
+    assert re.fullmatch(rf"exit 0 after [\d.]+ s: {hour_and_rows}, delivered to 4 of 4", word.read_text())
     assert len(word.read_bytes()) <= TERMINATION_BYTES
 
 
