@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -110,6 +111,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
     _want_ledger_name(loaded)
+    _refuse_strangers(loaded, chosen)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not (os.path.isfile(authority) and os.access(authority, os.R_OK)):  # noqa: PTH113
         # Python would pass it over in silence.
@@ -202,6 +204,25 @@ def _want_ledger_name(loaded: LoadedSettings) -> None:
             "REPORT_LEDGER_NAME is missing, which REPORT_LEDGER=supabase needs outside a cluster; wanted: production, "
             "only on the machine that sends the real reports, or another name for a trial, which sends to everyone in "
             "SMTP_TO and TELEGRAM_CHAT_ID"
+        )
+
+
+def _refuse_strangers(loaded: LoadedSettings, chosen: Sequence[str]) -> None:
+    """Refuse whoever is to get only unusual reports, but gets none by the `chosen` channels, as far as these are known.
+
+    A misspelt address would get every report.
+    """
+    named = loaded.report.report_only_unusual if loaded.report else ()
+    if ("email" in chosen and not loaded.mail) or ("telegram" in chosen and not loaded.telegram):
+        return
+    known = [*(loaded.mail.smtp_to if loaded.mail else ())]
+    known += loaded.telegram.telegram_chat_id if loaded.telegram else ()
+    recipients = {recipient.casefold() for recipient in known}
+    unknown = [str(place) for place, one in enumerate(named, 1) if one.casefold() not in recipients]
+    if unknown:
+        loaded.problems.append(
+            f"REPORT_ONLY_UNUSUAL entry {', '.join(unknown)} of {len(named)} gets no reports; wanted: recipients that "
+            "are in SMTP_TO or TELEGRAM_CHAT_ID too"
         )
 
 

@@ -57,12 +57,14 @@ class Usual(Struct, frozen=True, kw_only=True):
 class Comparison(Struct, frozen=True, kw_only=True):
     """What a window is compared with: the one before, and what is usual, as far as they are known.
 
-    `failure` says why what is usual could not be counted; it is empty where there are too few weeks.
+    `failure` says why what is usual could not be counted; it is empty where there are too few weeks. `is_partial`: the
+    usual failures alone are unknown, though another time they may be counted.
     """
 
     before: Counts = Counts()
     usual: Usual | None = None
     failure: str = ""
+    is_partial: bool = False
 
     def analyses(self, now: int) -> Compared:
         """Return a window's count of analyses beside those that it is compared with."""
@@ -133,6 +135,12 @@ def deviations(summary: Summary, usual: Usual | None, thresholds: Thresholds) ->
     found = _in_volume(summary.rows_of_table, usual) if usual else []
     found += _in_failures(summary.rows, summary.failed_analyses, usual) if usual else []
     return found + _beyond(summary, thresholds)
+
+
+def is_as_usual(summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]) -> bool:
+    """Return whether a window is known to be as usual, and has no data that can't be true."""
+    odd = [one for one in summary.anomalies() if one.kind != "missing"]
+    return comparison.usual is not None and not (comparison.is_partial or deviations or odd)
 
 
 def _in_volume(rows: int, usual: Usual) -> list[Deviation]:

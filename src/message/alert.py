@@ -187,10 +187,14 @@ def _headline(window: Window | None, failures: Sequence[Failure], name: str) -> 
 
 
 class Recovery(Struct, frozen=True, kw_only=True):
-    """A window that was late or told of, and has reached everyone, or was skipped as empty."""
+    """A window that was late or told of, and has reached everyone, or was skipped as empty.
+
+    `as_usual`: those who get only unusual windows were not sent it.
+    """
 
     window: Window
     skipped: bool = False
+    as_usual: bool = False
 
 
 def render_all_clear(
@@ -225,11 +229,18 @@ def _recovered(recoveries: Sequence[Recovery], name: str) -> str:
     whose = "" if name == DEFAULT_NAME else f" {name}"
     if not others:
         end = "was skipped: it has no rows" if first.skipped else "has now been delivered to everyone"
+        end += ", except to those in REPORT_ONLY_UNUSUAL: it is as usual" if first.as_usual else ""
         return f"{ALL_CLEAR} the {report}{whose} of {first.window.label()} {end}."
-    named = [f"{one.window.label()}{' (skipped: it has no rows)' if one.skipped else ''}" for one in recoveries]
+    named = [f"{one.window.label()}{_exception(one)}" for one in recoveries]
     more = [f"and {len(named) - _WINDOWS_NAMED} more"] if len(named) > _WINDOWS_NAMED else []
     head = f"{ALL_CLEAR} {len(named)} {report}s{whose} have now been delivered to everyone:"
     return "\n".join([head, *named[:_WINDOWS_NAMED], *more])
+
+
+def _exception(recovery: Recovery) -> str:
+    if recovery.skipped:
+        return " (skipped: it has no rows)"
+    return " (as usual: not to those in REPORT_ONLY_UNUSUAL)" if recovery.as_usual else ""
 
 
 def _sentence(parts: Sequence[str], known: Collection[str], one: str, several: str, end: str) -> list[Piece]:

@@ -36,7 +36,8 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
         Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
     ]
     known = usual([*zip(windows[1:], weeks, strict=True)], _result(first))
-    return Comparison(before=before, usual=known, failure="" if known else failure)
+    is_partial = bool(known and known.failed is None and failure)
+    return Comparison(before=before, usual=known, failure="" if known else failure, is_partial=is_partial)
 
 
 async def _wait(tasks: Sequence[asyncio.Task[Any]], limit: float) -> None:

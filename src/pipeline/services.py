@@ -136,6 +136,12 @@ class Services(Struct, frozen=True, kw_only=True):
         """The recipients that the settings name now, as far as the run is for them."""
         return addresses(self.channels, self.only)
 
+    @property
+    def quiet(self) -> list[ChannelAddress]:
+        """The recipients who get only unusual windows."""
+        named = self.settings.report.report_only_unusual
+        return addresses(self.channels, named) if named else []
+
     def policy(self) -> RetryPolicy:
         """Return the policy of a window whose time begins now."""
         return self.run.policy(self.settings)
