@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource, SecretsSettingsSource
 from pydantic_settings import SettingsError as SettingsSourceError
 
+from ..domain.window import Template
 from ..errors import SettingsError
 from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
@@ -48,6 +49,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     def writing_to(self, folder: Path) -> "Settings":
         """Return these settings with another REPORT_DIR."""
         return replace(self, report=self.report.model_copy(update={"report_dir": folder}))
+
+    def of_template(self, template: Template) -> "Settings":
+        """Return these settings for reports of another template."""
+        return replace(self, report=self.report.model_copy(update={"report_template": template}))
 
 
 class LoadedSettings(Struct, kw_only=True):
