@@ -134,7 +134,7 @@ def judged(kind: Kind) -> list[tuple[bool, bool | None, bool | None]]:
 def test_who_gets_only_unusual_hours_gets_at_most_five_a_week_on_average_and_every_empty_one(
     kind: Kind, found: float, above_five: int
 ) -> None:
-    """From the fifth week on, one at most on average; a week has more only if a whole day is under half of the usual.
+    """From the fifth week on, one on average; the weeks above five, of 120, are those with a day that is far off.
 
     Of the hours at 40 % they get as many as the rule was chosen for, to a point.
     """
