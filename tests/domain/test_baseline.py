@@ -101,9 +101,9 @@ def known(hours: Sequence[tuple[int, int]], place: int) -> Usual:
     return found
 
 
-def is_sent(summary: Summary, expected: Usual | None, **comparison: bool) -> bool:
+def is_sent(summary: Summary, expected: Usual | None, *, is_partial: bool = False) -> bool:
     """Return whether those who get only unusual hours get one that is compared with what is `expected`."""
-    compared = Comparison(usual=expected, **comparison)
+    compared = Comparison(usual=expected, is_partial=is_partial)
     return not is_as_usual(summary, compared, deviations(summary, expected, NONE))
 
 

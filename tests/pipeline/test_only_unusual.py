@@ -52,12 +52,6 @@ def listed(run: RunTool, *start: str, **changes: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run("--deliveries", *start, "--json", **changes).output.splitlines()]
 
 
-def states(run: RunTool, *start: str, **changes: str) -> dict[str, str]:
-    """Return the state of each recipient of the first hour that is listed."""
-    first, *others = listed(run, *start, **changes)
-    return {one["recipient"]: one["state"] for one in (first, *others) if one["window"] == first["window"]}
-
-
 @LEDGERS
 def test_an_hour_that_is_as_usual_is_sent_to_the_others_alone(sandbox: Sandbox, run: RunTool, ledger: str) -> None:
     """The ledger has it with its rows, and a run that names the hour sends it to nobody either."""
@@ -98,7 +92,6 @@ def uncounted(match: str) -> Callable[[Sandbox], None]:
         pytest.param(lambda box: ordinary(box, status="failed"), id="beyond a limit"),
         pytest.param(lambda box: put_weeks(box, 5, 5, 5, 5), id="empty where rows are usual"),
         pytest.param(new_table, id="too few weeks"),
-        pytest.param(uncounted("select=id&"), id="not compared"),
         pytest.param(uncounted("status=imatch"), id="failures not compared"),
         pytest.param(lambda box: ordinary(box, duration=-1.0), id="a negative duration"),
     ],
@@ -139,13 +132,11 @@ def test_where_all_get_only_unusual_hours_nothing_is_sent_and_the_monitor_hears_
 
 
 def test_an_empty_hour_that_is_as_usual_is_not_sent_to_them(sandbox: Sandbox, run: RunTool) -> None:
-    """The others are told that it is empty, unless empty ones are skipped."""
+    """The others are told that it is empty."""
     put_weeks(sandbox)
 
-    codes = [run(*OPTION, **QUIET).code, run("--start", "2026-11-22T12", REPORT_WHEN_EMPTY="skip", **QUIET).code]
-
-    assert (codes, copies(sandbox)) == ([0, 0], OTHERS)
-    assert {*states(run, "2026-11-22T12").values()} == {"skipped"}
+    assert run(*OPTION, **QUIET).code == 0
+    assert copies(sandbox) == OTHERS
 
 
 @LEDGERS
@@ -199,19 +190,22 @@ def test_missed_hours_that_are_as_usual_are_settled_without_a_message(sandbox: S
 def test_rows_that_come_late_for_such_an_hour_are_announced_to_all_and_not_from_zero(
     sandbox: Sandbox, run: RunTool
 ) -> None:
-    """In the next report, which is sent to everyone though its own hour is as usual; then no more."""
+    """And failures; in the next report, which is sent to everyone though its own hour is as usual; then no more."""
     old_table(sandbox)
     run(JOB_NAME=job(5), **ALL_QUIET, **CATCH_UP)
     fill(sandbox, 5)
+    sandbox.supabase.sql("update analyses set status = 'failed' where id = $1", f"{5:08d}-0000-4000-8000-{0:012d}")
     run(JOB_NAME=job(4), **ALL_QUIET, **CATCH_UP)
     late(sandbox, 5, 9)
+    sandbox.supabase.sql("update analyses set status = 'failed'")
     before = copies(sandbox)
 
     told, after = (run(JOB_NAME=job(back), **ALL_QUIET, **CATCH_UP) for back in (3, 2))
 
     assert (before, copies(sandbox)) == (NOBODY, ONCE)
     assert [[rows for _, rows in late_rows(one)] for one in (told, after)] == [[1], []]
-    assert all(remark(5, 1) in text for text in (sandbox.mails[0].text, *(sent.text for sent in sandbox.messages)))
+    said = english.late_rows(make_window(this_hour(5)), 1, failed=3)
+    assert all(said in text for text in (sandbox.mails[0].text, *(sent.text for sent in sandbox.messages)))
 
 
 def test_rows_between_two_attempts_are_late_for_those_who_were_not_sent_the_first(
@@ -231,22 +225,6 @@ def test_rows_between_two_attempts_are_late_for_those_who_were_not_sent_the_firs
     assert [rows for _, rows in late_rows(told)] == [2]
     assert remark(5, 2) in sandbox.mails[-1].text
     assert sandbox.mails[-1].recipients == RECIPIENTS
-
-
-def test_failures_after_such_an_hour_are_announced_too(sandbox: Sandbox, run: RunTool) -> None:
-    """By the numbers that the hour had when it was looked at."""
-    old_table(sandbox)
-    run(JOB_NAME=job(5), **ALL_QUIET, **CATCH_UP)
-    rows = make_rows(3, start=this_hour(5), status="running")
-    sandbox.supabase.insert([rows[0] | {"status": "failed"}, *rows[1:]])
-    run(JOB_NAME=job(4), **ALL_QUIET, **CATCH_UP)
-    before = copies(sandbox)
-    sandbox.supabase.sql("update analyses set status = 'failed' where status = 'running'")
-
-    codes = [run(JOB_NAME=job(back), **ALL_QUIET, **CATCH_UP).code for back in (3, 2)]
-
-    assert (codes, before, copies(sandbox)) == ([0, 0], NOBODY, ONCE)
-    assert english.failed_since(make_window(this_hour(5)), 2) in sandbox.mails[0].text
 
 
 def test_they_get_the_alerts_that_others_get(sandbox: Sandbox, run: RunTool) -> None:
@@ -356,12 +334,6 @@ def test_a_check_names_them_and_notes_where_silence_says_nothing(
     assert RECIPIENTS[0] in line
 
 
-def test_a_check_without_them_has_no_such_line(sandbox: Sandbox, run: RunTool) -> None:
-    """Nor does one of the directory's ledger fail with it."""
-    assert "only unusual" not in run("--check").output
-    assert run("--check", **QUIET).code == 0
-
-
 def test_a_claim_that_is_killed_between_leaves_them_owed_or_left_out(sandbox: Sandbox, run: RunTool) -> None:
     """Their state is saved before anybody is sent anything."""
     ordinary(sandbox)
@@ -375,3 +347,21 @@ def test_a_claim_that_is_killed_between_leaves_them_owed_or_left_out(sandbox: Sa
     run(*OPTION, **QUIET, **CATCH_UP)
 
     assert {(one[RECIPIENTS[0]], one[CHATS[1]]) for one in seen} == {("as usual", "as usual")}
+
+
+def test_late_rows_stay_news_until_those_who_were_left_out_know_of_them() -> None:
+    """As for those who have a report without them."""
+    chat = ("telegram", CHATS[1])
+    record = new_record(make_window())
+    record.rows = 3
+    record.entries = [
+        Entry(channel=channel, recipient=to, state="as usual", rows=3, failed=0) for channel, to in (ADDRESS, chat)
+    ]
+    announced = []
+
+    for reached in ({chat}, {ADDRESS}):
+        record.announce(1, reached=reached, waited_for={ADDRESS, chat})
+        record.announce_failed(2, reached=reached, waited_for={ADDRESS, chat})
+        announced.append((record.late_rows, record.failed_told))
+
+    assert announced == [(0, 0), (1, 2)]
