@@ -208,25 +208,6 @@ def test_rows_that_come_late_for_such_an_hour_are_announced_to_all_and_not_from_
     assert all(said in text for text in (sandbox.mails[0].text, *(sent.text for sent in sandbox.messages)))
 
 
-def test_rows_between_two_attempts_are_late_for_those_who_were_not_sent_the_first(
-    sandbox: Sandbox, run: RunTool
-) -> None:
-    """Three rows were as usual for them; the others got five, and everybody is told of the two."""
-    old_table(sandbox)
-    run(JOB_NAME=job(5), **QUIET, **CATCH_UP)
-    fill(sandbox, 5)
-    run(JOB_NAME=job(4), SMTP_PASSWORD="wrong", REPORT_CHANNELS="email", REPORT_ONLY_UNUSUAL=RECIPIENTS[0], **CATCH_UP)
-    late(sandbox, 5, 8)
-    late(sandbox, 5, 9)
-    run(JOB_NAME=job(4), **QUIET, **CATCH_UP)
-
-    told = run(JOB_NAME=job(3), **QUIET, **CATCH_UP)
-
-    assert [rows for _, rows in late_rows(told)] == [2]
-    assert remark(5, 2) in sandbox.mails[-1].text
-    assert sandbox.mails[-1].recipients == RECIPIENTS
-
-
 def test_they_get_the_alerts_that_others_get(sandbox: Sandbox, run: RunTool) -> None:
     """Where no operators are named."""
     ordinary(sandbox)
@@ -234,6 +215,17 @@ def test_they_get_the_alerts_that_others_get(sandbox: Sandbox, run: RunTool) -> 
     run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", TELEGRAM_ALERT_CHAT_ID="", **ALL_QUIET)
 
     assert [sent.chat for sent in sandbox.bot.sent] == [CHATS[0]]
+
+
+def claim_of(*entries: Entry) -> Claim:
+    """Make a claim on a record of these entries, which is saved nowhere."""
+
+    async def nowhere(_: object) -> None:
+        pass
+
+    record = new_record(make_window())
+    record.entries = [*entries]
+    return Claim(record, nowhere, lambda: NOW)
 
 
 @pytest.mark.parametrize(
@@ -250,13 +242,7 @@ def test_only_who_surely_has_nothing_of_it_and_did_not_ask_is_left_out(
     state: EntryState, asked: bool, is_left_out: bool
 ) -> None:
     """What may have arrived is repeated with the word that it may be one."""
-
-    async def nowhere(_: object) -> None:
-        pass
-
-    record = new_record(make_window())
-    record.entries = [Entry(channel="email", recipient=RECIPIENTS[0], state=state, asked=asked)]
-    claim = Claim(record, nowhere, lambda: NOW)
+    claim = claim_of(Entry(channel="email", recipient=RECIPIENTS[0], state=state, asked=asked))
 
     async def left_out() -> list[tuple[str, str]]:
         await claim.open_for([ADDRESS], "scheduled")
@@ -365,3 +351,25 @@ def test_late_rows_stay_news_until_those_who_were_left_out_know_of_them() -> Non
         announced.append((record.late_rows, record.failed_told))
 
     assert announced == [(0, 0), (1, 2)]
+
+
+def test_rows_between_two_attempts_are_late_for_those_who_were_left_out_at_the_first() -> None:
+    """Three rows and one failure were as usual for them; the second attempt brings five and two to the others."""
+    other = ("email", RECIPIENTS[1])
+    claim = claim_of()
+
+    async def twice() -> None:
+        await claim.open_for([ADDRESS, other], "scheduled")
+        claim.enter_report(3, 1, "", "first", "")
+        await claim.leave_out([ADDRESS])
+        await claim.open_for([ADDRESS, other], "scheduled")
+        claim.enter_report(5, 2, "", "second", "")
+
+    asyncio.run(twice())
+
+    assert claim.owed("email") == (RECIPIENTS[1],)
+    assert (claim.record.expected_rows, claim.record.failed) == (3, 1)
+    assert [(one.state, one.rows, one.failed) for one in claim.record.entries] == [
+        ("as usual", 3, 1),
+        ("owed", None, None),
+    ]
