@@ -17,7 +17,7 @@ from ..alerts import are_clear, hours_in
 from ..builders import NO_TIME, OPTION, START, make_rows, make_window
 from ..conftest import Run
 from ..faults import ONCE, copies
-from ..ledger.test_late_rows import fill, late, remark
+from ..ledger.test_late_rows import fill, late
 from ..ledger.test_ledger import CATCH_UP, LEDGERS, job, late_rows, this_hour
 from ..pages import section
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
