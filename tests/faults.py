@@ -398,7 +398,7 @@ ROWS = [
     _row("Ledger (table)", "a run that died held it: taken over when its lease ends", claimed_by("dead-pod", 1),
          changes=TABLE),
     _row("Ledger (table)", "a later version of the program wrote the record", claimed_by(
-        "", 0, record_format=3), changes=TABLE, **FAILS),
+        "", 0, record_format=4), changes=TABLE, **FAILS),
     _row("Ledger (table)", "the hour's record is too large to be read, once: every copy may be a repeat", supabase(
         answer=Answer(body=b"[" * (1 << 20)), match="record&"), changes=TABLE, alerts=1, code=1, marked=True),
     _row("Ledger (directory)", "the record was not written by this program", foreign_record, **FAILS),
@@ -522,6 +522,26 @@ SPECIAL = {
     "Recipients|one served alone by catch-up while the server blocks everybody, then accepted": (
         "ledger/test_evidence.py::test_a_recipient_who_is_served_alone_is_not_refused_when_the_server_blocks_everybody",
         ("4", "4", "4", "2, all-clear", "0, 1, 1, 0"),
+    ),
+    "Run|an hour that can't be compared, with REPORT_ONLY_UNUSUAL: sent to everybody": (
+        "pipeline/test_only_unusual.py::test_what_matters_or_is_not_known_is_sent_to_everyone",
+        ("1", "1", "1", "0", "0"),
+    ),
+    "Run|three hours missed that are as usual: caught up for all but those in REPORT_ONLY_UNUSUAL": (
+        "pipeline/test_only_unusual.py::test_missed_hours_that_are_as_usual_are_settled_without_a_message",
+        ("0; 5 for the other", "5", "0", "1, all-clear", "0, 1, 0, 0"),
+    ),
+    "Recipients|one in REPORT_ONLY_UNUSUAL, an hour that is as usual, then requested": (
+        "pipeline/test_only_unusual.py::test_an_hour_that_is_as_usual_is_sent_to_the_others_alone",
+        ("0; 1 for the other", "1", "0", "0", "0, 0"),
+    ),
+    "Recipients|the same hour with `--only` those who were left out, then with `--resend`": (
+        "pipeline/test_only_unusual.py::test_whoever_asks_for_such_an_hour_gets_it_sent",
+        ("2", "2", "2", "0", "0, 0, 0, 0"),
+    ),
+    "Recipients|all in REPORT_ONLY_UNUSUAL, and a row comes late for an hour that was as usual: the next is sent": (
+        "pipeline/test_only_unusual.py::test_rows_that_come_late_for_such_an_hour_are_announced_to_all_and_not_from_zero",
+        ("1", "1", "1", "0", "0, 0, 0, 0"),
     ),
     "Disk|full": (
         "ledger/test_ledger.py::test_a_disk_that_is_full_fails_the_run_and_says_so",

@@ -38,6 +38,7 @@ from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
+from .silence import who_breaks_the_silence
 
 TIMED_OUT = "Why a connection failed"
 INDEX_SQL = "src/sql/analyses_index.sql"
@@ -188,6 +189,8 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
     if services.storage:
         found.append(("bucket", services.storage.check))
     found.append(("ledger", partial(_check_ledger, services, policy)))
+    if services.quiet:
+        found.append(("only unusual", partial(who_breaks_the_silence, services, policy)))
     if services.run.loaded.watch.heartbeat_url:
         found.append(("monitor", partial(check_answer, services.alerts.notices)))
     else:

@@ -16,7 +16,7 @@ COLUMNS = ("!", "window", "recipient", "state", "at", "receipt", "attempts", "re
 NUMBERS = ("attempts", "repeat", "rows")
 LONGEST_WORD = 400
 """UTF-16 units of a cell. What the ledger holds may be anybody's: an address has 254 characters at most."""
-OK = ("delivered", "skipped")
+OK = ("delivered", "skipped", "as usual")
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
 """ECMA-48."""
 Row = Mapping[str, str]

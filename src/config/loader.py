@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource, SecretsSettingsSource
 from pydantic_settings import SettingsError as SettingsSourceError
 
+from ..domain.window import Template
 from ..errors import SettingsError
 from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
@@ -51,6 +52,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     def writing_to(self, folder: Path) -> "Settings":
         """Return these settings with another REPORT_DIR."""
         return replace(self, report=self.report.model_copy(update={"report_dir": folder}))
+
+    def of_template(self, template: Template) -> "Settings":
+        """Return these settings for reports of another template."""
+        return replace(self, report=self.report.model_copy(update={"report_template": template}))
 
 
 class LoadedSettings(Struct, kw_only=True):
@@ -126,6 +131,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
     _want_ledger_name(loaded)
+    _refuse_strangers(loaded)
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not (os.path.isfile(authority) and os.access(authority, os.R_OK)):  # noqa: PTH113
         # Python would pass it over in silence.
@@ -227,6 +233,25 @@ _NUMBERS = {"int_parsing": "an integer", "float_parsing": "a number"}
 """What pydantic could not read a value as, in our words."""
 _OWN = "Value error, "
 """How pydantic begins the reasons of our own checks."""
+
+
+def _refuse_strangers(loaded: LoadedSettings) -> None:
+    """Refuse whoever is to get only unusual reports, but gets none by the chosen channels, as far as these are known.
+
+    A misspelt address would get every report.
+    """
+    named = loaded.report.report_only_unusual if loaded.report else ()
+    if ("email" in loaded.channels and not loaded.mail) or ("telegram" in loaded.channels and not loaded.telegram):
+        return
+    known = [*(loaded.mail.smtp_to if loaded.mail else ())]
+    known += loaded.telegram.telegram_chat_id if loaded.telegram else ()
+    recipients = {recipient.casefold() for recipient in known}
+    unknown = [str(place) for place, one in enumerate(named, 1) if one.casefold() not in recipients]
+    if unknown:
+        loaded.problems.append(
+            "REPORT_ONLY_UNUSUAL must name recipients that are in SMTP_TO or TELEGRAM_CHAT_ID too: entry "
+            f"{', '.join(unknown)} of {len(named)} isn't"
+        )
 
 
 def _lines(group: type[Group], error: ValidationError) -> list[str]:

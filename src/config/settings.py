@@ -252,6 +252,9 @@ class ReportSettings(Group):
         None, allow_inf_nan=False, ge=0, le=86_400, description="seconds from 0 to 86400, like 30"
     )
     report_when_empty: Literal["send", "skip"] = Field("send", description="send or skip (a window without rows)")
+    report_only_unusual: validators.RecipientsOrNone = Field(
+        (), description="recipients of SMTP_TO and TELEGRAM_CHAT_ID with commas between, like boss@example.com,42"
+    )
     report_dir: validators.Folder = Field(
         default_factory=lambda: Path(tempfile.gettempdir()), description="a folder that is there, like /tmp"
     )

@@ -293,5 +293,6 @@ AddressesOrNone = Annotated[
     BeforeValidator(mailboxes),
     AfterValidator(_each(_ADDRESS, "an e-mail address", may_be_none=True)),
 ]
+RecipientsOrNone = Annotated[tuple[str, ...], NoDecode, BeforeValidator(mailboxes)]
 Recipients = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(entries), AfterValidator(_not_empty)]
 Chats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_CHAT, "a chat id"))]

@@ -66,13 +66,15 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """What a window is compared with: the one before, and what is usual, as far as they are known.
 
     `failure` says why what is usual could not be counted; it is empty where there are too few weeks. Then it will be
-    known from `known_from` (aware) on, unless the table has no rows yet.
+    known from `known_from` (aware) on, unless the table has no rows yet. `is_partial`: the usual failures alone are
+    unknown, though another time they may be counted.
     """
 
     before: Counts = Counts()
     usual: Usual | None = None
     failure: str = ""
     known_from: datetime | None = None
+    is_partial: bool = False
 
     def analyses(self, now: int) -> Compared:
         """Return a window's count of analyses beside those that it is compared with."""
@@ -152,6 +154,12 @@ def deviations(summary: Summary, usual: Usual | None, thresholds: Thresholds) ->
         found += _in_failures(Counts(analyses=summary.rows, failed=summary.failed_analyses), usual, thresholds)
         found += _in_records_and_durations(summary, thresholds)
     return sorted(found, key=lambda one: get_args(DeviationKind).index(one.kind))
+
+
+def is_as_usual(summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]) -> bool:
+    """Return whether a window is known to be as usual, and has no data that can't be true."""
+    odd = [one for one in summary.anomalies() if one.kind != "missing"]
+    return comparison.usual is not None and not (comparison.is_partial or deviations or odd)
 
 
 def _in_volume(rows: int, usual: Usual) -> list[Deviation]:

@@ -76,12 +76,14 @@ class Claim:
         trigger: Trigger,
         *,
         resend_by: str = "",
+        is_asked: bool = False,
         watermark: datetime | None = None,
     ) -> None:
         """Enter those of the present recipients who are sent the window by a run of this `trigger`.
 
         With `resend_by` that is all of them, once more or for the first time; nobody else's entry changes. A resend
-        that was begun by the same (a Job, or else a process) goes on where it was.
+        that was begun by the same (a Job, or else a process) goes on where it was. `is_asked`: somebody asked for the
+        window for them, so that they are sent it though it may be as usual.
         """
         record, repeats = self.record, dict[ChannelAddress, int]()
         is_resent = bool(resend_by and record.resent_by != resend_by)
@@ -91,7 +93,7 @@ class Claim:
             again = set(map(same, present))
             repeats = {entry.address: entry.repeat + 1 for entry in record.entries}
             record.entries = [entry for entry in record.entries if entry.address not in again]
-        self._owed = [*present] if is_resent else record.owed(present, trigger)
+        self._owed = [*present] if is_resent else record.owed(present, trigger, is_asked=is_asked)
         known = {entry.address for entry in record.entries}
         new = [address for address in self._owed if same(address) not in known]
         record.entries += [
@@ -103,6 +105,8 @@ class Claim:
             )
             for channel, recipient in new
         ]
+        for entry in self._entries(self._owed) if is_asked else ():
+            entry.asked = True
         self._count_attempt()
         record.scheduled = record.scheduled or trigger != "manual"
         record.watermark = watermark or record.watermark
@@ -186,18 +190,36 @@ class Claim:
         self.record.failed, self.record.failed_by, self.record.failed_told = None, "", 0
         await self.save()
 
+    async def leave_out(self, quiet: Sequence[ChannelAddress]) -> list[ChannelAddress]:
+        """Note that the window is as usual for those of `quiet` who are owed it; return them: they are not sent it.
+
+        Those who may have it or lack only its workbook are sent it all the same, and those for whom somebody asked.
+        """
+        wanted = set(map(same, quiet))
+        entries = [one for one in self._entries(self._owed) if one.state in ("owed", "refused") and not one.asked]
+        left_out = {one.address for one in entries} & wanted
+        for entry in entries:
+            if entry.address in left_out:
+                entry.rows, entry.failed = self._rows, self._failed
+        found = [address for address in self._owed if same(address) in left_out]
+        if found:
+            self._owed = [address for address in self._owed if address not in found]
+            self._set(found, "as usual")
+            await self.save()
+        return found
+
     def enter_report(self, rows: int, failed: int, failed_by: str, identity: str, repeats: str) -> None:
         """Enter how many rows the report has, what it is known by, and the one that it `repeats`.
 
         `failed`: of so many analyses the status counts as failed, by the statuses that `failed_by` tells from others.
         It is saved with the first sending.
 
-        Where somebody has the report of an earlier build, the smaller numbers stay: those rows were late for them, and
-        these failures came since. A number of failures that isn't known stays unknown.
+        Where somebody has the report of an earlier build, or it was as usual for them, the smaller numbers stay: those
+        rows were late for them, and these failures came since. A number of failures that isn't known stays unknown.
         """
         record, self._rows, self._failed = self.record, rows, failed
         record.postponed, record.identity, record.repeats = 0, identity, repeats
-        is_first = not record.has_reached_anybody
+        is_first = not record.is_known
         if is_first or record.rows is None or record.rows > rows:
             record.rows, record.late_rows, record.deleted = rows, 0, 0
         is_fewer = record.failed is not None and record.failed_by == failed_by and record.failed > failed
@@ -227,9 +249,11 @@ class Claim:
             await self._save(self.record)
 
     def _set(self, recipients: Iterable[ChannelAddress], state: EntryState, receipt: str = "") -> None:
-        changed = set(map(same, recipients))
-        for entry in self.record.entries:
-            if entry.address in changed:
-                if entry.state == "sending" and state in ("delivered", "without file"):
-                    entry.rows, entry.failed = self._rows, self._failed
-                entry.state, entry.receipt, entry.at = state, receipt, self._clock().isoformat(timespec="seconds")
+        for entry in self._entries(recipients):
+            if entry.state == "sending" and state in ("delivered", "without file"):
+                entry.rows, entry.failed = self._rows, self._failed
+            entry.state, entry.receipt, entry.at = state, receipt, self._clock().isoformat(timespec="seconds")
+
+    def _entries(self, recipients: Iterable[ChannelAddress]) -> list[Entry]:
+        wanted = set(map(same, recipients))
+        return [entry for entry in self.record.entries if entry.address in wanted]

@@ -114,7 +114,7 @@ class History(Struct, frozen=True, kw_only=True):
 
 
 def _is_counted(record: Record) -> bool:
-    return record.rows is not None and (record.has_reached_anybody or record.is_skipped)
+    return record.rows is not None and (record.is_known or record.is_skipped)
 
 
 async def read_history(

@@ -12,18 +12,22 @@ from ..domain.window import Template, Window
 from ..errors import LedgerError, LedgerVersionError
 from ..runtime.visible_text import one_line_quote
 
-EntryState = Literal["owed", "sending", "delivered", "without file", "refused", "skipped"]
+EntryState = Literal["owed", "sending", "delivered", "without file", "refused", "skipped", "as usual"]
 _SENT_BY: dict[Trigger, tuple[EntryState, ...]] = {
     "scheduled": ("owed", "sending", "refused", "without file"),
     "manual": ("owed", "sending", "refused", "without file", "skipped"),
     "catch_up": ("owed", "sending"),
 }
 """The states of an entry from which each trigger sends."""
-_DONE = ("delivered", "skipped")
+_DONE = ("delivered", "skipped", "as usual")
 _GOT = ("delivered", "without file")
+_KNOWN = (*_GOT, "as usual")
+"""The states of an entry whose recipient knows how many rows the window had, if only that they were as usual."""
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-FORMAT = 2
+FORMAT = 3
 """The form of a record's content; that of version 1.0, which has no number, can be read too."""
+_FORMAT_OF_2_0 = 2
+"""That of records in which nothing is `as usual`, a state that version 2 would take for somebody else's writing."""
 SILENT_RUNS = 3
 """Runs in a row that opened a window and ended without recording it, after which no run catches it up."""
 
@@ -35,6 +39,7 @@ class Entry(msgspec.Struct, kw_only=True):
     `repeat`: how often it was sent once more, on purpose or because it wasn't known whether it had arrived.
     `told`: how many late rows a message that reached the recipient has announced.
     `failed`: how many failed analyses the recipient knows of, by the report or by a later message; None if not known.
+    `asked`: somebody asked for the window for this recipient, who is sent it though it may be as usual.
     """
 
     channel: str
@@ -46,6 +51,7 @@ class Entry(msgspec.Struct, kw_only=True):
     repeat: int = 0
     told: int = 0
     failed: int | None = None
+    asked: bool = False
 
     @property
     def address(self) -> ChannelAddress:
@@ -97,15 +103,19 @@ class Record(msgspec.Struct, kw_only=True):
     identity: str = ""
     repeats: str = ""
 
-    def owed(self, present: Sequence[ChannelAddress], trigger: Trigger) -> list[ChannelAddress]:
+    def owed(
+        self, present: Sequence[ChannelAddress], trigger: Trigger, *, is_asked: bool = False
+    ) -> list[ChannelAddress]:
         """Return those of `present`, as they are spelt there, to whom a run of this `trigger` sends the window.
 
         A recipient without an entry is sent it by every trigger, unless catching up finds that a scheduled run has
-        opened the window: that run was before the recipient was added.
+        opened the window: that run was before the recipient was added. One for whom it was as usual is sent it only if
+        somebody asked (`is_asked`).
         """
         states = self._states()
         without: EntryState = "delivered" if trigger == "catch_up" and self.scheduled else "owed"
-        return [address for address in present if states.get(same(address), without) in _SENT_BY[trigger]]
+        sent_by = (*_SENT_BY[trigger], "as usual") if is_asked else _SENT_BY[trigger]
+        return [address for address in present if states.get(same(address), without) in sent_by]
 
     def lacking(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
         """Return those of `present` who have an entry, and not the report."""
@@ -130,7 +140,7 @@ class Record(msgspec.Struct, kw_only=True):
         return [address for address in present if states.get(same(address)) in wanted]
 
     def is_done(self, present: Sequence[ChannelAddress]) -> bool:
-        """Return whether those of `present` who have an entry have the report, or it was skipped for them."""
+        """Return whether those of `present` who have an entry have the report, or were rightly not sent it."""
         return bool(self.entries) and not self.lacking(present)
 
     def is_settled(self, present: Sequence[ChannelAddress]) -> bool:
@@ -141,6 +151,16 @@ class Record(msgspec.Struct, kw_only=True):
     def has_reached_anybody(self) -> bool:
         """Whether somebody got the report, with or without its workbook."""
         return any(entry.state in _GOT for entry in self.entries)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody got the report, or was not sent it because it was as usual."""
+        return any(entry.state in _KNOWN for entry in self.entries)
+
+    @property
+    def is_as_usual(self) -> bool:
+        """Whether somebody who gets only unusual windows was not sent it."""
+        return any(entry.state == "as usual" for entry in self.entries)
 
     @property
     def has_unconfirmed(self) -> bool:
@@ -205,7 +225,7 @@ class Record(msgspec.Struct, kw_only=True):
 
     def _informed(self, addresses: Set[ChannelAddress]) -> list[Entry]:
         """Return the entries of those of `addresses` who know how the window went, if only that it was empty."""
-        return [entry for entry in self.entries if entry.state in (*_GOT, "skipped") and entry.address in addresses]
+        return [entry for entry in self.entries if entry.state in (*_KNOWN, "skipped") and entry.address in addresses]
 
     def _failed_of(self, entry: Entry) -> int:
         return (self.failed or 0) if entry.failed is None else entry.failed
@@ -222,9 +242,9 @@ class Record(msgspec.Struct, kw_only=True):
         return {entry.address: entry.state for entry in self.entries}
 
     def content(self) -> dict[str, Any]:
-        """Return the record as JSON has it."""
+        """Return the record as JSON has it, in the earliest form that holds it."""
         content: dict[str, Any] = msgspec.to_builtins(self)
-        return {"format": FORMAT, **content}
+        return {"format": FORMAT if self.is_as_usual else _FORMAT_OF_2_0, **content}
 
 
 def read_record(content: object, start: datetime, removal: str) -> Record:

@@ -17,10 +17,14 @@ _WINDOWS_NAMED = 30
 
 
 class Recovery(Struct, frozen=True, kw_only=True):
-    """A window that was late or alerted, and has reached everyone, or was skipped as empty."""
+    """A window that was late or alerted, and has reached everyone, or was skipped as empty.
+
+    `as_usual`: those who get only unusual windows were not sent it.
+    """
 
     window: Window
     skipped: bool = False
+    as_usual: bool = False
 
 
 def render_all_clear(
@@ -40,10 +44,11 @@ def render_all_clear(
     None if they are not known.
     """
     sent = [one.window for one in recoveries if not one.skipped]
+    others = any(one.as_usual for one in recoveries) and " (those in REPORT_ONLY_UNUSUAL only what is unusual of it)"
     skipped = [one.window for one in recoveries if one.skipped]
     clauses = [_said_of(again, known, "works again", "work again")] if again else []
     clauses += [_said_of(gone, known, "is no longer a recipient", "are no longer recipients")] if gone else []
-    clauses += [[ours(f"everyone has {_ranges(sent)}")]] if sent else []
+    clauses += [[ours(f"everyone has {_ranges(sent)}{others or ''}")]] if sent else []
     clauses += (
         [[ours(f"{_ranges(skipped)} {'was' if len(skipped) == 1 else 'were'} skipped as empty")]] if skipped else []
     )

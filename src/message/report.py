@@ -14,7 +14,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
     `identity` names this delivery: the same for every attempt at it, another for any other report. `repeats` is the
     identity of the delivery that this one repeats under a name of its own, if it does. `folder` is where the workbook
-    is stored in the bucket.
+    is stored in the bucket. `is_as_usual`: those who get only unusual windows need not see it.
     `created` is aware UTC. `workbook` is the file on the disk, `attachment` how it reaches the recipients.
     """
 
@@ -25,3 +25,4 @@ class Report(Struct, frozen=True, kw_only=True):
     content: Content
     folder: str = ""
     repeats: str = ""
+    is_as_usual: bool = False

@@ -142,7 +142,7 @@ class Alerts:
 
         One that `is_late` is also named where an all-clear is given anyway: it was missed meanwhile.
         """
-        recovery = Recovery(window=window, skipped=claim.record.is_skipped)
+        recovery = Recovery(window=window, skipped=claim.record.is_skipped, as_usual=claim.record.is_as_usual)
         if claim.wants_all_clear:
             await self._noted(claim.note_all_clear())
             self._recovered.append(recovery)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from ..config.schedule import goes_by_job
 from ..domain.analysis import FailedStatuses
 from ..domain.attachment import Attachment
-from ..domain.baseline import deviations
+from ..domain.baseline import deviations, is_as_usual
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window
@@ -160,8 +160,8 @@ async def _build(
         comparison = await compare(services, window, policy)
         found = deviations(summary, comparison.usual, settings.report.thresholds)
         # An hour that could not be compared may be empty where many rows are usual.
-        is_as_usual = not found and not comparison.failure
-        if not summary.rows and is_as_usual and settings.report.report_when_empty == "skip":
+        may_be_skipped = not found and not comparison.failure
+        if not summary.rows and may_be_skipped and settings.report.report_when_empty == "skip":
             return None, 0
         created = services.run.clock()
         table = settings.supabase.supabase_table
@@ -179,6 +179,7 @@ async def _build(
         created=created,
         workbook=path,
         attachment=attachment,
+        is_as_usual=not request.remarks and is_as_usual(summary, comparison, found),
         content=describe(
             window,
             summary,

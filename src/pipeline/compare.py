@@ -43,8 +43,10 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
     if is_sure and (began is None or began >= windows[0].end):  # nothing is known of the time before the first row
         before = Counts()
     known = usual([*zip(windows[1:], weeks, strict=True)], began)
-    if known or failure:
-        return Comparison(before=before, usual=known, failure="" if known else failure)
+    if known:
+        return Comparison(before=before, usual=known, is_partial=bool(known.failed is None and failure))
+    if failure:
+        return Comparison(before=before, failure=failure)
     return Comparison(before=before, known_from=began and began + FEWEST_WEEKS * WEEK)
 
 

@@ -65,7 +65,10 @@ def _tally(record: Record, present: Sequence[ChannelAddress], outcomes: Sequence
 async def _claimed(services: Services, request: WindowRequest, claim: Claim, policy: RetryPolicy) -> Result:
     resend_by = services.resender if request.resend else ""
     others = claim.record.others(addresses(services.channels)) if request.trigger == "scheduled" else []
-    await claim.open_for(services.present, request.trigger, resend_by=resend_by, watermark=request.watermark)
+    is_asked = request.resend or bool(services.only)
+    await claim.open_for(
+        services.present, request.trigger, resend_by=resend_by, is_asked=is_asked, watermark=request.watermark
+    )
     services.alerts.works((Stage.LEDGER,))
     await _alert_of_shared_name(services, request.window, others)
     if not claim.owes_anybody:
@@ -79,10 +82,12 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         is_countable = rows == report.content.rows
         failed_by = FailedStatuses(services.settings.report.report_failed_statuses).digest if is_countable else ""
         claim.enter_report(rows, report.content.failed, failed_by, report.identity, report.repeats)
+        left_out = await claim.leave_out(services.quiet) if report.is_as_usual else []
+        _log_left_out(left_out)
         limit, storage = services.run.timeouts.send, services.storage
         is_first = not claim.record.has_reached_anybody
         outcomes = await deliver(report, services.channels, claim, policy, limit, storage)
-        result = await _conclude(services, request, claim, outcomes, policy)
+        result = await _conclude(services, request, claim, outcomes, left_out, policy)
         await _tell_of_fewer_rows(services, request.window, claim, rows)
         result = await _tell_of_lost(services, request.window, claim, result)
         if is_first and result.sent and report.content.is_unusual:
@@ -109,7 +114,8 @@ async def _alert_of_shared_name(services: Services, window: Window, others: Sequ
 
 
 def _delivered_before(services: Services, window: Window, claim: Claim) -> Result:
-    end = "skipped before, because it had no rows" if claim.record.is_skipped else "delivered before"
+    words = _end_before(claim.record)
+    end = f"{words}, because it had no rows" if claim.record.is_skipped else words
     # A window that was skipped is built again by any run that names it.
     resend = not claim.record.is_skipped
     command = rerun_command(window, services.settings.report, resend=resend, only=services.only)
@@ -119,8 +125,19 @@ def _delivered_before(services: Services, window: Window, claim: Claim) -> Resul
         channel, recipient, at = foreign(entry.channel), foreign(entry.recipient), foreign(entry.at)
         extra |= {"channel": channel, "recipient": recipient}
         logger.info("%s to %s: %s at %s", channel, recipient, entry.state, at, extra=extra)
-    words = "skipped before" if claim.record.is_skipped else "delivered before"
     return Result(code=0, words=words, rows=claim.record.rows)
+
+
+def _end_before(record: Record) -> str:
+    if record.is_skipped:
+        return "skipped before"
+    return "delivered before" if record.has_reached_anybody or not record.is_as_usual else "as usual, as found before"
+
+
+def _log_left_out(left_out: Sequence[ChannelAddress]) -> None:
+    for channel, recipient in left_out:
+        extra = {"event": "as_usual", "channel": channel, "recipient": recipient}
+        logger.info("%s to %s: as usual, so not sent", channel, recipient, extra=extra)
 
 
 async def _skip(services: Services, window: Window, claim: Claim) -> Result:
@@ -131,12 +148,16 @@ async def _skip(services: Services, window: Window, claim: Claim) -> Result:
 
 
 async def _conclude(
-    services: Services, request: WindowRequest, claim: Claim, outcomes: Sequence[Outcome], policy: RetryPolicy
+    services: Services,
+    request: WindowRequest,
+    claim: Claim,
+    outcomes: Sequence[Outcome],
+    left_out: Sequence[ChannelAddress],
+    policy: RetryPolicy,
 ) -> Result:
     window = request.window
     failed = [outcome for outcome in outcomes if not outcome.delivered]
-    done = f"{len(outcomes) - len(failed)} of {len(outcomes)}"
-    words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
+    words = _conclusion(outcomes, left_out)
     logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
     if notices := [
         Failure(
@@ -155,6 +176,14 @@ async def _conclude(
         return Result(code=0, words=words, outcomes=outcomes)
     told = await alert_in_turn(services, window, _failures(failed), policy, claim=claim, outcomes=outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, outcomes=outcomes, known=told == "before")
+
+
+def _conclusion(outcomes: Sequence[Outcome], left_out: Sequence[ChannelAddress]) -> str:
+    if not outcomes:
+        return "as usual, so nobody was sent it"
+    done = f"{sum(one.delivered for one in outcomes)} of {len(outcomes)}"
+    words = f"{done} written" if any(one.state == "written" for one in outcomes) else f"delivered to {done}"
+    return f"{words}; as usual, so not sent to {len(left_out)}" if left_out else words
 
 
 async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, rows: int) -> None:

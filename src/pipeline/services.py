@@ -139,6 +139,12 @@ class Services(Struct, frozen=True, kw_only=True):
         """The recipients that the settings name now, as far as the run is for them."""
         return addresses(self.channels, self.only)
 
+    @property
+    def quiet(self) -> list[ChannelAddress]:
+        """The recipients who get only unusual windows."""
+        named = self.settings.report.report_only_unusual
+        return addresses(self.channels, named) if named else []
+
     def policy(self) -> RetryPolicy:
         """Return the policy of a window whose time begins now."""
         return self.run.policy(self.settings)
@@ -161,7 +167,7 @@ async def open_services(
                 settings=settings,
                 client=client,
                 table=AnalysesTable(client, settings.supabase.supabase_table),
-                ledger=_ledger(run, settings, client),
+                ledger=ledger_of(run, settings, client),
                 storage=_storage(run, settings, timeouts),
                 channels=previews(settings) if run.options.dry_run else channels,
                 alerts=alerts,
@@ -191,7 +197,7 @@ def ledger_place(run: Run, settings: Settings) -> str:
     return f"{'Supabase' if report.report_ledger == 'supabase' else report.report_dir / FOLDER}{name}"
 
 
-def _ledger(run: Run, settings: Settings, client: PostgrestClient) -> Ledger:
+def ledger_of(run: Run, settings: Settings, client: PostgrestClient) -> Ledger:
     """Make the ledger that the settings name; none for a trial."""
     report, key = settings.report, ledger_key(settings.report, settings.supabase)
     if run.options.is_trial:

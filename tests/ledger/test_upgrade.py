@@ -184,7 +184,7 @@ def test_a_record_of_a_later_format_stops_the_run(sandbox: Sandbox, run: RunTool
     """Before anything is sent, with a sentence and one alert."""
     sandbox.supabase.fill(30, start=this_hour(2))
     assert run(JOB_NAME=job(1), **TABLE).code == 0
-    sandbox.supabase.sql("update report_deliveries set record = record || '{\"format\": 3}'")
+    sandbox.supabase.sql("update report_deliveries set record = record || '{\"format\": 4}'")
 
     result = run(JOB_NAME=job(0), **TABLE)
 

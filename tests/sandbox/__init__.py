@@ -166,7 +166,7 @@ class Sandbox:
             "REPORT_SETTLE": "0",
             # Not set, whatever a .env says.
             **dict.fromkeys(("REPORT_START", "REPORT_COUNT", "REPORT_ONLY", "REPORT_BUCKET"), ""),
-            **dict.fromkeys(("REPORT_KEEP_DAYS", "JOB_COMPLETION_INDEX"), ""),
+            **dict.fromkeys(("REPORT_KEEP_DAYS", "REPORT_ONLY_UNUSUAL", "JOB_COMPLETION_INDEX"), ""),
             **dict.fromkeys(("SMTP_OAUTH_TOKEN_URL", "SMTP_OAUTH_CLIENT_ID", "SMTP_OAUTH_CLIENT_SECRET"), ""),
             **dict.fromkeys(("SMTP_OAUTH_REFRESH_TOKEN", "SMTP_OAUTH_SCOPE", "SUPABASE_JWT"), ""),
             **dict.fromkeys(
