@@ -142,6 +142,7 @@ FAILS_AT_THE_LIMIT: Outcome = FAILS | {"timeouts": SHORT_RUN}
 NO_MAIL: Outcome = {"mails": (0, 0), "alerts": 1, "code": 1}
 NO_CHAT: Outcome = {"chats": (0, 0), "alerts": 1, "code": 1}
 
+HIDDEN = {"SMTP_HIDE_RECIPIENTS": "true"}
 TABLE, BUCKET = {"REPORT_LEDGER": "supabase"}, {"REPORT_BUCKET": "reports"}
 NO_LOGIN = {"SMTP_LOGIN": "none", "SMTP_USER": "", "SMTP_PASSWORD": ""}
 TOO_MANY = refusal(429, "Too Many Requests: retry after 1", retry_after=1)
@@ -301,6 +302,11 @@ ROWS = [
          mailbox(most_recipients=1)),
     _row("SMTP", "452 for one recipient too many, connection cut at the second message: only that one again",
          mailbox(most_recipients=1, data_faults=["", "cut"])),
+    _row("SMTP", "SMTP_HIDE_RECIPIENTS, 452 for one recipient too many: the rest follows at once, nobody is named",
+         mailbox(most_recipients=1), changes=HIDDEN),
+    _row("SMTP", "SMTP_HIDE_RECIPIENTS, one recipient refused for good (550), ledger in Supabase", lambda box:
+         box.mailbox.refused.update({RECIPIENTS[0]: "550 5.1.1 No such user"}), changes=HIDDEN | TABLE, mails=(0, 1),
+         alerts=1, code=1),
     _row("SMTP", "421 at a recipient, once", lambda box: box.mailbox.refused_once.update(
         {RECIPIENTS[0]: "421 4.7.0 Too many"})),
     _row("SMTP", "sending limit (450 4.7.1 at MAIL), to the end",

@@ -12,7 +12,7 @@ from .builders import OPTION, data_rows, ids, make_rows
 from .conftest import Run
 from .faults import ROWS, SPECIAL, Row, as_markdown, copies
 from .pages import has_an_entry, section
-from .sandbox import CHATS, Sandbox
+from .sandbox import CHATS, RECIPIENTS, Sandbox
 
 RunTool = Callable[..., Run]
 
@@ -60,6 +60,8 @@ def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, ro
     for _, content in sandbox.workbooks():
         assert ids(rows) == [line[0] for line in data_rows(content)]
     assert len({mail.message["Message-ID"] for mail in sandbox.mails}) <= 1
+    if "SMTP_HIDE_RECIPIENTS" in row.changes:
+        assert [address for address in RECIPIENTS if any(address in mail.raw.decode() for mail in sandbox.mails)] == []
     for chat in CHATS if not row.moved else ():
         texts = [sent.text for sent in sandbox.messages if sent.chat == chat]
         # The one whose first attempt was cut off got only the second, which can't know that.

@@ -92,7 +92,7 @@ def _mail(report: Report, settings: MailSettings) -> Mapping[str, Iterable[bytes
         attachment = replace(attachment, left_out=phrases.too_large("email", attachment.size))
         report = replace(report, attachment=attachment)
     page = html.render(report.content, report.attachment).encode()
-    return {".eml": compose(report, settings.sender, settings.smtp_to).pieces(), ".html": [page]}
+    return {".eml": compose(report, settings).pieces(), ".html": [page]}
 
 
 def _caption(report: Report) -> Mapping[str, Iterable[bytes]]:

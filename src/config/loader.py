@@ -106,7 +106,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = hints(env_file, folder, loaded.mail, loaded.supabase)
+    loaded.hints = hints(env_file, folder, loaded.mail, loaded.supabase, loaded.telegram)
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
     _want_ledger_name(loaded)

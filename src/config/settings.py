@@ -160,6 +160,7 @@ class MailSettings(Group):
         (), description="addresses of operators with commas between, like ops@example.com"
     )
     smtp_reply_to: validators.Address | None = Field(None, description="one plain address, like team@example.com")
+    smtp_hide_recipients: bool = Field(False, description="true or false")
 
     @model_validator(mode="before")
     @classmethod

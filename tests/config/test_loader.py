@@ -587,6 +587,23 @@ def test_unusual_hours_are_told_to_an_alert_chat_of_its_own(
     assert telegram.unusual_chat == told
 
 
+@pytest.mark.parametrize(
+    ("operators", "is_hint"),
+    [({}, True), ({"SMTP_ALERT_TO": "ops@example.com"}, False), ({"TELEGRAM_ALERT_CHAT_ID": "77"}, False)],
+)
+def test_hidden_recipients_whom_alerts_would_name_to_each_other_are_a_hint(
+    environment: pytest.MonkeyPatch, operators: dict[str, str], is_hint: bool
+) -> None:
+    """Without operators, an alert goes to all readers."""
+    environment.setenv("SMTP_HIDE_RECIPIENTS", "true")
+    for name, value in operators.items():
+        environment.setenv(name, value)
+
+    hints = [named(hint) for hint in load_settings(None).hints]
+
+    assert hints == [["SMTP_HIDE_RECIPIENTS", "SMTP_ALERT_TO", "TELEGRAM_ALERT_CHAT_ID"]] * is_hint
+
+
 def test_a_secret_key_beside_a_token_is_a_hint(environment: pytest.MonkeyPatch) -> None:
     """The token was made so that the secret key need not be here."""
     environment.setenv("SUPABASE_JWT", "eyJh.eyJi.c-_9")
