@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from src.config.timeouts import Timeouts
+from src.domain.outcome import chat_and_topic
 from src.domain.window import HOUR
 
 from .builders import NO_TIME, QUICK, START, data_rows_again, make_rows
@@ -142,6 +143,7 @@ FAILS_AT_THE_LIMIT: Outcome = FAILS | {"timeouts": SHORT_RUN}
 NO_MAIL: Outcome = {"mails": (0, 0), "alerts": 1, "code": 1}
 NO_CHAT: Outcome = {"chats": (0, 0), "alerts": 1, "code": 1}
 
+IN_TOPIC = {"TELEGRAM_CHAT_ID": f"{CHATS[0]}/12,{CHATS[1]}"}
 HIDDEN = {"SMTP_HIDE_RECIPIENTS": "true"}
 TABLE, BUCKET = {"REPORT_LEDGER": "supabase"}, {"REPORT_BUCKET": "reports"}
 NO_LOGIN = {"SMTP_LOGIN": "none", "SMTP_USER": "", "SMTP_PASSWORD": ""}
@@ -238,6 +240,17 @@ def open_folder(box: Sandbox) -> None:
     """Let the ledger's folder be open to others."""
     (box.folder / "report_ledger").mkdir()
     (box.folder / "report_ledger").chmod(0o755)
+
+
+def topic(*, number: int = 12, is_open: bool = True, moved: bool = False, cut: bool = False) -> Plan:
+    """Let both chats have a topic, and the first request of all fail if the chat has `moved`, or is `cut` off."""
+
+    def plan(box: Sandbox) -> None:
+        box.bot.topics = {name: {number: is_open} for name in CHATS}
+        answer = refusal(400, "Bad Request: upgraded", migrate_to_chat_id=int(CHATS[1]))
+        box.bot.faults += [Fault(answer=answer)] if moved else [Fault(cut="after")] if cut else []
+
+    return plan
 
 
 def _row(edge: str, fault: str, plan: Plan, *, changes: dict[str, str] | None = None, **outcome: Any) -> Row:
@@ -362,6 +375,16 @@ ROWS = [
          chat(Fault(answer=TOO_LARGE)), chats=(0, 1), alerts=1, code=1, bare=True),
     _row("Telegram", "too large (413) for one chat, with REPORT_BUCKET: a link to the workbook", with_bucket(
         chat(Fault(answer=TOO_LARGE))), changes=BUCKET),
+    _row("Telegram", "a topic is closed (TOPIC_CLOSED)", topic(is_open=False), changes=IN_TOPIC, chats=(0, 1),
+         alerts=1, code=1),
+    _row("Telegram", "a topic is gone (message thread not found), ledger in Supabase", topic(number=13),
+         changes=IN_TOPIC | TABLE, chats=(0, 1), alerts=1, code=1),
+    _row("Telegram", "the group of a topic has no topics: the report comes in the group itself, and an alert says so",
+         lambda _: None, changes=IN_TOPIC, alerts=1),
+    _row("Telegram", "the group of a topic has become another one: followed into the topic, and an alert names the id",
+         topic(moved=True), changes=IN_TOPIC, chats=(0, 2), alerts=1, moved=True),
+    _row("Telegram", "connection cut after a topic's message was accepted: the caption of the repeat says so", topic(
+        cut=True), changes=IN_TOPIC | TABLE, chats=(2, 1)),
     _row("Telegram", "an answer that can't be understood (200)", chat(Fault(answer=Answer(body=b'{"ok": true}'))),
          chats=(0, 1), alerts=1, code=1),
     _row("Telegram", "wrong token (401)", lambda _: None,
@@ -573,8 +596,8 @@ def as_markdown() -> str:
 
 
 def copies(box: Sandbox) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Count the workbooks that each address and each chat got, attached or behind a link."""
-    got = Counter(recipient for recipient, _ in box.workbooks())
+    """Count the workbooks that each address and each chat with its topics got, attached or behind a link."""
+    got = Counter(chat_and_topic(recipient)[0] for recipient, _ in box.workbooks())
     return tuple(got[address] for address in RECIPIENTS), tuple(got[name] for name in CHATS)
 
 

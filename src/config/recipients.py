@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from ..domain.outcome import includes
 from ..errors import OptionError, SettingsError
 from .loader import Settings
 from .options import Options
@@ -19,7 +20,8 @@ def check_limit(options: Options, settings: Settings) -> None:
     present = [*(settings.mail.smtp_to if settings.mail else ())]
     present += settings.telegram.telegram_chat_id if settings.telegram else ()
     known = {recipient.casefold(): recipient for recipient in present}
-    unknown = [one for one in limited_to(options, settings.report) if one.casefold() not in known]
+    limit = limited_to(options, settings.report)
+    unknown = [one for one in limit if not any(includes(one, recipient) for recipient in present)]
     if not unknown:
         return
     named = ", ".join(unknown)

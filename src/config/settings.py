@@ -203,8 +203,12 @@ class TelegramSettings(Group):
     """The bot and the chats that get the report."""
 
     telegram_bot_token: validators.Token = Field(description="the token that @BotFather gave, digits, a colon, letters")
-    telegram_chat_id: validators.Chats = Field(description="chats with commas between, like -1001234567890,42,@channel")
-    telegram_alert_chat_id: validators.Chat | None = Field(None, description="one chat, like -1001234567890")
+    telegram_chat_id: validators.Chats = Field(
+        description="chats with commas between, like -1001234567890,42,@channel, or -1001234567890/12 for a topic"
+    )
+    telegram_alert_chat_id: validators.Chat | None = Field(
+        None, description="one chat, like -1001234567890, or -1001234567890/12 for a topic"
+    )
     telegram_silent: Literal["never", "normal", "always"] = Field(
         "never", description="never, normal (a normal hour's report makes no sound) or always"
     )

@@ -24,7 +24,8 @@ from src.message import html, subject, text
 from src.runtime.redaction import Redaction
 
 from ..builders import CREATED, alert_text, make_content, make_limits, make_report
-from ..sandbox import RECIPIENTS, Delivery, Sandbox
+from ..sandbox import RECIPIENTS, Sandbox
+from ..sandbox.smtp import Delivery
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 

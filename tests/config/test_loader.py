@@ -115,6 +115,9 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 2 of 2 is not an e-mail address"),
         ("TELEGRAM_BOT_TOKEN", "AAHqwertyuiopasdfghjklzxcvbnm", "is not a bot token"),
         ("TELEGRAM_CHAT_ID", "-100123,channel", "entry 2 of 2 is not a chat id"),
+        ("TELEGRAM_CHAT_ID", "-100123/0,-100123/12,-100123/", "entry 1, 3 of 3 is not a chat id"),
+        ("TELEGRAM_ALERT_CHAT_ID", "-100123/-12", "is not a chat id"),
+        ("TELEGRAM_ALERT_CHAT_ID", "-100123/1/2", "is not a chat id"),
         ("TELEGRAM_API_URL", "api.telegram.org", "is not a whole https:// address"),
         ("REPORT_TEMPLATE", "weekly", "is none of them"),
         ("REPORT_TIMEZONE", "Moscow", "is not a known time zone"),
@@ -575,7 +578,10 @@ def test_limits_and_statuses_are_as_they_are_set(environment: pytest.MonkeyPatch
     assert FailedStatuses(report.report_failed_statuses).plain == {"failed", "timed out"}
 
 
-@pytest.mark.parametrize(("alert_chat", "told"), [("-100999", "-100999"), ("-1001234567890", None), ("", None)])
+@pytest.mark.parametrize(
+    ("alert_chat", "told"),
+    [("-100999", "-100999"), ("-1001234567890/12", "-1001234567890/12"), ("-1001234567890", None), ("", None)],
+)
 def test_unusual_hours_are_told_to_an_alert_chat_of_its_own(
     environment: pytest.MonkeyPatch, alert_chat: str, told: str | None
 ) -> None:
