@@ -578,6 +578,18 @@ SPECIAL = {
         "ledger/test_ledger.py::test_a_recipient_who_is_added_gets_no_hour_that_a_scheduled_run_opened_before",
         ("0 for the new one", "1", "1", "0", "0"),
     ),
+    "Recipients|a topic in place of its chat, which was owed an hour: it gets its own and those that nobody opened": (
+        "channels/test_topics.py::test_a_topic_that_is_added_gets_no_hour_that_is_owed_to_its_chat",
+        ("–", "2 of 3", "–", "0", "1, 0"),
+    ),
+    "Recipients|two topics of one chat, one of them closed, then open, in both ledgers": (
+        "channels/test_topics.py::test_each_topic_is_a_recipient_of_its_own",
+        ("–", "1 each", "–", "1, all-clear", "1, 0"),
+    ),
+    "Run|a pause in the schedule, REPORT_CATCH_UP=0: its hours are neither sent nor alerted": (
+        "ledger/test_ledger.py::test_without_catching_up_the_hours_of_a_pause_are_neither_sent_nor_alerted",
+        ("2", "2", "2", "0", "0, 0"),
+    ),
 }  # fmt: skip
 """What no row can bring about: the test that does, and what comes of it."""
 

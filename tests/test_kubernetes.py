@@ -284,7 +284,8 @@ def test_a_repository_of_ones_own_needs_no_editing_here(tmp_path: Path) -> None:
     assert binding["subjects"][0]["namespace"] == "staging"
     (cronjob,) = of_kind(found, "CronJob")
     assert container_of(cronjob)["image"] == f"registry.example.com/reports-generator:v{VERSION}"
-    assert cronjob["spec"]["schedule"] == "0 6-20 * * *"
+    spec = cronjob["spec"]
+    assert (spec["schedule"], spec["timeZone"]) == ("0 9-18 * * 1-5", "Europe/Moscow")
     data = {one["metadata"]["name"]: one["data"] for one in of_kind(found, "ConfigMap")}
     assert data["reports-generator-settings"] == {"REPORT_CATCH_UP": "0"}
     assert data["email-config"]["to-emails"] == "staging@97v.ru"

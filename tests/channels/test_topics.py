@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from src.domain.outcome import includes
 
+from ..alerts import are_clear
 from ..answers.rows import blamed
 from ..builders import CREATED, NO_TIME, OPTION, alert_text, make_limits, make_report
 from ..commands.test_check import key_of
@@ -76,6 +77,7 @@ def test_each_topic_is_a_recipient_of_its_own(sandbox: Sandbox, run: RunTool, le
 
     assert ([first.code, again.code], reached(sandbox)) == ([1, 0], [TOPIC, OTHER])
     assert (first.keys, sandbox.alerted) == (["telegram.topic_closed"], ["telegram.topic_closed"])
+    assert are_clear(sandbox.alerts) == [False, True]
     assert (f"telegram to {OTHER}" in alert, f"telegram to {TOPIC}" in alert) == (True, False)
     lines = [json.loads(line) for line in shown.output.splitlines() if "delivered" in line]
     assert [(line["recipient"], line["state"]) for line in lines if line.get("recipient")] == [
