@@ -87,7 +87,7 @@ class MailChannel:
             report = as_repeat(report)
         at_least = in_base64(report.attachment.size) if report.attachment.is_attached else 0
         sent = await self._transmit(
-            lambda: compose(report, self._settings),
+            lambda: compose(report, self._sender, self.recipients),
             recipients,
             limits.deadline,
             at_least=at_least,
@@ -113,7 +113,7 @@ class MailChannel:
 
     async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Send `text` as one message to `recipients`; return an error for each whom the server did not take it for."""
-        mail = compose_alert(text, at, self._settings, recipients)
+        mail = compose_alert(text, at, self._sender, recipients)
         # Whoever sends the alert says how long that may take.
         deadline = asyncio.get_running_loop().time() + self._timeouts.send
         sent = await self._transmit(lambda: mail, recipients, deadline)

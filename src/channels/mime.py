@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..config.settings import MailSettings
+from ..config.settings import Sender
 from ..domain.attachment import MEDIA_TYPE
 from ..message import html, subject, text
 from ..message.alert_text import AlertText
@@ -94,10 +94,10 @@ def in_base64(size: int) -> int:
     return lines * 78 + ((rest + 2) // 3 * 4 + 2 if rest else 0)
 
 
-def compose(report: Report, settings: MailSettings) -> Mail:
-    """Write the report as one message to SMTP_TO; its Message-ID is the same at every attempt."""
-    content, attachment, sender = report.content, report.attachment, settings.sender
-    message = _addressed(settings, settings.smtp_to, subject.render(content))
+def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail:
+    """Write the report as one message; its Message-ID is the same at every attempt."""
+    content, attachment = report.content, report.attachment
+    message = _addressed(sender, recipients, subject.render(content))
     message["Date"] = format_datetime(report.created)
     # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
     suffix = ".without-file" if attachment.left_out else ""
@@ -115,16 +115,16 @@ def compose(report: Report, settings: MailSettings) -> Mail:
     return Mail(head=head, workbook=report.workbook, workbook_size=attachment.size, tail=tail)
 
 
-def compose_alert(words: AlertText, at: datetime, settings: MailSettings, recipients: Sequence[str]) -> Mail:
+def compose_alert(words: AlertText, at: datetime, sender: Sender, recipients: Sequence[str]) -> Mail:
     """Write an alert of these `words`, dated `at` (aware), as one message; their first line is its subject.
 
     If recipients are hidden, the subject names no address: an all-clear names those whom mail reaches again.
     """
     first = str(words).partition("\n")[0]
-    first = _ANY_ADDRESS.sub("an address", first) if settings.smtp_hide_recipients else first
-    message = _addressed(settings, recipients, shortened(first, _SUBJECT).rstrip(".:"))
+    first = _ANY_ADDRESS.sub("an address", first) if sender.hides_recipients else first
+    message = _addressed(sender, recipients, shortened(first, _SUBJECT).rstrip(".:"))
     message["Date"] = format_datetime(at)
-    message["Message-ID"] = make_msgid("alert", domain(settings.sender.address))
+    message["Message-ID"] = make_msgid("alert", domain(sender.address))
     text = "".join(unlinked(piece.text) if piece.is_quote else piece.text for piece in words.pieces)
     message.set_content(text, cte="quoted-printable")
     return Mail(head=message.as_bytes(policy=SMTP_LINES))
@@ -137,13 +137,13 @@ def as_repeat(report: Report) -> Report:
     return replace(report, content=replace(content, remarks=remarks))
 
 
-def _addressed(settings: MailSettings, recipients: Sequence[str], line: str) -> EmailMessage:
-    message, sender = EmailMessage(), settings.sender
+def _addressed(sender: Sender, recipients: Sequence[str], line: str) -> EmailMessage:
+    message = EmailMessage()
     message["From"] = Address(sender.name, addr_spec=sender.address)
     if sender.reply_to:
         message["Reply-To"] = sender.reply_to
     # Hidden recipients stand in the envelope alone; without any To, a filter takes a message for junk.
-    message["To"] = sender.address if settings.smtp_hide_recipients else ", ".join(recipients)
+    message["To"] = sender.address if sender.hides_recipients else ", ".join(recipients)
     message["Subject"] = line
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
     message["X-Auto-Response-Suppress"] = "All"  # Exchange's own word for that, and for receipts

@@ -30,6 +30,7 @@ LARGEST_COUNT = 10_000
 DEFAULT_NAME = "Digital Twin"
 Language = Literal["en", "ru"]
 """Of recipients, as BCP 47 names it; src/phrases has a module for each."""
+ChannelName = Literal["email", "telegram"]
 SmtpSecurity = Literal["tls", "starttls"]
 SmtpLogin = Literal["password", "oauth2", "none"]
 _NEEDLESS = {"oauth2": ("smtp_password",), "none": ("smtp_user", "smtp_password")}
@@ -41,11 +42,15 @@ _SECURITY_OF_PORT: dict[int, SmtpSecurity] = {465: "tls", 587: "starttls"}
 
 
 class Sender(Struct, frozen=True, kw_only=True):
-    """Whom a mail is from: a name, or none, and an address; answers go to `reply_to`, if there is one."""
+    """Whom a mail is from: a name, or none, and an address; answers go to `reply_to`, if there is one.
+
+    `hides_recipients`: no header names whom it goes to.
+    """
 
     address: str
     name: str = ""
     reply_to: str = ""
+    hides_recipients: bool = False
 
 
 class Group(BaseSettings):
@@ -117,7 +122,7 @@ class ChannelChoice(Group):
     """Which channels deliver; only their variables are asked for."""
 
     report_channels: Annotated[
-        tuple[Literal["email", "telegram"], ...], NoDecode, BeforeValidator(validators.entries), Field(min_length=1)
+        tuple[ChannelName, ...], NoDecode, BeforeValidator(validators.entries), Field(min_length=1)
     ] = Field(("email", "telegram"), description="email, telegram, or both with a comma between")
 
 
@@ -189,7 +194,10 @@ class MailSettings(Group):
         """The parts of SMTP_FROM."""
         name, _, address = self.smtp_from.rpartition("<")
         return Sender(
-            name=validators.unquoted(name), address=address.removesuffix(">"), reply_to=self.smtp_reply_to or ""
+            name=validators.unquoted(name),
+            address=address.removesuffix(">"),
+            reply_to=self.smtp_reply_to or "",
+            hides_recipients=self.smtp_hide_recipients,
         )
 
     @property
@@ -293,6 +301,9 @@ class ReportSettings(Group):
         None, description="at most 52 small letters, digits, dashes and dots, set by the manifest"
     )
     job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
+    sequential_job_uid: validators.JobUid | None = Field(
+        None, description="at most 63 small letters, digits and dashes, set by the component keep-logs"
+    )
 
     @property
     def ledger_name(self) -> str:

@@ -32,7 +32,7 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
         [_line(f"{phrases.caption_title(content.window, content.name)}{content.marks}")],
         [_line(phrases.warned(warning), "b") for warning in content.warnings],
         [_line(content.headline, "b"), _line(content.records), _line(content.failure_burst)],
-        [_line(one.line) for one in content.compared] if content.is_compared else [],
+        [*(_line(one.line) for one in content.compared), _line(content.not_compared)] if content.is_compared else [],
         [(_of_the_table(content.unfinished),), _odd_data(phrases, content.anomalies)],
         _workbook(phrases, content, attachment),
         [*map(_line, content.remarks)],

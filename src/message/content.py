@@ -69,8 +69,9 @@ class Content(Struct, frozen=True, kw_only=True):
 
     Of these rows, `failed` have a status that counts as failed.
     `marks` stand behind the title; `warnings` say what is out of the ordinary, `warned` the same in a few words.
-    `compared` are the counts that the headline gives too, side by side with others where `is_compared`; `details` are
-    labels with their values. `is_normal`: the window is as usual, and that is known.
+    `compared` are the counts that the headline gives too, side by side with others where `is_compared`; `not_compared`
+    says that what is usual could not be counted. `details` are labels with their values. `is_normal`: the window is as
+    usual, and that is known.
     """
 
     language: Language
@@ -89,6 +90,7 @@ class Content(Struct, frozen=True, kw_only=True):
     comparison_headers: Sequence[str]
     compared: Sequence[Compared]
     is_compared: bool
+    not_compared: str
     is_normal: bool
     unfinished: str
     anomalies: Sequence[str]
@@ -133,6 +135,7 @@ def describe(
         comparison_headers=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
         compared=_compared(phrases, window, summary, comparison, deviations),
         is_compared=comparison != Comparison(),
+        not_compared=phrases.NOT_COMPARED if comparison.failure else "",
         is_normal=comparison.usual is not None and not deviations,
         unfinished=phrases.unfinished(summary.unfinished),
         anomalies=[phrases.anomaly(odd) for odd in summary.anomalies()],

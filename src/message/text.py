@@ -18,7 +18,7 @@ def render(content: Content, attachment: Attachment) -> str:
         [f"{phrases.page_title(content.window, content.name)}{content.marks}", content.label],
         [phrases.warned(warning) for warning in content.warnings],
         [content.headline, content.records, content.failure_burst],
-        [one.line for one in content.compared] if content.rows or content.is_compared else [],
+        [*(one.line for one in content.compared), content.not_compared] if content.rows or content.is_compared else [],
         [whereabouts, attachment.link] if not attachment.is_attached else [],
         [*content.remarks],
         [unlinked(content.unfinished)],

@@ -83,6 +83,7 @@ COUNTS_AS_FAILED = "failed"
 SHARE_FORMAT = '[<0.001]"< 0.1%";0.0%'
 COMPARED = "Compared"
 USUAL = "Usual"
+NOT_COMPARED = "Not compared with earlier weeks: their analyses could not be counted."
 WORST = "Worst analyses"
 WORST_ORDER = "Most records failed, then slowest. The time of each leads to its row."
 ITS_ROW = "Its row"

@@ -63,6 +63,7 @@ class Phrases(Protocol):
     SHARE_FORMAT: str
     COMPARED: str
     USUAL: str
+    NOT_COMPARED: str
     WORST: str
     WORST_ORDER: str
     ITS_ROW: str

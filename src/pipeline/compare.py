@@ -18,14 +18,18 @@ T = TypeVar("T")
 async def compare(services: Services, window: Window, policy: RetryPolicy) -> Comparison:
     """Count what `window` is compared with; whatever can't be counted soon stays unknown.
 
-    A report without its comparison is still the report. At most eleven small questions are asked, all at once.
+    A report without its comparison is still the report. At most eleven small questions are asked, all at once, and
+    once a run another about the type of `created_at`: raise ColumnTypeError if no hour can be found by it.
     """
     table, failed = services.table, FailedStatuses(services.settings.report.report_failed_statuses)
     windows = [to_compare_with(window), *earlier_weeks(window)]
-    first = asyncio.create_task(table.first_moment())
+    first = asyncio.create_task(table.first_moment(window.end))
     analyses = [asyncio.create_task(table.count(one.start, one.end)) for one in windows]
     failures = [asyncio.create_task(table.count_failed(one.start, one.end, failed)) for one in windows]
-    await _wait([first, *analyses, *failures], min(services.run.timeouts.comparison, policy.left() / 2))
+    typed = asyncio.create_task(table.check_type())
+    await _wait([first, typed, *analyses, *failures], min(services.run.timeouts.comparison, policy.left() / 2))
+    if not typed.cancelled() and (error := typed.exception()):
+        raise error
     if why := _failure(analyses[:1]):
         extra = {"event": "not_compared", "window": as_option(windows[0])}
         logger.info("%s is not compared with: %s", windows[0].label(), why, extra=extra)

@@ -98,6 +98,8 @@ def _write_comparison(
     for name, counts in rows:
         figures = (layout.figure("-" if count is None else count, "#,##0") for count in counts)
         layout.row(layout.text(name), *figures)
+    if assessment.comparison.failure:
+        layout.sentence(phrases.NOT_COMPARED)
 
 
 def _figures(summary: Summary, phrases: Phrases) -> list[Card]:
