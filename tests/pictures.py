@@ -130,7 +130,7 @@ def _misread(folder: Path, workbook: bytes) -> list[str]:
 def _sheets(folder: Path, workbook: bytes) -> None:
     """Draw the first page of the data sheet, and that of the Summary from a workbook without the pages before it."""
     _draw_page(folder, "rows", workbook, "Records Processed")
-    _draw_page(folder, "summary", without_rows(workbook), "Success rate")
+    _draw_page(folder, "summary", without_rows(workbook), "Records succeeded")
 
 
 def without_rows(workbook: bytes) -> bytes:

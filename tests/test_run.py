@@ -87,7 +87,7 @@ def test_an_empty_hour_arrives_as_such(sandbox: Sandbox, run: RunTool) -> None:
 
     nothing = english.no_analyses(make_window())
     assert [data_rows(content)[0][0] for content in received(sandbox)] == [nothing] * 3
-    assert nothing in sandbox.mails[0].text
+    assert english.NO_ANALYSES in sandbox.mails[0].text
     assert all(nothing.partition(" in ")[0] in sent.text for sent in sandbox.messages)
 
 
@@ -128,7 +128,7 @@ def test_a_daily_report_covers_a_local_day(sandbox: Sandbox, run: RunTool) -> No
 
     assert result.code == 0
     day = day_of(date(2025, 10, 26), ZoneInfo("Europe/Berlin"))
-    assert sandbox.mails[0].message["Subject"] == english.subject(day, DEFAULT_NAME, "")
+    assert sandbox.mails[0].message["Subject"] == english.subject(day, DEFAULT_NAME)
     workbooks = received(sandbox)
     assert ids(rows) == [row[0] for row in data_rows(workbooks[0], "Daily Report")]
     assert {"report_daily_20251026.xlsx"} == {sent.file_name for sent in sandbox.messages}
@@ -136,6 +136,7 @@ def test_a_daily_report_covers_a_local_day(sandbox: Sandbox, run: RunTool) -> No
 
 def test_what_people_receive_bears_the_names_of_the_contract(sandbox: Sandbox, run: RunTool) -> None:
     """Filters and rules in mailboxes hang on them."""
+    sandbox.supabase.insert(make_rows(1))
     run(*OPTION)
 
     message = sandbox.mails[0].message

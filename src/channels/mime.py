@@ -97,7 +97,8 @@ def in_base64(size: int) -> int:
 def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail:
     """Write the report as one message; its Message-ID is the same at every attempt."""
     content, attachment = report.content, report.attachment
-    message = _addressed(sender, recipients, subject.render(content))
+    named = replace(sender, name=sender.name or content.name)
+    message = _addressed(named, recipients, subject.render(content))
     message["Date"] = format_datetime(report.created)
     # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
     suffix = ".without-file" if attachment.left_out else ""

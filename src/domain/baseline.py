@@ -8,7 +8,7 @@ unusual; this calls one at most.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from statistics import median
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from .summary import Summary
 from .window import DAY, Window, day_of
 
+WEEK = 7 * DAY
 WEEKS = 4
 FEWEST_WEEKS = 3
 """Of fewer known weeks nothing is concluded."""
@@ -25,12 +26,13 @@ LEAST_DIFFERENCE = 20
 """Analyses by which an unusual window differs from a usual one at least, so that small numbers raise no alarm."""
 LEAST_FOR_EMPTY = 5
 """An empty window is unusual where so many analyses are usual."""
-Compared = tuple[int, int | None, int | None]
-"""Whole counts, as far as they are known: of a window, of the one before, and the usual one.
+Compared = tuple[float | None, float | None, float | None]
+"""A figure as far as it is known: of a window, of the one before, and the usual one.
 
-Rounded here, for Excel would round another half up than a message does.
+Counts are rounded here, for Excel would round another half up than a message does.
 """
-DeviationKind = Literal["empty", "few", "many", "failed", "low_success", "high_failures", "slow"]
+DeviationKind = Literal["empty", "few", "failed", "low_success", "many", "slow"]
+"""What can be unusual about a window, or beyond a limit, the most serious first."""
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -39,12 +41,18 @@ class Counts(Struct, frozen=True, kw_only=True):
     analyses: int | None = None
     failed: int | None = None
 
+    @property
+    def failed_share(self) -> float | None:
+        """The share of failed analyses (0 to 1); None where there are none."""
+        return self.failed / self.analyses if self.analyses and self.failed is not None else None
+
 
 class Usual(Struct, frozen=True, kw_only=True):
-    """What a window usually has: medians over the weeks that are known; `failed` may be unknown."""
+    """What a window usually has: medians over so many `weeks` that are known; `failed` may be unknown."""
 
     analyses: float
     failed: float | None = None
+    weeks: int = WEEKS
 
     @property
     def failed_share(self) -> float | None:
@@ -57,12 +65,14 @@ class Usual(Struct, frozen=True, kw_only=True):
 class Comparison(Struct, frozen=True, kw_only=True):
     """What a window is compared with: the one before, and what is usual, as far as they are known.
 
-    `failure` says why what is usual could not be counted; it is empty where there are too few weeks.
+    `failure` says why what is usual could not be counted; it is empty where there are too few weeks. Then it will be
+    known from `known_from` (aware) on, unless the table has no rows yet.
     """
 
     before: Counts = Counts()
     usual: Usual | None = None
     failure: str = ""
+    known_from: datetime | None = None
 
     def analyses(self, now: int) -> Compared:
         """Return a window's count of analyses beside those that it is compared with."""
@@ -72,6 +82,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
         """Return a window's count of failed analyses beside those that it is compared with."""
         usual = self.usual.failed if self.usual else None
         return now, self.before.failed, None if usual is None else round(usual)
+
+    def failed_share(self, now: Counts) -> Compared:
+        """Return a window's share of failed analyses (0 to 1) beside those that it is compared with."""
+        return now.failed_share, self.before.failed_share, self.usual.failed_share if self.usual else None
 
 
 class Thresholds(Struct, frozen=True, kw_only=True):
@@ -87,14 +101,16 @@ class Thresholds(Struct, frozen=True, kw_only=True):
 
 
 class Deviation(Struct, frozen=True, kw_only=True):
-    """One way in which a window is out of the ordinary: its `value`, and the `reference` that it is held against.
+    """One way in which a window is unusual or beyond a limit: its `value`, and what it is held against.
 
-    Both are counts of analyses, shares (0 to 1), or seconds, as the kind says.
+    All are counts of analyses, shares (0 to 1), or seconds, as the kind says. `usual` is None where it isn't known;
+    `limit` is None where it isn't exceeded.
     """
 
     kind: DeviationKind
     value: float
-    reference: float
+    usual: float | None = None
+    limit: float | None = None
 
 
 def earlier_weeks(window: Window) -> list[Window]:
@@ -104,8 +120,8 @@ def earlier_weeks(window: Window) -> list[Window]:
     """
     start = window.start.astimezone(window.zone).replace(tzinfo=None)
     if window.is_calendar_day:
-        return [day_of(start.date() - week * 7 * DAY, window.zone) for week in range(1, WEEKS + 1)]
-    locals_ = [start - week * 7 * DAY for week in range(1, WEEKS + 1)]
+        return [day_of(start.date() - week * WEEK, window.zone) for week in range(1, WEEKS + 1)]
+    locals_ = [start - week * WEEK for week in range(1, WEEKS + 1)]
     starts = [(local, local.replace(tzinfo=window.zone).astimezone(UTC)) for local in locals_]
     length = window.end - window.start
     return [
@@ -125,43 +141,52 @@ def usual(weeks: Sequence[tuple[Window, Counts]], first: datetime | None) -> Usu
     failed = [counts.failed for counts in reached if counts.failed is not None]
     if len(analyses) < FEWEST_WEEKS:
         return None
-    return Usual(analyses=median(analyses), failed=median(failed) if len(failed) >= FEWEST_WEEKS else None)
+    usually_failed = median(failed) if len(failed) >= FEWEST_WEEKS else None
+    return Usual(analyses=median(analyses), failed=usually_failed, weeks=len(analyses))
 
 
 def deviations(summary: Summary, usual: Usual | None, thresholds: Thresholds) -> list[Deviation]:
-    """Return the ways in which a window is out of the ordinary, or beyond a limit, the gravest first."""
+    """Return the ways in which a window is unusual or beyond a limit, the most serious first."""
     found = _in_volume(summary.rows_of_table, usual) if usual else []
-    found += _in_failures(summary.rows, summary.failed_analyses, usual) if usual else []
-    return found + _beyond(summary, thresholds)
+    if summary.rows:
+        found += _in_failures(Counts(analyses=summary.rows, failed=summary.failed_analyses), usual, thresholds)
+        found += _in_records_and_durations(summary, thresholds)
+    return sorted(found, key=lambda one: get_args(DeviationKind).index(one.kind))
 
 
 def _in_volume(rows: int, usual: Usual) -> list[Deviation]:
     expected = usual.analyses
     if not rows:
-        return [Deviation(kind="empty", value=0, reference=expected)] if expected >= LEAST_FOR_EMPTY else []
+        return [Deviation(kind="empty", value=0, usual=expected)] if expected >= LEAST_FOR_EMPTY else []
     if abs(rows - expected) < LEAST_DIFFERENCE or expected / FACTOR <= rows <= expected * FACTOR:
         return []
-    return [Deviation(kind="few" if rows < expected else "many", value=rows, reference=expected)]
+    return [Deviation(kind="few" if rows < expected else "many", value=rows, usual=expected)]
 
 
-def _in_failures(rows: int, failed: int, usual: Usual) -> list[Deviation]:
-    if usual.failed is None or usual.failed_share is None or failed - usual.failed < LEAST_DIFFERENCE:
+def _in_failures(now: Counts, usual: Usual | None, thresholds: Thresholds) -> list[Deviation]:
+    """Return the one deviation for failed analyses, with what is usual and the limit together."""
+    share, limit = now.failed_share or 0.0, thresholds.failed_above
+    expected = usual.failed_share if usual else None
+    exceeded = limit if limit is not None and share > limit else None
+    if exceeded is None and not _are_unusual(now, usual):
         return []
-    share = failed / rows
-    if share <= FACTOR * usual.failed_share:
-        return []
-    return [Deviation(kind="failed", value=share, reference=usual.failed_share)]
+    return [Deviation(kind="failed", value=share, usual=expected, limit=exceeded)]
 
 
-def _beyond(summary: Summary, thresholds: Thresholds) -> list[Deviation]:
-    if not summary.rows:
-        return []
-    found: list[Deviation] = []
-    success, share, slow = summary.success_rate, summary.failed_analyses / summary.rows, summary.durations.p95
-    if thresholds.success_below is not None and success is not None and success < thresholds.success_below:
-        found.append(Deviation(kind="low_success", value=success, reference=thresholds.success_below))
-    if thresholds.failed_above is not None and share > thresholds.failed_above:
-        found.append(Deviation(kind="high_failures", value=share, reference=thresholds.failed_above))
-    if thresholds.slower_than is not None and slow is not None and slow > thresholds.slower_than:
-        found.append(Deviation(kind="slow", value=slow, reference=thresholds.slower_than))
+def _are_unusual(now: Counts, usual: Usual | None) -> bool:
+    if usual is None or usual.failed is None or usual.failed_share is None:
+        return False
+    return (now.failed or 0) - usual.failed >= LEAST_DIFFERENCE and (
+        now.failed_share or 0
+    ) > FACTOR * usual.failed_share
+
+
+def _in_records_and_durations(summary: Summary, thresholds: Thresholds) -> list[Deviation]:
+    success, least = summary.success_rate, thresholds.success_below
+    slow, longest = summary.durations.p95, thresholds.slower_than
+    found = []
+    if least is not None and success is not None and success < least:
+        found.append(Deviation(kind="low_success", value=success, limit=least))
+    if longest is not None and slow is not None and slow > longest:
+        found.append(Deviation(kind="slow", value=slow, limit=longest))
     return found

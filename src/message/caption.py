@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from ..domain.attachment import Attachment
 from ..phrases.language import Phrases, phrases_of
 from ..runtime.visible_text import shortened, units
-from .content import Content
+from .content import Bar, Content
 
 CAPTION_LIMIT = 1024
 """UTF-16 units of a Telegram caption without its markup (1,024 characters after entities parsing in the Bot API's
@@ -29,15 +29,18 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
     """
     phrases = phrases_of(content.language)
     paragraphs: list[list[Line]] = [
-        [_line(f"{phrases.caption_title(content.window, content.name)}{content.marks}")],
-        [_line(phrases.warned(warning), "b") for warning in content.warnings],
-        [_line(content.headline, "b"), _line(content.records), _line(content.failure_burst)],
-        [*(_line(one.line) for one in content.compared), _line(content.not_compared)] if content.is_compared else [],
-        [(_of_the_table(content.unfinished),), _odd_data(phrases, content.anomalies)],
-        _workbook(phrases, content, attachment),
+        _head(phrases, content),
         [*map(_line, content.remarks)],
-        [_line(f"{name}: {value}") for name, value in content.details],
-        [(_of_the_table(bar.name), (f": {phrases.number(bar.count)}", "")) for bar in content.bars],
+        _workbook(phrases, content, attachment),
+        [
+            _line(content.failure_burst),
+            *(_line(one.line) for one in content.compared if content.is_compared),
+            _line("" if content.is_usual_known else content.what_is_usual),
+            *map(_line, content.figures),
+            *(_line(phrases.warned(anomaly)) for anomaly in content.anomalies),
+            (_of_the_table(content.unfinished),),
+            _statuses(phrases, content.bars),
+        ],
     ]
     whole = [[*filter(_text, paragraph)] for paragraph in paragraphs]
     lines = [line for paragraph in whole if paragraph for line in (*paragraph, _line(""))]
@@ -50,21 +53,27 @@ def _line(text: str, tag: str = "") -> Line:
     return ((text, tag),)
 
 
+def _head(phrases: Phrases, content: Content) -> list[Line]:
+    """Name the report, and say what matters most: before its name in an unusual hour, behind it in a normal one."""
+    title = _line(f"{phrases.caption_title(content.window, content.name)}{content.marks}")
+    headlines = [_line(headline, "b") for headline in content.headlines]
+    return [*headlines, title] if content.lead else [title, *headlines]
+
+
+def _statuses(phrases: Phrases, bars: Sequence[Bar]) -> Line:
+    parts = [
+        part for bar in bars for part in ((" · ", ""), _of_the_table(bar.name), (f" {phrases.number(bar.count)}", ""))
+    ]
+    return tuple(parts[1:])
+
+
 def _text(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
 def _of_the_table(text: str) -> Part:
     """Keep Telegram from making a link of text of the table: of code it makes none."""
-    return text, "" if _NO_LINK.fullmatch(text.replace(": ", " ")) else "code"
-
-
-def _odd_data(phrases: Phrases, anomalies: Sequence[str]) -> Line:
-    """Say in one line what is odd; statuses of the table are named in it."""
-    if not anomalies:
-        return _line("")
-    parts = [part for anomaly in anomalies for part in (("; ", ""), _of_the_table(anomaly))]
-    return ((f"{phrases.ODD_DATA}: ", ""), *parts[1:])
+    return text, "" if _NO_LINK.fullmatch(text) else "code"
 
 
 def _workbook(phrases: Phrases, content: Content, attachment: Attachment) -> list[Line]:

@@ -7,17 +7,20 @@ from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
-from ..domain.baseline import Comparison, Deviation
+from ..domain.baseline import Comparison, Counts, Deviation
 from ..domain.failure_burst import failure_burst
 from ..domain.summary import Summary, TimeBucket, busiest
 from ..domain.window import Window
 from ..phrases.formats import clocks, given, shown
 from ..phrases.formats import moment as moment_of
 from ..phrases.language import Phrases, phrases_of
+from ..runtime.visible_text import units
 
 STATUSES_SHOWN = 9
 WORST_SHOWN = 5
 REMARKS_SHOWN = 5
+LEAD = 40
+"""UTF-16 units of the first fact of a subject: about what a phone's list of mails shows."""
 Labelled = tuple[str, str]
 
 
@@ -43,7 +46,7 @@ class Case(Struct, frozen=True, kw_only=True):
 class Compared(Struct, frozen=True, kw_only=True):
     """A figure of the window, of the one before, and what is usual; "" where that isn't known.
 
-    `unusual`: it is out of the ordinary. `line` says it all in one.
+    `unusual`: it deviates from what is usual. `line` says it all in one, "" of a share, which the headline has.
     """
 
     name: str
@@ -68,10 +71,11 @@ class Content(Struct, frozen=True, kw_only=True):
     """Plain text in one language, each of bounded length, about `window`, which has so many `rows`.
 
     Of these rows, `failed` have a status that counts as failed.
-    `marks` stand behind the title; `warnings` say what is out of the ordinary, `warned` the same in a few words.
-    `compared` are the counts that the headline gives too, side by side with others where `is_compared`; `not_compared`
-    says that what is usual could not be counted. `details` are labels with their values. `is_normal`: the window is as
-    usual, and that is known.
+    `lead` is the fact that stands before the title where the window is unusual, "" where it is normal; `marks` stand
+    behind the title. `headlines` are what matters most, one line each: the deviations of a window that `is_unusual`,
+    the most serious first, or how it went. `compared` are the counts, side by side with others where `is_compared`,
+    and `what_is_usual` explains them. `details` are labels with their values; `figures` the lines that say the same.
+    `anomalies` cannot be true, which `unfigured` analyses can. `is_normal`: the window is as usual, and that is known.
     """
 
     language: Language
@@ -81,21 +85,24 @@ class Content(Struct, frozen=True, kw_only=True):
     name: str
     title: str
     label: str
+    lead: str
     marks: str
-    warnings: Sequence[str]
-    warned: Sequence[str]
-    headline: str
+    headlines: Sequence[str]
+    is_unusual: bool
     records: str
     failure_burst: str
     comparison_headers: Sequence[str]
     compared: Sequence[Compared]
     is_compared: bool
-    not_compared: str
+    is_usual_known: bool
+    what_is_usual: str
     is_normal: bool
     unfinished: str
     anomalies: Sequence[str]
+    unfigured: str
     remarks: Sequence[str]
     details: Sequence[Labelled]
+    figures: Sequence[str]
     chart: Chart | None
     bars: Sequence[Bar]
     worst: Sequence[Case]
@@ -118,6 +125,8 @@ def describe(
     `marks` stand behind the title because of the `remarks`.
     """
     comparison, phrases = comparison or Comparison(), phrases_of(language)
+    is_normal = comparison.usual is not None and not deviations
+    odd = summary.anomalies()
     return Content(
         language=language,
         window=window,
@@ -126,25 +135,39 @@ def describe(
         name=name,
         title=phrases.title(window),
         label=phrases.label(window),
+        lead=_lead(phrases, summary, deviations, is_normal=is_normal),
         marks=(phrases.LATE if late else "") + marks,
-        warnings=[*dict.fromkeys(map(phrases.warning, deviations))],
-        warned=[*dict.fromkeys(map(phrases.deviation, deviations))],
-        headline=phrases.headline(window, summary),
+        headlines=[phrases.warned(phrases.warning(found)) for found in deviations]
+        or [phrases.headline(summary, comparison, is_normal=is_normal)],
+        is_unusual=bool(deviations),
         records=phrases.records(summary),
         failure_burst=_failure_burst(phrases, window, summary),
         comparison_headers=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
         compared=_compared(phrases, window, summary, comparison, deviations),
-        is_compared=comparison != Comparison(),
-        not_compared=phrases.NOT_COMPARED if comparison.failure else "",
-        is_normal=comparison.usual is not None and not deviations,
+        is_compared=comparison.usual is not None or comparison.before != Counts(),
+        is_usual_known=comparison.usual is not None,
+        what_is_usual=phrases.what_is_usual(window, comparison),
+        is_normal=is_normal,
         unfinished=phrases.unfinished(summary.unfinished),
-        anomalies=[phrases.anomaly(odd) for odd in summary.anomalies()],
+        anomalies=[phrases.anomaly(one) for one in odd if one.kind != "missing"],
+        unfigured=next((phrases.unfigured(one) for one in odd if one.kind == "missing"), ""),
         remarks=_few(phrases, remarks),
         details=_details(phrases, summary),
+        figures=_figures(phrases, summary),
         chart=_chart(phrases, window, summary) if summary.rows else None,
         bars=_bars(phrases, summary),
         worst=_worst(phrases, window, summary),
     )
+
+
+def _lead(phrases: Phrases, summary: Summary, deviations: Sequence[Deviation], *, is_normal: bool) -> str:
+    """Write the most serious fact within LEAD units, and the next one in a few words."""
+    if not deviations:
+        return phrases.NO_ANALYSES if not summary.rows and not is_normal else ""
+    first, second = deviations[0], deviations[1:2]
+    whole = phrases.warned(phrases.warning(first))
+    lead = whole if units(whole) <= LEAD else phrases.warned(phrases.fact(first))
+    return "; ".join([lead, *(phrases.fact(one)[:1].lower() + phrases.fact(one)[1:] for one in second)])
 
 
 def _failure_burst(phrases: Phrases, window: Window, summary: Summary) -> str:
@@ -156,27 +179,30 @@ def _compared(
     phrases: Phrases, window: Window, summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]
 ) -> list[Compared]:
     kinds = {found.kind for found in deviations}
-    analyses, failed = comparison.analyses(summary.rows), comparison.failed(summary.failed_analyses)
-    figures = (
-        (phrases.ANALYSES, analyses, bool(kinds & {"empty", "few", "many"})),
-        (phrases.FAILED_ANALYSES, failed, bool(kinds & {"failed", "high_failures"})),
+    has_unusual_count, has_unusual_failures = bool(kinds & {"empty", "few", "many"}), "failed" in kinds
+    counts = (
+        (phrases.ANALYSES, comparison.analyses(summary.rows), has_unusual_count),
+        (phrases.FAILED_COUNT, comparison.failed(summary.failed_analyses), has_unusual_failures),
     )
     found = []
-    for name, counts, unusual in figures:
-        now, then, mostly = ["" if count is None else phrases.number(count) for count in counts]
+    for name, figures, unusual in counts:
+        now, then, mostly = ["" if count is None else phrases.number(count) for count in figures]
         line = f"{name}: {phrases.compared(window, now, then, mostly)}"
         found.append(Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line=line))
-    return found
+    shares = comparison.failed_share(Counts(analyses=summary.rows, failed=summary.failed_analyses))
+    now, then, mostly = ["" if share is None else phrases.rate(share) for share in shares]
+    name, unusual = phrases.FAILED_SHARE, has_unusual_failures
+    return [*found, Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line="")]
 
 
 def _chart(phrases: Phrases, window: Window, summary: Summary) -> Chart:
     buckets = summary.buckets(window)
-    starts = clocks([bucket.start for bucket in buckets], window.zone)
+    *starts, end = clocks([*(bucket.start for bucket in buckets), window.end], window.zone)
     most = busiest(buckets)
     any_failed = bool(summary.failed_analyses)
     return Chart(
         title=phrases.chart_title(window),
-        caption=phrases.chart_caption(buckets[most], starts[most], any_failed=any_failed),
+        caption=phrases.chart_caption(buckets[most], starts[most], [*starts, end][most + 1], any_failed=any_failed),
         description=phrases.chart_description(window, summary, buckets[most], starts[most]),
         starts=starts,
         buckets=buckets,
@@ -199,6 +225,14 @@ def _details(phrases: Phrases, summary: Summary) -> list[Labelled]:
     took = summary.durations
     times = ((phrases.MEDIAN, took.median), (phrases.P95, took.p95), (phrases.LONGEST, took.longest))
     return records + [(name, phrases.seconds(value)) for name, value in times if value is not None]
+
+
+def _figures(phrases: Phrases, summary: Summary) -> list[str]:
+    took = summary.durations
+    lines = [phrases.records_line(summary)]
+    if took.median is not None and took.p95 is not None and took.longest is not None:
+        lines.append(phrases.durations_line(*map(phrases.seconds, (took.median, took.p95, took.longest))))
+    return [*filter(None, lines)]
 
 
 def _bars(phrases: Phrases, summary: Summary) -> list[Bar]:

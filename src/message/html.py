@@ -39,7 +39,7 @@ def render(content: Content, attachment: Attachment) -> str:
     return load_template().render(
         content=content,
         attachment=attachment,
-        warnings=[phrases.warned(warning) for warning in content.warnings],
+        preview=[content.failure_burst if content.lead else f"{content.headlines[0]}.", content.records],
         whereabouts=phrases.whereabouts(attachment, content.window, content.rows, "email"),
         figures=[*counts, *content.details] if content.rows else [],
         columns=_columns(content.chart) if content.chart else [],

@@ -5,7 +5,6 @@ from .content import Content
 
 
 def render(content: Content) -> str:
-    """Write the subject; nothing of the table stands in it."""
+    """Write the subject: in an unusual hour the fact first; nothing of the table stands in it."""
     phrases = phrases_of(content.language)
-    warned = f" {phrases.warned('; '.join(content.warned))}" if content.warned else ""
-    return phrases.subject(content.window, content.name, f"{content.marks}{warned}")
+    return f"{phrases.led(content.lead, phrases.subject(content.window, content.name))}{content.marks}"

@@ -16,9 +16,11 @@ def render(content: Content, attachment: Attachment) -> str:
     buckets = zip(chart.starts, chart.buckets, strict=True) if chart else ()
     paragraphs = (
         [f"{phrases.page_title(content.window, content.name)}{content.marks}", content.label],
-        [phrases.warned(warning) for warning in content.warnings],
-        [content.headline, content.records, content.failure_burst],
-        [*(one.line for one in content.compared), content.not_compared] if content.rows or content.is_compared else [],
+        [*content.headlines, content.failure_burst, content.records],
+        [
+            *([one.line for one in content.compared] if content.rows or content.is_compared else []),
+            content.what_is_usual,
+        ],
         [whereabouts, attachment.link] if not attachment.is_attached else [],
         [*content.remarks],
         [unlinked(content.unfinished)],
@@ -29,6 +31,7 @@ def render(content: Content, attachment: Attachment) -> str:
         [f"{phrases.STATUSES}:", *statuses] if statuses else [],
         [f"{chart.title}:", *(f"  {start}: {phrases.bucket(one)}" for start, one in buckets)] if chart else [],
         [f"{phrases.MOST_FAILED}:", *worst] if worst else [],
+        [content.unfigured and unlinked(content.unfigured)],
         [whereabouts] if attachment.is_attached else [],
     )
     return "\n\n".join("\n".join(filter(None, lines)) for lines in paragraphs if any(lines)) + "\n"

@@ -6,11 +6,8 @@ from .content import Content
 
 def render(content: Content) -> str:
     """Write the message in plain text; nothing of the table stands in it but figures."""
-    lines = [
-        phrases_of(content.language).alert_of_unusual(content.window, content.name),
-        *content.warnings,
-        content.headline,
-        content.records,
-        content.failure_burst,
-    ]
-    return "\n".join(dict.fromkeys(filter(None, lines)))
+    phrases = phrases_of(content.language)
+    title = phrases.caption_title(content.window, content.name)
+    counts = [one.line for one in content.compared] if content.is_compared else []
+    lines = [phrases.led(content.lead, title), *content.headlines[1:], content.failure_burst, *counts, *content.figures]
+    return "\n".join(filter(None, lines))

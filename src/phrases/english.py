@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from ..config.settings import DEFAULT_NAME
 from ..domain.analysis import TOO_LONG as TOO_LONG
 from ..domain.attachment import Attachment
-from ..domain.baseline import Deviation
+from ..domain.baseline import WEEKS, Comparison, Deviation
 from ..domain.failure_burst import FailureBurst
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import Window, offset_name
 from . import formats
-from .formats import NAME_LENGTH, about, megabytes, per_cent, shown
+from .formats import BLANK, NAME_LENGTH, clocks, limit, megabytes, shown
 from .formats import number as number
 from .formats import rate as rate
 from .formats import seconds as seconds
@@ -34,11 +34,13 @@ FAILED_SINCE = " (more have failed)"
 # Figures and their headings, in messages and on the sheet "Summary".
 ANALYSES = "Analyses"
 FAILED_ANALYSES = "Failed analyses"
+FAILED_COUNT = "Failed"
+FAILED_SHARE = "Failed share"
 PROCESSED = "Records processed"
 FAILED = "Records failed"
-SUCCESS_RATE = "Success rate"
+SUCCESS_RATE = "Records succeeded"
 MEDIAN = "Median duration"
-P95 = "95 % took at most"
+P95 = "95% within"
 LONGEST = "Longest duration"
 ODD_DATA = "Odd data"
 STATUSES = "Statuses"
@@ -55,7 +57,8 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
 }
 
 # In messages alone.
-MOST_FAILED = "Most records failed"
+MOST_FAILED = "Analyses with the most failed records"
+NO_ANALYSES = "No analyses"
 DOWNLOAD = "Download the workbook"
 REPEAT = "This may be a repeat: the answer to the first attempt got lost."
 
@@ -83,7 +86,7 @@ COUNTS_AS_FAILED = "failed"
 SHARE_FORMAT = '[<0.001]"< 0.1%";0.0%'
 COMPARED = "Compared"
 USUAL = "Usual"
-NOT_COMPARED = "Not compared with earlier weeks: their analyses could not be counted."
+_NOT_COMPARED = "Not compared with earlier weeks: their analyses could not be counted."
 WORST = "Worst analyses"
 WORST_ORDER = "Most records failed, then slowest. The time of each leads to its row."
 ITS_ROW = "Its row"
@@ -105,9 +108,14 @@ def moment(at: datetime, zone: ZoneInfo) -> str:
     return formats.moment(at, zone, "%Y-%m-%d %H:%M:%S")
 
 
-def subject(window: Window, name: str, suffix: str) -> str:
-    """Write the subject of a mail: `Digital Twin Hourly Report - 2026-11-23 13:00-14:00 UTC (late)`."""
-    return f"{name} {document_title(window)}{suffix}"
+def subject(window: Window, name: str) -> str:
+    """Write the subject of a mail: `Digital Twin Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
+    return f"{name} {document_title(window)}"
+
+
+def led(lead: str, line: str) -> str:
+    """Put the fact that leads before a line that names the report, if there is one."""
+    return f"{lead} - {line}" if lead else line
 
 
 def caption_title(window: Window, name: str) -> str:
@@ -135,18 +143,22 @@ def document_subject(name: str) -> str:
     return f"{name} analyses"
 
 
-def headline(window: Window, summary: Summary) -> str:
-    """Say how it went in one line: `192 of 2,500 analyses failed (7.7 %)`."""
-    failed = summary.failed_analyses
-    if not summary.rows:
-        return no_analyses(window)
+def headline(summary: Summary, comparison: Comparison, *, is_normal: bool) -> str:
+    """Say how it went in one line: `Nothing unusual: 116 of 2,431 failed (4.8%, usually 5.3%)`."""
+    share = comparison.usual.failed_share if comparison.usual else None
+    usually = "" if share is None else f"usually {rate(share)}"
+    beginning = "Nothing unusual: " if is_normal else ""
+    rows, failed = summary.rows, summary.failed_analyses
+    if not rows:
+        return f"{beginning}{NO_ANALYSES.lower()}" if is_normal else NO_ANALYSES
     if not failed:
-        return f"{_analyses(summary.rows)}, none failed"
-    return f"{failed:,} of {_analyses(summary.rows)} failed ({rate(failed / summary.rows)})"
+        return f"{beginning}{_analyses(rows)}, none failed{usually and f' ({usually})'}"
+    of_all = f"{rows:,}" if is_normal else _analyses(rows)
+    return f"{beginning}{failed:,} of {of_all} failed ({', '.join(filter(None, [rate(failed / rows), usually]))})"
 
 
 def records(summary: Summary) -> str:
-    """Say how the records went: `95.5 % of 1,668,175 records succeeded`; nothing where that isn't known."""
+    """Say how the records went: `95.5% of 1,668,175 records succeeded`; nothing where that isn't known."""
     if not summary.rows or summary.success_rate is None:
         return ""
     if not summary.rated_records:
@@ -154,57 +166,74 @@ def records(summary: Summary) -> str:
     return f"{rate(summary.success_rate)} of {_records(number(summary.rated_records))} succeeded"
 
 
+def records_line(summary: Summary) -> str:
+    """Say the same in a line of figures: `Records: 95.5% of 1,668,175 succeeded`."""
+    if not summary.rated_records or summary.success_rate is None:
+        return ""
+    return f"Records: {rate(summary.success_rate)} of {number(summary.rated_records)} succeeded"
+
+
+def durations_line(median: str, p95: str, longest: str) -> str:
+    """Say how long the analyses took: `Duration: median 3.4 s, 95% within 12.4 s, longest 1 min 2 s`."""
+    return f"Duration: median {median}, 95% within {p95}, longest {longest}"
+
+
 def no_analyses(window: Window) -> str:
-    """Say that a window is empty."""
+    """Say on the sheet of the rows that there are none."""
     return f"No analyses in {window.label()}."
 
 
-def deviation(found: Deviation) -> str:
-    """Say what is out of the ordinary in a few words with its numbers, as in a subject."""
+def fact(found: Deviation) -> str:
+    """Say what is unusual in a few words with its number."""
     match found.kind:
         case "empty":
-            return f"no analyses, {_usually(found)}"
+            return NO_ANALYSES
         case "few" | "many":
-            return f"{_analyses(round(found.value))}, {_usually(found)}"
-        case "failed" | "high_failures":
-            return f"{per_cent(found.value)} of analyses failed"
+            return _analyses(round(found.value))
+        case "failed":
+            return f"{rate(found.value)} failed"
         case "low_success":
             return f"{rate(found.value)} of records succeeded"
         case "slow":
-            return f"95 % took at most {seconds(found.value)}"
+            return f"95% within {seconds(found.value)}"
 
 
 def warning(found: Deviation) -> str:
-    """Say what is out of the ordinary, and what it is held against."""
-    said = deviation(found)
-    match found.kind:
-        case "empty" | "few" | "many":
-            return f"{said[0].upper()}{said[1:]}"
-        case "failed":
-            return f"{said}, usually {f'about {per_cent(found.reference)}' if found.reference else 'none'}"
-        case "slow":
-            return f"{said}, the limit is {seconds(found.reference)}"
-        case _:
-            return f"{said}, the limit is {per_cent(found.reference)}"
+    """Say what is unusual, and what it is held against: `16.6% failed, usually 5.3%, limit 10%`."""
+    usually = "" if found.usual is None else f"usually {_usually(found)}"
+    limited = (
+        "" if found.limit is None else f"limit {seconds(found.limit) if found.kind == 'slow' else limit(found.limit)}"
+    )
+    return ", ".join(filter(None, [fact(found), usually, limited]))
 
 
 def _usually(found: Deviation) -> str:
-    return f"usually about {about(found.reference)}" if found.reference else "usually none"
+    if not found.usual:
+        return "none"
+    return rate(found.usual) if found.kind == "failed" else f"{round(found.usual):,}"
 
 
 def warned(text: str) -> str:
-    """Mark what is out of the ordinary."""
+    """Mark what is unusual."""
     return f"⚠ {text}"
-
-
-def alert_of_unusual(window: Window, name: str) -> str:
-    """Head the message that tells the alert chat of an unusual window."""
-    return f"⚠ Unusual: {caption_title(window, name)}"
 
 
 def failure_burst(found: FailureBurst, start: str, end: str) -> str:
     """Say where failures come in a burst, from the clock time `start` to `end`."""
-    return f"Over half of the failures, {found.failed:,} of {found.of:,}, came between {start} and {end}."
+    share = f"{found.failed:,} of the {found.of:,}" if found.failed < found.of else f"All {found.of:,}"
+    return f"{share} failures came from {start} to {end}."
+
+
+def what_is_usual(window: Window, comparison: Comparison) -> str:
+    """Explain the usual figures, or say why there are none and from when on there will be."""
+    if comparison.failure:
+        return _NOT_COMPARED
+    if comparison.usual:
+        few = "" if comparison.usual.weeks == WEEKS else "three of "
+        return f"Usual: the median of {few}the last four {window.start.astimezone(window.zone):%A}s{_clock(window)}."
+    if comparison.known_from:
+        return f"What is usual will be known from {comparison.known_from.astimezone(window.zone):%Y-%m-%d} on."
+    return ""
 
 
 def this(window: Window) -> str:
@@ -214,22 +243,25 @@ def this(window: Window) -> str:
 
 
 def the_one_before(window: Window) -> str:
-    """Name the window before in such a table."""
-    return f"The {_span(window)} before"
+    """Name the window before in such a table; in short words, for a phone's column."""
+    return f"{_span(window).capitalize()} before"
 
 
 def compared(window: Window, now: str, before: str, usual: str) -> str:
-    """Compare a figure in a line: `2,431 (the hour before 2,219, usually 2,400)`, as far as it is known."""
-    parts = [f"the {_span(window)} before {before}" if before else "", f"usually {usual}" if usual else ""]
+    """Compare a figure in a line: `2,431 (usually 2,400, hour before 2,219)`, as far as it is known."""
+    parts = [f"usually {usual}" if usual else "", f"{_span(window)} before {before}" if before else ""]
     known = ", ".join(filter(None, parts))
     return f"{now} ({known})" if known else now
 
 
 def anomaly(odd: Anomaly) -> str:
-    """Say what is odd, and how often; of analyses that lack a figure, which statuses they have."""
-    if odd.kind == "missing":
-        return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({_each(odd.statuses)})"
-    return f"{ANOMALIES[odd.kind]}: {_analyses(odd.count)}"
+    """Say how many analyses are odd, and in which way."""
+    return f"{_analyses(odd.count)}: {ANOMALIES[odd.kind]}"
+
+
+def unfigured(odd: Anomaly) -> str:
+    """Say which analyses lack figures, by their statuses."""
+    return f"Not in durations and records: {_each(odd.statuses)}, {ANOMALIES[odd.kind]}."
 
 
 def unfinished(counted: Sequence[StatusCount]) -> str:
@@ -290,7 +322,7 @@ def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str)
         return f"The workbook could not be attached. {shown(attachment.left_out, _REASON_LENGTH)}"
     if attachment.link:
         end = f" until {formats.moment(attachment.until, window.zone)}" if attachment.until else ""
-        size = megabytes(attachment.size)
+        size = megabytes(attachment.size).replace(" ", BLANK)
         return f"The workbook is too large for {_CHANNELS[channel]} ({size}); download it{end}:"
     if not rows:
         return f"The attached workbook, {attachment.name}, has no rows."
@@ -366,10 +398,18 @@ def bucket(found: TimeBucket) -> str:
     return f"{found.analyses:,}, {found.failed:,} failed" if found.failed else f"{found.analyses:,}"
 
 
-def chart_caption(most: TimeBucket, start: str, *, any_failed: bool) -> str:
+def chart_caption(most: TimeBucket, start: str, end: str, *, any_failed: bool) -> str:
     """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
-    failed = " At the bottom of a bar, in orange: failed." if any_failed else ""
-    return f"Most from {start}: {most.analyses:,}.{failed}"
+    failed = " The lower part of a bar: failed." if any_failed else ""
+    return f"Peak: {most.analyses:,} from {start} to {end}.{failed}"
+
+
+def _clock(window: Window) -> str:
+    """Write the clock times of a window that is no day: `, 13:00-14:00 UTC`."""
+    if window.is_calendar_day:
+        return ""
+    start, end = clocks([window.start, window.end], window.zone)
+    return f", {start}-{end}{BLANK}{offset_name(window.start.astimezone(window.zone))}"
 
 
 def _analyses(count: int) -> str:

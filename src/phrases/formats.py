@@ -9,6 +9,8 @@ from ..domain.analysis import TOO_LONG
 from ..domain.window import offset_name
 from ..runtime.visible_text import one_line
 
+BLANK = "\u00a0"
+"""At which no line is broken: within a figure."""
 NAME_LENGTH = 40
 """UTF-16 units of an id or a status in a message; the workbook has it whole."""
 _LARGEST = 10**21
@@ -34,28 +36,22 @@ def number(value: int | float) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Write a share for people: `97.8 %`, or `-` where there is none.
+    """Write a share for people: `97.8%`, or `-` where there is none.
 
-    Nothing but a whole one is `100 %`, and nothing but none is `0.0 %`.
+    Nothing but a whole one is `100%`, and nothing but none is `0.0%`.
     """
     if value is None:
         return "-"
     if 0 < value < 0.001:
-        return "< 0.1 %"
+        return f"<{BLANK}0.1%"
     if abs(value) >= 10:
-        return f"{number(round(value * 100, 0))} %"
-    return "100 %" if value == 1 else f"{min(value * 100, 99.9) if value < 1 else value * 100:.1f} %"
+        return f"{number(round(value * 100, 0))}%"
+    return "100%" if value == 1 else f"{min(value * 100, 99.9) if value < 1 else value * 100:.1f}%"
 
 
-def per_cent(value: float) -> str:
-    """Write a share briefly: `55 %`, `7.7 %`; as `rate` does near its ends."""
-    return f"{value * 100:.0f} %" if 0.1 <= value < 0.99 else rate(value).replace(".0 %", " %")
-
-
-def about(value: float) -> str:
-    """Write a count with two digits that count: `2,400`, `37`."""
-    digits = max(len(f"{value:.0f}") - 2, 0)
-    return f"{round(value, -digits):,.0f}"
+def limit(value: float) -> str:
+    """Write a share that somebody set: `10%`, `7.5%`."""
+    return rate(value).replace(".0%", "%")
 
 
 def clocks(moments: Sequence[datetime], zone: ZoneInfo) -> list[str]:
@@ -68,9 +64,10 @@ def clocks(moments: Sequence[datetime], zone: ZoneInfo) -> list[str]:
 def seconds(value: float) -> str:
     """Write a duration in seconds for people: `2.9 s`, `3 min 5 s`, `2 h 7 min`."""
     if not 60 <= value < 360_000:
-        return f"{number(round(value, 2))} s"
+        return f"{number(round(value, 1 if abs(value) >= 2 else 2))}{BLANK}s"
     minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    written = f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return written.replace(" ", BLANK)
 
 
 def megabytes(size: int) -> str:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ..config.settings import Language
 from ..domain.attachment import Attachment
-from ..domain.baseline import Deviation
+from ..domain.baseline import Comparison, Deviation
 from ..domain.failure_burst import FailureBurst
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import Window
@@ -27,6 +27,8 @@ class Phrases(Protocol):
     FAILED_SINCE: str
     ANALYSES: str
     FAILED_ANALYSES: str
+    FAILED_COUNT: str
+    FAILED_SHARE: str
     PROCESSED: str
     FAILED: str
     SUCCESS_RATE: str
@@ -38,6 +40,7 @@ class Phrases(Protocol):
     ANOMALIES: Mapping[AnomalyKind, str]
     TOO_LONG: str
     MOST_FAILED: str
+    NO_ANALYSES: str
     DOWNLOAD: str
     REPEAT: str
     DOCUMENT_CREATOR: str
@@ -63,7 +66,6 @@ class Phrases(Protocol):
     SHARE_FORMAT: str
     COMPARED: str
     USUAL: str
-    NOT_COMPARED: str
     WORST: str
     WORST_ORDER: str
     ITS_ROW: str
@@ -87,8 +89,11 @@ class Phrases(Protocol):
     def label(self, window: Window) -> str:
         """Name the window."""
 
-    def subject(self, window: Window, name: str, suffix: str) -> str:
+    def subject(self, window: Window, name: str) -> str:
         """Write the subject of a mail."""
+
+    def led(self, lead: str, line: str) -> str:
+        """Put the fact that leads before a line that names the report, if there is one."""
 
     def caption_title(self, window: Window, name: str) -> str:
         """Head the caption in a chat."""
@@ -105,29 +110,35 @@ class Phrases(Protocol):
     def document_subject(self, name: str) -> str:
         """Say what the workbook is about."""
 
-    def headline(self, window: Window, summary: Summary) -> str:
+    def headline(self, summary: Summary, comparison: Comparison, *, is_normal: bool) -> str:
         """Say how it went in one line."""
 
     def records(self, summary: Summary) -> str:
         """Say how the records went; nothing where that isn't known."""
 
-    def no_analyses(self, window: Window) -> str:
-        """Say that a window is empty."""
+    def records_line(self, summary: Summary) -> str:
+        """Say the same in a line of figures."""
 
-    def deviation(self, found: Deviation) -> str:
-        """Say what is out of the ordinary in a few words with its numbers, as in a subject."""
+    def durations_line(self, median: str, p95: str, longest: str) -> str:
+        """Say how long the analyses took."""
+
+    def no_analyses(self, window: Window) -> str:
+        """Say on the sheet of the rows that there are none."""
+
+    def fact(self, found: Deviation) -> str:
+        """Say what is unusual in a few words with its number."""
 
     def warning(self, found: Deviation) -> str:
-        """Say what is out of the ordinary, and what it is held against."""
+        """Say what is unusual, and what it is held against."""
 
     def warned(self, text: str) -> str:
-        """Mark what is out of the ordinary."""
-
-    def alert_of_unusual(self, window: Window, name: str) -> str:
-        """Head the message that tells the alert chat of an unusual window."""
+        """Mark what is unusual."""
 
     def failure_burst(self, found: FailureBurst, start: str, end: str) -> str:
         """Say where failures come in a burst, from the clock time `start` to `end`."""
+
+    def what_is_usual(self, window: Window, comparison: Comparison) -> str:
+        """Explain the usual figures, or say why there are none."""
 
     def this(self, window: Window) -> str:
         """Name the window in a table that compares it."""
@@ -139,7 +150,10 @@ class Phrases(Protocol):
         """Compare a figure in a line, as far as the others are known."""
 
     def anomaly(self, odd: Anomaly) -> str:
-        """Say what is odd, and how often."""
+        """Say how many analyses are odd, and in which way."""
+
+    def unfigured(self, odd: Anomaly) -> str:
+        """Say which analyses lack figures, by their statuses."""
 
     def unfinished(self, counted: Sequence[StatusCount]) -> str:
         """Say how many analyses have not ended, and which statuses they have; nothing where there are none."""
@@ -201,7 +215,7 @@ class Phrases(Protocol):
     def bucket(self, found: TimeBucket) -> str:
         """Say what a bucket holds."""
 
-    def chart_caption(self, most: TimeBucket, start: str, *, any_failed: bool) -> str:
+    def chart_caption(self, most: TimeBucket, start: str, end: str, *, any_failed: bool) -> str:
         """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
 
 

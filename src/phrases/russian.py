@@ -13,50 +13,54 @@ from babel.dates import format_time
 from ..config.settings import DEFAULT_NAME
 from ..domain import analysis
 from ..domain.attachment import Attachment
-from ..domain.baseline import Deviation
+from ..domain.baseline import WEEKS, Comparison, Deviation
 from ..domain.failure_burst import FailureBurst
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import DAY, Window, offset_name
-from .formats import NAME_LENGTH, shown
-from .russian_formats import LOCALE, PER_CENT, about, date, genitive, megabytes, minute, per_cent, plural
+from .formats import BLANK, NAME_LENGTH, clocks, shown
+from .russian_formats import LOCALE, PER_CENT, date, genitive, limit, megabytes, minute, plural
 from .russian_formats import moment as moment
 from .russian_formats import number as number
 from .russian_formats import rate as rate
 from .russian_formats import seconds as seconds
 
 LANGUAGE = "ru"
+_WEEKDAYS = ("понедельников", "вторников", "сред", "четвергов", "пятниц", "суббот", "воскресений")
 _CHANNELS = {"email": "почты", "telegram": "Телеграма"}
 _REASON_LENGTH = 300
 
-LATE = " (с опозданием)"
+LATE = " (с\u00a0опозданием)"
 ROWS_LATE = " (есть опоздавшие строки)"
 FAILED_SINCE = " (ошибок стало больше)"
 
 ANALYSES = "Анализы"
-FAILED_ANALYSES = "Анализы с ошибкой"
+FAILED_ANALYSES = "Анализы с\u00a0ошибкой"
+FAILED_COUNT = "С\u00a0ошибкой"
+FAILED_SHARE = "Доля ошибок"
 PROCESSED = "Обработано записей"
-FAILED = "Записей с ошибкой"
-SUCCESS_RATE = "Доля успешных"
+FAILED = "Записей с\u00a0ошибкой"
+SUCCESS_RATE = "Записей успешно"
 MEDIAN = "Медиана длительности"
-P95 = "95\u00a0% не дольше"
+P95 = "95\u00a0% – не дольше"
 LONGEST = "Самый долгий"
 ODD_DATA = "Сомнительные данные"
 STATUSES = "Статусы"
 _NO_STATUS = "(без статуса)"
 ANOMALIES: Mapping[AnomalyKind, str] = {
-    "more failed than processed": "записей с ошибкой больше, чем обработано",
-    "missing": "без показателей",
+    "more failed than processed": "записей с\u00a0ошибкой больше, чем обработано",
+    "missing": "нет длительности и числа записей",
     "no number": "показатель не является числом",
-    "negative duration": "отрицательная длительность, в медиане и максимуме не учтена",
-    "too long": "слишком длинное значение, в отчёт не вошло",
-    "repeated": "время создания изменилось при чтении: строка учтена один раз, с первым значением",
+    "negative duration": "отрицательная длительность, в\u00a0медиане и\u00a0максимуме не учтена",
+    "too long": "слишком длинное значение, в\u00a0отчёт не вошло",
+    "repeated": "время создания изменилось при чтении, строка учтена один раз, с\u00a0первым значением",
     "doubled": "точный повтор строки, учтён один раз: не размножает ли строки соединение таблиц (join)",
-    "shared id": "тот же идентификатор, что у другой строки: не размножает ли строки соединение таблиц (join)",
+    "shared id": "тот же идентификатор, что у\u00a0другой строки: не размножает ли строки соединение таблиц (join)",
 }
 TOO_LONG = "(слишком длинное значение)"
 
-MOST_FAILED = "Больше всего записей с ошибкой"
+MOST_FAILED = "Анализы, где больше всего записей с\u00a0ошибкой"
+NO_ANALYSES = "Анализов нет"
 DOWNLOAD = "Скачать файл"
 REPEAT = "Возможно, это повтор: ответ на первую отправку потерялся."
 
@@ -66,8 +70,8 @@ COLUMN_TIMESTAMP = "Время"
 COLUMN_STATUS = "Статус"
 COLUMN_DURATION = "Длительность, с"
 COLUMN_PROCESSED = "Обработано записей"
-COLUMN_FAILED = "Записей с ошибкой"
-COLUMN_RATE = "Доля успешных"
+COLUMN_FAILED = "Записей с\u00a0ошибкой"
+COLUMN_RATE = "Записей успешно"
 SHORTENED = "… [сокращено]"
 SUMMARY = "Сводка"
 WINDOW = "Период"
@@ -83,16 +87,18 @@ COUNTS_AS_FAILED = "ошибкой"
 SHARE_FORMAT = '[<0.001]"< 0,1%";0.0%'
 COMPARED = "Сравнение"
 USUAL = "Обычно"
-NOT_COMPARED = "С прошлыми неделями не сравнивается: число анализов за них узнать не удалось."
+_NOT_COMPARED = "С\u00a0прошлыми неделями не сравнивается: число анализов за них узнать не удалось."
 WORST = "Худшие анализы"
-WORST_ORDER = "Сначала те, где больше всего записей с ошибкой, затем самые долгие. Время ведёт к строке анализа."
+WORST_ORDER = (
+    "Сначала те, где больше всего записей с\u00a0ошибкой, затем самые долгие. Время ведёт к\u00a0строке анализа."
+)
 ITS_ROW = "Строка"
 FROM = "Начало"
 
 
 def title(window: Window) -> str:
-    """Name the report: `Часовой отчёт`."""
-    return "Суточный отчёт" if window.template == "daily" else "Часовой отчёт"
+    """Name the report: `Ежечасный отчёт`."""
+    return "Суточный отчёт" if window.template == "daily" else "Ежечасный отчёт"
 
 
 def label(window: Window) -> str:
@@ -100,23 +106,28 @@ def label(window: Window) -> str:
     return _label(window, ", ")
 
 
-def subject(window: Window, name: str, suffix: str) -> str:
-    """Write the subject of a mail: `Digital Twin: часовой отчёт – 23.11.2026 13:00–14:00 UTC (с опозданием)`."""
-    return f"{caption_title(window, name)}{suffix}"
-
-
-def caption_title(window: Window, name: str) -> str:
-    """Head the caption in a chat: `Digital Twin: часовой отчёт – 23.11.2026 13:00–14:00 UTC`."""
+def subject(window: Window, name: str) -> str:
+    """Write the subject of a mail: `Digital Twin: ежечасный отчёт – 23.11.2026 13:00–14:00 UTC`."""
     return f"{page_title(window, name)} – {_label(window, ' ')}"
 
 
+def led(lead: str, line: str) -> str:
+    """Put the fact that leads before a line that names the report, if there is one."""
+    return f"{lead} – {line}" if lead else line
+
+
+def caption_title(window: Window, name: str) -> str:
+    """Head the caption in a chat: `Ежечасный отчёт – 23.11.2026 13:00–14:00 UTC`."""
+    return f"{document_title(window)}{named(name)}"
+
+
 def document_title(window: Window) -> str:
-    """Name the mail's page, and the workbook in its properties: `Часовой отчёт – 23.11.2026 13:00–14:00 UTC`."""
+    """Name the mail's page, and the workbook in its properties: `Ежечасный отчёт – 23.11.2026 13:00–14:00 UTC`."""
     return f"{title(window)} – {_label(window, ' ')}"
 
 
 def page_title(window: Window, name: str) -> str:
-    """Head the plain text of a mail with the report's title: `Digital Twin: часовой отчёт`."""
+    """Head the plain text of a mail with the report's title: `Digital Twin: ежечасный отчёт`."""
     return f"{name}: {title(window).lower()}"
 
 
@@ -130,14 +141,20 @@ def document_subject(name: str) -> str:
     return f"Анализы: {name}"
 
 
-def headline(window: Window, summary: Summary) -> str:
-    """Say how it went in one line: `192 из 2 500 анализов с ошибкой (7,7 %)`."""
-    failed, rows = summary.failed_analyses, summary.rows
+def headline(summary: Summary, comparison: Comparison, *, is_normal: bool) -> str:
+    """Say how it went in one line: `Завершились ошибкой 116 из 2 431 анализа (4,8 %, обычно 5,3 %)`."""
+    share = comparison.usual.failed_share if comparison.usual else None
+    usually = "" if share is None else f"обычно {rate(share)}"
+    rows, failed = summary.rows, summary.failed_analyses
     if not rows:
-        return no_analyses(window)
-    if not failed:
-        return f"{_analyses(rows)}, ошибок нет"
-    return f"{number(failed)} из {genitive(rows, 'анализа', 'анализов')} с ошибкой ({rate(failed / rows)})"
+        said = NO_ANALYSES
+    elif not failed:
+        said = f"{_analyses(rows)}, ошибок нет{usually and f' ({usually})'}"
+    else:
+        ended = plural(failed, "Завершился", "Завершились", "Завершились")
+        shares = ", ".join(filter(None, [rate(failed / rows), usually]))
+        said = f"{ended} ошибкой {number(failed)} из{BLANK}{genitive(rows, 'анализа', 'анализов')} ({shares})"
+    return f"Ничего необычного: {said[0].lower()}{said[1:]}" if is_normal else said
 
 
 def records(summary: Summary) -> str:
@@ -146,59 +163,80 @@ def records(summary: Summary) -> str:
         return ""
     if not summary.rated_records:
         return "Записи не обрабатывались"
-    return f"Успешно обработано {rate(summary.success_rate)} из {genitive(summary.rated_records, 'записи', 'записей')}"
+    of_all = genitive(summary.rated_records, "записи", "записей")
+    return f"Успешно обработано {rate(summary.success_rate)} из{BLANK}{of_all}"
+
+
+def records_line(summary: Summary) -> str:
+    """Say the same in a line of figures: `Записей успешно: 95,5 % из 1 668 175`."""
+    if not summary.rated_records or summary.success_rate is None:
+        return ""
+    return f"{SUCCESS_RATE}: {rate(summary.success_rate)} из{BLANK}{number(summary.rated_records)}"
+
+
+def durations_line(median: str, p95: str, longest: str) -> str:
+    """Say how long the analyses took: `Длительность: медиана 3,8 с, 95 % – до 20,2 с, максимум 1 мин 30 с`."""
+    return f"Длительность: медиана {median}, 95{PER_CENT} – до {p95}, максимум {longest}"
 
 
 def no_analyses(window: Window) -> str:
-    """Say that a window is empty."""
+    """Say on the sheet of the rows that there are none."""
     return f"Нет анализов за {label(window)}."
 
 
-def deviation(found: Deviation) -> str:
-    """Say what is out of the ordinary in a few words with its numbers, as in a subject."""
+def fact(found: Deviation) -> str:
+    """Say what is unusual in a few words with its number."""
     match found.kind:
         case "empty":
-            return f"анализов нет, {_usually(found)}"
+            return NO_ANALYSES
         case "few" | "many":
-            return f"{_analyses(round(found.value))}, {_usually(found)}"
-        case "failed" | "high_failures":
-            return f"{per_cent(found.value)} анализов с ошибкой"
+            return _analyses(round(found.value))
+        case "failed":
+            return f"Ошибок {rate(found.value)}"
         case "low_success":
-            return f"успешно обработано {rate(found.value)} записей"
+            return f"Записей успешно {rate(found.value)}"
         case "slow":
-            return f"95{PER_CENT} анализов не дольше {seconds(found.value)}"
+            return f"95{PER_CENT} – до {seconds(found.value)}"
 
 
 def warning(found: Deviation) -> str:
-    """Say what is out of the ordinary, and what it is held against."""
-    said = deviation(found)
-    said = f"{said[0].upper()}{said[1:]}"
-    match found.kind:
-        case "empty" | "few" | "many":
-            return said
-        case "failed":
-            return f"{said}, обычно {f'около {per_cent(found.reference)}' if found.reference else 'таких нет'}"
-        case "slow":
-            return f"{said}, порог {seconds(found.reference)}"
-        case _:
-            return f"{said}, порог {per_cent(found.reference)}"
+    """Say what is unusual, and what it is held against: `Ошибок 16,6 %, обычно 5,3 %, порог 10 %`."""
+    usually = "" if found.usual is None else f"обычно {_usually(found)}"
+    limited = (
+        "" if found.limit is None else f"порог {seconds(found.limit) if found.kind == 'slow' else limit(found.limit)}"
+    )
+    return ", ".join(filter(None, [fact(found), usually, limited]))
+
+
+def _usually(found: Deviation) -> str:
+    if not found.usual:
+        return "нет" if found.kind == "failed" else "ни одного"
+    return rate(found.usual) if found.kind == "failed" else number(round(found.usual))
 
 
 def warned(text: str) -> str:
-    """Mark what is out of the ordinary."""
+    """Mark what is unusual."""
     return f"⚠ {text}"
-
-
-def alert_of_unusual(window: Window, name: str) -> str:
-    """Head the message that tells the alert chat of an unusual window."""
-    return f"⚠ Необычно: {title(window).lower()} – {_label(window, ' ')}{named(name)}"
 
 
 def failure_burst(found: FailureBurst, start: str, end: str) -> str:
     """Say where failures come in a burst, from the clock time `start` to `end`."""
-    return (
-        f"Больше половины ошибок ({number(found.failed)} из {number(found.of)}) пришлось на время с {start} до {end}."
-    )
+    if found.failed == found.of:
+        return f"Все ошибки ({number(found.of)}) – с{BLANK}{start} до {end}."
+    return f"{number(found.failed)} из{BLANK}{genitive(found.of, 'ошибки', 'ошибок')} – с{BLANK}{start} до {end}."
+
+
+def what_is_usual(window: Window, comparison: Comparison) -> str:
+    """Explain the usual figures, or say why there are none and from when on there will be."""
+    if comparison.failure:
+        return _NOT_COMPARED
+    if comparison.usual:
+        few = "" if comparison.usual.weeks == WEEKS else f"трёх из{BLANK}"
+        days = _WEEKDAYS[window.start.astimezone(window.zone).weekday()]
+        return f"Обычно – это медиана {few}четырёх последних {days}{_clock(window)}."
+    if comparison.known_from:
+        return f"Что обычно, будет известно с{BLANK}{date(comparison.known_from.astimezone(window.zone))}."
+    return ""
 
 
 def this(window: Window) -> str:
@@ -208,21 +246,27 @@ def this(window: Window) -> str:
 
 def the_one_before(window: Window) -> str:
     """Name the window before in such a table; in short words, for a phone's column."""
-    return "Часом раньше" if _span(window) == "hour" else "Сутками раньше"
+    return "Прошлый час" if _span(window) == "hour" else "Прошлые сутки"
 
 
 def compared(window: Window, now: str, before: str, usual: str) -> str:
-    """Compare a figure in a line: `2 431 (часом раньше 2 219, обычно 2 400)`, as far as it is known."""
-    parts = [f"{the_one_before(window).lower()} {before}" if before else "", f"обычно {usual}" if usual else ""]
+    """Compare a figure in a line: `2 431 (обычно 2 400, часом раньше 2 219)`, as far as it is known."""
+    earlier = "часом раньше" if _span(window) == "hour" else "сутками раньше"
+    parts = [f"обычно {usual}" if usual else "", f"{earlier} {before}" if before else ""]
     known = ", ".join(filter(None, parts))
     return f"{now} ({known})" if known else now
 
 
 def anomaly(odd: Anomaly) -> str:
-    """Say what is odd, and how often; of analyses that lack a figure, which statuses they have."""
-    if odd.kind != "missing":
-        return f"{ANOMALIES[odd.kind]}: {_analyses(odd.count)}"
-    return f"{_analyses(odd.count)} {ANOMALIES[odd.kind]} ({_each(odd.statuses)})"
+    """Say how many analyses are odd, and in which way."""
+    return f"{_analyses(odd.count)}: {ANOMALIES[odd.kind]}"
+
+
+def unfigured(odd: Anomaly) -> str:
+    """Say which analyses lack figures, by their statuses."""
+    lack = plural(odd.count, "анализа", "анализов", "анализов")
+    said = f"У{BLANK}{number(odd.count)} {lack} нет длительности и{BLANK}числа записей"
+    return f"{said} ({_each(odd.statuses)})."
 
 
 def unfinished(counted: Sequence[StatusCount]) -> str:
@@ -234,7 +278,9 @@ def unfinished(counted: Sequence[StatusCount]) -> str:
 
 
 def _each(counted: Sequence[StatusCount]) -> str:
-    return ", ".join(f"{'прочие' if one.others else status(one.status)}: {number(one.analyses)}" for one in counted)
+    return ", ".join(
+        f"{'прочие' if one.others else status(one.status)}:{BLANK}{number(one.analyses)}" for one in counted
+    )
 
 
 def late_rows(window: Window, more: int, *, failed: int = 0, skipped: bool = False) -> str:
@@ -243,9 +289,9 @@ def late_rows(window: Window, more: int, *, failed: int = 0, skipped: bool = Fal
     `failed`: so many more of its analyses have failed.
     """
     came = plural(more, ("пришла ещё", "строка"), ("пришли ещё", "строки"), ("пришло ещё", "строк"))
-    end = "отчёт уже пропустили как пустой" if skipped else "отчёт был уже отправлен"
-    failures = f"; анализов с ошибкой стало больше на {number(failed)}" if failed else ""
-    return f"За {label(window)} {came[0]} {number(more)} {came[1]}, когда {end}{failures}."
+    end = "отчёт уже пропустили как пустой" if skipped else "отчёт уже был отправлен"
+    failures = f"; анализов с{BLANK}ошибкой стало больше на {number(failed)}" if failed else ""
+    return f"За {_of(window)} {came[0]} {number(more)} {came[1]}, когда {end}{failures}."
 
 
 def failed_since(window: Window, failed: int) -> str:
@@ -253,13 +299,14 @@ def failed_since(window: Window, failed: int) -> str:
     ended = plural(
         failed, ("завершился ещё", "анализ"), ("завершились ещё", "анализа"), ("завершилось ещё", "анализов")
     )
-    return f"За {label(window)} с ошибкой {ended[0]} {number(failed)} {ended[1]}, когда отчёт был уже отправлен."
+    said = f"За {_of(window)} с{BLANK}ошибкой {ended[0]} {number(failed)} {ended[1]}"
+    return f"{said}, когда отчёт уже был отправлен."
 
 
 def more_like_this(count: int) -> str:
     """Say that remarks are left out."""
     such = plural(count, "такое замечание", "таких замечания", "таких замечаний")
-    return f"И ещё {number(count)} {such}."
+    return f"И{BLANK}ещё {number(count)} {such}."
 
 
 def status(name: str | None, limit: int = NAME_LENGTH) -> str:
@@ -278,7 +325,7 @@ def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:
 
 def toll(failed: str, processed: str, took: str) -> str:
     """Say what an analysis cost: `12 из 200 с ошибкой, 1,25 с`."""
-    return f"{failed} из {processed} с ошибкой{took and f', {took}'}"
+    return f"{failed} из{BLANK}{processed} с{BLANK}ошибкой{took and f', {took}'}"
 
 
 def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str) -> str:
@@ -289,17 +336,18 @@ def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str)
         end = f" до {minute(attachment.until.astimezone(window.zone))}" if attachment.until else ""
         return f"Файл слишком велик для {_CHANNELS[channel]} ({megabytes(attachment.size)}), скачайте его{end}:"
     if not rows:
-        return f"В приложенном файле {attachment.name} строк нет."
+        return f"В{BLANK}приложенном файле {attachment.name} строк нет."
     if window.template == "hourly" and window.start.astimezone(window.zone).utcoffset():
         # The file's name says another hour than the report does.
-        return f"Все анализы за {label(window)} – в приложенном файле {attachment.name} (в его имени время UTC)."
-    return f"Все анализы – в приложенном файле {attachment.name}."
+        every = f"Все анализы за {label(window)} – в{BLANK}приложенном файле"
+        return f"{every} {attachment.name} (в{BLANK}его имени время UTC)."
+    return f"Все анализы – в{BLANK}приложенном файле {attachment.name}."
 
 
 def too_large(channel: str, size: int) -> str:
     """Say to those who get it why a workbook of `size` bytes is left out."""
     return (
-        f"Он слишком велик для {_CHANNELS[channel]} ({megabytes(size)}), и выложить его по ссылке не удалось. "
+        f"Он слишком велик для {_CHANNELS[channel]} ({megabytes(size)}), выложить его по ссылке не удалось. "
         "Те, кто следит за отчётами, об этом знают."
     )
 
@@ -320,8 +368,10 @@ def page_header(window: Window) -> str:
 
 def approximate_quantiles() -> str:
     """Say how exact median and 95 % are where there are many durations."""
-    error = per_cent(RELATIVE_ERROR)
-    return f"Когда длительностей больше {number(EXACT)}, медиана и 95{PER_CENT} даны с точностью до {error}."
+    error = limit(RELATIVE_ERROR)
+    return (
+        f"Когда длительностей больше {number(EXACT)}, медиана и{BLANK}95{PER_CENT} даны с{BLANK}точностью до {error}."
+    )
 
 
 def failed_statuses(names: Sequence[str]) -> str:
@@ -331,8 +381,9 @@ def failed_statuses(names: Sequence[str]) -> str:
 
 def highlights(low_rate: float) -> str:
     """Say what stands out among the rows."""
-    low = per_cent(low_rate)
-    return f"Среди строк жирным шрифтом и цветом выделены статусы с ошибкой и доли успешных записей ниже {low}."
+    low = limit(low_rate)
+    marked = f"статусы с{BLANK}ошибкой и{BLANK}доли успешных записей ниже {low}"
+    return f"Среди строк жирным шрифтом и{BLANK}цветом выделены {marked}."
 
 
 def buckets_heading(window: Window) -> str:
@@ -342,7 +393,7 @@ def buckets_heading(window: Window) -> str:
 
 def chart_title(window: Window) -> str:
     """Name the chart."""
-    return f"Анализы и ошибки {_buckets(window)}"
+    return f"Анализы и{BLANK}ошибки {_buckets(window)}"
 
 
 def chart_axis(window: Window) -> str:
@@ -353,38 +404,50 @@ def chart_axis(window: Window) -> str:
 def chart_description(window: Window, summary: Summary, most: TimeBucket, start: str) -> str:
     """Tell who doesn't see the chart what it shows; `most` is its highest column, which begins at `start`."""
     return (
-        f"Столбчатая диаграмма: анализы и ошибки {_buckets(window)}, {label(window)}. {_analyses(summary.rows)}, "
-        f"из них с ошибкой {number(summary.failed_analyses)}; больше всего с {start}: {number(most.analyses)}."
+        f"Столбчатая диаграмма: анализы и{BLANK}ошибки {_buckets(window)}, {label(window)}. {_analyses(summary.rows)}, "
+        f"из них с{BLANK}ошибкой {number(summary.failed_analyses)}; "
+        f"больше всего с{BLANK}{start}: {number(most.analyses)}."
     )
 
 
 def bucket(found: TimeBucket) -> str:
     """Say what a bucket holds: `210`, or `210, с ошибкой 4`."""
-    return number(found.analyses) + (f", с ошибкой {number(found.failed)}" if found.failed else "")
+    return number(found.analyses) + (f", с{BLANK}ошибкой {number(found.failed)}" if found.failed else "")
 
 
-def chart_caption(most: TimeBucket, start: str, *, any_failed: bool) -> str:
+def chart_caption(most: TimeBucket, start: str, end: str, *, any_failed: bool) -> str:
     """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
-    failed = " Внизу столбцов оранжевым – с ошибкой." if any_failed else ""
-    return f"Больше всего с {start}: {number(most.analyses)}.{failed}"
+    failed = f" Нижняя часть столбца – с{BLANK}ошибкой." if any_failed else ""
+    return f"Больше всего: {number(most.analyses)} с{BLANK}{start} до {end}.{failed}"
 
 
 def _analyses(count: int) -> str:
     return f"{number(count)} {plural(count, 'анализ', 'анализа', 'анализов')}"
 
 
-def _usually(found: Deviation) -> str:
-    return f"обычно около {about(found.reference)}" if found.reference else "обычно ни одного"
-
-
 def _buckets(window: Window) -> str:
-    return "по часам" if window.template == "daily" else "по пятиминуткам"
+    return "по часам" if window.template == "daily" else f"по 5{BLANK}минут"
 
 
 def _span(window: Window) -> str:
     if window.template == "hourly":
         return "hour"
     return "day" if window.is_calendar_day else "24 hours"
+
+
+def _clock(window: Window) -> str:
+    """Write the clock times of a window that is no day: `, 13:00–14:00 UTC`."""
+    if window.is_calendar_day:
+        return ""
+    start, end = clocks([window.start, window.end], window.zone)
+    return f", {start}–{end}{BLANK}{offset_name(window.start.astimezone(window.zone))}"
+
+
+def _of(window: Window) -> str:
+    """Name an earlier window within a sentence: `12:00–13:00 UTC 23.11.2026`; a day as `label` does."""
+    if _span(window) != "hour":
+        return _label(window, " ")
+    return f"{_clock(window)[2:]} {date(window.start.astimezone(window.zone))}"
 
 
 def _label(window: Window, comma: str) -> str:

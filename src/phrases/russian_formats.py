@@ -14,9 +14,10 @@ from babel.numbers import format_decimal
 from babel.units import format_unit
 
 from ..domain.window import offset_name
+from .formats import BLANK
 
 LOCALE = Locale("ru")
-PER_CENT = "\u00a0%"
+PER_CENT = f"{BLANK}%"
 _T = TypeVar("_T")
 _LARGEST = 10**21
 """Numbers from here on are written with a power of ten, so that any number fits into a line."""
@@ -37,7 +38,7 @@ def rate(value: float | None) -> str:
     if value is None:
         return "-"
     if 0 < value < 0.001:
-        return f"< 0,1{PER_CENT}"
+        return f"<{BLANK}0,1{PER_CENT}"
     if abs(value) >= 10:
         return f"{number(round(value * 100, 0))}{PER_CENT}"
     if value == 1:
@@ -49,11 +50,11 @@ def rate(value: float | None) -> str:
 def seconds(value: float) -> str:
     """Write a duration: `2,9 с`, `3 мин 5 с`, `2 ч 7 мин`."""
     if not 60 <= value < 360_000:
-        return _unit(number(round(value, 2)), "duration-second")
+        return _unit(number(round(value, 1 if abs(value) >= 2 else 2)), "duration-second")
     minutes, rest = divmod(round(value), 60)
     if minutes < 60:
-        return f"{_unit(f'{minutes}', 'duration-minute')} {_unit(f'{rest}', 'duration-second')}"
-    return f"{_unit(f'{minutes // 60}', 'duration-hour')} {_unit(f'{minutes % 60}', 'duration-minute')}"
+        return f"{_unit(f'{minutes}', 'duration-minute')}{BLANK}{_unit(f'{rest}', 'duration-second')}"
+    return f"{_unit(f'{minutes // 60}', 'duration-hour')}{BLANK}{_unit(f'{minutes % 60}', 'duration-minute')}"
 
 
 def moment(at: datetime, zone: ZoneInfo) -> str:
@@ -72,17 +73,9 @@ def minute(local: datetime) -> str:
     return f"{date(local)}, {local:%H:%M} {offset_name(local)}"
 
 
-def per_cent(value: float) -> str:
-    """Write a share briefly: `55 %`, `7,7 %`; as `rate` does near its ends."""
-    if 0.1 <= value < 0.99:
-        return f"{number(round(value * 100))}{PER_CENT}"
+def limit(value: float) -> str:
+    """Write a share that somebody set: `10 %`, `7,5 %`."""
     return rate(value).replace(f",0{PER_CENT}", PER_CENT)
-
-
-def about(value: float) -> str:
-    """Write a count with two digits that count: `2 400`, `37`."""
-    digits = max(len(f"{value:.0f}") - 2, 0)
-    return number(round(round(value, -digits)))
 
 
 def megabytes(size: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from ..domain.analysis import FailedStatuses
-from ..domain.baseline import Comparison, Counts, earlier_weeks, usual
+from ..domain.baseline import FEWEST_WEEKS, WEEK, Comparison, Counts, earlier_weeks, usual
 from ..domain.window import Window, as_option, to_compare_with
 from ..runtime.retry import RetryPolicy
 from .services import Services
@@ -39,8 +39,13 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
     before, *weeks = [
         Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
     ]
-    known = usual([*zip(windows[1:], weeks, strict=True)], _result(first))
-    return Comparison(before=before, usual=known, failure="" if known else failure)
+    began, is_sure = _result(first), not _failure([first])
+    if is_sure and (began is None or began >= windows[0].end):  # nothing is known of the time before the first row
+        before = Counts()
+    known = usual([*zip(windows[1:], weeks, strict=True)], began)
+    if known or failure:
+        return Comparison(before=before, usual=known, failure="" if known else failure)
+    return Comparison(before=before, known_from=began and began + FEWEST_WEEKS * WEEK)
 
 
 async def _wait(tasks: Sequence[asyncio.Task[Any]], limit: float) -> None:

@@ -85,7 +85,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         result = await _conclude(services, request, claim, outcomes, policy)
         await _tell_of_fewer_rows(services, request.window, claim, rows)
         result = await _tell_of_lost(services, request.window, claim, result)
-        if is_first and result.sent and report.content.warnings:
+        if is_first and result.sent and report.content.is_unusual:
             await services.alerts.tell_of_unusual(unusual.render(report.content))
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.settings.report.report_dir)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from openpyxl.formatting.rule import DataBar, FormatObject, Rule
 from openpyxl.worksheet.pagebreak import Break
 
-from ..domain.baseline import Comparison, Deviation
+from ..domain.baseline import Comparison, Counts, Deviation
 from ..domain.summary import Summary
 from ..domain.window import Window
 from ..phrases.formats import given, moment
@@ -53,7 +53,7 @@ def write_summary(
     layout = Layout(sheet)
     _write_head(layout, window, origin, phrases)
     if not summary.rows:
-        layout.heading(phrases.no_analyses(window))
+        layout.heading(phrases.NO_ANALYSES)
         _write_comparison(layout, window, summary, assessment, phrases)
         _write_notes(layout, summary, assessment.remarks, phrases)
         return
@@ -85,21 +85,24 @@ def _write_comparison(
     """Say what is out of the ordinary, and put the counts beside those of the window before and the usual ones."""
     if assessment.deviations:
         layout.add()
-    for warning in dict.fromkeys(map(phrases.warning, assessment.deviations)):
+    for warning in map(phrases.warning, assessment.deviations):
         layout.warning(phrases.warned(warning))
-    if assessment.comparison == Comparison():
-        return
+    if assessment.comparison.usual or assessment.comparison.before != Counts():
+        _write_counts(layout, window, summary, assessment.comparison, phrases)
+    if explained := phrases.what_is_usual(window, assessment.comparison):
+        layout.sentence(explained)
+
+
+def _write_counts(layout: Layout, window: Window, summary: Summary, comparison: Comparison, phrases: Phrases) -> None:
     layout.add()
     layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
     rows = (
-        (phrases.ANALYSES, assessment.comparison.analyses(summary.rows)),
-        (phrases.FAILED_ANALYSES, assessment.comparison.failed(summary.failed_analyses)),
+        (phrases.ANALYSES, comparison.analyses(summary.rows)),
+        (phrases.FAILED_ANALYSES, comparison.failed(summary.failed_analyses)),
     )
     for name, counts in rows:
         figures = (layout.figure("-" if count is None else count, "#,##0") for count in counts)
         layout.row(layout.text(name), *figures)
-    if assessment.comparison.failure:
-        layout.sentence(phrases.NOT_COMPARED)
 
 
 def _figures(summary: Summary, phrases: Phrases) -> list[Card]:
@@ -125,7 +128,7 @@ def _write_notes(layout: Layout, summary: Summary, remarks: Sequence[str], phras
     if anomalies := summary.anomalies():
         layout.heading(phrases.ODD_DATA)
         for anomaly in anomalies:
-            layout.sentence(phrases.anomaly(anomaly))
+            layout.sentence(phrases.unfigured(anomaly) if anomaly.kind == "missing" else phrases.anomaly(anomaly))
     if remarks:
         layout.heading(phrases.OTHER_WINDOWS)
         for remark in remarks:

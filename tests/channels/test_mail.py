@@ -69,7 +69,9 @@ def test_one_message_reaches_all_recipients(sandbox: Sandbox) -> None:
     (delivery,) = sandbox.mailbox.deliveries
     assert delivery.recipients == RECIPIENTS
     assert delivery.message["To"] == ", ".join(RECIPIENTS)
-    assert delivery.sender == delivery.message["From"] == "reports@example.com"
+    (sender,) = delivery.message["From"].addresses
+    assert (delivery.sender, sender.addr_spec) == ("reports@example.com", "reports@example.com")
+    assert sender.display_name == "Digital Twin"
     assert [(address, True) for address in RECIPIENTS] == [(o.recipient, o.delivered) for o in outcomes]
 
 
@@ -188,8 +190,8 @@ def test_a_sender_may_have_a_name(sandbox: Sandbox, setting: str, name: str) -> 
 def test_an_unusual_hours_subject_arrives_as_it_was_written(sandbox: Sandbox) -> None:
     """In one line, its sign and all."""
     found = [
-        Deviation(kind="few", value=300, reference=2391),
-        Deviation(kind="failed", value=0.55, reference=0.04),
+        Deviation(kind="few", value=300, usual=2391),
+        Deviation(kind="failed", value=0.55, usual=0.04),
     ]
     channel, report = make_channel(sandbox), make_report(sandbox.folder, content=make_content(deviations=found))
     asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
@@ -205,7 +207,7 @@ def test_a_subject_that_has_to_be_encoded_comes_in_words_of_the_length_that_is_a
     sandbox: Sandbox, language: Language
 ) -> None:
     """RFC 2047: 75 characters, 76 in a line; old readers show a longer one as it stands."""
-    found = [Deviation(kind="few", value=300, reference=2391), Deviation(kind="slow", value=1581951.5, reference=30)]
+    found = [Deviation(kind="few", value=300, usual=2391), Deviation(kind="slow", value=1581951.5, limit=30)]
     content = make_content(deviations=found, language=language, late=True, name="Цифровой двойник, стенд")
     channel = make_channel(sandbox)
     asyncio.run(

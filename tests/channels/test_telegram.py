@@ -63,13 +63,13 @@ def test_a_caption_is_sent_as_telegrams_html(sandbox: Sandbox) -> None:
 
     *reports, alert = [sent.text for sent in sandbox.bot.sent]
     assert len(reports) == len(CHATS)
-    assert all(f"\n\n{content.headline}\n{content.records}\n" in text for text in reports)
-    assert all("\n<b>: 1\n<script> &amp; 1: 1" in text for text in reports)
+    assert all(f"\n{content.headlines[0]}\n" in text for text in reports)
+    assert all("\n<b> 1 · <script> &amp; 1 1" in text for text in reports)
     assert alert == "<b> & </i>"
 
 
 NORMAL = Comparison(usual=Usual(analyses=1))
-UNUSUAL = [Deviation(kind="many", value=1, reference=0)]
+UNUSUAL = [Deviation(kind="many", value=1, usual=0)]
 
 
 @pytest.mark.parametrize(

@@ -199,8 +199,8 @@ def test_a_deviation_tells_its_value_and_what_it_is_held_against() -> None:
     found = deviations(folded(300, 166), Usual(analyses=2400, failed=96), NONE)
 
     assert found == [
-        Deviation(kind="few", value=300, reference=2400),
-        Deviation(kind="failed", value=166 / 300, reference=0.04),
+        Deviation(kind="few", value=300, usual=2400),
+        Deviation(kind="failed", value=166 / 300, usual=0.04),
     ]
 
 
@@ -214,8 +214,8 @@ def test_limits_of_ones_own_hold_without_a_baseline() -> None:
 
     assert beyond() == []
     assert beyond(success_below=0.95, failed_above=0.49, slower_than=29.9) == [
+        "failed",
         "low_success",
-        "high_failures",
         "slow",
     ]
     assert beyond(success_below=0.94, failed_above=0.5, slower_than=30) == []
@@ -274,7 +274,7 @@ def counted(*analyses: int | None, failed: int | None = 1) -> list[tuple[Window,
 def test_what_is_usual_is_the_median_of_the_weeks_that_are_known() -> None:
     """A week that did not come is left out; at least three are needed."""
     assert usual(counted(10, 30, 20, 1000), LONG_AGO) == Usual(analyses=25, failed=1)
-    assert usual(counted(10, 30, None, 1000), LONG_AGO) == Usual(analyses=30, failed=1)
+    assert usual(counted(10, 30, None, 1000), LONG_AGO) == Usual(analyses=30, failed=1, weeks=3)
     assert usual(counted(10, 30, None, None), LONG_AGO) is None
     assert usual(counted(10, 30, 20, 1000, failed=None), LONG_AGO) == Usual(analyses=25)
 
@@ -283,7 +283,7 @@ def test_a_week_before_the_first_row_is_unknown_and_not_zero() -> None:
     """Else a new table's first weeks would be called unusual."""
     weeks = counted(2400, 2400, 2400, 0)
 
-    assert usual(weeks, START - 21 * DAY) == Usual(analyses=2400, failed=1)
+    assert usual(weeks, START - 21 * DAY) == Usual(analyses=2400, failed=1, weeks=3)
     assert usual(weeks, START - 21 * DAY + HOUR / 2) is None
     assert usual(weeks, None) is None
     assert usual(counted(0, 0, 0, 0), LONG_AGO) == Usual(analyses=0, failed=1)

@@ -92,6 +92,18 @@ def hours() -> dict[str, Hour]:
     trial = until("daily", MOSCOW, START + timedelta(minutes=7, seconds=5))
     return {
         "ordinary": Hour(rows=spread(321, failed=21), window=window, before=Counts(analyses=302, failed=9)),
+        "normal": Hour(
+            rows=spread(2431, failed=116),
+            window=window,
+            before=Counts(analyses=2220, failed=107),
+            usual=Usual(analyses=2398, failed=126),
+        ),
+        "half_volume": Hour(
+            rows=spread(900, failed=44),
+            window=window,
+            before=Counts(analyses=2220, failed=107),
+            usual=Usual(analyses=2398, failed=126, weeks=3),
+        ),
         "unusual": Hour(
             rows=spread(1001, failed=551),
             window=make_window(zone="Europe/Moscow"),

@@ -59,7 +59,7 @@ def test_one_is_said_in_the_singular() -> None:
     row = make_analysis(status="failed", records_processed=1, records_failed=1)
     content = shown(Hour(rows=[row], window=make_window()), "en")
 
-    assert "0 % of 1 record succeeded" in content
+    assert "0.0% of 1 record succeeded" in content
     assert "1 of 1 record failed" in content
     assert "1 analysis, 1 failed; most" in content
     assert re.findall(r"(?<![\d,.])1 (?:analyses|records)|of them", content) == []

@@ -85,14 +85,21 @@ def test_a_report_has_no_word_of_another_language(name: str, hour: Hour, languag
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_messages_of_every_language_are_as_long_as_they_may_be(language: Language) -> None:
-    """Caption, a sheet's name, and a subject without what is unusual, which a phone's list shows the beginning of."""
+    """Caption, a sheet's name, a subject."""
     for name, hour in HOURS:
         found = got_of(name, language)
         limit = CAPTION_LIMIT if hour.attachment.is_attached and not hour.lost else TEXT_LIMIT
         assert units(plain(found.forms.repeat)) <= limit
         assert units(found.forms.subject) <= 240
-        assert units(found.forms.subject.partition(" ⚠")[0]) <= 125
         assert max(len(name) for name in opened(found.workbook).sheetnames) <= 31
+
+
+def test_no_russian_line_ends_in_a_word_of_one_letter() -> None:
+    """It belongs to the word behind it."""
+    for name, _ in HOURS:
+        forms = got_of(name, "ru").forms
+        for text in (forms.text, Page(forms.html).text, plain(forms.repeat)):
+            assert re.findall(r"(?<![\w-])[авикосуАВИКОСУ] \S+", text) == []
 
 
 @pytest.mark.parametrize("module", [english, russian], ids=lambda module: module.LANGUAGE)
@@ -103,7 +110,9 @@ def test_a_language_has_no_more_than_all_of_them_have(module: ModuleType) -> Non
         for name, value in vars(module).items()
         if not name.startswith("_") and (getattr(value, "__module__", "") == module.__name__ or name.isupper())
     }
-    imported = {"DAY", "DEFAULT_NAME", "EXACT", "LOCALE", "NAME_LENGTH", "PER_CENT", "RELATIVE_ERROR"}
+    imported = {
+        "BLANK", "DAY", "DEFAULT_NAME", "EXACT", "LOCALE", "NAME_LENGTH", "PER_CENT", "RELATIVE_ERROR", "WEEKS"
+    }  # fmt: skip
 
     assert own - imported - NAMES == set()
 

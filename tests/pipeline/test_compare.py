@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from src.domain.baseline import Deviation
+from src.domain.baseline import Comparison, Deviation
 from src.domain.window import DAY, HOUR, day_of
 from src.phrases import english as phrases
 
@@ -61,14 +61,16 @@ def shown(sandbox: Sandbox) -> list[str]:
 def figures(text: str, label: str = phrases.ANALYSES) -> list[str]:
     """List a count as a text compares it: now, before, usual; what isn't known is missing."""
     (line,) = re.findall(rf"^{label}: .*$", text, re.MULTILINE)
-    found = figures_of(line)
-    assert line == f"{label}: {phrases.compared(make_window(), *[*found, '', ''][:3])}"
-    return found
+    now, before, usual = (
+        re.search(pattern, line) for pattern in (": ([\\d,]+)", "before ([\\d,]*\\d)", "usually ([\\d,]*\\d)")
+    )
+    return [found[1] for found in (now, before, usual) if found]
 
 
 def mark(sandbox: Sandbox) -> list[str]:
     """List the figures that mark the mail's subject; none where it is not marked."""
-    return figures_of(str(sandbox.mails[0].message["Subject"]).partition("UTC ⚠ ")[2])
+    lead, sign, _ = str(sandbox.mails[0].message["Subject"]).partition(" - Digital Twin ")
+    return figures_of(lead) if sign else []
 
 
 def test_an_hour_is_compared_with_the_one_before_and_the_same_hours_of_four_weeks(
@@ -86,7 +88,7 @@ def test_an_hour_is_compared_with_the_one_before_and_the_same_hours_of_four_week
         assert sorted(count_of(sandbox, start, start + HOUR)) == ["all", "failed"]
     for text in shown(sandbox):
         assert figures(text) == ["50", "7", "50"]
-        assert figures(text, phrases.FAILED_ANALYSES) == ["3", "1", "2"]
+        assert figures(text, phrases.FAILED_COUNT) == ["3", "1", "2"]
         assert "⚠" not in text
     assert sandbox.mails[0].message["Subject"].endswith("13:00-14:00 UTC")
 
@@ -122,7 +124,7 @@ def test_an_hour_of_few_analyses_is_marked_in_numbers(sandbox: Sandbox, run: Run
     assert run(*OPTION).code == 0
 
     assert mark(sandbox) == ["15", "62"]
-    warning = phrases.warned(phrases.warning(Deviation(kind="few", value=15, reference=61.5)))
+    warning = phrases.warned(phrases.warning(Deviation(kind="few", value=15, usual=61.5)))
     for text in shown(sandbox):
         assert [line for line in text.splitlines() if "⚠" in line] == [warning]
     assert sandbox.alerts == []
@@ -153,10 +155,11 @@ def test_an_hour_that_is_not_compared_says_so_in_every_message(sandbox: Sandbox,
     assert run(*OPTION).code == 0
     checked = run("--check")
 
+    said = phrases.what_is_usual(make_window(), Comparison(failure="HTTP 503"))
     for text in shown(sandbox):
-        assert phrases.NOT_COMPARED in text
+        assert said in text
     for _, workbook in sandbox.workbooks():
-        assert any(phrases.NOT_COMPARED in row for row in data_rows(workbook, phrases.SUMMARY))
+        assert any(said in row for row in data_rows(workbook, phrases.SUMMARY))
     (line,) = [line for line in checked.output.splitlines() if line[5:].startswith("table ")]
     assert (line[:4], "usual" in line, "HTTP 503" in line) == ("NOTE", True, True)
 
@@ -180,8 +183,8 @@ def test_weeks_without_rows_are_known_where_the_table_is_older(sandbox: Sandbox,
 
     assert run(*OPTION).code == 0
 
-    many = phrases.deviation(Deviation(kind="many", value=20, reference=0))
-    assert sandbox.mails[0].message["Subject"].endswith(f"UTC ⚠ {many}")
+    many = phrases.warning(Deviation(kind="many", value=20, usual=0))
+    assert sandbox.mails[0].message["Subject"].startswith(f"⚠ {many} - ")
 
 
 def test_the_same_local_hour_is_compared_across_a_clock_change(sandbox: Sandbox, run: RunTool) -> None:
@@ -200,12 +203,13 @@ def test_the_same_local_hour_is_compared_across_a_clock_change(sandbox: Sandbox,
 def test_a_day_is_compared_with_the_local_day_before_it(sandbox: Sandbox, run: RunTool) -> None:
     """However long that one was: the clocks of Berlin went back on 25 October."""
     midnights = [datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 23, tzinfo=UTC)]
+    put(sandbox, 1, midnights[0])
 
     assert run("--start", "2026-10-26", REPORT_TEMPLATE="daily", REPORT_TIMEZONE="Europe/Berlin").code == 0
 
     assert sorted(count_of(sandbox, *midnights)) == ["all", "failed"]
     day = day_of(date(2026, 10, 26), ZoneInfo("Europe/Berlin"))
-    assert f"Analyses: {phrases.compared(day, '0', '0', '')}\n" in sandbox.mails[0].text
+    assert phrases.compared(day, "0", "1", "") in sandbox.mails[0].text
 
 
 def test_a_trial_is_compared_with_the_same_span_before_it(sandbox: Sandbox, run: RunTool) -> None:
@@ -285,7 +289,7 @@ def test_failures_have_no_usual_figure_where_their_status_is_no_text(sandbox: Sa
 
     assert result.code == 0
     assert figures(sandbox.mails[0].text) == ["9", "0", "9"]
-    assert figures(sandbox.mails[0].text, phrases.FAILED_ANALYSES) == ["0"]
+    assert figures(sandbox.mails[0].text, phrases.FAILED_COUNT) == ["0"]
 
 
 def test_an_unusual_empty_hour_is_sent_though_empty_ones_are_skipped(sandbox: Sandbox, run: RunTool) -> None:
@@ -296,10 +300,10 @@ def test_an_unusual_empty_hour_is_sent_though_empty_ones_are_skipped(sandbox: Sa
     assert run("--start", "2026-11-22T12", REPORT_WHEN_EMPTY="skip").code == 0
 
     (mail,) = sandbox.mails
-    empty = phrases.deviation(Deviation(kind="empty", value=0, reference=61.5))
-    assert mail.message["Subject"].endswith(f"13:00-14:00 UTC ⚠ {empty}")
+    empty = phrases.warned(phrases.warning(Deviation(kind="empty", value=0, usual=61.5)))
+    assert mail.message["Subject"].startswith(f"{empty} - ")
     assert mark(sandbox) == ["62"]
-    assert phrases.no_analyses(make_window()) in mail.text
+    assert mail.text.count(phrases.NO_ANALYSES) == 1
     assert len(sandbox.messages) == len(CHATS)
 
 
@@ -316,9 +320,9 @@ def test_the_alert_chat_is_told_of_an_unusual_hour_in_a_message_of_its_own(sandb
     (told,) = sandbox.unusual
     assert (told.chat, told.silent) == (ALERT_CHAT, False)
     head, *rest = told.text.splitlines()
-    assert head == phrases.alert_of_unusual(make_window(), "Staging")
-    assert rest[0] == phrases.warning(Deviation(kind="failed", value=0.6, reference=0))
-    assert rest[1:] == ["60 of 100 analyses failed (60.0 %)", "90.0 % of 1,000 records succeeded"]
+    lead = phrases.warned(phrases.warning(Deviation(kind="failed", value=0.6, usual=0)))
+    assert head == phrases.led(lead, phrases.caption_title(make_window(), "Staging"))
+    assert [figures_of(line)[:1] for line in rest[:3]] == [["100"], ["60"], ["90.0"]]
 
 
 def test_the_alert_chat_is_told_once_though_some_get_the_report_only_from_a_later_run(
@@ -384,7 +388,7 @@ def test_a_trial_and_a_backfill_tell_nobody_of_an_unusual_hour(
     result = run(*options, TELEGRAM_ALERT_CHAT_ID=ALERT_CHAT, REPORT_WARN_SLOWER_THAN="1", **changes)
 
     assert (result.code, sandbox.unusual) == (0, [])
-    assert mark(sandbox) == ["95", "1.5"]
+    assert mark(sandbox) == ["95", "1.5", "1"]
 
 
 def test_other_statuses_can_count_as_failed_in_every_figure(sandbox: Sandbox, run: RunTool) -> None:
@@ -395,8 +399,8 @@ def test_other_statuses_can_count_as_failed_in_every_figure(sandbox: Sandbox, ru
 
     assert run(*OPTION, REPORT_FAILED_STATUSES="stopped").code == 0
 
-    assert figures(sandbox.mails[0].text, phrases.FAILED_ANALYSES) == ["1", "0", "0"]
-    assert "1 of 50 analyses failed (2.0 %)" in sandbox.mails[0].text
+    assert figures(sandbox.mails[0].text, phrases.FAILED_COUNT) == ["1", "0", "0"]
+    assert "1 of 50 failed (2.0%, " in sandbox.mails[0].text
 
 
 def test_an_hour_beyond_a_limit_of_ones_own_is_marked_without_a_baseline(sandbox: Sandbox, run: RunTool) -> None:
@@ -406,4 +410,4 @@ def test_an_hour_beyond_a_limit_of_ones_own_is_marked_without_a_baseline(sandbox
 
     assert run(*OPTION, **limits).code == 0
 
-    assert mark(sandbox) == ["90.0", "20", "95", "1.5"]
+    assert mark(sandbox) == ["20.0", "10", "90.0"]

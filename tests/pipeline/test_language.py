@@ -21,15 +21,14 @@ def test_a_report_in_russian_arrives_whole(sandbox: Sandbox, run: RunTool) -> No
 
     result = run(*OPTION, REPORT_LANGUAGE="RU", REPORT_NAME="Стенд")
 
-    line = "Стенд: часовой отчёт – 22.11.2026 13:00–14:00 UTC"
+    line = "ежечасный отчёт – 22.11.2026 13:00–14:00 UTC"
     assert result.code == 0
-    assert {mail.message["Subject"] for mail in sandbox.mails} == {line}
-    assert [sent.text.splitlines()[:3] for sent in sandbox.messages] == [[line, "", "21 анализ, ошибок нет"]] * len(
-        CHATS
-    )
+    assert {mail.message["Subject"] for mail in sandbox.mails} == {f"Стенд: {line}"}
+    heads = [sent.text.splitlines()[:2] for sent in sandbox.messages]
+    assert heads == [[f"{line.capitalize().replace('utc', 'UTC')} · Стенд", "21 анализ, ошибок нет"]] * len(CHATS)
     books = [content for _, content in sandbox.workbooks()]
     assert len(books) == len(CHATS) + len(RECIPIENTS)
-    assert {tuple(opened(content).sheetnames) for content in books} == {("Часовой отчёт", "Сводка")}
+    assert {tuple(opened(content).sheetnames) for content in books} == {("Ежечасный отчёт", "Сводка")}
     assert (sandbox.folder / "report_20261122_130000.xlsx").exists()
     assert not RUSSIAN.search(result.log.replace("Стенд", ""))
 
@@ -55,10 +54,8 @@ def test_the_alert_chat_is_told_of_an_unusual_hour_in_the_reports_language(sandb
 
     (told,) = sandbox.unusual
     assert told.chat == ALERT_CHAT
-    assert told.text.splitlines()[:2] == [
-        "⚠ Необычно: часовой отчёт – 22.11.2026 13:00–14:00 UTC",
-        "60\u00a0% анализов с ошибкой, обычно таких нет",
-    ]
+    line = "⚠ Ошибок 60,0\u00a0%, обычно нет – Ежечасный отчёт – 22.11.2026 13:00–14:00 UTC"
+    assert told.text.splitlines()[0] == line
 
 
 def test_rows_that_came_late_are_told_in_the_reports_language_and_logged_in_english(

@@ -89,7 +89,7 @@ class Sandbox:
     @property
     def unusual(self) -> list[Sent]:
         """What the alert chat was told of unusual windows."""
-        return [sent for sent in self.bot.sent if sent.text.startswith(("⚠ Unusual:", "⚠ Необычно:"))]
+        return [sent for sent in self.bot.sent if _UNUSUAL.match(sent.text)]
 
     @property
     def alerts(self) -> list[str]:
@@ -188,6 +188,10 @@ def links(text: str) -> list[str]:
 
 _TOLD = ("⚠️ ERROR", "✅ All clear", "🔔 TEST")
 """What operators are told begins like that."""
+
+
+_UNUSUAL = re.compile("⚠ .+ [-–] .*([Rr]eport|отчёт) [-–] ")
+"""The first line of such a message: a fact, then the report's name."""
 
 
 def _is_told(sent: Sent) -> bool:

@@ -29,12 +29,12 @@ def test_every_reader_finds_every_cell_under_russian_headers(
     path = tmp_path / "report.xlsx"
     path.write_bytes(build(tmp_path, *rows, window=WINDOW, sheet_rows=200, language="ru"))
 
-    for sheet, part in (("Часовой отчёт", rows[:200]), ("Часовой отчёт (2)", rows[200:])):
+    for sheet, part in (("Ежечасный отчёт", rows[:200]), ("Ежечасный отчёт (2)", rows[200:])):
         header, *cells = read(path, sheet)
         assert header[:3] == ["Идентификатор", "Время", "Статус"]
         assert_same_cells(cells, part)
     texts = {str(value) for row in read(path, "Сводка") for value in row}
-    assert {"Часовой отчёт", "Период", russian.label(WINDOW), "Анализы", "completed", "Худшие анализы"} <= texts
+    assert {"Ежечасный отчёт", "Период", russian.label(WINDOW), "Анализы", "completed", "Худшие анализы"} <= texts
 
 
 def test_each_of_the_worst_leads_to_its_row_in_a_russian_sheet(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_tables_bear_names_that_excel_takes(tmp_path: Path) -> None:
     book = opened(build(tmp_path, *[make_analysis()] * 5, sheet_rows=2, language="ru"))
 
     names = [name for sheet in book.worksheets for name in sheet.tables]
-    assert names == ["ЧасовойОтчёт", "ЧасовойОтчёт2", "ЧасовойОтчёт3"]
+    assert names == ["ЕжечасныйОтчёт", "ЕжечасныйОтчёт2", "ЕжечасныйОтчёт3"]
     (table,) = book.worksheets[0].tables.values()
     assert table.column_names == [cell.value for cell in book.worksheets[0][1]]
 
@@ -64,7 +64,7 @@ def test_what_stands_in_place_of_a_value_is_russian_too(tmp_path: Path) -> None:
     odd = make_analysis(status=TOO_LONG, duration=TOO_LONG, records_processed=TOO_LONG, records_failed=TOO_LONG)
     book = opened(build(tmp_path, odd, make_analysis(id="x" * 40_000), language="ru"))
 
-    first, second = book["Часовой отчёт"].iter_rows(min_row=2, values_only=True)
+    first, second = book["Ежечасный отчёт"].iter_rows(min_row=2, values_only=True)
     assert first[2:6] == ("(слишком длинное значение)",) * 4
     assert first[6] is None
     assert second[0].endswith("x… [сокращено]")

@@ -84,7 +84,7 @@ def test_the_cards_have_every_figure_as_a_number(tmp_path: Path) -> None:
         "Failed analyses": 1,
         "Records processed": 800,
         "Records failed": 109,
-        "Success rate": pytest.approx(691 / 800),
+        "Records succeeded": pytest.approx(691 / 800),
         "Median duration": 2.5,
         phrases.P95: pytest.approx(8.95),
         "Longest duration": 10,
@@ -109,7 +109,7 @@ def test_a_figure_that_is_not_there_is_a_dash(tmp_path: Path) -> None:
     """No rate without records, no median without durations."""
     found = cards(build(tmp_path, make_analysis(duration=None, records_failed=None)))
 
-    assert [found[name] for name in ("Success rate", "Median duration", "Longest duration")] == ["-", "-", "-"]
+    assert [found[name] for name in ("Records succeeded", "Median duration", "Longest duration")] == ["-", "-", "-"]
 
 
 def test_statuses_beyond_those_there_is_room_for_are_counted_together(tmp_path: Path) -> None:
@@ -148,7 +148,8 @@ def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_p
     summary.add(odd)
 
     assert len(summary.anomalies()) == len(odd)
-    assert [[phrases.anomaly(one)] in lines for one in summary.anomalies()] == [True] * len(odd)
+    said = [phrases.unfigured(one) if one.kind == "missing" else phrases.anomaly(one) for one in summary.anomalies()]
+    assert [[one] in lines for one in said] == [True] * len(odd)
     assert lines.index(["Odd data"]) < lines.index([REMARK]) < lines.index(["Statuses"])
     plain = lines_of(build(tmp_path, make_analysis()))
     assert [line for line in plain if line in (["Odd data"], ["Other windows"])] == []
@@ -168,7 +169,7 @@ def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path
     """Neither cards of zeros nor an empty chart."""
     content = build(tmp_path, assessment=Assessment(remarks=[REMARK]))
 
-    assert [phrases.no_analyses(make_window())] in lines_of(content)
+    assert [phrases.NO_ANALYSES] in lines_of(content)
     assert [REMARK] in lines_of(content)
     assert not [name for name in zipfile.ZipFile(io.BytesIO(content)).namelist() if "chart" in name]
 
@@ -293,7 +294,7 @@ def test_columns_are_narrow_and_print_upright(tmp_path: Path) -> None:
 def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> None:
     """Above the figures, rounded as in the message; what isn't known is a dash, and what is unusual is a sentence."""
     comparison = Comparison(before=Counts(analyses=3), usual=Usual(analyses=2400.5, failed=12))
-    found = [Deviation(kind="few", value=2, reference=2400.5)]
+    found = [Deviation(kind="few", value=2, usual=2400.5)]
     rows = (make_analysis(), make_analysis(status="failed"))
     content = build(tmp_path, *rows, assessment=Assessment(comparison=comparison, deviations=found))
 
@@ -311,7 +312,7 @@ def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> 
 def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
     """There it matters most."""
     comparison = Comparison(before=Counts(analyses=3, failed=0), usual=Usual(analyses=2400))
-    found = [Deviation(kind="empty", value=0, reference=2400)]
+    found = [Deviation(kind="empty", value=0, usual=2400)]
     content = build(tmp_path, assessment=Assessment(comparison=comparison, deviations=found))
 
     assert [phrases.warned(phrases.warning(found[0]))] in lines_of(content)
