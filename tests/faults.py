@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from src.config.timeouts import Timeouts
+from src.domain.outcome import chat_and_topic
 from src.domain.window import HOUR
 
 from .builders import NO_TIME, QUICK, START, data_rows_again, make_rows
@@ -144,6 +145,8 @@ FAILS_AT_THE_LIMIT: Outcome = FAILS | {"timeouts": SHORT_RUN}
 NO_MAIL: Outcome = {"mails": (0, 0), "alerts": 1, "code": 1}
 NO_CHAT: Outcome = {"chats": (0, 0), "alerts": 1, "code": 1}
 
+IN_TOPIC = {"TELEGRAM_CHAT_ID": f"{CHATS[0]}/12,{CHATS[1]}"}
+HIDDEN = {"SMTP_HIDE_RECIPIENTS": "true"}
 TABLE, BUCKET = {"REPORT_LEDGER": "supabase"}, {"REPORT_BUCKET": "reports"}
 NO_LOGIN = {"SMTP_LOGIN": "none", "SMTP_USER": "", "SMTP_PASSWORD": ""}
 TOO_MANY = refusal(429, "Too Many Requests: retry after 1", retry_after=1)
@@ -241,6 +244,17 @@ def open_folder(box: Sandbox) -> None:
     (box.folder / "report_ledger").chmod(0o755)
 
 
+def topic(*, number: int = 12, is_open: bool = True, moved: bool = False, cut: bool = False) -> Plan:
+    """Let both chats have a topic, and the first request of all fail if the chat has `moved`, or is `cut` off."""
+
+    def plan(box: Sandbox) -> None:
+        box.bot.topics = {name: {number: is_open} for name in CHATS}
+        answer = refusal(400, "Bad Request: upgraded", migrate_to_chat_id=int(CHATS[1]))
+        box.bot.faults += [Fault(answer=answer)] if moved else [Fault(cut="after")] if cut else []
+
+    return plan
+
+
 def _row(edge: str, fault: str, plan: Plan, *, changes: dict[str, str] | None = None, **outcome: Any) -> Row:
     return Row(edge=edge, fault=fault, plan=plan, changes=changes or {}, **outcome)
 
@@ -303,6 +317,11 @@ ROWS = [
          mailbox(most_recipients=1)),
     _row("SMTP", "452 for one recipient too many, connection cut at the second message: only that one again",
          mailbox(most_recipients=1, data_faults=["", "cut"])),
+    _row("SMTP", "SMTP_HIDE_RECIPIENTS, 452 for one recipient too many: the rest follows at once, nobody is named",
+         mailbox(most_recipients=1), changes=HIDDEN),
+    _row("SMTP", "SMTP_HIDE_RECIPIENTS, one recipient refused for good (550), ledger in Supabase", lambda box:
+         box.mailbox.refused.update({RECIPIENTS[0]: "550 5.1.1 No such user"}), changes=HIDDEN | TABLE, mails=(0, 1),
+         alerts=1, code=1),
     _row("SMTP", "421 at a recipient, once", lambda box: box.mailbox.refused_once.update(
         {RECIPIENTS[0]: "421 4.7.0 Too many"})),
     _row("SMTP", "sending limit (450 4.7.1 at MAIL), to the end",
@@ -358,6 +377,16 @@ ROWS = [
          chat(Fault(answer=TOO_LARGE)), chats=(0, 1), alerts=1, code=1, bare=True),
     _row("Telegram", "too large (413) for one chat, with REPORT_BUCKET: a link to the workbook", with_bucket(
         chat(Fault(answer=TOO_LARGE))), changes=BUCKET),
+    _row("Telegram", "a topic is closed (TOPIC_CLOSED)", topic(is_open=False), changes=IN_TOPIC, chats=(0, 1),
+         alerts=1, code=1),
+    _row("Telegram", "a topic is gone (message thread not found), ledger in Supabase", topic(number=13),
+         changes=IN_TOPIC | TABLE, chats=(0, 1), alerts=1, code=1),
+    _row("Telegram", "the group of a topic has no topics: the report comes in the group itself, and an alert says so",
+         lambda _: None, changes=IN_TOPIC, alerts=1),
+    _row("Telegram", "the group of a topic has become another one: followed into the topic, and an alert names the id",
+         topic(moved=True), changes=IN_TOPIC, chats=(0, 2), alerts=1, moved=True),
+    _row("Telegram", "connection cut after a topic's message was accepted: the caption of the repeat says so", topic(
+        cut=True), changes=IN_TOPIC | TABLE, chats=(2, 1)),
     _row("Telegram", "an answer that can't be understood (200)", chat(Fault(answer=Answer(body=b'{"ok": true}'))),
          chats=(0, 1), alerts=1, code=1),
     _row("Telegram", "wrong token (401)", lambda _: None,
@@ -571,6 +600,18 @@ SPECIAL = {
         "ledger/test_ledger.py::test_a_recipient_who_is_added_gets_no_hour_that_a_scheduled_run_opened_before",
         ("0 for the new one", "1", "1", "0", "0"),
     ),
+    "Recipients|a topic in place of its chat, which was owed an hour: it gets its own and those that nobody opened": (
+        "channels/test_topics.py::test_a_topic_that_is_added_gets_no_hour_that_is_owed_to_its_chat",
+        ("–", "2 of 3", "–", "0", "1, 0"),
+    ),
+    "Recipients|two topics of one chat, one of them closed, then open, in both ledgers": (
+        "channels/test_topics.py::test_each_topic_is_a_recipient_of_its_own",
+        ("–", "1 each", "–", "1, all-clear", "1, 0"),
+    ),
+    "Run|a pause in the schedule, REPORT_CATCH_UP=0: its hours are neither sent nor alerted": (
+        "ledger/test_ledger.py::test_without_catching_up_the_hours_of_a_pause_are_neither_sent_nor_alerted",
+        ("2", "2", "2", "0", "0, 0"),
+    ),
 }  # fmt: skip
 """What no row can bring about: the test that does, and what comes of it."""
 
@@ -589,8 +630,8 @@ def as_markdown() -> str:
 
 
 def copies(box: Sandbox) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Count the workbooks that each address and each chat got, attached or behind a link."""
-    got = Counter(recipient for recipient, _ in box.workbooks())
+    """Count the workbooks that each address and each chat with its topics got, attached or behind a link."""
+    got = Counter(chat_and_topic(recipient)[0] for recipient, _ in box.workbooks())
     return tuple(got[address] for address in RECIPIENTS), tuple(got[name] for name in CHATS)
 
 

@@ -285,8 +285,11 @@ def test_a_repository_of_ones_own_needs_no_editing_here(tmp_path: Path) -> None:
     assert binding["subjects"][0]["namespace"] == "staging"
     (cronjob,) = reports_of(found)
     assert container_of(cronjob)["image"] == f"registry.example.com/reports-generator:v{VERSION}"
-    schedules = {one["metadata"]["name"]: one["spec"]["schedule"] for one in of_kind(found, "CronJob")}
-    assert schedules == {"reports-generator": "0 6-20 * * *", "reports-generator-watchdog": "30 6-20 * * *"}
+    schedules = {one["metadata"]["name"]: one["spec"] for one in of_kind(found, "CronJob")}
+    assert {name: (spec["schedule"], spec["timeZone"]) for name, spec in schedules.items()} == {
+        "reports-generator": ("0 9-18 * * 1-5", "Europe/Moscow"),
+        "reports-generator-watchdog": ("30 9-18 * * 1-5", "Europe/Moscow"),
+    }
     data = {one["metadata"]["name"]: one["data"] for one in of_kind(found, "ConfigMap")}
     assert data["reports-generator-settings"] == {"REPORT_CATCH_UP": "0"}
     assert data["email-config"]["to-emails"] == "staging@97v.ru"

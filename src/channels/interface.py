@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ..domain.outcome import ChannelAddress, Outcome, same
+from ..domain.outcome import ChannelAddress, Outcome, includes
 from ..errors import DeliveryError
 from ..message.alert_text import AlertText
 from ..message.report import Report
@@ -66,5 +66,4 @@ def unreadable(workbook: Path, error: OSError) -> DeliveryError:
 def addresses(channels: Iterable[Channel], only: Sequence[str] = ()) -> list[ChannelAddress]:
     """List the recipients that the settings name now, each with its channel; with `only`, these of them alone."""
     found = [(channel.name, recipient) for channel in channels for recipient in channel.recipients]
-    chosen = {recipient.casefold() for recipient in only}
-    return [address for address in found if not only or same(address)[1] in chosen]
+    return [(name, one) for name, one in found if not only or any(includes(chosen, one) for chosen in only)]

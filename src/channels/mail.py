@@ -37,7 +37,7 @@ class Sent(Struct, frozen=True, kw_only=True):
 
 
 class MailChannel:
-    """Sends a report from one mailbox to several addresses; each sees the others in To."""
+    """Sends a report from one mailbox to several addresses; each sees the others in To, unless they are hidden."""
 
     name = "email"
     one_by_one = False

@@ -1,5 +1,6 @@
 """A report as a mail: a small head and tail in memory, and the workbook between them straight from its file."""
 
+import re
 from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -43,6 +44,7 @@ class _Lines(EmailPolicy):
 SMTP_LINES = _Lines(linesep="\r\n", max_line_length=200)
 _SUBJECT = 200
 """UTF-16 units of an alert's subject: what a list of mails shows, and some more."""
+_ANY_ADDRESS = re.compile(r"[^\s,;“”]+@[\w.-]*\w")
 _PLACE = b"the workbook"
 """Stands in for the file until it is sent."""
 _LINE = 57
@@ -115,8 +117,13 @@ def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail
 
 
 def compose_alert(words: AlertText, at: datetime, sender: Sender, recipients: Sequence[str]) -> Mail:
-    """Write an alert of these `words`, dated `at` (aware), as one message; their first line is its subject."""
-    message = _addressed(sender, recipients, shortened(str(words).partition("\n")[0], _SUBJECT).rstrip(".:"))
+    """Write an alert of these `words`, dated `at` (aware), as one message; their first line is its subject.
+
+    If recipients are hidden, the subject names no address: an all-clear names those whom mail reaches again.
+    """
+    first = str(words).partition("\n")[0]
+    first = _ANY_ADDRESS.sub("an address", first) if sender.hides_recipients else first
+    message = _addressed(sender, recipients, shortened(first, _SUBJECT).rstrip(".:"))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = make_msgid("alert", domain(sender.address))
     text = "".join(unlinked(piece.text) if piece.is_quote else piece.text for piece in words.pieces)
@@ -136,7 +143,8 @@ def _addressed(sender: Sender, recipients: Sequence[str], line: str) -> EmailMes
     message["From"] = Address(sender.name, addr_spec=sender.address)
     if sender.reply_to:
         message["Reply-To"] = sender.reply_to
-    message["To"] = ", ".join(recipients)
+    # Hidden recipients stand in the envelope alone; without any To, a filter takes a message for junk.
+    message["To"] = sender.address if sender.hides_recipients else ", ".join(recipients)
     message["Subject"] = line
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
     message["X-Auto-Response-Suppress"] = "All"  # Exchange's own word for that, and for receipts

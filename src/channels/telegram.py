@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,8 +18,8 @@ from telegram.error import NetworkError, TimedOut
 from ..config.limits import LARGEST_ANSWER
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
-from ..domain.outcome import Outcome, not_delivered
-from ..errors import DeliveryError, TooLargeError
+from ..domain.outcome import Outcome, chat_and_topic, not_delivered
+from ..errors import DeliveryError, Problem, TooLargeError
 from ..message import caption
 from ..message.alert_text import AlertText
 from ..message.report import Report
@@ -29,12 +30,16 @@ from ..runtime.proxies import proxy_for
 from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Limits, unreadable
 from .telegram_replies import BotRequest, CutShortError, RefusedError, telegram_errors
-from .telegram_rules import CHATS, Asked, moved
+from .telegram_rules import CHATS, ELSEWHERE, Asked, judge, moved
 
 logger = logging.getLogger(__name__)
 LARGEST = 50_000_000
 """Bytes of a file by upload (Bot API, sendDocument: "50 MB")."""
 _ALERT_CHAT = "TELEGRAM_ALERT_CHAT_ID"
+_NO_MESSAGE = 2**31 - 1
+"""The id of no message: the largest that the Bot API takes."""
+_NOTHING_SENT = " to forward"
+"""In what the Bot API says if it doesn't find the message: `there are no messages to forward`."""
 # It would have Telegram download what a link opens.
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
@@ -103,13 +108,18 @@ class TelegramChannel:
     async def check_chat(self, chat: str) -> str:
         """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
         setting = CHATS if chat in self.recipients else _ALERT_CHAT
+        asked = Asked(what="the query about the chat", chat=chat, setting=setting, sends=False)
         async with self._bot() as bot:
-            with telegram_errors(Asked(what="the query about the chat", chat=chat, setting=setting, sends=False)):
+            with telegram_errors(asked):
                 # The library's get_chat fails where a server older than itself leaves a field out. In small letters,
                 # which the Bot API takes too, for it warns of a name that it has a method for.
-                found: Chat = await bot.do_api_request("getchat", {"chat_id": chat}, return_type=Chat)
+                group, topic = chat_and_topic(chat)
+                found: Chat = await bot.do_api_request("getchat", {"chat_id": group}, return_type=Chat)
+                if topic:
+                    await _check_topic(asked, found, bot)
                 name = found.title or found.username or found.full_name
-                return f"a {foreign(found.type)}, {in_quotes(name) if name else 'without a name'}"
+                words = f"a {foreign(found.type)}, {in_quotes(name) if name else 'without a name'}"
+                return f"{words}, topic {topic}" if topic else words
 
     @asynccontextmanager
     async def _bot(self) -> AsyncIterator[Bot]:
@@ -133,12 +143,13 @@ class TelegramChannel:
     async def _send_to(self, chat: str, bot: Bot, report: Report, limits: Limits, *, repeat: bool) -> Outcome:
         words = caption.render(report.content, report.attachment, is_repeat=repeat)
         silent = self._settings.is_silent(is_normal=report.content.is_normal)
-        asked, notice = Asked(what="the report", chat=chat), None
+        asked = Asked(what="the report", chat=chat)
         try:
             with telegram_errors(asked):
                 _check_size(report)
                 try:
                     sent = await _upload(chat, bot, report, words, limits, silent=silent)
+                    notice = _notice(asked, sent)
                 except RefusedError as error:
                     notice, to = moved(error.answer, asked)
                     sent = await _upload(to, bot, report, words, limits, silent=silent)
@@ -154,14 +165,45 @@ async def _alert(asked: Asked, text: AlertText, bot: Bot) -> None:
 
     As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
     """
-    marks = _as_code(text)
+
+    async def send(chat: str) -> Message:
+        group, topic = chat_and_topic(chat)
+        return await bot.send_message(
+            group, str(text), entities=_as_code(text), link_preview_options=_NO_PREVIEW, message_thread_id=topic
+        )
+
     try:
-        await bot.send_message(asked.chat, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
+        notice = _notice(asked, await send(asked.chat))
     except RefusedError as error:
         notice, to = moved(error.answer, asked)
-        await bot.send_message(to, str(text), entities=marks, link_preview_options=_NO_PREVIEW)
+        await send(to)
+    if notice:
         extra = {"event": "notice", "channel": TelegramChannel.name, "recipient": asked.chat, "key": notice.key}
         logger.warning("%s", notice, extra=extra)
+
+
+def _notice(asked: Asked, sent: Message) -> Problem | None:
+    """Return what is wrong if a message has not come into the topic that was `asked`."""
+    _, topic = chat_and_topic(asked.chat)
+    return judge(ELSEWHERE, asked).problem if topic and sent.message_thread_id != topic else None
+
+
+async def _check_topic(asked: Asked, found: Chat, bot: Bot) -> None:
+    """Raise DeliveryError if the chat that was `found` has no topics, RefusedError if not that one.
+
+    By forwarding a message that can't be there: Telegram looks for the topic first, and then has nothing to forward.
+    A chat action (typing) would be shown, and is taken for topics that are gone. A closed topic shows only if something
+    is sent.
+    """
+    if found.type != Chat.PRIVATE and not found.is_forum:
+        raise judge(ELSEWHERE, asked)
+    group, topic = chat_and_topic(asked.chat)
+    try:
+        await bot.forward_messages(group, group, [_NO_MESSAGE], message_thread_id=topic)
+    except RefusedError as error:
+        # 404: the method is younger than this Bot API server.
+        if error.answer.status != HTTPStatus.NOT_FOUND and _NOTHING_SENT not in error.answer.description.lower():
+            raise
 
 
 def _as_code(text: AlertText) -> list[MessageEntity]:
@@ -189,11 +231,13 @@ async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limit
 
     Raise TelegramError if it was not taken, DeliveryError if the workbook can't be read.
     """
+    group, topic = chat_and_topic(chat)
     if not report.attachment.is_attached:
         async with _until(limits.deadline):
             return await bot.send_message(
-                chat,
+                group,
                 words,
+                message_thread_id=topic,
                 parse_mode=ParseMode.HTML,
                 link_preview_options=_NO_PREVIEW,
                 disable_notification=silent,
@@ -205,8 +249,9 @@ async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limit
         try:
             async with _until(limits.deadline):
                 return await bot.send_document(
-                    chat,
+                    group,
                     file,
+                    message_thread_id=topic,
                     caption=words,
                     parse_mode=ParseMode.HTML,
                     disable_notification=silent,

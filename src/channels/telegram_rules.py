@@ -6,18 +6,19 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..domain.outcome import chat_and_topic
 from ..errors import DeliveryError, Fault, Problem, Rule, TooLargeError
 from ..runtime.visible_text import one_line_quote
 
 CHATS = "TELEGRAM_CHAT_ID"
-Form = Literal["bot_api", "foreign", "unreadable"]
+Form = Literal["bot_api", "foreign", "unreadable", "elsewhere"]
 
 
 class BotAnswer(Struct, frozen=True, kw_only=True):
     """An answer other than success, with the server's own `description`, or the beginning of a foreign page.
 
-    `form`: the Bot API's own, another server's, or none that can be read. `moved_to` is the id of a chat that has
-    become a supergroup; `retry_after` is in seconds.
+    `form`: the Bot API's own, another server's, none that can be read, or a success that went elsewhere. `moved_to` is
+    the id of a chat that has become a supergroup; `retry_after` is in seconds.
     """
 
     status: int
@@ -27,10 +28,14 @@ class BotAnswer(Struct, frozen=True, kw_only=True):
     retry_after: float = 0.0
 
 
+ELSEWHERE = BotAnswer(status=200, description="", form="elsewhere")
+"""The answer for a topic of a chat without topics: Telegram sends to the chat itself, and says nothing of it."""
+
+
 class Asked(Struct, frozen=True, kw_only=True):
     """What was asked of Telegram: to send `what` to `chat`, or without a chat about the bot itself.
 
-    `setting` names the chat. `sends`: something arrives if it succeeds.
+    `chat` may be a topic, as the settings name it. `setting` names the chat. `sends`: something arrives if it succeeds.
     """
 
     what: str
@@ -46,13 +51,22 @@ class Asked(Struct, frozen=True, kw_only=True):
     def facts(self, answer: BotAnswer) -> dict[str, str]:
         """Return what reasons and remedies may name."""
         name = self.chat_or_bot
+        group, topic = chat_and_topic(self.chat)
         return {
             "what": self.what,
             "chat": name,
             "Chat": name[0].upper() + name[1:],
+            "group": f"chat {group}",
+            "topic": f"topic {topic}" if topic else "the topic",
+            "Topic": f"Topic {topic}" if topic else "The topic",
             "setting": self.setting,
-            "moved_to": str(answer.moved_to),
+            "moved_to": self.moved_to(answer),
         }
+
+    def moved_to(self, answer: BotAnswer) -> str:
+        """Return the recipient that a chat has become: a topic stays one."""
+        _, topic = chat_and_topic(self.chat)
+        return f"{answer.moved_to}/{topic}" if topic else f"{answer.moved_to}"
 
 
 class TelegramRule(Rule, frozen=True, kw_only=True):
@@ -101,6 +115,7 @@ MOVED = TelegramRule(
     remedy="Set {setting} to the new id.",
     group="The chat has moved",
 )
+_TOPICS = "A topic is closed or gone"
 _ODD = TelegramRule(
     key="telegram.odd_answer",
     form="unreadable",
@@ -234,9 +249,10 @@ RULES = (
     ChatRule(
         key="telegram.topic_closed",
         words=("topic_closed",),
-        reason="The topic in {chat} is closed.",
-        remedy="Reopen the topic, or make the bot an administrator who may manage topics.",
-        group="A topic is closed or gone",
+        reason="{Topic} in {group} is closed.",
+        remedy="Reopen {topic}, make the bot an administrator who may manage topics, or put another topic into "
+        "{setting}.",
+        group=_TOPICS,
     ),
     ChatRule(
         key="telegram.topic_unknown",
@@ -248,9 +264,17 @@ RULES = (
             "topic_id_invalid",
             "have topics",
         ),
-        reason="The topic does not exist in {chat}.",
-        remedy="Correct the topic in {setting}.",
-        group="A topic is closed or gone",
+        reason="{Topic} does not exist in {group}.",
+        remedy="Correct {topic} in {setting}; General goes by the chat's id alone.",
+        group=_TOPICS,
+    ),
+    ChatRule(
+        key="telegram.topic_ignored",
+        form="elsewhere",
+        statuses=(200,),
+        reason="Telegram ignores {topic}, because {group} has no topics: messages appear in the chat itself.",
+        remedy="Turn topics on in the chat, or take {topic} out of {setting}.",
+        group=_TOPICS,
     ),
     ChatRule(
         key="telegram.no_right_to_send_files",
@@ -298,4 +322,4 @@ def moved(answer: BotAnswer, asked: Asked) -> tuple[Problem, str]:
     """
     if answer.moved_to is None:
         raise judge(answer, asked)
-    return MOVED.problem("", asked.facts(answer)), str(answer.moved_to)
+    return MOVED.problem("", asked.facts(answer)), asked.moved_to(answer)

@@ -232,7 +232,8 @@ def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[s
 
     async def what() -> str:
         mail, telegram = settings.mail, settings.telegram
-        ways = [f"email to {len(mail.smtp_to)}"] if mail else []
+        hidden = ", hidden from each other" if mail and mail.smtp_hide_recipients else ""
+        ways = [f"email to {len(mail.smtp_to)}{hidden}"] if mail else []
         ways += [f"telegram to {len(telegram.telegram_chat_id)}"] if telegram else []
         complete = f"complete: {report.report_template} in {report.report_timezone.key}, {', '.join(ways)}"
         words = ". ".join([complete, *_proxies(settings), *hints])

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from .env_file import env_file_hints, read_env_file
-from .settings import GROUPS, MailSettings, SupabaseSettings
+from .settings import GROUPS, MailSettings, SupabaseSettings, TelegramSettings
 
 _NEAR, _VERY_NEAR = 0.8, 0.85
 """How much of a name is to be right for a hint, as difflib counts; more of one that other programs may use."""
@@ -21,7 +21,11 @@ _LONG_PASSWORD = 8
 
 
 def hints(
-    env_file: Path | None, folder: Path | None, mail: MailSettings | None, supabase: SupabaseSettings | None
+    env_file: Path | None,
+    folder: Path | None,
+    mail: MailSettings | None,
+    supabase: SupabaseSettings | None,
+    telegram: TelegramSettings | None,
 ) -> list[str]:
     """Return them all: about the environment, `env_file`, the files in `folder`, and the groups that are whole."""
     return [
@@ -31,6 +35,7 @@ def hints(
         *_wrong_port(mail),
         *_short_password(mail),
         *_needless_login(mail),
+        *_named_in_alerts(mail, telegram),
         *_needless_secret(supabase),
         *_open_to_others(env_file),
     ]
@@ -81,6 +86,17 @@ def _wrong_port(mail: MailSettings | None) -> list[str]:
         return []
     port, fits, chosen = mail.smtp_port, mail.other_security, mail.smtp_security
     return [f"SMTP_PORT={port} goes with SMTP_SECURITY={fits}, not with {chosen}."]
+
+
+def _named_in_alerts(mail: MailSettings | None, telegram: TelegramSettings | None) -> list[str]:
+    """Name hidden recipients whom alerts show to each other."""
+    has_operators = (mail and mail.smtp_alert_to) or (telegram and telegram.telegram_alert_chat_id)
+    if not mail or not mail.smtp_hide_recipients or has_operators:
+        return []
+    return [
+        "SMTP_HIDE_RECIPIENTS=true, but readers get the alerts, which name who lacks a report. "
+        "Set SMTP_ALERT_TO or TELEGRAM_ALERT_CHAT_ID."
+    ]
 
 
 def _needless_secret(supabase: SupabaseSettings | None) -> list[str]:

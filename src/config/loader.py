@@ -127,7 +127,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.of_sending = loaded.problems[known:]
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = hints(env_file, folder, loaded.mail, loaded.supabase)
+    loaded.hints = hints(env_file, folder, loaded.mail, loaded.supabase, loaded.telegram)
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
     _want_ledger_name(loaded)

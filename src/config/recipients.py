@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from functools import partial
 
+from ..domain.outcome import includes
 from ..errors import OptionError, SettingsError
 from .loader import Settings
 from .options import Options
@@ -23,8 +24,8 @@ def limited_to(options: Options, settings: ReportSettings | None) -> tuple[str, 
 def check_limit(options: Options, settings: Settings) -> None:
     """Raise OptionError or SettingsError if the run is limited to somebody who isn't a recipient now."""
     present = _recipients(settings)
-    known = {recipient.casefold() for recipient in present}
-    unknown = [one for one in limited_to(options, settings.report) if one.casefold() not in known]
+    limit = limited_to(options, settings.report)
+    unknown = [one for one in limit if not any(includes(one, recipient) for recipient in present)]
     if not unknown or options.dry_run:  # which sends to nobody, and need not know whom it could send to
         return
     named = ", ".join(unknown)

@@ -42,11 +42,15 @@ _SECURITY_OF_PORT: dict[int, SmtpSecurity] = {465: "tls", 587: "starttls"}
 
 
 class Sender(Struct, frozen=True, kw_only=True):
-    """Whom a mail is from: a name, or none, and an address; answers go to `reply_to`, if there is one."""
+    """Whom a mail is from: a name, or none, and an address; answers go to `reply_to`, if there is one.
+
+    `hides_recipients`: no header names whom it goes to.
+    """
 
     address: str
     name: str = ""
     reply_to: str = ""
+    hides_recipients: bool = False
 
 
 class Group(BaseSettings):
@@ -161,6 +165,7 @@ class MailSettings(Group):
         (), description="addresses of operators with commas between, like ops@example.com"
     )
     smtp_reply_to: validators.Address | None = Field(None, description="one plain address, like team@example.com")
+    smtp_hide_recipients: bool = Field(False, description="true or false")
 
     @model_validator(mode="before")
     @classmethod
@@ -189,7 +194,10 @@ class MailSettings(Group):
         """The parts of SMTP_FROM."""
         name, _, address = self.smtp_from.rpartition("<")
         return Sender(
-            name=validators.unquoted(name), address=address.removesuffix(">"), reply_to=self.smtp_reply_to or ""
+            name=validators.unquoted(name),
+            address=address.removesuffix(">"),
+            reply_to=self.smtp_reply_to or "",
+            hides_recipients=self.smtp_hide_recipients,
         )
 
     @property
@@ -203,8 +211,12 @@ class TelegramSettings(Group):
     """The bot and the chats that get the report."""
 
     telegram_bot_token: validators.Token = Field(description="the token that @BotFather gave, digits, a colon, letters")
-    telegram_chat_id: validators.Chats = Field(description="chats with commas between, like -1001234567890,42,@channel")
-    telegram_alert_chat_id: validators.Chat | None = Field(None, description="one chat, like -1001234567890")
+    telegram_chat_id: validators.Chats = Field(
+        description="chats with commas between, like -1001234567890,42,@channel, or -1001234567890/12 for a topic"
+    )
+    telegram_alert_chat_id: validators.Chat | None = Field(
+        None, description="one chat, like -1001234567890, or -1001234567890/12 for a topic"
+    )
     telegram_silent: Literal["never", "normal", "always"] = Field(
         "normal", description="never, normal (a normal hour's report makes no sound) or always"
     )

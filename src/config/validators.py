@@ -31,7 +31,7 @@ _MAILBOX = re.compile(rf"(?:{_IN_QUOTES}|[^,;\r\n])+")
 _NAMED = re.compile(r"[^<>]*<([^<>]*)>")
 # A bar parts them in the workbook's formula.
 _STATUS = re.compile(r"[^|\x00-\x1f\x7f]{1,60}")
-_CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,}")
+_CHAT = re.compile(r"(-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,})(/[1-9][0-9]{0,8})?")
 _TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
 _SECRET_PART = 20
 """Characters from which on a part of an address is taken for a secret; a UUID has 36."""

@@ -1,5 +1,6 @@
 """What became of a report for one recipient."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -78,3 +79,15 @@ def same(address: ChannelAddress) -> ChannelAddress:
     """Return `address` in the form in which two spellings of it are equal."""
     channel, recipient = address
     return channel, recipient.casefold()
+
+
+def includes(name: str, recipient: str) -> bool:
+    """Return whether `name` stands for `recipient`: each for itself, and a chat for all its topics."""
+    name, recipient = name.casefold(), recipient.casefold()
+    return recipient == name or bool(re.fullmatch(rf"{re.escape(name)}/[0-9]+", recipient))
+
+
+def chat_and_topic(recipient: str) -> tuple[str, int | None]:
+    """Return the chat of a recipient by Telegram, and the number of the topic there, if it is one."""
+    chat, _, topic = recipient.partition("/")
+    return chat, int(topic) if topic else None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trustme
 from aiosmtplib import SMTPServerDisconnected
+from msgspec.structs import replace
 
 from src.channels.mail import MailChannel
 from src.channels.smtp_errors import smtp_errors
@@ -24,6 +25,7 @@ from src.runtime.redaction import Redaction
 
 from ..builders import CREATED, alert_text, make_content, make_limits, make_report
 from ..sandbox import RECIPIENTS, Sandbox
+from ..sandbox.smtp import Delivery
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -71,6 +73,58 @@ def test_one_message_reaches_all_recipients(sandbox: Sandbox) -> None:
     assert (delivery.sender, sender.addr_spec) == ("reports@example.com", "reports@example.com")
     assert sender.display_name == "Digital Twin"
     assert [(address, True) for address in RECIPIENTS] == [(o.recipient, o.delivered) for o in outcomes]
+
+
+def in_headers(delivery: Delivery) -> list[str]:
+    """List the recipients that a header of the message or of its parts names, decoded or as it was sent."""
+    heads = [f"{name}: {value}" for part in delivery.message.walk() for name, value in part.items()]
+    heads.append(delivery.raw.partition(b"\r\n\r\n")[0].decode())
+    return [address for address in (*RECIPIENTS, "ops@example.com") if any(address in head for head in heads)]
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"left_out": "Too large."}, {"link": "https://example.com/a", "until": CREATED}], ids=lambda how: [*how]
+)
+def test_hidden_recipients_stand_in_the_envelope_alone(sandbox: Sandbox, how: dict[str, Any]) -> None:
+    """One message to all, whose To is the sender: with its file, without it and with a link."""
+    report = make_report(sandbox.folder)
+    report = replace(report, attachment=replace(report.attachment, **how))
+    channel = make_channel(sandbox, smtp_hide_recipients="true", smtp_from="Reports <reports@example.com>")
+
+    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+
+    (delivery,) = sandbox.mailbox.deliveries
+    assert (delivery.recipients, [outcome.delivered for outcome in outcomes]) == (RECIPIENTS, [True, True])
+    assert (delivery.message["To"], in_headers(delivery)) == ("reports@example.com", [])
+    assert not any(address.encode() in delivery.raw for address in RECIPIENTS)
+
+
+def test_a_repeat_and_what_follows_a_limit_of_recipients_hide_them_too(sandbox: Sandbox) -> None:
+    """Whoever is served alone would else see whom the first message went to."""
+    report = replace(make_report(sandbox.folder), repeats="report.first")
+    channel = make_channel(sandbox, smtp_hide_recipients="true")
+    sandbox.mailbox.most_recipients = 1
+
+    asyncio.run(channel.send(report, RECIPIENTS, frozenset(RECIPIENTS), make_limits()))
+    asyncio.run(channel.send(report, RECIPIENTS[1:], frozenset(), make_limits()))
+
+    deliveries = sandbox.mailbox.deliveries
+    assert [delivery.recipients for delivery in deliveries] == [RECIPIENTS[:1], RECIPIENTS[1:], RECIPIENTS[1:]]
+    assert [in_headers(delivery) for delivery in deliveries] == [[], [], []]
+    assert [delivery.message["References"] for delivery in deliveries] == ["<report.first@example.com>"] * 3
+
+
+def test_no_header_of_an_alert_names_a_hidden_recipient(sandbox: Sandbox) -> None:
+    """The subject of an all-clear would; its text does, for the operators."""
+    channel = make_channel(sandbox, smtp_hide_recipients="true", smtp_alert_to="ops@example.com")
+    words = f"✅ All clear: email to {RECIPIENTS[0]}, email to {RECIPIENTS[1]}, telegram to @group/12 work again."
+
+    asyncio.run(channel.alert(alert_text(words), CREATED, channel.operators))
+
+    (delivery,) = sandbox.mailbox.deliveries
+    assert (delivery.recipients, in_headers(delivery)) == (("ops@example.com",), [])
+    assert "@group/12 work again" in delivery.message["Subject"]
+    assert delivery.text.strip() == words
 
 
 def test_the_workbook_is_attached_whole_under_its_plain_name(sandbox: Sandbox) -> None:

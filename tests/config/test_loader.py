@@ -119,6 +119,9 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SMTP_TO", "a@example.com\nBcc: b@example.com", "entry 2 of 2 is not an e-mail address"),
         ("TELEGRAM_BOT_TOKEN", "AAHqwertyuiopasdfghjklzxcvbnm", "is not a bot token"),
         ("TELEGRAM_CHAT_ID", "-100123,channel", "entry 2 of 2 is not a chat id"),
+        ("TELEGRAM_CHAT_ID", "-100123/0,-100123/12,-100123/", "entry 1, 3 of 3 is not a chat id"),
+        ("TELEGRAM_ALERT_CHAT_ID", "-100123/-12", "is not a chat id"),
+        ("TELEGRAM_ALERT_CHAT_ID", "-100123/1/2", "is not a chat id"),
         ("TELEGRAM_API_URL", "api.telegram.org", "is not a whole https:// address"),
         ("REPORT_TEMPLATE", "weekly", "must be hourly or daily"),
         ("REPORT_TIMEZONE", "Moscow", "is not a known time zone"),
@@ -579,7 +582,10 @@ def test_limits_and_statuses_are_as_they_are_set(environment: pytest.MonkeyPatch
     assert FailedStatuses(report.report_failed_statuses).plain == {"failed", "timed out"}
 
 
-@pytest.mark.parametrize(("alert_chat", "told"), [("-100999", "-100999"), ("-1001234567890", None), ("", None)])
+@pytest.mark.parametrize(
+    ("alert_chat", "told"),
+    [("-100999", "-100999"), ("-1001234567890/12", "-1001234567890/12"), ("-1001234567890", None), ("", None)],
+)
 def test_unusual_hours_are_told_to_an_alert_chat_of_its_own(
     environment: pytest.MonkeyPatch, alert_chat: str, told: str | None
 ) -> None:
@@ -589,6 +595,23 @@ def test_unusual_hours_are_told_to_an_alert_chat_of_its_own(
     telegram = checked_settings(None).telegram
     assert telegram
     assert telegram.unusual_chat == told
+
+
+@pytest.mark.parametrize(
+    ("operators", "is_hint"),
+    [({}, True), ({"SMTP_ALERT_TO": "ops@example.com"}, False), ({"TELEGRAM_ALERT_CHAT_ID": "77"}, False)],
+)
+def test_hidden_recipients_whom_alerts_would_name_to_each_other_are_a_hint(
+    environment: pytest.MonkeyPatch, operators: dict[str, str], is_hint: bool
+) -> None:
+    """Without operators, an alert goes to all readers."""
+    environment.setenv("SMTP_HIDE_RECIPIENTS", "true")
+    for name, value in operators.items():
+        environment.setenv(name, value)
+
+    hints = [named(hint) for hint in load_settings(None).hints]
+
+    assert hints == [["SMTP_HIDE_RECIPIENTS", "SMTP_ALERT_TO", "TELEGRAM_ALERT_CHAT_ID"]] * is_hint
 
 
 def test_a_secret_key_beside_a_token_is_a_hint(environment: pytest.MonkeyPatch) -> None:

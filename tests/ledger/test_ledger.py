@@ -654,6 +654,14 @@ def test_windows_out_of_reach_are_named_in_one_alert_with_their_commands(sandbox
     assert sandbox.alerted == [f"out_of_reach.{this_hour(5):%Y-%m-%dT%H}"]
 
 
+def test_without_catching_up_the_hours_of_a_pause_are_neither_sent_nor_alerted(sandbox: Sandbox, run: RunTool) -> None:
+    """As in a schedule of working hours."""
+    run(JOB_NAME=job(5), REPORT_CATCH_UP="0", **CATCH_UP)
+
+    assert run(JOB_NAME=job(0), REPORT_CATCH_UP="0", **CATCH_UP).code == 0
+    assert (len(sandbox.mails), sandbox.alerts) == (2, [])
+
+
 def test_rows_that_came_late_are_told_once_a_change_with_the_command(sandbox: Sandbox, run: RunTool) -> None:
     """In the log and in the next message."""
     run(JOB_NAME=job(2), **CATCH_UP)

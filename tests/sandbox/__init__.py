@@ -148,6 +148,7 @@ class Sandbox:
             "SMTP_PASSWORD": smtp.PASSWORD,
             "SMTP_FROM": "reports@example.com",
             "SMTP_TO": ",".join(RECIPIENTS),
+            "SMTP_HIDE_RECIPIENTS": "false",
             "TELEGRAM_BOT_TOKEN": telegram.TOKEN,
             "TELEGRAM_CHAT_ID": ",".join(CHATS),
             "TELEGRAM_ALERT_CHAT_ID": CHATS[0],

@@ -20,6 +20,7 @@ CAPTION_LIMIT, TEXT_LIMIT, DOCUMENT_LIMIT = 1024, 4096, 50_000_000
 class Sent:
     """A message that a chat received, `at` by the monotonic clock; `text` is the caption where a document came.
 
+    `chat` is that of a topic as settings name it: `-1001000000001/12`.
     `text` is what the chat shows, `links` are those behind its words; `silent` is whether it made no sound.
     """
 
@@ -41,7 +42,8 @@ class _Upload:
 class BotApi(Web):
     """One bot that is a member of `chats`; `blocked` chats refuse it, those in `refusals` with an answer of their own.
 
-    `largest` is what a file may have in bytes.
+    `topics` are those of the chats that have any, each with whether it is open; elsewhere a topic is passed over, as by
+    the real server. `largest` is what a file may have in bytes.
 
     `is_old` tells whether it leaves out what later versions of the Bot API say of a chat; `title` is that of each.
     `before_each` is done before an answer; it is passed the address, which tells text from file.
@@ -50,6 +52,7 @@ class BotApi(Web):
     def __init__(self, tls: ssl.SSLContext) -> None:
         super().__init__(tls)
         self.chats: set[str] = set()
+        self.topics: dict[str, dict[int, bool]] = {}
         self.blocked: set[str] = set()
         self.refusals: dict[str, Answer] = {}
         self.largest = DOCUMENT_LIMIT
@@ -64,6 +67,7 @@ class BotApi(Web):
         super().reset()
         self.sent.clear()
         self.chats = {"-1001000000001", "42"}
+        self.topics = {}
         self.blocked = set()
         self.refusals = {}
         self.largest = DOCUMENT_LIMIT
@@ -82,7 +86,7 @@ class BotApi(Web):
         chat, method = fields.get("chat_id", ""), method.lower()  # "All methods in the Bot API are case-insensitive."
         if method == "getme":
             return _json(200, {"ok": True, "result": _BOT})
-        if method not in ("senddocument", "sendmessage", "getchat"):
+        if method not in ("senddocument", "sendmessage", "getchat", "forwardmessages"):
             return _error(404, "Not Found")
         if chat in self.refusals:
             return self.refusals[chat]
@@ -92,8 +96,16 @@ class BotApi(Web):
             return _error(400, "Bad Request: chat not found")
         if method == "getchat":
             about = {"id": int(chat), "type": "group", "title": self.title}
+            about |= {"type": "supergroup", "is_forum": True} if chat in self.topics else {}
             return _json(200, {"ok": True, "result": about | ({} if self.is_old else _LATER_FIELDS)})
-        return self._send(method, chat, fields, uploads)
+        topic = int(fields.get("message_thread_id", "0")) if chat in self.topics else 0
+        if topic and topic not in self.topics[chat]:
+            return _error(400, "Bad Request: message thread not found")
+        if method == "forwardmessages":  # no message is kept here
+            return _error(400, "Bad Request: there are no messages to forward")
+        if topic and not self.topics[chat][topic]:
+            return _error(400, "Bad Request: TOPIC_CLOSED")
+        return self._send(method, f"{chat}/{topic}" if topic else chat, fields, uploads)
 
     def _send(self, method: str, chat: str, fields: dict[str, str], uploads: dict[str, _Upload]) -> Answer:
         markup, tapped = fields.get("caption", fields.get("text", "")), list[str]()
@@ -123,12 +135,14 @@ class BotApi(Web):
         return uploads.get(named.removeprefix("attach://") or "document") or self._files.get(named)
 
     def _take(self, chat: str, text: str, upload: _Upload | None, tapped: list[str], *, silent: bool) -> Answer:
+        group, _, topic = chat.partition("/")
         message: dict[str, object] = {
             "message_id": len(self.requests),
             "date": int(time.time()),
-            "chat": {"id": 1, "type": "channel"} if chat.startswith("@") else {"id": int(chat), "type": "group"},
+            "chat": {"id": 1, "type": "channel"} if group.startswith("@") else {"id": int(group), "type": "group"},
             "from": _BOT,
         }
+        message |= {"message_thread_id": int(topic), "is_topic_message": True} if topic else {}
         if upload:
             file_id = f"file-{len(self._files)}"
             self._files[file_id] = upload
