@@ -9,7 +9,7 @@ from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
 from ..domain.baseline import Comparison, Counts, Deviation
 from ..domain.failure_burst import failure_burst
-from ..domain.summary import Summary, TimeBucket, busiest
+from ..domain.summary import StatusCount, Summary, TimeBucket, busiest
 from ..domain.window import Window
 from ..phrases.formats import clocks, given, shown
 from ..phrases.formats import moment as moment_of
@@ -25,12 +25,16 @@ Labelled = tuple[str, str]
 
 
 class Bar(Struct, frozen=True, kw_only=True):
-    """A status, how many analyses have it, and their share of all (0 to 1)."""
+    """A status, how many analyses have it, and their share of all (0 to 1).
+
+    `counts_as`: the word for failed, where the name of a status that counts as failed doesn't say it.
+    """
 
     name: str
     count: int
     share: float
     failed: bool
+    counts_as: str
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -240,9 +244,15 @@ def _bars(phrases: Phrases, summary: Summary) -> list[Bar]:
             count=counted.analyses,
             share=counted.analyses / summary.rows,
             failed=counted.failed,
+            counts_as=_counts_as(phrases, counted),
         )
         for counted in summary.statuses(STATUSES_SHOWN)
     ]
+
+
+def _counts_as(phrases: Phrases, counted: StatusCount) -> str:
+    is_said = counted.status.strip().casefold() == phrases.FAILED_STATUS
+    return phrases.FAILED_STATUS if counted.failed and not is_said else ""
 
 
 def _worst(phrases: Phrases, window: Window, summary: Summary) -> list[Case]:

@@ -57,6 +57,7 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
 }
 
 # In messages alone.
+FAILED_STATUS = "failed"
 MOST_FAILED = "Analyses with the most failed records"
 NO_ANALYSES = "No analyses"
 DOWNLOAD = "Download the workbook"

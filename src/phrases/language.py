@@ -39,6 +39,7 @@ class Phrases(Protocol):
     STATUSES: str
     ANOMALIES: Mapping[AnomalyKind, str]
     TOO_LONG: str
+    FAILED_STATUS: str
     MOST_FAILED: str
     NO_ANALYSES: str
     DOWNLOAD: str

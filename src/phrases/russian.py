@@ -59,6 +59,7 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
 }
 TOO_LONG = "(слишком длинное значение)"
 
+FAILED_STATUS = "ошибка"
 MOST_FAILED = "Анализы, где больше всего записей с\u00a0ошибкой"
 NO_ANALYSES = "Анализов нет"
 DOWNLOAD = "Скачать файл"
