@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
-from ..domain.baseline import Comparison, Counts, Deviation
+from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation
 from ..domain.failure_burst import failure_burst
 from ..domain.summary import StatusCount, Summary, TimeBucket, busiest
 from ..domain.window import Window
 from ..phrases.formats import clocks, given, shown
 from ..phrases.formats import moment as moment_of
-from ..phrases.language import Phrases, phrases_of
+from ..phrases.language import Phrases, figure, phrases_of
 from ..runtime.visible_text import units
 
 STATUSES_SHOWN = 9
@@ -181,7 +181,7 @@ def _compared(
     phrases: Phrases, window: Window, summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]
 ) -> list[Compared]:
     kinds = {found.kind for found in deviations}
-    has_unusual_count, has_unusual_failures = bool(kinds & {"empty", "few", "many"}), "failed" in kinds
+    has_unusual_count, has_unusual_failures = bool(kinds & IN_VOLUME), "failed" in kinds
     counts = (
         (phrases.ANALYSES, comparison.analyses(summary.rows), has_unusual_count),
         (phrases.FAILED_COUNT, comparison.failed(summary.failed_analyses), has_unusual_failures),
@@ -264,7 +264,7 @@ def _worst(phrases: Phrases, window: Window, summary: Summary) -> list[Case]:
 def _case(phrases: Phrases, analysis: Analysis, window: Window, failed: FailedStatuses) -> Case:
     duration = given(analysis.duration, phrases.TOO_LONG)
     took = phrases.seconds(duration) if isinstance(duration, int | float) else shown(duration or "")
-    failed_records, processed = _figure(phrases, analysis.records_failed), _figure(phrases, analysis.records_processed)
+    failed_records, processed = figure(phrases, analysis.records_failed), figure(phrases, analysis.records_processed)
     return Case(
         name=shown(str(analysis.id)),
         moment=_moment(phrases, analysis.created_at, window),
@@ -278,12 +278,6 @@ def _moment(phrases: Phrases, at: datetime, window: Window) -> str:
     """Write a moment of `window`: with its date where the window has more than one."""
     first, last = (at.astimezone(window.zone).date() for at in (window.start, window.end - timedelta(microseconds=1)))
     return moment_of(at, window.zone, "%H:%M:%S") if first == last else phrases.moment(at, window.zone)
-
-
-def _figure(phrases: Phrases, value: Figure) -> str:
-    if isinstance(value, int | float):
-        return phrases.number(value)
-    return "?" if value is None else shown(given(value, phrases.TOO_LONG))
 
 
 def _is_positive(value: Figure) -> bool:

@@ -108,16 +108,16 @@ def hours() -> dict[str, Hour]:
             usual=Usual(analyses=2398, failed=126, weeks=3),
         ),
         "tripled_failures": Hour(
-            rows=spread(2431, failed=360),
+            rows=spread(608, failed=90),
             window=window,
-            before=Counts(analyses=2220, failed=107),
-            usual=Usual(analyses=2398, failed=126),
+            before=Counts(analyses=555, failed=27),
+            usual=Usual(analyses=600, failed=32),
         ),
         "almost_unusual": Hour(
-            rows=spread(2431, failed=240),
+            rows=spread(608, failed=60),
             window=window,
-            before=Counts(analyses=2220, failed=107),
-            usual=Usual(analyses=2398, failed=126),
+            before=Counts(analyses=555, failed=27),
+            usual=Usual(analyses=600, failed=32),
         ),
         "all_failed": Hour(
             rows=spread(300, failed=300), window=window, before=Counts(analyses=302), usual=Usual(analyses=296.5)
@@ -163,11 +163,11 @@ def hours() -> dict[str, Hour]:
         "many_statuses": Hour(rows=of_statuses(20), window=window),
         "huge_sums": Hour(
             rows=[
-                *(make_analysis(records_processed=10**15, records_failed=0) for _ in range(1500)),
+                *(make_analysis(records_processed=10**15, records_failed=0) for _ in range(300)),
                 make_analysis(records_processed=10**15, records_failed=10**11, duration=7630, status="failed"),
             ],
             window=window,
-            usual=Usual(analyses=1490, failed=2),
+            usual=Usual(analyses=298, failed=2),
         ),
         "odd_data": Hour(
             rows=[
@@ -265,7 +265,9 @@ def sheets(workbook: bytes, rows: int = 5) -> dict[str, list[str]]:
     book = opened(workbook)
     return {
         sheet.title: [
-            " | ".join(_shown(cell) for cell in row) for row in sheet.iter_rows() if any(c.value for c in row)
+            " | ".join(_shown(cell) for cell in row).rstrip(" |")
+            for row in sheet.iter_rows()
+            if any(c.value for c in row)
         ][: rows if place != 1 else None]
         for place, sheet in enumerate(book.worksheets)
     }
