@@ -78,7 +78,7 @@ TIMES_IN = "Times in"
 GENERATED = "Generated"
 TABLE = "Table"
 MOMENT_FORMAT = "yyyy-mm-dd hh:mm:ss"
-RATE_FORMAT = '[<0.9995]0.0%;[<1]"99.9%";0.0%'  # nothing but a whole one is 100.0%
+RATE_FORMAT = '[>=1]0.0%;[>=0.9995]"99.9%";0.0%'  # nothing but a whole one is 100.0%
 OTHER_WINDOWS = "Other windows"
 SHARE = "Share"
 COUNTS_AS = "Counts as"

@@ -79,7 +79,7 @@ TIMES_IN = "Часовой пояс"
 GENERATED = "Сформирован"
 TABLE = "Таблица"
 MOMENT_FORMAT = r"dd\.mm\.yyyy hh:mm:ss"  # as Excel writes it: SheetJS shows no date with a plain point
-RATE_FORMAT = '[<0.9995]0.0%;[<1]"99,9%";0.0%'  # nothing but a whole one is 100.0%
+RATE_FORMAT = '[>=1]0.0%;[>=0.9995]"99,9%";0.0%'  # nothing but a whole one is 100.0%
 OTHER_WINDOWS = "Другие периоды"
 SHARE = "Доля"
 COUNTS_AS = "Считается"

@@ -33,6 +33,7 @@ _HEADLINE_BREADTH = 1.5
 """How much broader than others the letters of a headline are."""
 _MARKED_COLOUR = "843C0C"
 _MARKED = Font(name="Calibri", bold=True, color=_MARKED_COLOUR)
+_MARKED_VALUE = Font(name="Calibri", bold=True, size=14, color=_MARKED_COLOUR)
 _MARK = PatternFill("solid", start_color="F8CBAD", end_color="F8CBAD")
 _QUIET = Font(name="Calibri", color=_GREY)
 _LINK = Font(name="Calibri", underline="single", color=_BLUE)
@@ -40,7 +41,7 @@ _LABEL = Font(name="Calibri", size=9, color=_GREY)
 _VALUE = Font(name="Calibri", bold=True, size=14, color=_DARK)
 _CARD = PatternFill("solid", start_color="EAF0FA", end_color="EAF0FA")
 _GAP = Border(right=Side("thick", color="FFFFFF"))
-_TOP = Alignment(vertical="top")
+_FIGURE_PLACE = Alignment(horizontal="right", vertical="top")
 _WRAPPED = Alignment(horizontal="left", vertical="top", wrap_text=True)
 _TEXT_PLACE = Alignment(horizontal="left", vertical="top", wrap_text=True, indent=1)
 _INDENT = 2
@@ -110,7 +111,7 @@ class Layout:
                 label.fill = value.fill = _CARD
                 label.border = value.border = _GAP
                 if one.is_unusual:
-                    value.font, value.fill = Font(name="Calibri", bold=True, size=14, color=_MARKED_COLOUR), _MARK
+                    value.font, value.fill, label.fill = _MARKED_VALUE, _MARK, _MARK
             self.add(*labels, height=26)
             self.add(*values, height=22)
 
@@ -149,11 +150,11 @@ class Layout:
         return made
 
     def figure(self, value: Value, number_format: str) -> Cell:
-        """Make a cell of a table that shows a figure, or a text in its place."""
+        """Make a cell of a table that shows a figure, a text in its place, or a dash where there is none."""
         if isinstance(value, str):
             return self.text(value)
-        made = cell(self.sheet, value, number_format)
-        made.alignment = _TOP
+        made = cell(self.sheet, "-" if value is None else value, number_format)
+        made.alignment = _FIGURE_PLACE
         return made
 
     def mark(self, *cells: Cell) -> None:

@@ -21,7 +21,9 @@ from .columns import LOW_RATE
 from .data_sheet import location, set_up_print
 from .layout import TEXT_SHOWN, Card, Layout
 
-STATUSES_SHOWN = 15
+STATUSES_SHOWN = 10
+_STATUS_OF_ROW = 26
+"""UTF-16 units of the status of one of the worst analyses: two lines."""
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -102,11 +104,11 @@ def _write_comparison(
 
 
 def _count(layout: Layout, value: float | None, phrases: Phrases) -> Cell:
-    return layout.figure("-" if value is None else _sum(value, phrases), "#,##0")
+    return layout.figure(None if value is None else _sum(value, phrases), "#,##0")
 
 
 def _rate(layout: Layout, value: float | None, phrases: Phrases) -> Cell:
-    return layout.figure("-" if value is None else value, showing(phrases.rate(value)))
+    return layout.figure(value, showing(phrases.rate(value)))
 
 
 def _sum(value: float, phrases: Phrases) -> Value:
@@ -176,7 +178,7 @@ def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origi
     layout.header(phrases.ITS_ROW, phrases.COLUMN_STATUS, phrases.FAILED, phrases.DURATION, beside=phrases.COLUMN_ID)
     for worst in summary.worst:
         row, place = worst.analysis, location(window, worst.place, origin.starts, phrases)
-        status = layout.text(phrases.status(row.status, TEXT_SHOWN))
+        status = layout.text(phrases.status(row.status, _STATUS_OF_ROW))
         if row.status in summary.failed_statuses:
             layout.mark(status)
         layout.row(
