@@ -29,7 +29,7 @@ _TITLE = Font(name="Calibri", bold=True, size=18, color=_DARK)
 _HEADING = Font(name="Calibri", bold=True, size=13, color=_DARK)
 _HEADLINE = Font(name="Calibri", bold=True, size=14, color=_DARK)
 _WARNING = Font(name="Calibri", bold=True, size=14, color="A8430A")
-_HEADLINE_BREADTH = 1.5
+_HEADLINE_BREADTH = 1.4
 """How much broader than others the letters of a headline are."""
 _MARKED_COLOUR = "843C0C"
 _MARKED = Font(name="Calibri", bold=True, color=_MARKED_COLOUR)

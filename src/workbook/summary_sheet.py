@@ -22,7 +22,7 @@ from .data_sheet import location, set_up_print
 from .layout import TEXT_SHOWN, Card, Layout
 
 STATUSES_SHOWN = 10
-_STATUS_OF_ROW = 26
+_STATUS_OF_ROW = 22
 """UTF-16 units of the status of one of the worst analyses: two lines."""
 
 

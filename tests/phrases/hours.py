@@ -83,7 +83,7 @@ def spread(count: int, *, failed: int = 0, window: Window | None = None) -> list
 
 def of_statuses(count: int) -> list[Analysis]:
     """Make analyses of many statuses, whose names are as long and as foreign as a table may have them."""
-    names = ["Завершено, предупреждения", "Timed Out", "completed", "Отменено пользователем", "error"]
+    names = ["Есть предупреждения", "Timed Out", "completed", "Отменено пользователем", "error"]
     statuses = [*names, *(f"step-{number}" for number in range(count - len(names)))]
     return [make_analysis(status=status) for place, status in enumerate(statuses) for _ in range(count - place)]
 
