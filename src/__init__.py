@@ -1,7 +1,7 @@
 """One hour of analyses, from Supabase to mailbox and chat.
 
     cli         arguments → command → exit code
-    commands    what one can ask for: a report, a backfill, a check, a test alert, the list of deliveries
+    commands    what one can ask for: a report, a backfill, a check, a test alert, a watch, the list of deliveries
     pipeline    what happens to a window: claim, build, deliver, conclude
     channels    email and Telegram, and the files of a dry run
     ledger      what has been delivered to whom
@@ -18,4 +18,4 @@ A package imports only what stands below it, and none of those beside it (channe
 supabase); `make lint` checks that.
 """
 
-VERSION = "2.0.0"
+VERSION = "2.1.0"

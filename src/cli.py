@@ -21,6 +21,7 @@ from .commands.check import check
 from .commands.deliveries import deliveries
 from .commands.report import SIGINT_CODE, now, report
 from .commands.test_alert import test_alert
+from .commands.watch import watch
 from .config.loader import ENV_FILE, load_settings
 from .config.options import Options
 from .config.settings import LARGEST_COUNT
@@ -88,9 +89,11 @@ def make_parser() -> argparse.ArgumentParser:
     trial.add_argument("--dry-run", action="store_true", help="send nothing: workbook, mail and caption become files")
     trial.add_argument("--output", metavar="DIR", type=Path, help="the folder for them (default: this one)")
     trial.add_argument("--until-now", action="store_true", help="the sixty minutes (daily: 24 hours) up to this moment")
+    trial.add_argument("--yes", action="store_true", help="with --until-now: send it to everybody, not only to some")
     look = parser.add_argument_group("check the setup", "reports_generator.py --check")
     look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
     look.add_argument("--test-alert", action="store_true", help="send a test by every way that an alert takes")
+    look.add_argument("--watch", action="store_true", help="alert if reports that were due are not settled")
     look.add_argument(
         "--deliveries",
         metavar="FROM",
@@ -150,6 +153,8 @@ def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result
         return check
     if options.test_alert:
         return test_alert
+    if options.watch:
+        return watch
     return report if options.deliveries is None else deliveries
 
 
@@ -162,7 +167,8 @@ def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
     fields |= structs.asdict(result.tally) if result.tally else {}
     fields |= {name: value for name, value in given.items() if value not in (None, "")}
-    logger.log(logging.ERROR if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
+    failed = logging.WARNING if result.is_left else logging.ERROR
+    logger.log(failed if result.code else logging.INFO, "%s", result.last_line(seconds), extra=fields)
     if termination_log.exists():
         words = f"exit {result.code} after {seconds:.1f} s: {why}" if why else result.last_line(seconds)
         line = foreign(words, TERMINATION_BYTES // 4)
@@ -180,10 +186,14 @@ def parse(arguments: Sequence[str] | None) -> Options:
         parser.error("--only has nobody to choose from with --dry-run, which sends to nobody")
     if options.until_now and (options.start or options.count):
         parser.error("--until-now is a window of its own, without --start and --count")
+    if options.yes and not options.until_now:
+        parser.error("--yes goes with --until-now")
     if options.check and (options.test_alert or options.dry_run):
         parser.error(f"--check goes without {'--test-alert' if options.test_alert else '--dry-run'}")
     if options.test_alert and options != Options(test_alert=True):
         parser.error("--test-alert goes alone")
+    if options.watch and options != Options(watch=True):
+        parser.error("--watch goes alone")
     if options.deliveries is not None and options != Options(deliveries=options.deliveries, json=options.json):
         parser.error("--deliveries goes alone, or with --json")
     if options.json and not options.check and options.deliveries is None:

@@ -8,12 +8,14 @@
     │   ├── NotPostgrestError           the answer is not a list: something else answers
     │   ├── BadAnswerError              the answer is not a list of the window's rows
     │   ├── OddRowError                 a row has no place among the others
+    │   ├── ColumnTypeError             created_at is of a type in which no hour can be found
     │   ├── PageTooLargeError           an answer has more than is read of one, or is nested too deeply
     │   ├── IdTooLongError              no URL could ask for the rows behind a row with this id
     │   ├── HiddenRowsError             row-level security may hide rows from this key
     │   ├── RowsMissingError            fewer rows arrived than the server counted
     │   ├── RepeatedIdsError            several rows have the same id
-    │   └── NotOverError                by Supabase's clock the window is not over
+    │   ├── NotOverError                by Supabase's clock the window is not over
+    │   └── ClocksDifferError           the clock of this machine or Supabase's is wrong
     ├── WorkbookError               1   the workbook could not be written
     ├── StorageError                1   a workbook too large for a channel could not be put behind a link
     ├── LedgerError                 1   what has been delivered to whom can't be read, written or claimed
@@ -52,6 +54,7 @@ class Stage(StrEnum):
     MISSED = "looking for missed windows"
     CATCH_UP = "catching up"
     DELIVERY = "delivery"
+    WATCH = "regular delivery"
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -229,6 +232,20 @@ class OddRowError(SourceError):
         )
 
 
+class ColumnTypeError(SourceError):
+    """The column `created_at` is of a type, as `said`, in which no hour can be found: it looks empty, or breaks."""
+
+    group = "created_at is not a timestamp"
+
+    def __init__(self, *, table: str, said: str) -> None:
+        super().__init__(
+            "source.created_at_type",
+            f"The column created_at of the table {table} is not a timestamp.",
+            "Set SUPABASE_TABLE to a view where it is a timestamptz, or change the column's type.",
+            said=said,
+        )
+
+
 class PageTooLargeError(SourceError):
     """An answer has more than is read of one, or is nested too deeply: whoever asked may ask for fewer rows."""
 
@@ -317,6 +334,19 @@ class NotOverError(SourceError):
             "source.not_over",
             f"By Supabase's clock {label} ends in {math.ceil(seconds):,} s; its report may lack rows.",
             "Set the clock of the machine that runs this program, if that is the one that is ahead.",
+        )
+
+
+class ClocksDifferError(SourceError):
+    """The clock of this machine is some `minutes` ahead of Supabase's, or behind it if they are less than none."""
+
+    group = "Two clocks differ"
+
+    def __init__(self, *, minutes: int) -> None:
+        super().__init__(
+            "source.clocks_differ",
+            f"The clock of this machine is {abs(minutes):,} min {'ahead of' if minutes > 0 else 'behind'} Supabase's.",
+            "Reports may come late, or before their hour is over. Set the clock that is wrong, best with NTP.",
         )
 
 

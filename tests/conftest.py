@@ -120,8 +120,8 @@ def run(
 ) -> Callable[..., Run]:
     """Run the tool in this process, in the sandbox, with waits of hardly any length.
 
-    Keyword arguments change its settings, `clock` is the program's time. What it writes to standard error is part of a
-    failed test's report.
+    Keyword arguments change its settings, `clock` is the program's time and Supabase's. What it writes to standard
+    error is part of a failed test's report.
     """
 
     def start(
@@ -139,7 +139,9 @@ def run(
             monkeypatch.setenv(name, value)
         capsys.readouterr()
         _records.clear()
+        sandbox.supabase.clock = clock
         code = main(arguments, env_file=env_file, timeouts=timeouts, clock=clock)
+        sandbox.supabase.clock = now  # a process that the test starts has no other
         written = capsys.readouterr()
         print(written.err, file=sys.__stderr__)  # past capsys, to what pytest shows
         return Run(code=code, log=written.err, output=written.out, records=[*_records])

@@ -80,6 +80,12 @@ def of_kind(found: Iterable[Document], kind: str) -> list[Document]:
     return [one for one in found if one["kind"] == kind]
 
 
+def reports_of(found: Iterable[Document]) -> list[Document]:
+    """Choose the CronJobs that send reports, and not the one that watches them."""
+    jobs = of_kind(found, "CronJob")
+    return [one for one in jobs if one["metadata"]["labels"]["app.kubernetes.io/component"] != "watchdog"]
+
+
 def variables_of(cronjob: Document) -> dict[str, Document]:
     """Return the explicit variables of a CronJob's container, by their names."""
     return {variable["name"]: variable for variable in container_of(cronjob)["env"]}

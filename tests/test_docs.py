@@ -268,7 +268,7 @@ def test_the_runbook_has_an_entry_for_every_problem() -> None:
     source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
     keys = set(
         re.findall(
-            r'"((?:source|workbook|storage|ledger|smtp|telegram|monitor|alert|preview|too_large|window)\.[a-z_]+)"',
+            r'"((?:source|workbook|storage|ledger|smtp|telegram|monitor|alert|preview|too_large|window|watch)\.[a-z_]+)"',
             source,
         )
     )

@@ -17,6 +17,8 @@ from src.domain.summary import Summary
 from src.domain.window import HOUR, starting_at
 from src.errors import (
     BadAnswerError,
+    ClocksDifferError,
+    ColumnTypeError,
     DeliveryError,
     HiddenRowsError,
     IdTooLongError,
@@ -123,6 +125,8 @@ EXAMPLES: dict[type[ReportError], list[Callable[[], ReportError]]] = {
     IdTooLongError: [lambda: IdTooLongError(table="Analyses", length=70_000)],
     HiddenRowsError: [lambda: HiddenRowsError(table="analyses")],
     NotOverError: [lambda: NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=1200)],
+    ClocksDifferError: [lambda: ClocksDifferError(minutes=125), lambda: ClocksDifferError(minutes=-125)],
+    ColumnTypeError: [lambda: ColumnTypeError(table="analyses", said="text")],
     RepeatedIdsError: [lambda: RepeatedIdsError(table="analyses", row_id="7", count=2)],
     RowsMissingError: [lambda: RowsMissingError(arrived=1, counted=2, table="analyses")],
     StorageError: [lambda: bad_answer("a signed link")],

@@ -48,7 +48,8 @@ def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, ro
     sandbox.supabase.insert(rows)
     row.plan(sandbox)
 
-    result = run(*OPTION, timeouts=row.timeouts, **row.changes)
+    at = row.at
+    result = run(*OPTION, timeouts=row.timeouts, **({"clock": lambda: at} if at else {}), **row.changes)
 
     assert (row.mails, row.chats, row.code) == (*copies(sandbox), result.code)
     assert row.alerts == len(sandbox.alerts)

@@ -143,7 +143,7 @@ def test_a_chats_title_neither_breaks_check_nor_writes_a_line_of_it(sandbox: San
     assert result.code == 0
     assert is_seen(result.output)
     lines = result.output.splitlines()
-    assert len(lines) == len(set(lines)) == 8 + len(RECIPIENTS) + len(CHATS)
+    assert len(lines) == len(set(lines)) == 10 + len(RECIPIENTS) + len(CHATS)
     assert all(line.startswith(("OK ", "NOTE ")) and len(line) < 300 for line in lines)
 
 

@@ -32,11 +32,12 @@ from .manifests import (
     not_restricted,
     of_kind,
     pod_of,
+    reports_of,
     switched,
     variables_of,
 )
 from .pages import PAGES, commands, section, shell_blocks
-from .test_manifests import CREDENTIALS, is_valid
+from .test_manifests import CREDENTIALS, has_settings_of, is_valid
 
 ROOT = K8S.parent
 READS_PODS = re.compile(r"kubectl logs ")
@@ -163,7 +164,7 @@ def test_applying_again_changes_nothing(cluster: Cluster, tmp_path: Path) -> Non
 
     again = cluster.do(f"kubectl apply -k {folder}").splitlines()
 
-    assert len(first) == len(again) == 9
+    assert len(first) == len(again) == 10
     assert all(line.endswith(" created") for line in first)
     assert all(line.endswith(" unchanged") for line in again)
 
@@ -179,7 +180,7 @@ def test_the_command_of_an_alert_makes_a_job_of_that_hour(cluster: Cluster) -> N
 
     name = made.removeprefix("job.batch/").removesuffix(" created\n")
     (container,) = pod_of(cluster.get("Job", name))["containers"]
-    (live,) = of_kind(applied(), "CronJob")
+    (live,) = reports_of(applied())
     added = [{"name": "REPORT_START", "value": "2026-11-22T13"}, {"name": "REPORT_RESEND", "value": "true"}]
     assert container["env"] == container_of(live)["env"] + added
     assert {key: value for key, value in container.items() if key != "env"} == {
@@ -195,7 +196,7 @@ def test_a_check_takes_the_place_of_the_report_and_is_none_of_the_cronjobs_runs(
     cluster: Cluster, tmp_path: Path, components: list[str], arguments: list[str]
 ) -> None:
     """With its settings and rights; but it moves no time of the last success, is tried once, and removed."""
-    (cronjob,) = of_kind(switched(tmp_path, components), "CronJob")
+    (cronjob,) = reports_of(switched(tmp_path, components))
     cluster.keep([cronjob])
     (command,) = [one for _, one, _ in SHOWN if one.startswith("kubectl create job check ")]
     assert "ownerReferences" in cluster.do(command.partition(" | ")[0])  # what the patch has to remove
@@ -227,7 +228,7 @@ def test_a_backfill_of_any_length_is_one_that_kubernetes_takes(
     cluster: Cluster, tmp_path: Path, components: list[str], completions: int
 ) -> None:
     """From the live CronJob; `completions` is the only number."""
-    cronjob, _ = of_kind(switched(tmp_path, components, BASES[-1]), "CronJob")
+    cronjob, _ = reports_of(switched(tmp_path, components, BASES[-1]))
     cluster.keep([cronjob])
     (command,) = [one for _, one, _ in SHOWN if "k8s/reports-generator-backfill.yaml" in one]
     assert command.count("744") == 1
@@ -282,9 +283,10 @@ def test_a_repository_of_ones_own_needs_no_editing_here(tmp_path: Path) -> None:
     assert {one["metadata"]["namespace"] for one in found} == {"staging"}
     (binding,) = of_kind(found, "RoleBinding")
     assert binding["subjects"][0]["namespace"] == "staging"
-    (cronjob,) = of_kind(found, "CronJob")
+    (cronjob,) = reports_of(found)
     assert container_of(cronjob)["image"] == f"registry.example.com/reports-generator:v{VERSION}"
-    assert cronjob["spec"]["schedule"] == "0 6-20 * * *"
+    schedules = {one["metadata"]["name"]: one["spec"]["schedule"] for one in of_kind(found, "CronJob")}
+    assert schedules == {"reports-generator": "0 6-20 * * *", "reports-generator-watchdog": "30 6-20 * * *"}
     data = {one["metadata"]["name"]: one["data"] for one in of_kind(found, "ConfigMap")}
     assert data["reports-generator-settings"] == {"REPORT_CATCH_UP": "0"}
     assert data["email-config"]["to-emails"] == "staging@97v.ru"
@@ -295,10 +297,10 @@ def test_an_image_by_its_digest_is_not_pulled_each_time(tmp_path: Path) -> None:
     """A registry that is down costs no report then."""
     _, digest, _ = snippets("Your own repository")
 
-    (cronjob,) = of_kind(with_snippet(tmp_path, digest), "CronJob")
+    found = of_kind(with_snippet(tmp_path, digest), "CronJob")
 
-    assert "reports-generator@sha256:" in container_of(cronjob)["image"]
-    assert container_of(cronjob)["imagePullPolicy"] == "IfNotPresent"
+    assert all("reports-generator@sha256:" in container_of(cronjob)["image"] for cronjob in found)
+    assert [container_of(cronjob)["imagePullPolicy"] for cronjob in found] == ["IfNotPresent"] * 2
 
 
 def test_the_role_can_be_left_out(tmp_path: Path) -> None:
@@ -307,14 +309,14 @@ def test_the_role_can_be_left_out(tmp_path: Path) -> None:
 
     kinds = sorted(one["kind"] for one in with_snippet(tmp_path, without))
 
-    assert kinds == ["ConfigMap", "ConfigMap", "CronJob", "ServiceAccount"]
+    assert kinds == ["ConfigMap", "ConfigMap", "CronJob", "CronJob", "ServiceAccount"]
 
 
 def test_nodes_of_two_kinds_are_told_apart(tmp_path: Path) -> None:
     """Or the image starts on a processor that it isn't for."""
     (processor,) = snippets("Other clusters")
 
-    (cronjob,) = of_kind(with_snippet(tmp_path, processor), "CronJob")
+    (cronjob,) = reports_of(with_snippet(tmp_path, processor))
 
     assert pod_of(cronjob)["nodeSelector"] == {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
 
@@ -332,9 +334,11 @@ def test_secrets_as_files_leave_none_in_the_environment(tmp_path: Path) -> None:
     """Each is a file named like its setting, from the key that the example has; the pod stays a restricted one."""
     (as_files,) = snippets("Secrets as files")
 
-    (cronjob,) = of_kind(with_snippet(tmp_path, as_files), "CronJob")
+    cronjob, watchdog = of_kind(with_snippet(tmp_path, as_files), "CronJob")
 
     variables, pod = variables_of(cronjob), pod_of(cronjob)
+    assert has_settings_of(watchdog, cronjob)
+    assert container_of(watchdog)["volumeMounts"] == container_of(cronjob)["volumeMounts"]
     assert "secretKeyRef" not in str(variables)
     assert variables["SECRETS_DIR"]["value"] in [mount["mountPath"] for mount in container_of(cronjob)["volumeMounts"]]
     (sources,) = [volume["projected"]["sources"] for volume in pod["volumes"] if "projected" in volume]

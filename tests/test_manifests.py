@@ -45,6 +45,7 @@ from .manifests import (
     of_kind,
     plain_manifests,
     pod_of,
+    reports_of,
     switched,
     unresolved,
     variables_of,
@@ -56,9 +57,10 @@ OLDEST, NEWEST = "1.29", "1.37"
 """Of Kubernetes: the one that the README names, and the last whose schemas are at hand."""
 BY_HAND = {
     *("REPORT_DIR", "REPORT_START", "REPORT_COUNT", "REPORT_RESEND", "REPORT_ONLY"),
-    *("JOB_COMPLETION_INDEX", "SECRETS_DIR"),
+    *("JOB_COMPLETION_INDEX", "SEQUENTIAL_JOB_UID", "SECRETS_DIR"),
 }
-"""Settings that no deployment sets for all runs: the folder is /tmp, the others are for one run or mounted files."""
+"""Settings that no deployment sets for all runs: the folder is /tmp, the others are for one run, of keep-logs or
+mounted files."""
 SETTINGS = {name.upper() for group in GROUPS for name in group.model_fields}
 FIXED = {
     *("SUPABASE_URL", "SUPABASE_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"),
@@ -68,6 +70,8 @@ FIXED = {
 """The variables that the CronJob sets itself: those of the task sheet, and what only the manifest can know."""
 ALONE = [[], *([one] for one in COMPONENTS), COMPONENTS]
 """Choices of components that `make test` tries."""
+LASTING = {"supabase-ledger", "keep-logs", "survive-lost-node", "watchdog"}
+"""The components with which the ledger is in Supabase."""
 CREDENTIALS = {"SUPABASE_URL", "SUPABASE_KEY", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "SMTP_USER", "SMTP_PASSWORD"}
 """Those that come from Secrets."""
 
@@ -86,10 +90,16 @@ def is_valid(found: list[Document]) -> None:
                 validate(copy.deepcopy(one), version, strict=True)
 
 
+def has_settings_of(watchdog: Document, report: Document) -> bool:
+    """Tell whether a watchdog has the settings of a report; it claims nothing, and needs no Job's uid for that."""
+    mine, theirs = (variables_of(one) for one in (watchdog, report))
+    return mine == {name: one for name, one in theirs.items() if name in mine or name != "SEQUENTIAL_JOB_UID"}
+
+
 def cronjobs() -> Iterator[Document]:
-    """Yield the plain CronJobs, and those that are really applied."""
+    """Yield the plain CronJobs of reports, and those that are really applied."""
     yield from (manifest(CRONJOB, "CronJob"), manifest(DAILY, "CronJob"))
-    yield from of_kind(applied(), "CronJob")
+    yield from reports_of(applied())
 
 
 @pytest.mark.parametrize("path", plain_manifests(), ids=lambda path: path.name)
@@ -120,7 +130,7 @@ def test_every_choice_of_components_renders_without_flags_and_is_safe(
     found = switched(tmp_path, chosen, resources)
 
     is_valid(found)
-    jobs = of_kind(found, "CronJob")
+    jobs = reports_of(found)
     assert len(jobs) == len(resources) - 1
     for cronjob in jobs:
         assert not_restricted(pod_of(cronjob)) == []
@@ -129,7 +139,7 @@ def test_every_choice_of_components_renders_without_flags_and_is_safe(
         assert keeps_logs == ("keep-logs" in chosen)
         survives = cronjob["spec"]["concurrencyPolicy"] == "Allow"
         assert survives == ("survive-lost-node" in chosen)
-        assert ("REPORT_LEDGER" in variables) == (keeps_logs or survives or "supabase-ledger" in chosen)
+        assert ("REPORT_LEDGER" in variables) == bool(LASTING & {*chosen})
         assert ("runAsUser" in pod_of(cronjob)["securityContext"]) == ("random-uid" not in chosen)
         assert ("SSL_CERT_FILE" in variables) == ("private-ca" in chosen)
         assert ("HEARTBEAT_URL" in variables) == ("heartbeat" in chosen)
@@ -137,6 +147,16 @@ def test_every_choice_of_components_renders_without_flags_and_is_safe(
         assert (variables.get("SMTP_LOGIN", {}).get("value") == "oauth2") == ("smtp-oauth2" in chosen)
         assert ("SMTP_PASSWORD" in variables) == ("smtp-oauth2" not in chosen)
         assert (variables.get("SMTP_SECURITY", {}).get("value") == "starttls") == ("starttls" in chosen)
+    watchdogs = [one for one in of_kind(found, "CronJob") if one not in jobs]
+    assert len(watchdogs) == ("watchdog" in chosen)
+    for watchdog in watchdogs:
+        hourly, *_ = jobs
+        assert not_restricted(pod_of(watchdog)) == []
+        assert has_settings_of(watchdog, hourly)
+        for field in ("volumes", "securityContext", "serviceAccountName"):
+            assert pod_of(watchdog)[field] == pod_of(hourly)[field]
+        assert container_of(watchdog)["image"] == container_of(hourly)["image"]
+        assert watchdog["spec"]["jobTemplate"]["spec"]["backoffLimit"] == 0
     assert bool(of_kind(found, "NetworkPolicy")) == ("restricted-egress" in chosen)
     assert bool(of_kind(found, "PrometheusRule")) == ("prometheus-rules" in chosen)
 
@@ -147,9 +167,9 @@ def test_what_is_applied_has_the_components_that_are_recommended() -> None:
 
     on = re.findall(r"^- components/(\S+)$", text, re.MULTILINE)
     off = re.findall(r"^# - components/(\S+)$", text, re.MULTILINE)
-    assert on == ["supabase-ledger", "keep-logs"]
+    assert on == ["watchdog", "supabase-ledger", "keep-logs"]
     assert sorted(on + off) == COMPONENTS
-    (cronjob,) = of_kind(applied(), "CronJob")
+    (cronjob,) = reports_of(applied())
     assert variables_of(cronjob)["REPORT_LEDGER"]["value"] == "supabase"
     assert pod_of(cronjob)["restartPolicy"] == "Never"
 
@@ -164,7 +184,8 @@ def test_every_line_of_the_kustomization_that_can_be_uncommented_works(tmp_path:
     found = kustomize(kustomization.parent)
 
     is_valid(found)
-    assert len(of_kind(found, "CronJob")) == 2
+    assert len(reports_of(found)) == 2
+    assert len(of_kind(found, "CronJob")) == 3
     settings = settings_of(found)
     assert settings["data"] == {"REPORT_TIMEZONE": "Europe/Moscow"}
     assert settings["metadata"]["namespace"] == "production"
@@ -216,7 +237,7 @@ def test_users_changes_and_a_releases_merge(tmp_path: Path) -> None:
     git("merge", "-q", "user")
 
     found = kustomize(tmp_path / "k8s")
-    (cronjob,) = of_kind(found, "CronJob")
+    (cronjob,) = reports_of(found)
     assert container_of(cronjob)["image"] == "registry.example.com/reports:v9.9.9"
     assert "HEARTBEAT_URL" in variables_of(cronjob)
     assert settings_of(found)["data"] == {"REPORT_TIMEZONE": "Europe/Moscow"}
@@ -286,11 +307,27 @@ def test_what_a_platform_team_asks_for_is_there() -> None:
             assert labels["labels"]["app.kubernetes.io/component"] in ("hourly", "daily")
         assert "suspend" not in cronjob["spec"]
         fields = [one["valueFrom"]["fieldRef"] for one in container_of(cronjob)["env"] if "fieldRef" in str(one)]
-        assert [field["apiVersion"] for field in fields] == ["v1"] * 3  # else server-side apply conflicts
+        assert {field["apiVersion"] for field in fields} == {"v1"}  # else server-side apply conflicts
         assert pod_of(cronjob)["nodeSelector"] == {"kubernetes.io/os": "linux"}
         resources = container_of(cronjob)["resources"]
         assert resources["requests"]["ephemeral-storage"] == "512Mi"
         assert resources["limits"]["ephemeral-storage"] == "1280Mi"  # above the 1 GiB of /tmp
+
+
+def test_the_watchdog_is_a_small_copy_of_the_report_that_nothing_holds_up() -> None:
+    """Its Jobs end before the next one, a lost node holds up none of them, and one answer is enough."""
+    (watchdog,) = (one for one in of_kind(applied(), "CronJob") if one not in reports_of(applied()))
+    spec, job, container = watchdog["spec"], watchdog["spec"]["jobTemplate"]["spec"], container_of(watchdog)
+    (hourly,) = reports_of(applied())
+
+    assert container["args"][-1] == "--watch"
+    assert has_settings_of(watchdog, hourly)
+    assert variables_of(watchdog)["CRONJOB_NAME"]["value"] == hourly["metadata"]["name"] != watchdog["metadata"]["name"]
+    assert (spec["schedule"], spec["concurrencyPolicy"], job["backoffLimit"]) == ("30 * * * *", "Allow", 0)
+    assert spec["startingDeadlineSeconds"] + job["activeDeadlineSeconds"] < 3600
+    assert "podFailurePolicy" not in job
+    label = manifest(POLICY, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
+    assert label.items() <= job["template"]["metadata"]["labels"].items()
 
 
 def test_the_daily_report_is_the_hourly_one_but_for_what_makes_it_daily() -> None:
@@ -571,7 +608,7 @@ def test_a_push_without_access_says_so_before_it_builds(tmp_path: Path, name: st
     kustomization = copied(tmp_path) / "kustomization.yaml"
     text, count = re.subn("(?<=newName: ).+", name, kustomization.read_text())
     kustomization.write_text(text)
-    (cronjob,) = of_kind(kustomize(kustomization.parent), "CronJob")
+    (cronjob,) = reports_of(kustomize(kustomization.parent))
 
     denied = make(tmp_path, "push", refused="login")
     pushed = make(tmp_path, "push")

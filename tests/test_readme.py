@@ -16,10 +16,12 @@ import pytest
 from src.cli import main
 from src.config.timeouts import Timeouts
 from src.domain.window import HOUR
+from src.ledger.record import Entry, Record
 
 from .builders import OPTION, make_rows
+from .faults import source_name
 from .pages import PAGES, ROOT, commands, section
-from .sandbox import Sandbox
+from .sandbox import RECIPIENTS, Sandbox
 from .sandbox.sample import sample_hour
 from .sandbox.web import Answer, Fault
 from .terminal import lines_left, on_terminal
@@ -64,6 +66,19 @@ def record_delivery(sandbox: Sandbox, folder: Path) -> None:
     subprocess.run(command, env=sandbox.environment, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
+def settle_last_hours(sandbox: Sandbox) -> None:
+    """Leave records of scheduled reports that were skipped, of the hours that are over now and of the present one."""
+    entry = Entry(channel="email", recipient=RECIPIENTS[0], state="skipped")
+    record = Record(template="hourly", start="", entries=[entry], scheduled=True)
+    sandbox.supabase.sql(
+        "insert into report_deliveries (name, template, source, zone, window_start, record, scheduled) "
+        "select 'production', 'hourly', $1, 'UTC', at, $2::jsonb || jsonb_build_object('start', at), true from "
+        "generate_series(date_trunc('hour', now()) - interval '3 hours', now(), '1 hour') as at",
+        source_name(sandbox),
+        json.dumps(record.content()),
+    )
+
+
 @pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command for command, _ in SHOWN])
 def test_a_command_prints_what_its_page_shows(
     sandbox: Sandbox, tmp_path: Path, command: str, output: list[str]
@@ -72,6 +87,8 @@ def test_a_command_prints_what_its_page_shows(
     fill(sandbox)
     if "--deliveries" in command:
         record_delivery(sandbox, tmp_path)
+    if "--watch" in command:
+        settle_last_hours(sandbox)
     if "--count 3" in command:
         refusal = Answer(
             status=404, body=b'{"code": "42P01", "message": "relation \\"public.analyses\\" does not exist"}'

@@ -22,6 +22,7 @@ from src.phrases import english
 
 from .builders import OPTION, START, Rows, data_rows, data_rows_again, ids, make_rows, make_window
 from .conftest import Run
+from .faults import copies
 from .processes import LONGEST, started, wait_until
 from .sandbox import CHATS, RECIPIENTS, Sandbox
 from .sandbox.sample import sample_hour
@@ -86,7 +87,7 @@ def test_an_empty_hour_arrives_as_such(sandbox: Sandbox, run: RunTool) -> None:
 
     nothing = english.no_analyses(make_window())
     assert [data_rows(content)[0][0] for content in received(sandbox)] == [nothing] * 3
-    assert nothing in sandbox.mails[0].text
+    assert english.NO_ANALYSES in sandbox.mails[0].text
     assert all(nothing.partition(" in ")[0] in sent.text for sent in sandbox.messages)
 
 
@@ -95,7 +96,7 @@ def test_a_row_inserted_a_minute_ago_arrives_with_until_now(sandbox: Sandbox, ru
     rows = make_rows(1, start=datetime.now(UTC) - timedelta(minutes=1))
     sandbox.supabase.insert(rows)
 
-    assert run("--until-now").code == 0
+    assert run("--until-now", "--yes").code == 0
     assert_everyone_has(sandbox, rows)
 
 
@@ -135,6 +136,7 @@ def test_a_daily_report_covers_a_local_day(sandbox: Sandbox, run: RunTool) -> No
 
 def test_what_people_receive_bears_the_names_of_the_contract(sandbox: Sandbox, run: RunTool) -> None:
     """Filters and rules in mailboxes hang on them."""
+    sandbox.supabase.insert(make_rows(1))
     run(*OPTION)
 
     message = sandbox.mails[0].message
@@ -296,8 +298,8 @@ def test_an_hour_that_is_not_over_by_supabases_clock_alone_is_sent_and_the_clock
     """Either clock may be the wrong one: once a day operators are told, and every hour goes out."""
     end = last_hour()
     sandbox.supabase.insert(make_rows(5, start=end - HOUR))
-    sandbox.supabase.show(end - timedelta(minutes=25))
-    clock = datetime.now(UTC)
+    sandbox.supabase.show(end - timedelta(minutes=2))
+    clock = end + timedelta(minutes=1)
     changes: tuple[dict[str, str], ...] = ({}, {"JOB_NAME": "by-hand"}, {"REPORT_LEDGER": "supabase"})
 
     results = [run("--resend", clock=lambda: clock, **one) for one in changes]
@@ -305,6 +307,33 @@ def test_an_hour_that_is_not_over_by_supabases_clock_alone_is_sent_and_the_clock
     assert ([one.code for one in results], len(sandbox.mails)) == ([0] * 3, 3)
     assert (len(sandbox.failures), sandbox.alerted) == (1, ["source.not_over"])
     assert all("Analyses: 5" in mail.text or "5 analyses" in mail.text for mail in sandbox.mails)
+
+
+@pytest.mark.parametrize("behind", [timedelta(hours=2), timedelta(hours=-2), timedelta(minutes=6)], ids=str)
+def test_a_clock_that_is_wrong_is_alerted_once_a_day_and_keeps_no_report(
+    sandbox: Sandbox, run: RunTool, behind: timedelta
+) -> None:
+    """In either direction: an hour that comes late for ever would be nobody's failure."""
+    sandbox.supabase.slow = behind.total_seconds()
+
+    results = [run(*OPTION, "--resend", REPORT_LEDGER="supabase") for _ in range(2)]
+    alerted = len(sandbox.failures), sandbox.alerted
+    trial, check = run("--until-now", "--yes"), run("--check")
+
+    assert ([one.code for one in results], alerted) == ([0, 0], (1, ["source.clocks_differ"]))
+    assert (copies(sandbox), len(sandbox.failures)) == (((2, 2), (2, 2)), 2)
+    assert (trial.code, trial.keys) == (1, ["source.clocks_differ"])
+    (line,) = [line for line in check.output.splitlines() if line[5:].startswith("clock ")]
+    assert (check.code, line[:4], line.endswith("(source.clocks_differ)")) == (1, "FAIL", True)
+
+
+def test_clocks_that_differ_by_a_little_are_nobodys_concern(sandbox: Sandbox, run: RunTool) -> None:
+    """Nor those that can't be compared."""
+    sandbox.supabase.slow = 240
+
+    codes = [run(*OPTION).code, run("--check").code, run("--until-now", "--yes").code]
+
+    assert (codes, sandbox.alerts) == ([0, 0, 0], [])
 
 
 def test_an_hour_that_is_over_in_a_moment_by_supabases_clock_is_waited_for(sandbox: Sandbox, run: RunTool) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.loader import Settings
-from ..config.settings import MailSettings
+from ..config.settings import ChannelName, MailSettings, Sender
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError
 from ..message import caption, html
@@ -20,11 +20,16 @@ from .interface import Channel, Limits
 from .mail import LARGEST
 from .mime import compose, in_base64
 
+_EXAMPLE = Sender(address="reports@example.com")
+
 
 class Preview(Struct, frozen=True, kw_only=True):
-    """Stands in for the channel `name`: files in `folder` show what it would send, by email if `mail` says how."""
+    """Stands in for the channel `name`: files in `folder` show what it would send, by email as `mail` says.
 
-    name: str
+    Without `mail`, because its settings are missing or wrong, the message bears addresses of an example.
+    """
+
+    name: ChannelName
     folder: Path
     mail: MailSettings | None = None
     recipients: tuple[str, ...] = ("file",)
@@ -40,7 +45,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         limits: Limits,  # noqa: ARG002
     ) -> list[Outcome]:
         """Write the files, for their owner only."""
-        files = _mail(report, self.mail) if self.mail else _caption(report)
+        files = _mail(report, self.mail) if self.name == "email" else _caption(report)
         stem = self.folder / report.workbook.stem
         try:
             for suffix, pieces in files.items():
@@ -64,12 +69,7 @@ class Preview(Struct, frozen=True, kw_only=True):
 def previews(settings: Settings) -> list[Channel]:
     """Make a preview of each channel that the settings choose, into REPORT_DIR."""
     folder = settings.report.report_dir
-    found: list[Channel] = []
-    if settings.mail:
-        found.append(Preview(name="email", folder=folder, mail=settings.mail))
-    if settings.telegram:
-        found.append(Preview(name="telegram", folder=folder))
-    return found
+    return [Preview(name=name, folder=folder, mail=settings.mail) for name in settings.channels]
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
@@ -84,7 +84,7 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
         ) from error
 
 
-def _mail(report: Report, settings: MailSettings) -> Mapping[str, Iterable[bytes]]:
+def _mail(report: Report, settings: MailSettings | None) -> Mapping[str, Iterable[bytes]]:
     """Return the message, and its page by itself, which any browser opens."""
     attachment = report.attachment
     if in_base64(attachment.size) > LARGEST:
@@ -92,7 +92,8 @@ def _mail(report: Report, settings: MailSettings) -> Mapping[str, Iterable[bytes
         attachment = replace(attachment, left_out=phrases.too_large("email", attachment.size))
         report = replace(report, attachment=attachment)
     page = html.render(report.content, report.attachment).encode()
-    return {".eml": compose(report, settings.sender, settings.smtp_to).pieces(), ".html": [page]}
+    sender, recipients = (settings.sender, settings.smtp_to) if settings else (_EXAMPLE, ("you@example.com",))
+    return {".eml": compose(report, sender, recipients).pieces(), ".html": [page]}
 
 
 def _caption(report: Report) -> Mapping[str, Iterable[bytes]]:

@@ -7,8 +7,9 @@ import shutil
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
+from statistics import median
 from tempfile import TemporaryFile
 from typing import Literal, TypeVar
 
@@ -20,10 +21,11 @@ from ..channels.telegram import TelegramChannel
 from ..config.loader import Settings
 from ..config.recipients import check_limit
 from ..config.schedule import choose_windows
-from ..domain.analysis import COLUMNS, FailedStatuses
+from ..domain.analysis import COLUMNS, NUMBER, Analysis, FailedStatuses
 from ..domain.request import Note, Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, WorkbookError, unexpected
+from ..ledger.notices import LOOKED, MemoryNotices, watch_notices
 from ..ledger.table import has_table
 from ..pipeline.heartbeat import check_answer
 from ..pipeline.report_window import failed_result
@@ -34,6 +36,7 @@ from ..runtime.retry import RetryPolicy
 from ..runtime.standard_streams import print_answer
 from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
+from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
 
 TIMED_OUT = "Why a connection failed"
@@ -47,6 +50,8 @@ With the index it never sorts for more than a few, because the first row by the 
 _NO_USUAL_FAILURES = (
     "Its status is not text but an enum or the like, so the reports can't say how many failed analyses are usual"
 )
+_WATCHED = timedelta(days=4)
+"""For so long --watch counts as used: its schedule may leave out a long weekend."""
 _ROOM = 2**16
 """Bytes that are written to see whether there is room."""
 
@@ -177,7 +182,7 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
     )
     client = services.client
     found = checks_of_settings(services.settings, hints)
-    found += checks_of_table(services.table, window, policy, client.credentials, services.run.clock())
+    found += checks_of_table(services.table, window, policy, client, services.run.clock)
     for channel in services.channels:
         found += checks_of_channel(channel)
     if services.storage:
@@ -185,6 +190,8 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
     found.append(("ledger", partial(_check_ledger, services, policy)))
     if services.run.loaded.watch.heartbeat_url:
         found.append(("monitor", partial(check_answer, services.alerts.notices)))
+    else:
+        found.append(("watch", partial(_who_watches, services)))
     return found
 
 
@@ -200,6 +207,20 @@ async def _check_ledger(services: Services, policy: RetryPolicy) -> str:
     if await has_table(services.client):
         notes.append("the table report_deliveries is there, but not used: set REPORT_LEDGER=supabase")
     return Note("; ".join(notes)) if len(notes) > 1 else words
+
+
+async def _who_watches(services: Services) -> str:
+    """Say who notices that runs don't start any more, as far as that is known here; no Prometheus rule is."""
+    run, settings = services.run, services.settings
+    if settings.report.report_ledger == "supabase":
+        notices = watch_notices(settings, services.client, MemoryNotices(), run.timeouts.alert_note)
+        looked = (await notices.told()).get(LOOKED)
+        if looked and run.clock() - looked < _WATCHED:
+            return f"--watch looked at the reports at {looked:%Y-%m-%d %H:%M} UTC"
+    return Note(
+        "neither HEARTBEAT_URL nor --watch is in use; without rules in Prometheus, nobody notices if runs stop: "
+        "see docs/monitoring.md"
+    )
 
 
 def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[str, Check]]:
@@ -239,21 +260,25 @@ def _proxies(settings: Settings) -> list[str]:
 
 
 def checks_of_table(
-    table: AnalysesTable, window: Window, policy: RetryPolicy, used: Credentials, now: datetime
+    table: AnalysesTable, window: Window, policy: RetryPolicy, client: PostgrestClient, clock: Callable[[], datetime]
 ) -> list[tuple[str, Check]]:
-    """Check that the table can be read as a run reads it, the kind of key, and the index."""
+    """Check that the table can be read as a run reads it, the kind of key, the index, and the clock."""
+    used = client.credentials
     probe = _once(lambda: table.probe(window, policy))
 
     async def rows() -> str:
+        await table.check_type()
         counted = await probe()
-        await table.check_ids(window, policy)
+        page = await table.check_ids(window, policy)
         words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
-        return words if await _takes_pattern(table, window) else Note(f"{words}. {_NO_USUAL_FAILURES}")
+        words += _median_duration(page, counted)
+        note = await _baseline_note(table, window)
+        return Note(f"{words}. {note}") if note else words
 
     async def key() -> str:
         await _behind("table", probe)
         until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
-        expiry, retirement = used.expiry_note(now), used.retirement_note
+        expiry, retirement = used.expiry_note(clock()), used.retirement_note
         words = ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", expiry or until, retirement]))
         is_ok = (used.sees_all or used.is_reports_role) and not expiry and not retirement
         return words if is_ok else Note(words)
@@ -266,21 +291,39 @@ def checks_of_table(
         if cost > _SMALL_SORT:
             raise SourceError(
                 "source.index",
-                "Each page sorts the table anew.",
-                f"Run {INDEX_SQL} in the SQL editor.",
+                "Each page sorts the table anew: the index is missing, or invalid because its build was cut off.",
+                f"Run {INDEX_SQL} in the SQL editor: it makes or repairs the index.",
                 group="Supabase stopped the query",
             )
         return Note(f"not used, because the table is small; {_MAKES_INDEX}") if cost else "used"
 
-    return [("table", rows), ("key", key), ("index", index)]
+    async def clocks() -> str:
+        await _behind("table", probe)
+        client.check_clock(clock())
+        if client.server_time is None:
+            return Note("can't be compared: Supabase's answers bear no date")
+        return "agrees with Supabase's"
+
+    return [("table", rows), ("key", key), ("index", index), ("clock", clocks)]
 
 
-async def _takes_pattern(table: AnalysesTable, window: Window) -> bool:
-    """Return whether the failed analyses of earlier weeks can be counted; where that can't be told, nothing is said."""
+def _median_duration(rows: Sequence[Analysis], counted: int) -> str:
+    """Say how long analyses take, as the reports would: whoever sees it knows whether the column holds seconds."""
+    durations = [row.duration for row in rows if isinstance(row.duration, NUMBER) and row.duration >= 0]
+    if not durations:
+        return ""
+    some = f" in the first {len(rows):,}" if len(rows) < counted else ""
+    return f", median duration {median(durations):,.2f} s{some}"
+
+
+async def _baseline_note(table: AnalysesTable, window: Window) -> str:
+    """Say why the reports can't know what is usual, as far as one window's counts tell; nothing if they can."""
     try:
-        return await table.count_failed(window.start, window.end, FailedStatuses()) is not None
-    except SourceError:
-        return True
+        await table.first_moment(window.end)
+        counted = await table.count_failed(window.start, window.end, FailedStatuses())
+    except SourceError as error:
+        return f"The reports can't say what is usual: {error.problem.statement}"
+    return _NO_USUAL_FAILURES if counted is None else ""
 
 
 def _sight(used: Credentials) -> str:

@@ -8,15 +8,18 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.recipients import check_limit, limited_to
-from ..config.schedule import choose_windows, goes_by_job, is_named
+from ..config.recipients import check_consent, check_limit, limited_to
+from ..config.schedule import choose_windows, goes_by_job, has_next_pod, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
-from ..errors import InputError, OptionError, Problem, ReportError, Stage
+from ..errors import ClocksDifferError, InputError, OptionError, Problem, ReportError, Stage
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
+from ..pipeline.build import tell_of_clocks
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.report_window import alert_in_turn, describe_failure, failed_result, report_window
@@ -26,6 +29,7 @@ from .backfill import report_each
 logger = logging.getLogger(__name__)
 SIGTERM_CODE = 128 + signal.SIGTERM
 SIGINT_CODE = 128 + signal.SIGINT
+_STOPPED = Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
 _BY_HAND = Problem(key="interrupted", reason="The run was stopped from the keyboard.")
 
 
@@ -35,14 +39,16 @@ async def report(run: Run) -> Result:
     alerts = run.alerts(channels)
     url = None if run.options.is_trial else run.loaded.watch.heartbeat_url
     heartbeat = Heartbeat(url, run.tls, run.redaction, run.timeouts)
-    stop = _Stop(alerts)
+    stop = _Stop(run, alerts)
     try:
         await heartbeat.started()
         result = await _reported(run, channels, alerts, heartbeat)
     except asyncio.CancelledError:
         result = await stop.result(_likely_window(run))
     with suppress(asyncio.CancelledError):  # what became of the report is settled
-        if result.code:
+        if result.is_left:  # the next pod tells the monitor how it ended
+            pass
+        elif result.code:
             await heartbeat.failed(str(result.problem or result.words))
         else:
             await heartbeat.succeeded(result.last_line(run.seconds()))
@@ -74,6 +80,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
             await alert_in_turn(services, None, [failure], services.policy())
         return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
     check_limit(options, settings)
+    check_consent(options, settings)
     logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})
     if not options.until_now:
         grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())
@@ -82,6 +89,8 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
         _warn_of_hidden_rows(services)
         _warn_of_the_key(services)
         result = await _asked_for(services, windows)
+        if not run.options.until_now:  # which has refused
+            await _check_clock(services)
         is_whole = not (services.only or options.is_trial)
         await alerts.conclude(services.ledger, services.policy(), is_well=is_whole and result.code == 0)
         await heartbeat.note(alerts.notices, run.clock())
@@ -99,6 +108,14 @@ async def _asked_for(services: Services, windows: Sequence[Window]) -> Result:
     if options.is_trial or is_named(options, report) or limited_to(options, report):
         return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
     return await report_with_catch_up(services, windows[0], resend=resend)
+
+
+async def _check_clock(services: Services) -> None:
+    """Alert if the clock of this machine or Supabase's is wrong, once the reports have gone out: they may be late."""
+    try:
+        services.client.check_clock(services.run.clock())
+    except ClocksDifferError as error:
+        await tell_of_clocks(services, error)
 
 
 def _warn_of_hidden_rows(services: Services) -> None:
@@ -126,8 +143,12 @@ def _warn_of_the_key(services: Services) -> None:
 
 def _settings(run: Run) -> Settings:
     """Return the run's settings; a dry run writes to --output. Raise InputError if anything is wrong with them."""
-    settings = run.loaded.checked()
-    return settings.writing_to(_made(run.options.output or Path())) if run.options.dry_run else settings
+    is_dry_run = run.options.dry_run
+    settings = run.loaded.checked(is_dry_run=is_dry_run)
+    if is_dry_run and run.loaded.of_sending:
+        names = ", ".join(problem.partition(" ")[0] for problem in run.loaded.of_sending)
+        logger.info("Missing or wrong, and not needed for files: %s", names, extra={"event": "note"})
+    return settings.writing_to(_made(run.options.output or Path())) if is_dry_run else settings
 
 
 def _made(folder: Path) -> Path:
@@ -146,10 +167,36 @@ def _likely_window(run: Run) -> Window | None:
     return None
 
 
+async def _is_left(run: Run, window: Window | None, *, is_told: bool) -> bool:
+    """Return whether the Job's next pod, or else a later run, surely does the work of a run that was stopped.
+
+    Of a window of which nothing was told yet, a later run sees that nobody sent it only if the ledger began before.
+    """
+    settings = run.loaded.report
+    if not (window and settings and has_next_pod(run.options, settings, run.clock())):
+        return False
+    if is_told:
+        return True
+    try:
+        async with (
+            asyncio.timeout(run.timeouts.alert_note),
+            open_services(run, run.loaded.checked(), [], run.alerts([])) as services,
+        ):
+            begun = await services.ledger.begun(services.policy())
+    except (ReportError, TimeoutError):
+        return False
+    if begun is None or begun > window.start:
+        return False
+    words = "Stopped by SIGTERM; the Job's next pod reports %s, or else a later run"
+    logger.warning(words, window.label(), extra={"event": "stopped"})
+    return True
+
+
 class _Stop:
     """Stops the present task at SIGTERM and Ctrl-C, and says what came of that."""
 
-    def __init__(self, alerts: Alerts) -> None:
+    def __init__(self, run: Run, alerts: Alerts) -> None:
+        self._run = run
         self._alerts = alerts
         self._is_interrupted = False
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
@@ -158,18 +205,22 @@ class _Stop:
             self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
 
     async def result(self, window: Window | None) -> Result:
-        """Return the result of the stopped run; alert of a SIGTERM that came before a window was at hand."""
+        """Return the result of the stopped run.
+
+        Alert of a SIGTERM that came before a window was at hand, unless the Job's next pod does the work.
+        """
         if self._is_interrupted:
             return Result(code=SIGINT_CODE, words="stopped from the keyboard", problem=_BY_HAND)
         self._task = None  # another SIGTERM finds the run being stopped already
-        if not self._alerts.stop_is_told:
+        window, is_told = self._alerts.at_hand or window, self._alerts.stop_is_told
+        if not self._alerts.stop_is_failure and await _is_left(self._run, window, is_told=is_told):
+            return replace(_STOPPED, is_left=True)
+        if not is_told:
             logger.error(
                 "%s", STOPPED_BY_SIGTERM, extra={"event": "failed", "stage": Stage.RUN, "key": STOPPED_BY_SIGTERM.key}
             )
-            await self._alerts.send(
-                self._alerts.at_hand or window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)]
-            )
-        return Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
+            await self._alerts.send(window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)])
+        return _STOPPED
 
     def _cancel(self) -> None:
         self._alerts.is_stopping = True

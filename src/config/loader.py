@@ -22,6 +22,7 @@ from .hints import hints
 from .settings import (
     GROUPS,
     ChannelChoice,
+    ChannelName,
     Group,
     MailSettings,
     ReportSettings,
@@ -37,12 +38,16 @@ ENV_FILE = Path(__file__).parents[2] / ".env"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """All settings of a run; a channel that is left out is None."""
+    """All settings of a run; of a channel that is left out None, and in a dry run also of one that can't send.
+
+    `channels` are those that REPORT_CHANNELS chooses.
+    """
 
     report: ReportSettings
     supabase: SupabaseSettings
     mail: MailSettings | None
     telegram: TelegramSettings | None
+    channels: tuple[ChannelName, ...]
 
     def writing_to(self, folder: Path) -> "Settings":
         """Return these settings with another REPORT_DIR."""
@@ -53,6 +58,7 @@ class LoadedSettings(Struct, kw_only=True):
     """The groups of settings that are whole, and one line a variable for what is missing or wrong.
 
     `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
+    `of_sending` are those of `problems` that a dry run has no use for. `channels` are those that were chosen.
     `unchecked` are the secrets of groups that aren't used: right or wrong, nobody is to see them.
     `is_job`: they are a Job's on a cluster. `remedy` says how to begin where there is no `.env`.
     """
@@ -62,17 +68,26 @@ class LoadedSettings(Struct, kw_only=True):
     mail: MailSettings | None = None
     telegram: TelegramSettings | None = None
     watch: WatchSettings = field(default_factory=WatchSettings.model_construct)
+    channels: tuple[ChannelName, ...] = ("email", "telegram")
     problems: list[str] = field(default_factory=list)
+    of_sending: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     unchecked: list[Group] = field(default_factory=list)
     is_job: bool = False
     remedy: str = ""
 
-    def checked(self) -> Settings:
-        """Return the settings; raise SettingsError if there is any problem."""
-        if self.problems or not self.report or not self.supabase:
-            raise SettingsError(self.problems, is_job=self.is_job, remedy=self.remedy)
-        return Settings(report=self.report, supabase=self.supabase, mail=self.mail, telegram=self.telegram)
+    def checked(self, *, is_dry_run: bool = False) -> Settings:
+        """Return the settings; raise SettingsError if there is any problem that the run would have."""
+        problems = [one for one in self.problems if not (is_dry_run and one in self.of_sending)]
+        if problems or not self.report or not self.supabase:
+            raise SettingsError(problems, is_job=self.is_job, remedy=self.remedy)
+        return Settings(
+            report=self.report,
+            supabase=self.supabase,
+            mail=self.mail,
+            telegram=self.telegram,
+            channels=self.channels,
+        )
 
     def folder(self) -> Path:
         """Return REPORT_DIR, also where other settings are wrong; the temporary folder where that is not there."""
@@ -101,9 +116,11 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
 
     loaded.supabase = read(SupabaseSettings)
     choice = read(ChannelChoice)
-    chosen = choice.report_channels if choice else ("email", "telegram")
-    loaded.mail = read(MailSettings) if "email" in chosen else None
-    loaded.telegram = read(TelegramSettings) if "telegram" in chosen else None
+    loaded.channels = choice.report_channels if choice else loaded.channels
+    known = len(loaded.problems)
+    loaded.mail = read(MailSettings) if "email" in loaded.channels else None
+    loaded.telegram = read(TelegramSettings) if "telegram" in loaded.channels else None
+    loaded.of_sending = loaded.problems[known:]
     loaded.report = read(ReportSettings)
     loaded.watch = read(WatchSettings) or loaded.watch
     loaded.hints = hints(env_file, folder, loaded.mail, loaded.supabase)
@@ -183,6 +200,7 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
         loaded.problems.append(f"SUPABASE_URL {wanted}")
     if loaded.telegram and validators.is_plain_http(loaded.telegram.telegram_api_url):
         loaded.problems.append(f"TELEGRAM_API_URL {wanted}")
+        loaded.of_sending.append(loaded.problems[-1])
         loaded.telegram = None  # an alert must not go that way either
 
 
@@ -203,6 +221,7 @@ def _want_ledger_name(loaded: LoadedSettings) -> None:
             "only on the machine that sends the real reports, or another name for a trial, which sends to everyone in "
             "SMTP_TO and TELEGRAM_CHAT_ID"
         )
+        loaded.of_sending.append(loaded.problems[-1])
 
 
 _REASONS = {

@@ -10,6 +10,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
     start: str | None = None
     until_now: bool = False
+    yes: bool = False
     count: int | None = None
     resend: bool = False
     only: tuple[str, ...] | None = None
@@ -17,6 +18,7 @@ class Options(Struct, frozen=True, kw_only=True):
     output: Path | None = None
     check: bool = False
     test_alert: bool = False
+    watch: bool = False
     deliveries: str | None = None
     json: bool = False
 

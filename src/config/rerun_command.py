@@ -30,7 +30,7 @@ def rerun_command(
     start = shlex.quote(as_option(window))
     if until_now or settings.job_name is None:
         options = ["--until-now" if until_now else f"--start {start}", f"--count {count}" if count > 1 else ""]
-        options += ["--resend" if resend else "", only_option(only)]
+        options += ["--resend" if resend else "", only_option(only), "--yes" if until_now and not only else ""]
         return f"python reports_generator.py {' '.join(filter(None, options))}"
     namespace = shlex.quote(settings.pod_namespace or NAMESPACE)
     # Without CRONJOB_NAME only a scheduled Job's name tells it, or that of a Job that such a command made.

@@ -83,6 +83,20 @@ def goes_by_job(options: Options, settings: ReportSettings, now: datetime) -> bo
     return is_own and scheduled_time(settings.job_name, now) is not None
 
 
+def has_next_pod(options: Options, settings: ReportSettings, now: datetime) -> bool:
+    """Return whether another pod of the Job surely does the run's work if its node is drained now, or a later run.
+
+    The Job is a scheduled one whose drained pods are replaced, the ledger lasts and missed windows are caught up, and
+    there is time for another attempt: the Job's deadline is more than two of REPORT_TIME_LIMIT after its schedule.
+    """
+    due = scheduled_time(settings.job_name, now)
+    is_whole = goes_by_job(options, settings, now) and not (options.is_trial or options.only or settings.report_only)
+    is_caught_up = settings.report_ledger == "supabase" and settings.report_catch_up > 0
+    if not (due and is_whole and is_caught_up and settings.sequential_job_uid):
+        return False
+    return now < due + timedelta(seconds=settings.report_time_limit)
+
+
 def is_named(options: Options, settings: ReportSettings) -> bool:
     """Return whether the run's window was named, by --start or REPORT_START, rather than being its own."""
     return options.start is not None or settings.report_start is not None

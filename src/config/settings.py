@@ -30,6 +30,7 @@ LARGEST_COUNT = 10_000
 DEFAULT_NAME = "Digital Twin"
 Language = Literal["en", "ru"]
 """Of recipients, as BCP 47 names it; src/phrases has a module for each."""
+ChannelName = Literal["email", "telegram"]
 SmtpSecurity = Literal["tls", "starttls"]
 SmtpLogin = Literal["password", "oauth2", "none"]
 _NEEDLESS = {"oauth2": ("smtp_password",), "none": ("smtp_user", "smtp_password")}
@@ -117,7 +118,7 @@ class ChannelChoice(Group):
     """Which channels deliver; only their variables are asked for."""
 
     report_channels: Annotated[
-        tuple[Literal["email", "telegram"], ...], NoDecode, BeforeValidator(validators.entries), Field(min_length=1)
+        tuple[ChannelName, ...], NoDecode, BeforeValidator(validators.entries), Field(min_length=1)
     ] = Field(("email", "telegram"), description="email, telegram, or both with a comma between")
 
 
@@ -288,6 +289,9 @@ class ReportSettings(Group):
         None, description="at most 52 small letters, digits, dashes and dots, set by the manifest"
     )
     job_completion_index: int | None = Field(None, ge=0, description="set by Kubernetes in an Indexed Job")
+    sequential_job_uid: validators.JobUid | None = Field(
+        None, description="at most 63 small letters, digits and dashes, set by the component keep-logs"
+    )
 
     @property
     def ledger_name(self) -> str:

@@ -268,6 +268,7 @@ OauthSecret = Annotated[
     BeforeValidator(_matches(r"[!-~]{4,}", "is shorter than 4 characters, or contains blanks or unusual ones")),
 ]
 JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
+JobUid = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a Job's uid"))]
 CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_CRONJOB, "a CronJob's name"))]
 PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
 Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]

@@ -59,7 +59,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
     `outcomes` are those of its recipients, `known` tells whether its failure was alerted before; `window` is its start,
     `rows` are those it had, `bytes` those of its workbook, `tally` counts its recipients. Of several windows,
-    `rows` and `tally` are sums, and `outcomes`, `known`, `window` and `bytes` are not set.
+    `rows` and `tally` are sums, and `outcomes`, `known`, `window` and `bytes` are not set. `is_left`: the run was
+    stopped, and the next pod of its Job does its work, so nobody has to know.
     """
 
     code: int
@@ -71,6 +72,7 @@ class Result(Struct, frozen=True, kw_only=True):
     rows: int | None = None
     bytes: int | None = None
     tally: Tally | None = None
+    is_left: bool = False
 
     @property
     def sent(self) -> bool:

@@ -5,13 +5,44 @@ ends a run in between, the next one knows what is owed, and what may have arrive
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 from ..domain.outcome import ChannelAddress, Outcome, same
 from ..domain.request import Trigger
+from ..domain.window import Window
 from ..errors import LedgerError
+from ..runtime.visible_text import foreign
 from .record import Entry, EntryState, Record
+
+logger = logging.getLogger(__name__)
+_LONGEST_HOLDER = 400
+"""Characters of a holder in the log: it has at most 253 of a pod's name, 63 of a uid, and an index."""
+
+
+class ClaimWait:
+    """Logs a wait for the claim on `window`: once for each run that holds it, and its end."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._holder = ""
+        self._began = time.monotonic()
+
+    def log(self, holder: str, until: str) -> None:
+        """Log that `holder` has the claim, and `until` when; nothing if that was logged before."""
+        if holder != self._holder:
+            self._holder = holder
+            words = self._window.label(), foreign(holder, _LONGEST_HOLDER), foreign(until, _LONGEST_HOLDER)
+            logger.info("Waiting for the claim on %s: %s holds it; %s", *words, extra={"event": "claim_wait"})
+
+    def end(self) -> None:
+        """Log that the claim is there, if it was waited for."""
+        if self._holder:
+            seconds = round(time.monotonic() - self._began, 3)
+            extra = {"event": "claimed", "seconds": seconds}
+            logger.info("Claimed %s after %.0f s", self._window.label(), seconds, extra=extra)
 
 
 class Claim:
@@ -90,6 +121,11 @@ class Claim:
             return False
         self._is_opened, self.record.silent, self.record.given_up = False, 0, False
         return True
+
+    async def leave(self) -> None:
+        """Save the record of a run that is stopped and alerts nobody: it counts as one that recorded no end."""
+        self._is_opened = False
+        await self.save()
 
     async def postpone(self) -> bool:
         """Note that there was no time to build the report; return whether that is so for the second time in a row."""

@@ -16,7 +16,7 @@ from ..domain.window import Window
 from ..errors import LedgerError, LedgerVersionError
 from ..runtime.atomic_write import atomic_write, remove_left_overs
 from ..runtime.retry import RetryPolicy
-from .claim import Claim
+from .claim import Claim, ClaimWait
 from .interface import PRUNED_AT_ONCE, Earlier, ReadLimit, WithoutHistory
 from .key import NAME_OF_1_0, LedgerKey
 from .record import Record, new_record, read_record
@@ -136,14 +136,17 @@ class DirectoryLedger(WithoutHistory):
         remove_left_overs(self._folder, self._clock())
 
     async def _lock(self, descriptor: int, window: Window, policy: RetryPolicy) -> None:
+        wait = ClaimWait(window)
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if not policy.allows(self._poll):
                     raise held_by_another(window, "another run on this machine") from None
+                wait.log("another run on this machine", "its claim ends with it")
                 await asyncio.sleep(self._poll)
             else:
+                wait.end()
                 return
 
 

@@ -1,7 +1,11 @@
-"""Which earlier runs of this folder have ended: each run holds an operating-system lock for as long as it lives.
+"""Which earlier runs have ended, so that their claims can be taken over at once.
 
-A container that starts again in its pod finds the folder of the one before it, and no other pod's. So it takes over
-that one's claims at once, and never a claim of a run that may be alive: names of pods can be alike.
+Each run holds an operating-system lock in its folder for as long as it lives. A container that starts again in its pod
+finds the folder of the one before it, and no other pod's. Names of pods can be alike, and say nothing.
+
+A Job with podReplacementPolicy Failed starts a pod only when the one before it, of the same index, has ended. After
+`kubectl delete --force` that one may still run: the takeover changes the version of the record, so none of its writes
+counts any more, and it sends nothing without one.
 """
 
 import fcntl
@@ -46,6 +50,22 @@ def has_ended(folder: Path, token: str) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def holder_name(process: str, token: str, uid: str | None, index: int | None) -> str:
+    """Return the holder of a claim; of a pod in a sequence it names the Job's `uid` and the pod's `index` as well."""
+    place = f"/{uid}/{'' if index is None else index}" if uid else ""
+    return f"{process.replace('/', '-')}{place}.{token}"
+
+
+def follows(holder: str, earlier: str) -> bool:
+    """Return whether the pod of `holder` began when that of `earlier`, of the same Job and index, had ended."""
+    place = _place(holder)
+    return bool(place) and place == _place(earlier)
+
+
+def _place(holder: str) -> str:
+    return holder.rpartition(".")[0].partition("/")[2]
 
 
 def _locked(folder: Path, token: str) -> int | None:

@@ -30,6 +30,8 @@ MONITOR = "the monitor answered: "
 """How the one notice begins that tells nobody anything: the monitor's last answer, kept for --check."""
 LOGINS = "refused login: "
 """How the notices of refused logins begin, under this name too: whichever deployment tried, the account is the same."""
+LOOKED = "looked"
+"""The notice that tells nobody anything either: when --watch looked last, kept for --check."""
 _LARGEST = 1000
 """Notices that are read: what Supabase gives at most in one answer."""
 Moments = Mapping[str, datetime]
@@ -186,6 +188,12 @@ def _moment(value: object) -> datetime:
     except ValueError:
         moment = datetime.min.replace(tzinfo=UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def watch_notices(settings: Settings, client: PostgrestClient, fallback: Notices, limit: float) -> Notices:
+    """Return those of --watch, which neither clear nor are cleared by those of reports."""
+    key = ledger_key(settings.report, settings.supabase)
+    return TableNotices(client, f"{key.text} watch", fallback, limit)
 
 
 def login_notices(options: Options, settings: Settings, client: PostgrestClient, limit: float) -> Notices | None:

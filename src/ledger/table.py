@@ -21,11 +21,11 @@ from ..supabase.decode import read_json
 from ..supabase.page import PageSize
 from ..supabase.reply import error_code
 from ..supabase.rest_rules import INSUFFICIENT_PRIVILEGE
-from .claim import Claim
+from .claim import Claim, ClaimWait
 from .directory import held_by_another
 from .interface import PRUNED_AT_ONCE, Earlier, Predecessor, ReadLimit
 from .key import LedgerKey
-from .liveness import has_ended, held_lock
+from .liveness import follows, has_ended, held_lock
 from .record import Record, new_record, read_record
 from .table_rules import NOT_NULL, refused, trigger_note, unusable
 
@@ -111,6 +111,7 @@ class TableLedger:
         Of a row whose record is too large to be read, return the rest, and the error that says so.
         """
         lost: RecordsTooLargeError | None = None
+        wait = ClaimWait(window)
         while True:
             try:
                 row = await self._row(window, policy, _ROW if lost is None else _CLAIM)
@@ -126,9 +127,12 @@ class TableLedger:
                 free = self._ended(row.get("holder"))
                 claimed = await self._update(window, _version(row), change, policy, free=free)
             if claimed:
+                wait.end()
                 return (row or {}) | claimed[0], lost
             if not policy.allows(self._timeouts.ledger_poll_table):
                 raise held_by_another(window, "another run")
+            if row and (holder := row.get("holder")):
+                wait.log(holder, f"its claim ends at {row.get('lease_until')} without a sign of it")
             await asyncio.sleep(self._timeouts.ledger_poll_table)
 
     async def _change(self, window: Window, version: int, change: dict[str, Any], policy: RetryPolicy) -> int:
@@ -309,8 +313,10 @@ class TableLedger:
 
     def _ended(self, holder: str | None) -> list[str]:
         """List the holders whose claims this process may take: itself, and a `holder` that is known to have ended."""
-        is_ended = holder is not None and has_ended(self._folder, holder.rpartition(".")[2])
-        return [self._holder, *([holder] if holder and is_ended else [])]
+        if not holder:
+            return [self._holder]
+        is_ended = follows(self._holder, holder) or has_ended(self._folder, holder.rpartition(".")[2])
+        return [self._holder, *([holder] if is_ended else [])]
 
     async def _insert(self, record: Record, policy: RetryPolicy) -> list[dict[str, Any]]:
         """Put `record` there, claimed, unless there is one; return its row if it was put there."""

@@ -29,6 +29,7 @@ _OF_ONE_WINDOW = (
     "source.rows_missing",
     "source.id_too_long",
     "source.not_over",
+    "source.clocks_differ",
 )
 """How the keys begin of problems that are about one window: that another one goes well doesn't solve them."""
 TEST = "🔔 TEST of the alerts of Reports Generator:"
@@ -42,7 +43,9 @@ _HEADLINE = 200
 """UTF-16 units of the first line."""
 
 
-_RECOVERABLE = (Stage.ROWS, Stage.WORKBOOK, Stage.STORAGE, Stage.LEDGER, Stage.RUN, Stage.SETTINGS, Stage.MISSED)
+_RECOVERABLE = (
+    *(Stage.ROWS, Stage.WORKBOOK, Stage.STORAGE, Stage.LEDGER, Stage.RUN, Stage.SETTINGS, Stage.MISSED, Stage.WATCH),
+)
 """Stages that can be said to work again."""
 _FOR_GOOD = " (for good)"
 _CAUSE = re.compile(r"(?P<part>.*?): (?P<key>\S*)(?P<for_good> \(for good\))?(?: (?P<window>\S+))?", re.DOTALL)

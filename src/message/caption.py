@@ -35,6 +35,7 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
         [
             _line(content.failure_burst),
             *(_line(one.line) for one in content.compared if content.is_compared),
+            _line("" if content.is_usual_known else content.what_is_usual),
             *map(_line, content.figures),
             *(_line(phrases.warned(anomaly)) for anomaly in content.anomalies),
             (_of_the_table(content.unfinished),),

@@ -98,6 +98,7 @@ class Content(Struct, frozen=True, kw_only=True):
     comparison_headers: Sequence[str]
     compared: Sequence[Compared]
     is_compared: bool
+    is_usual_known: bool
     what_is_usual: str
     is_normal: bool
     unfinished: str
@@ -148,6 +149,7 @@ def describe(
         comparison_headers=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
         compared=_compared(phrases, window, summary, comparison, deviations),
         is_compared=comparison.usual is not None or comparison.before != Counts(),
+        is_usual_known=comparison.usual is not None,
         what_is_usual=phrases.what_is_usual(window, comparison),
         is_normal=is_normal,
         unfinished=phrases.unfinished(summary.unfinished),

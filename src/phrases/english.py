@@ -47,7 +47,7 @@ STATUSES = "Statuses"
 _NO_STATUS = "(no status)"
 ANOMALIES: Mapping[AnomalyKind, str] = {
     "more failed than processed": "more records failed than were processed",
-    "missing": "no figures",
+    "missing": "without figures",
     "no number": "a figure that is not a number",
     "negative duration": "a negative duration, left out of the median and the like",
     "too long": "a value too long to read, left out of the report",
@@ -261,7 +261,7 @@ def anomaly(odd: Anomaly) -> str:
 
 def unfigured(odd: Anomaly) -> str:
     """Say which analyses lack figures, by their statuses."""
-    return f"Not in durations and records: {_each(odd.statuses)}, without figures."
+    return f"Not in durations and records: {_each(odd.statuses)}, {ANOMALIES[odd.kind]}."
 
 
 def unfinished(counted: Sequence[StatusCount]) -> str:
@@ -327,7 +327,7 @@ def whereabouts(attachment: Attachment, window: Window, rows: int, channel: str)
         return f"The workbook could not be attached. {shown(attachment.left_out, _REASON_LENGTH)}"
     if attachment.link:
         end = f" until {formats.moment(attachment.until, window.zone)}" if attachment.until else ""
-        size = megabytes(attachment.size)
+        size = megabytes(attachment.size).replace(" ", BLANK)
         return f"The workbook is too large for {_CHANNELS[channel]} ({size}); download it{end}:"
     if not rows:
         return f"The attached workbook, {attachment.name}, has no rows."

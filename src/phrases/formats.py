@@ -73,9 +73,9 @@ def seconds(value: float) -> str:
 def megabytes(size: int) -> str:
     """Write a size in bytes for people: `31 MB`, `0.4 MB`, `60 kB`."""
     if size < 1e5:
-        return f"{size / 1e3:.0f}{BLANK}kB"
+        return f"{size / 1e3:.0f} kB"
     millions = size / 1e6
-    return f"{millions:.1f}{BLANK}MB" if millions < 9.95 else f"{millions:,.0f}{BLANK}MB"
+    return f"{millions:.1f} MB" if millions < 9.95 else f"{millions:,.0f} MB"
 
 
 def moment(at: datetime, zone: ZoneInfo, form: str = "%Y-%m-%d %H:%M") -> str:

@@ -57,8 +57,8 @@ class Alerts:
     `notices` know what somebody was told of: a failure that lasts is told of when it begins, then once a day.
     `muted`: nobody is to be told: it is a dry run or a trial from a terminal, or the operator stopped the run there.
     `at_hand` is the window that is being reported, or was last. `stop_is_told`: a stop by SIGTERM has been dealt with
-    for it, or it has come to its end. `is_stopping`: this run is being stopped, and has little time. `time_left`: the
-    seconds that are left of the run's time.
+    for it, or it has come to its end; `stop_is_failure`: as a failure, rather than left to the Job's next pod.
+    `is_stopping`: this run is being stopped, and has little time. `time_left`: the seconds that are left of its time.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Alerts:
         self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
         self.at_hand: Window | None = None
         self.stop_is_told = False
+        self.stop_is_failure = False
         self.is_stopping = False
         self.time_left: Callable[[], float] = lambda: 0.0
 

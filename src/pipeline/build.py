@@ -17,7 +17,7 @@ from ..domain.baseline import deviations
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window
-from ..errors import NotOverError, RowsMissingError, TimeLimitError
+from ..errors import ClocksDifferError, NotOverError, RowsMissingError, SourceError, TimeLimitError
 from ..ledger.identity import chosen_identity, stored_folder
 from ..ledger.key import ledger_key
 from ..ledger.record import Record
@@ -39,6 +39,9 @@ from .services import Services
 logger = logging.getLogger(__name__)
 _NEARLY_OVER = 60.0
 """A window that ends within this many seconds, by Supabase's clock, is waited for."""
+
+_OF_TYPE = ("source.bad_answer", "source.odd_row", "source.database_error")
+"""What may come of a `created_at` that is no timestamp; if it is one, the error is about something else."""
 
 
 class Reading(Struct):
@@ -104,7 +107,7 @@ async def _build_whole(
         return await _build(services, request, folder, record, policy, reading)
     except NotOverError as error:
         if error.seconds > _NEARLY_OVER:
-            await _tell_of_clocks(services, error)
+            await _tell_of_not_over(services, error)
         else:
             wait = error.seconds + services.settings.report.report_settle
             extra = {"event": "settling", "seconds": round(wait, 3)}
@@ -115,9 +118,24 @@ async def _build_whole(
         extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
         logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra)
         return await _build(services, request, folder, record, policy, reading, careful=True)
+    except SourceError as error:
+        if error.problem.key in _OF_TYPE:
+            await services.table.check_type()
+        raise
 
 
-async def _tell_of_clocks(services: Services, error: NotOverError) -> None:
+async def _tell_of_not_over(services: Services, error: NotOverError) -> None:
+    """Alert of a window that is over by our own clock alone, unless the run will alert of the clocks themselves."""
+    try:
+        services.client.check_clock(services.run.clock())
+    except ClocksDifferError:
+        logger.warning("%s", error, extra={"event": "notice", "key": error.problem.key})
+    else:
+        await tell_of_clocks(services, error)
+
+
+async def tell_of_clocks(services: Services, error: SourceError) -> None:
+    """Alert of two clocks that differ, which keeps no report."""
     logger.warning("%s", error, extra={"event": "notice", "key": error.problem.key})
     await services.alerts.send(None, [Failure(what="nothing yet, but two clocks differ", problem=error.problem)])
 
@@ -206,7 +224,7 @@ async def _read_rows(
 ) -> Summary:
     """Read the rows page by page into the workbook, and fold them into figures; what comes again is left out.
 
-    Raise RowsMissingError if fewer rows came than were counted, NotOverError as `_check_over` does unless it `is_over`.
+    Raise RowsMissingError if fewer rows came than were counted, and as `_check_over` does unless it `is_over`.
     """
     summary, seen = Summary(failed_statuses=FailedStatuses(services.settings.report.report_failed_statuses)), None
     reading.begin()
@@ -242,10 +260,14 @@ async def _read_rows(
 def _check_over(services: Services, window: Window, asked: datetime) -> None:
     """Raise NotOverError if the window was not over by Supabase's clock when it was asked for: ours may be ahead.
 
-    A trial up to now isn't over by intent, and the Job's name knows better than any clock.
+    A trial up to now isn't over by intent; of that, raise ClocksDifferError if now is another moment for Supabase.
+    The Job's name knows better than any clock.
     """
     run = services.run
-    if run.options.until_now or goes_by_job(run.options, services.settings.report, asked):
+    if run.options.until_now:
+        services.client.check_clock(run.clock())
+        return
+    if goes_by_job(run.options, services.settings.report, asked):
         return
     if (server_time := services.client.server_time) is None:
         return

@@ -18,14 +18,18 @@ T = TypeVar("T")
 async def compare(services: Services, window: Window, policy: RetryPolicy) -> Comparison:
     """Count what `window` is compared with; whatever can't be counted soon stays unknown.
 
-    A report without its comparison is still the report. At most eleven small questions are asked, all at once.
+    A report without its comparison is still the report. At most eleven small questions are asked, all at once, and
+    once a run another about the type of `created_at`: raise ColumnTypeError if no hour can be found by it.
     """
     table, failed = services.table, FailedStatuses(services.settings.report.report_failed_statuses)
     windows = [to_compare_with(window), *earlier_weeks(window)]
-    first = asyncio.create_task(table.first_moment())
+    first = asyncio.create_task(table.first_moment(window.end))
     analyses = [asyncio.create_task(table.count(one.start, one.end)) for one in windows]
     failures = [asyncio.create_task(table.count_failed(one.start, one.end, failed)) for one in windows]
-    await _wait([first, *analyses, *failures], min(services.run.timeouts.comparison, policy.left() / 2))
+    typed = asyncio.create_task(table.check_type())
+    await _wait([first, typed, *analyses, *failures], min(services.run.timeouts.comparison, policy.left() / 2))
+    if not typed.cancelled() and (error := typed.exception()):
+        raise error
     if why := _failure(analyses[:1]):
         extra = {"event": "not_compared", "window": as_option(windows[0])}
         logger.info("%s is not compared with: %s", windows[0].label(), why, extra=extra)
@@ -35,8 +39,8 @@ async def compare(services: Services, window: Window, policy: RetryPolicy) -> Co
     before, *weeks = [
         Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
     ]
-    began = _result(first)
-    if began is not None and began >= windows[0].end:  # a count of zero says nothing of the time before the table
+    began, is_sure = _result(first), not _failure([first])
+    if is_sure and (began is None or began >= windows[0].end):  # nothing is known of the time before the first row
         before = Counts()
     known = usual([*zip(windows[1:], weeks, strict=True)], began)
     if known or failure:

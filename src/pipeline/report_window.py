@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.rerun_command import rerun_command
-from ..config.schedule import shared_by_pods
+from ..config.schedule import has_next_pod, shared_by_pods
 from ..domain.analysis import FailedStatuses
 from ..domain.outcome import ChannelAddress, Outcome, named, same
 from ..domain.request import Result, Tally, WindowRequest
@@ -269,17 +269,35 @@ def _outlasting_another_alert(services: Services, policy: RetryPolicy) -> RetryP
 
 
 async def _stopped(services: Services, window: Window, claim: Claim) -> None:
-    """Tell of a run that was stopped from outside, unless its window was told of already."""
+    """Tell of a run that was stopped from outside, unless its window was told of already or the next pod reports it."""
     services.alerts.stop_is_told = True
     if claim.record.is_done(services.present):
         end = "skipped" if claim.record.is_skipped else "delivered"
         logger.warning("Stopped after %s was %s", window.label(), end, extra={"event": "stopped"})
         return
+    if await _is_left(services, claim):
+        words = "Stopped before %s was delivered; the Job's next pod delivers it, or else a later run"
+        logger.warning(words, window.label(), extra={"event": "stopped"})
+        return
+    services.alerts.stop_is_failure = True
     logger.error("Stopped before %s was delivered", window.label(), extra={"event": "stopped"})
     if claim.record.alerted and not claim.record.cleared:
         logger.info("%s was alerted of before; nobody is told again", window.label(), extra={"event": "stopped"})
         return
     await services.alerts.send(window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)], claim=claim)
+
+
+async def _is_left(services: Services, claim: Claim) -> bool:
+    """Leave the window of `claim` to the Job's next pod; return whether that, or else a later run, surely sees it."""
+    run = services.run
+    if not has_next_pod(run.options, services.settings.report, run.clock()):
+        return False
+    try:
+        async with asyncio.timeout(run.timeouts.alert_note):
+            await claim.leave()
+    except (LedgerError, TimeoutError):
+        return False
+    return True
 
 
 def _failures(failed: Sequence[Outcome]) -> list[Failure]:

@@ -51,7 +51,7 @@ async def remove_old(services: Services, window: Window, watermark: datetime | N
 async def _is_over(services: Services, window: Window) -> bool:
     """Return whether `window` is over by Supabase's clock: a clock of this machine that is ahead removes nothing."""
     if services.client.server_time is None:  # nothing was asked so far
-        await services.table.first_moment()
+        await services.table.first_moment(window.end)
     server_time = services.client.server_time
     if server_time is not None and window.end <= server_time:
         return True

@@ -25,6 +25,7 @@ from ..domain.outcome import ChannelAddress
 from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
 from ..ledger.key import ledger_key
+from ..ledger.liveness import holder_name
 from ..ledger.notices import login_notices, notices_of
 from ..ledger.table import TableLedger
 from ..runtime.connection import tls_context
@@ -59,8 +60,10 @@ class Run(Struct, frozen=True, kw_only=True):
     @property
     def holder(self) -> str:
         """The name that this run's claims bear: no other process's, even where hosts and process ids are the same."""
-        pod_name = self.loaded.report and self.loaded.report.pod_name
-        return f"{pod_name or f'{socket.gethostname()}.{os.getpid()}'}.{self.token}"
+        report = self.loaded.report
+        process = (report and report.pod_name) or f"{socket.gethostname()}.{os.getpid()}"
+        uid, index = (report.sequential_job_uid, report.job_completion_index) if report else (None, None)
+        return holder_name(process, self.token, uid, index)
 
     def channels(self) -> list[Channel]:
         """Make the channels whose settings are whole."""

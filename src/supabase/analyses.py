@@ -17,7 +17,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -26,9 +26,10 @@ from postgrest import AsyncSelectRequestBuilder, CountMethod
 
 from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
-from ..domain.window import Window
+from ..domain.window import EARLIEST, Window
 from ..errors import (
     BadAnswerError,
+    ColumnTypeError,
     HiddenRowsError,
     IdTooLongError,
     OddRowError,
@@ -40,6 +41,7 @@ from ..runtime.retry import RetryPolicy, retry
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient, quoted_value
 from .decode import memory_of, read_analysis, read_json, read_moments, read_page
+from .moment_type import type_without_moments
 from .page import Page, PageSize, come_again, different_ids, last_group, page_of, within
 from .query_plan import MEDIA_TYPE, sort_cost
 from .reply import error_code
@@ -70,6 +72,7 @@ class AnalysesTable:
     def __init__(self, client: PostgrestClient, name: str) -> None:
         self._client = client
         self._name = name
+        self._wrong_type: str | None = None
 
     async def pages(self, window: Window, policy: RetryPolicy, *, careful: bool = False) -> AsyncGenerator[Page]:
         """Yield every row of `window` in order of `created_at`, `id`; an empty window yields one empty page.
@@ -164,12 +167,13 @@ class AnalysesTable:
         query = query.eq("id", self._as_text(row.id)).limit(1)
         return self._total(await self._client.answer(query, self._name)) > 1
 
-    async def check_ids(self, window: Window, policy: RetryPolicy) -> None:
-        """Look at a page of `window`; raise RepeatedIdsError if an id comes twice, SourceError as `pages` does."""
+    async def check_ids(self, window: Window, policy: RetryPolicy) -> list[Analysis]:
+        """Return a page of `window`; raise RepeatedIdsError if an id comes twice, SourceError as `pages` does."""
         rows, _ = await self._first(window, policy, PageSize(rows=PAGE_ROWS, most=PAGE_ROWS))
         if different_ids(rows) < len(rows):
             ((row_id, count),) = Counter(row.id for row in rows).most_common(1)
             raise RepeatedIdsError(table=self._name, row_id=one_line_quote(row_id), count=count)
+        return rows
 
     async def _look_for_any_row(self, policy: RetryPolicy) -> None:
         """Tell a truly empty window from one whose rows this key may not see."""
@@ -183,8 +187,7 @@ class AnalysesTable:
 
     async def count(self, start: datetime, end: datetime) -> int:
         """Count the rows of [start, end), both aware, without fetching them; asked once, for nothing hangs on it."""
-        query = self._client.short(self._name).select("id", count=CountMethod.exact)
-        query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
+        query = self._short("id", start, end, CountMethod.exact)
         return self._total(await self._client.answer(query, self._name))
 
     async def count_failed(self, start: datetime, end: datetime, failed: FailedStatuses) -> int | None:
@@ -196,19 +199,27 @@ class AnalysesTable:
         pattern = status_pattern(failed)
         if _encoded_length(pattern) > LONGEST_VALUE:
             return None
-        query = self._client.short(self._name).select("id", count=CountMethod.exact)
-        query = query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat())
-        query = query.filter("status", "imatch", pattern).limit(1)
+        query = self._short("id", start, end, CountMethod.exact).filter("status", "imatch", pattern)
         response = await self._client.send(query, self._name)
         if error_code(response) in NOT_TEXT:
             return None
         return self._total(self._client.checked(response, self._name))
 
-    async def first_moment(self) -> datetime | None:
-        """Return the moment (aware UTC) of the table's first row, None if it has none."""
-        query = self._client.short(self._name).select("created_at").order("created_at").limit(1)
+    async def first_moment(self, end: datetime) -> datetime | None:
+        """Return the moment (aware UTC) of the first row before `end` (aware), None if there is none.
+
+        Rows before EARLIEST are passed by: -infinity, a year BC or the zero of some clock stands for no moment at all.
+        """
+        query = self._short("created_at", EARLIEST.replace(tzinfo=UTC), end).order("created_at")
         response = await self._client.answer(query, self._name)
         return next(iter(read_moments(response.content, self._name)), None)
+
+    async def check_type(self) -> None:
+        """Raise ColumnTypeError if hours can't be asked for by `created_at`; the server is asked about that once."""
+        if self._wrong_type is None:
+            self._wrong_type = await type_without_moments(self._client, self._name)
+        if self._wrong_type:
+            raise ColumnTypeError(table=self._name, said=self._wrong_type)
 
     async def probe(self, window: Window, policy: RetryPolicy) -> int:
         """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
@@ -303,6 +314,12 @@ class AnalysesTable:
         if not _TOTAL.fullmatch(total):
             raise BadAnswerError(table=self._name, came="rows without their count")
         return int(total)
+
+    def _short(
+        self, column: str, start: datetime, end: datetime, count: CountMethod | None = None
+    ) -> AsyncSelectRequestBuilder:
+        query = self._client.short(self._name).select(column, count=count)
+        return query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
 
     def _query(
         self, start: datetime, end: datetime, most: int, columns: Sequence[str], count: CountMethod | None = None

@@ -14,13 +14,16 @@ from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncReque
 from ..config.limits import LARGEST_PAGE, LARGEST_SHORT
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..errors import PageTooLargeError, SourceError
+from ..errors import ClocksDifferError, PageTooLargeError, SourceError
 from ..runtime.bounded_answers import AnswerTooLargeError, bounded
 from ..runtime.connection import CONNECTION_ERRORS, diagnose
 from ..runtime.proxies import proxy_for
 from .clock_skew import ClockSkew
 from .credentials import Credentials, credentials
 from .rest_rules import refusal
+
+LARGEST_DIFFERENCE = timedelta(minutes=5)
+"""What may lie between the clock of this machine and Supabase's before one of them counts as wrong."""
 
 
 class PostgrestClient:
@@ -58,6 +61,14 @@ class PostgrestClient:
         with suppress(OverflowError):
             return date + timedelta(seconds=time.monotonic() - at)
         return None
+
+    def check_clock(self, now: datetime) -> None:
+        """Raise ClocksDifferError if `now` (aware) is further from Supabase's clock than LARGEST_DIFFERENCE."""
+        if (server_time := self.server_time) is None:
+            return
+        ahead = now - server_time
+        if abs(ahead) > LARGEST_DIFFERENCE:
+            raise ClocksDifferError(minutes=round(ahead / timedelta(minutes=1)))
 
     def table(self, name: str) -> AsyncRequestBuilder:
         """Begin a query."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from src.errors import (
     BadAnswerError,
+    ClocksDifferError,
+    ColumnTypeError,
     HiddenRowsError,
     IdTooLongError,
     NotOverError,
@@ -33,11 +35,13 @@ _READY = (
     BadAnswerError(table="analyses", came="the same rows twice"),
     OddRowError(table="analyses", column="id", said="null", condition="id is null"),
     OddRowError(table="analyses", column="created_at", said="1763906400"),
+    ColumnTypeError(table="analyses", said="text"),
     PageTooLargeError(table="analyses"),
     IdTooLongError(table="Analyses", length=70_000),
     HiddenRowsError(table="analyses"),
     RowsMissingError(arrived=1, counted=2, table="analyses"),
-    NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=1200),
+    NotOverError(label="2026-11-23 13:00-14:00 UTC", seconds=120),
+    ClocksDifferError(minutes=-125),
     RecordsTooLargeError(table="report_deliveries"),
 )
 

@@ -6,10 +6,14 @@ from email.parser import BytesParser
 from email.policy import default
 from pathlib import Path
 
+import pytest
+
 from ..builders import OPTION, data_rows, ids, make_rows
 from ..sandbox import Sandbox
 from ..test_run import RunTool
 
+SMTP = ("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD", "SMTP_FROM", "SMTP_TO")
+TELEGRAM = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
 STEM = "report_20261122_130000"
 
 
@@ -44,6 +48,32 @@ def test_nobody_is_sent_anything_and_nothing_is_remembered(sandbox: Sandbox, run
     assert not (sandbox.folder / "report_ledger").exists()
     assert run(*OPTION).code == 0
     assert len(sandbox.mails) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict.fromkeys((*SMTP, *TELEGRAM), ""),
+        {"SMTP_PORT": "many", "SMTP_TO": "nobody", "TELEGRAM_BOT_TOKEN": "x", "TELEGRAM_API_URL": "http://a.example"},
+        {"SMTP_FROM": "", "REPORT_LEDGER": "supabase", "REPORT_LEDGER_NAME": "", "REPORT_ONLY": "who@example.com"},
+    ],
+    ids=["missing", "wrong", "of the ledger"],
+)
+def test_a_dry_run_needs_no_settings_but_those_of_supabase(
+    sandbox: Sandbox, run: RunTool, tmp_path: Path, changes: dict[str, str]
+) -> None:
+    """All files are written, and a line names what a run that sends lacks; that one is refused."""
+    sandbox.supabase.insert(make_rows(3))
+
+    result = run(*OPTION, "--dry-run", "--output", str(tmp_path / "out"), **changes)
+
+    assert result.code == 0
+    files = {path.suffix: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert files.keys() == {".xlsx", ".eml", ".html", ".txt"}
+    assert BytesParser(policy=default).parsebytes(files[".eml"])["From"]
+    assert any(name in record.getMessage() for record in result.logged("note") for name in changes)
+    assert run(*OPTION, **changes).code == 2
+    assert run(*OPTION, "--dry-run", "--output", str(tmp_path), **changes, SUPABASE_KEY="").code == 2
 
 
 def test_a_dry_run_that_fails_alerts_nobody(sandbox: Sandbox, run: RunTool, tmp_path: Path) -> None:

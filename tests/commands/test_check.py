@@ -5,17 +5,21 @@ import re
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from src.domain.window import HOUR
+
 from ..builders import make_rows
+from ..pages import PAGES
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Fault
 from ..terminal import on_terminal
 from ..test_run import ROOT, RunTool
 
-PARTS = {"settings", "folder", "table", "key", "index", "email", "telegram bot", "ledger"}
+PARTS = {"settings", "folder", "table", "key", "index", "clock", "email", "telegram bot", "ledger", "watch"}
 PARTS |= {f"email {address}" for address in RECIPIENTS} | {f"telegram {chat}" for chat in CHATS}
 """Of complete settings without a bucket."""
 
@@ -47,10 +51,25 @@ def test_a_whole_set_up_is_ok_part_by_part(sandbox: Sandbox, run: RunTool) -> No
 
     assert code == 0
     assert lines.keys() == PARTS
-    assert {part for part, line in lines.items() if not line.startswith("OK ")} == {"index", "ledger"}
-    assert all(lines[part].startswith("NOTE ") for part in ("index", "ledger"))
+    assert {part for part, line in lines.items() if not line.startswith("OK ")} == {"index", "ledger", "watch"}
+    assert all(lines[part].startswith("NOTE ") for part in ("index", "ledger", "watch"))
     assert "@reports_bot" in lines["telegram bot"]
     assert (sandbox.mailbox.deliveries, sandbox.bot.sent) == ([], [])
+
+
+def test_a_view_whose_durations_are_milliseconds_is_seen(sandbox: Sandbox, run: RunTool) -> None:
+    """By the median, which a view as the page makes it puts right; of an hour without rows nothing is said."""
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOUR
+    empty = check(run)[1]["table"]
+    sandbox.supabase.fill(1100, start=start, duration="1500 + n % 3 - 1")
+    (divided,) = re.findall(r"`duration_ms( / .+) as duration`", PAGES["getting-started"])
+
+    code, lines = check(run)
+    sandbox.supabase.sql(f"update analyses set duration = duration{divided}")
+
+    assert (code, "median" in empty) == (0, False)
+    assert lines["table"].endswith("median duration 1,500.00 s in the first 1,000")
+    assert check(run)[1]["table"].endswith("median duration 1.50 s in the first 1,000")
 
 
 def test_a_status_that_is_no_text_is_told(sandbox: Sandbox, run: RunTool) -> None:
@@ -202,8 +221,9 @@ def test_a_bot_api_server_that_is_older_than_the_library_is_well(sandbox: Sandbo
     assert "a group, “Reports”" in lines["telegram 42"]
 
 
-ORDER = ["settings", "folder", "table", "key", "index", "email", *(f"email {address}" for address in RECIPIENTS)]
-ORDER += ["telegram bot", *(f"telegram {chat}" for chat in CHATS), "ledger"]
+ORDER = ["settings", "folder", "table", "key", "index", "clock"]
+ORDER += ["email", *(f"email {address}" for address in RECIPIENTS)]
+ORDER += ["telegram bot", *(f"telegram {chat}" for chat in CHATS), "ledger", "watch"]
 
 
 def test_lines_come_in_a_fixed_order_each_as_soon_as_all_before_it_are_known(sandbox: Sandbox) -> None:

@@ -76,6 +76,42 @@ def test_whoever_is_no_recipient_is_named_with_the_nearest_one(
     assert copies(sandbox) == ((0, 0), (0, 0))
 
 
+@pytest.mark.parametrize("named", ["you@example.com", "me@example.com", "you@a-company-of-many-words.example.com", "7"])
+def test_whoever_is_like_no_recipient_is_not_taken_for_one(sandbox: Sandbox, run: RunTool, named: str) -> None:
+    """All behind the @ is the same for colleagues; the answer lists who there is."""
+    recipients = (*RECIPIENTS, "team@a-company-of-many-words.example.com")
+
+    typed = run(*OPTION, f"--only={named}", SMTP_TO=",".join(recipients))
+
+    assert (typed.code, "Did you mean" in typed.log) == (2, False)
+    assert all(one in typed.log for one in (*recipients, *CHATS))
+    assert (sandbox.alerts, sandbox.supabase.requests) == ([], [])
+
+
+@pytest.mark.parametrize("changes", [{}, JOB], ids=["shell", "cluster"])
+def test_a_trial_for_everybody_is_asked_for_twice(sandbox: Sandbox, run: RunTool, changes: dict[str, str]) -> None:
+    """Without --yes it names everybody whom it would reach, and contacts nobody."""
+    result = run("--until-now", **changes)
+
+    assert (result.code, result.keys) == (2, ["options"])
+    assert all(one in result.log for one in (*RECIPIENTS, *CHATS))
+    servers = (sandbox.supabase.requests, sandbox.bot.requests, sandbox.mailbox.deliveries, sandbox.monitor.pings)
+    assert servers == ([], [], [], [])
+    assert run("--until-now", "--yes", **changes).code == 0
+    assert copies(sandbox) == ((1, 1), (1, 1))
+
+
+def test_a_trial_for_some_or_for_nobody_needs_no_second_word(
+    sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By option, by variable, and as files."""
+    monkeypatch.chdir(sandbox.folder)
+
+    codes = [run("--until-now", REPORT_ONLY=RECIPIENTS[0]).code, run("--until-now", "--dry-run").code]
+
+    assert (codes, copies(sandbox)) == ([0, 0], ((1, 0), (0, 0)))
+
+
 def test_a_limit_to_nobody_is_not_taken_for_none(sandbox: Sandbox, run: RunTool) -> None:
     """A lone comma would send to everybody."""
     assert run(*OPTION, REPORT_ONLY=",").code == 2

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from src.errors import LedgerError
 from src.ledger.directory import FOLDER, DirectoryLedger
 from src.ledger.interface import Ledger, ReadLimit
 from src.ledger.key import LedgerKey, ledger_key
+from src.ledger.liveness import follows
 from src.ledger.table import TableLedger
 from src.pipeline.services import Run as StartedRun
 from src.pipeline.services import start_run
@@ -40,13 +42,15 @@ EVERYTHING = "select * from report_deliveries order by name, window_start"
 
 
 @pytest.fixture
-def start(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], StartedRun]:
+def start(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StartedRun]:
     """Start runs in one process, so that host name and process id are the same, and go no further."""
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
 
-    def begin(pod: str) -> StartedRun:
+    def begin(pod: str, uid: str = "", index: str = "") -> StartedRun:
         monkeypatch.setenv("POD_NAME", pod)
+        monkeypatch.setenv("SEQUENTIAL_JOB_UID", uid)
+        monkeypatch.setenv("JOB_COMPLETION_INDEX", index)
         return start_run(Options(), load_settings(None), Redaction([]), QUICK, lambda: datetime.now(UTC), 0.0)
 
     return begin
@@ -62,7 +66,7 @@ async def ledger_of(run: StartedRun) -> AsyncIterator[Ledger]:
 
 
 def test_two_containers_with_one_host_name_and_process_id_do_not_take_each_others_claim(
-    start: Callable[[str], StartedRun],
+    start: Callable[..., StartedRun],
 ) -> None:
     """The second one waits, and says so in the end."""
 
@@ -189,7 +193,7 @@ def test_a_container_that_starts_again_in_its_pod_goes_on_at_once(
     assert len(sandbox.mails) == 1
 
 
-def test_a_name_that_begins_like_another_pods_takes_no_claim_of_it(start: Callable[[str], StartedRun]) -> None:
+def test_a_name_that_begins_like_another_pods_takes_no_claim_of_it(start: Callable[..., StartedRun]) -> None:
     """`reports` may stand beside `reports.eu`, and both may be alive."""
 
     async def beside() -> str:
@@ -205,6 +209,61 @@ def test_a_name_that_begins_like_another_pods_takes_no_claim_of_it(start: Callab
                 return error.problem.key
 
     assert asyncio.run(beside()) == "ledger.held"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "is_free"),
+    [
+        (("a", "1", "0"), ("b", "1", "0"), True),
+        (("a", "1", ""), ("b", "1", ""), True),
+        (("a", "1", "0"), ("b", "1", "1"), False),
+        (("a", "1", ""), ("b", "2", ""), False),
+        (("a", "", ""), ("b", "", ""), False),
+        (("a", "", ""), ("b", "1", ""), False),
+        (("a", "1", ""), ("b", "", ""), False),
+    ],
+    ids=[
+        "same index",
+        "same Job",
+        "another index",
+        "another Job",
+        "no sequence",
+        "the later alone",
+        "the earlier alone",
+    ],
+)
+def test_a_pod_takes_over_at_once_from_the_one_before_it_in_its_job(
+    start: Callable[..., StartedRun], earlier: tuple[str, str, str], later: tuple[str, str, str], is_free: bool
+) -> None:
+    """Of no other Job and no other index: those may be alive. The one before it changes nothing from then on."""
+
+    async def both() -> tuple[str, str]:
+        async with (
+            ledger_of(start(*earlier)) as one,
+            ledger_of(start(*later)) as other,
+            one.claim(make_window(), make_policy(5)) as dead,
+        ):
+            try:
+                async with other.claim(make_window(), make_policy(0.2)):
+                    taken = "claimed"
+            except LedgerError as error:
+                taken = error.problem.key
+            try:
+                await dead.sending("email", ["manager@example.com"])
+            except LedgerError as error:
+                return taken, error.problem.key
+            return taken, "saved"
+
+    assert asyncio.run(both()) == (("claimed", "ledger.taken_over") if is_free else ("ledger.held", "saved"))
+
+
+def test_a_host_whose_name_looks_like_a_place_in_a_job_takes_no_claim(
+    start: Callable[..., StartedRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux allows all characters in it."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "a/1/0")
+
+    assert not follows(start("").holder, start("").holder)
 
 
 def test_the_ledger_in_a_folder_counts_attempts_and_rows_too(sandbox: Sandbox, run: RunTool) -> None:

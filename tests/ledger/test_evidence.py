@@ -38,6 +38,7 @@ def test_a_clock_that_is_weeks_ahead_removes_no_record(sandbox: Sandbox, run: Ru
     sandbox.supabase.sql("grant delete on report_deliveries to service_role")
     young = {record(sandbox, "supabase", back) for back in range(5, 1, -1)}
 
+    sandbox.supabase.slow = 40 * 86_400
     run(clock=lambda: datetime.now(UTC) + timedelta(days=40), **CATCH_UP, **KEEP)
 
     assert young <= recorded(sandbox, "supabase")

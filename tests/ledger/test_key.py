@@ -154,7 +154,7 @@ def test_without_a_name_the_files_are_those_of_1_0(sandbox: Sandbox, run: RunToo
         (OPTION, {}, "{folder}/report_ledger, name production"),
         (OPTION, {"REPORT_LEDGER_NAME": ""}, "{folder}/report_ledger"),
         ((), {"JOB_NAME": job(0), **CATCH_UP}, "Supabase, name production"),
-        (("--until-now",), CATCH_UP, "none"),
+        (("--until-now", "--yes"), CATCH_UP, "none"),
     ],
     ids=["folder", "without a name", "table", "trial"],
 )

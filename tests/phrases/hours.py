@@ -41,7 +41,10 @@ LINKED = Attachment(
 
 
 class Hour(Struct, frozen=True, kw_only=True):
-    """One hour, or day: its rows and all else that its report is about. `lost`: its workbook can't be sent."""
+    """One hour, or day: its rows and all else that its report is about.
+
+    `lost`: its workbook can't be sent. `uncounted` is why earlier weeks could not be counted.
+    """
 
     rows: Sequence[Analysis]
     window: Window
@@ -54,6 +57,7 @@ class Hour(Struct, frozen=True, kw_only=True):
     attachment: Attachment = ATTACHED
     lost: bool = False
     name: str = DEFAULT_NAME
+    uncounted: str = ""
 
 
 class Got(Struct, frozen=True, kw_only=True):
@@ -150,6 +154,7 @@ def hours() -> dict[str, Hour]:
         ),
         "too_large": Hour(rows=spread(5), window=make_window(zone="Europe/Moscow"), attachment=LINKED),
         "without_workbook": Hour(rows=spread(2), window=window, lost=True),
+        "not_compared": Hour(rows=(), window=window, before=Counts(analyses=3, failed=0), uncounted="HTTP 503"),
         "first_day": Hour(rows=spread(1), window=window, before=Counts(analyses=0)),
         "daily": Hour(
             rows=spread(60, failed=2), window=day_of(START.date(), MOSCOW), before=Counts(analyses=58, failed=1)
@@ -223,7 +228,7 @@ def got(folder: Path, hour: Hour, language: Language) -> Got:
     """Make all that recipients get of `hour`."""
     phrases, summary = phrases_of(language), Summary()
     summary.add(hour.rows)
-    comparison = Comparison(before=hour.before, usual=hour.usual)
+    comparison = Comparison(before=hour.before, usual=hour.usual, failure=hour.uncounted)
     found = deviations(summary, hour.usual, hour.thresholds)
     remark = phrases.failed_since(hour.window, hour.failed_since)
     if hour.late_rows:

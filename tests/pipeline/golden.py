@@ -54,6 +54,7 @@ class Play:
     def run(self, *arguments: str, back: int = 0, timeouts: Timeouts = NO_TIME, **changes: str) -> str:
         """Start the run of the hour that is `back` hours before the scene's; return what it printed."""
         at = NOW - back * HOUR
+        self.sandbox.supabase.clock = lambda: at
         given = self.sandbox.environment | {"LOG_FORMAT": "json"} | changes
         known = {name.upper() for group in GROUPS for name in group.model_fields}
         with pytest.MonkeyPatch.context() as patch:

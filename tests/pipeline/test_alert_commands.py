@@ -55,7 +55,7 @@ class Deployment:
         if not self.cluster:
             return shlex.split(command.removeprefix("python reports_generator.py ")), {}
         name = self.cluster.do(command).removeprefix("job.batch/").removesuffix(" created\n")
-        (live,) = of_kind(applied(), "CronJob")
+        (live,) = [one for one in of_kind(applied(), "CronJob") if one["metadata"]["name"] == "reports-generator"]
         (container,) = pod_of(self.cluster.get("Job", name))["containers"]
         added = [one for one in container["env"] if one not in container_of(live)["env"]]
         return [], {one["name"]: one["value"] for one in added} | {"JOB_NAME": name}

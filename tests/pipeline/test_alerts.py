@@ -287,7 +287,7 @@ def test_only_in_a_job_without_a_lasting_ledger_the_alert_says_that_the_command_
 
 def test_a_trial_from_a_terminal_alerts_nobody(sandbox: Sandbox, tmp_path: Path) -> None:
     """Whoever tries it sees what failed; elsewhere nobody does, and an alert is sent."""
-    command = [sys.executable, str(ENTRY), "--until-now"]
+    command = [sys.executable, str(ENTRY), "--until-now", "--yes"]
     environment = sandbox.environment | {"SUPABASE_KEY": "sb_secret_wrong_and_long_enough"}
 
     code, _ = on_terminal(command, environment, tmp_path)

@@ -115,7 +115,7 @@ def test_the_folder_of_a_killed_run_is_removed_after_a_day(sandbox: Sandbox, run
         changed = time.time() - hours * 3600
         for path in (sandbox.folder / left, alien):
             os.utime(path, (changed, changed))
-        run("--until-now")
+        run("--until-now", "--yes")
         return names(sandbox.folder) & {left, alien.name}
 
     assert after(23) == {left, alien.name}

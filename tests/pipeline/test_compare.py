@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from src.domain.baseline import Deviation
+from src.domain.baseline import Comparison, Deviation
 from src.domain.window import DAY, HOUR, day_of
 from src.phrases import english as phrases
 
-from ..builders import OPTION, QUICK, START, Rows, figures_of, make_rows, make_window
+from ..builders import OPTION, QUICK, START, Rows, data_rows, figures_of, make_rows, make_window
 from ..conftest import Run
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
@@ -130,6 +130,40 @@ def test_an_hour_of_few_analyses_is_marked_in_numbers(sandbox: Sandbox, run: Run
     assert sandbox.alerts == []
 
 
+SENTINELS = ("-infinity", "0044-03-15 12:00:00 BC", "0001-01-01", "1970-01-01", "infinity")
+
+
+@pytest.mark.parametrize("sentinel", SENTINELS)
+def test_a_row_that_stands_for_no_moment_leaves_what_is_usual_as_it_is(
+    sandbox: Sandbox, run: RunTool, sentinel: str
+) -> None:
+    """An empty hour where sixty are usual is marked, and not skipped."""
+    put_weeks(sandbox, 60, 61, 62, 63)
+    sandbox.supabase.sql("insert into analyses (created_at) values ($1::timestamptz)", sentinel)
+
+    result = run(*OPTION, REPORT_WHEN_EMPTY="skip")
+
+    assert (result.code, result.logged("not_compared")) == (0, [])
+    assert mark(sandbox) == ["62"]
+
+
+def test_an_hour_that_is_not_compared_says_so_in_every_message(sandbox: Sandbox, run: RunTool) -> None:
+    """And in the workbook; --check says why."""
+    put(sandbox, 5)
+    sandbox.supabase.always = Fault(answer=Answer(status=503), match="select=created_at&")
+
+    assert run(*OPTION).code == 0
+    checked = run("--check")
+
+    said = phrases.what_is_usual(make_window(), Comparison(failure="HTTP 503"))
+    for text in shown(sandbox):
+        assert said in text
+    for _, workbook in sandbox.workbooks():
+        assert any(said in row for row in data_rows(workbook, phrases.SUMMARY))
+    (line,) = [line for line in checked.output.splitlines() if line[5:].startswith("table ")]
+    assert (line[:4], "usual" in line, "HTTP 503" in line) == ("NOTE", True, True)
+
+
 def test_a_new_table_has_no_usual_figures_and_nothing_is_unusual(sandbox: Sandbox, run: RunTool) -> None:
     """Weeks before its first row are not empty weeks."""
     put(sandbox, 100)
@@ -169,19 +203,20 @@ def test_the_same_local_hour_is_compared_across_a_clock_change(sandbox: Sandbox,
 def test_a_day_is_compared_with_the_local_day_before_it(sandbox: Sandbox, run: RunTool) -> None:
     """However long that one was: the clocks of Berlin went back on 25 October."""
     midnights = [datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 23, tzinfo=UTC)]
+    put(sandbox, 1, midnights[0])
 
     assert run("--start", "2026-10-26", REPORT_TEMPLATE="daily", REPORT_TIMEZONE="Europe/Berlin").code == 0
 
     assert sorted(count_of(sandbox, *midnights)) == ["all", "failed"]
     day = day_of(date(2026, 10, 26), ZoneInfo("Europe/Berlin"))
-    assert f"Analyses: {phrases.compared(day, '0', '0', '')}\n" in sandbox.mails[0].text
+    assert phrases.compared(day, "0", "1", "") in sandbox.mails[0].text
 
 
 def test_a_trial_is_compared_with_the_same_span_before_it(sandbox: Sandbox, run: RunTool) -> None:
     """Sixty minutes with sixty minutes."""
     sandbox.supabase.insert(make_rows(3, start=datetime.now(UTC) - timedelta(minutes=90)))
 
-    assert run("--until-now").code == 0
+    assert run("--until-now", "--yes").code == 0
 
     assert figures(sandbox.mails[0].text) == ["0", "3"]
 
@@ -209,7 +244,7 @@ def test_a_report_goes_out_without_the_comparison_where_it_cannot_be_made(
 
     assert (result.code, sandbox.alerts) == (0, [])
     assert result.given("window", "not_compared") == ["2026-11-22T12", "2026-11-22T13"]
-    assert len(sandbox.supabase.requests) == 12 or fault.delay
+    assert len(sandbox.supabase.requests) == 13 or fault.delay
     for text in shown(sandbox):
         assert not re.search(r"before|usual", text)
     assert figures(sandbox.mails[0].text) == ["5"]
@@ -336,7 +371,7 @@ def test_an_alert_chat_that_cannot_be_told_fails_nothing(sandbox: Sandbox, run: 
 @pytest.mark.parametrize(
     ("options", "changes"),
     [
-        (("--until-now",), {}),
+        (("--until-now", "--yes"), {}),
         ((*OPTION, "--count", "2"), {}),
         ((), {"REPORT_START": OPTION[1], "JOB_COMPLETION_INDEX": "0", "REPORT_LEDGER": "supabase"}),
     ],

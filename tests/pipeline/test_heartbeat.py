@@ -145,7 +145,7 @@ def test_a_monitor_whose_answer_stops_behind_the_status_is_judged_by_that(sandbo
     assert (result.code, result.keys) == (0, [])
 
 
-@pytest.mark.parametrize("option", [("--until-now",), (*OPTION, "--dry-run")], ids=["until now", "dry run"])
+@pytest.mark.parametrize("option", [("--until-now", "--yes"), (*OPTION, "--dry-run")], ids=["until now", "dry run"])
 def test_a_trial_is_kept_from_the_monitor(
     sandbox: Sandbox, run: RunTool, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
 ) -> None:

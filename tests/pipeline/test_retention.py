@@ -81,7 +81,7 @@ def test_a_run_that_names_its_hour_removes_nothing(sandbox: Sandbox, run: RunToo
     """Nor does one that is limited to some, or a trial."""
     old = record(sandbox, "supabase", LONG)
 
-    for arguments in (OPTION, ("--only", "manager@example.com"), ("--until-now",)):
+    for arguments in (OPTION, ("--only", "manager@example.com"), ("--until-now", "--yes")):
         assert run(*arguments, **CATCH_UP, **KEEP).code == 0
     assert old in recorded(sandbox, "supabase")
 

@@ -5,10 +5,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -80,7 +80,8 @@ class Web:
 
     It speaks plain HTTP on one port, `port` unless that is 0, and TLS, as `tls` says until the next reset, on another;
     `secure` tells which of them `url` names.
-    Its clock is `slow` seconds behind this machine's; `show` sets it with the next request.
+    Its clock is `slow` seconds behind `clock`, this machine's unless a test sets another; `show` sets it with the next
+    request.
     `over` is set when the present test is over; `dripped` counts the bytes that were sent one by one. `held` are the
     faults whose requests were done, and whose answers wait or waited.
     """
@@ -95,6 +96,7 @@ class Web:
         self.secure = False
         self.port = 0
         self.slow = 0.0
+        self.clock: Callable[[], datetime] = _now
         self._shown: datetime | None = None
         self.tls = self._own_tls = tls
         self._plain_port = self._tls_port = 0
@@ -115,6 +117,7 @@ class Web:
         self.over = threading.Event()
         self.dripped = 0
         self.slow = 0.0
+        self.clock = _now
         self.tls = self._own_tls
         self._shown = None
         self.faults.clear()
@@ -139,7 +142,7 @@ class Web:
         with self._lock:
             self.requests.append(request)
             if self._shown:
-                self.slow, self._shown = time.time() - self._shown.timestamp(), None
+                self.slow, self._shown = (self.clock() - self._shown).total_seconds(), None
             for fault in self.faults:
                 if fault.match in request.target and not _is_of_handshake(fault):
                     self.faults.remove(fault)
@@ -150,6 +153,10 @@ class Web:
         """Return the fault that is due for the handshake of a new connection, None if none is."""
         with self._lock:
             return self.faults.pop(0) if self.faults and _is_of_handshake(self.faults[0]) else None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _is_of_handshake(fault: Fault) -> bool:
@@ -291,7 +298,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                     return
 
         def date_time_string(self, timestamp: float | None = None) -> str:
-            return super().date_time_string((timestamp or time.time()) - web.slow)
+            return super().date_time_string(web.clock().timestamp() - web.slow)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             pass

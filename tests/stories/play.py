@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -369,6 +370,7 @@ class Story:
 
     def _started(self, settings: dict[str, str], hour: int, *, is_quick: bool = False) -> subprocess.Popen[str]:
         environment = self.sandbox.environment | settings | {"PYTHONPATH": str(ROOT), "LOG_FORMAT": "json"}
+        self.sandbox.supabase.clock = partial(self._moment, hour)
         command = [sys.executable, "-c", POD, self._moment(hour).isoformat(), "" if is_quick else "no time"]
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 

@@ -516,7 +516,7 @@ def test_the_first_row_tells_how_far_a_table_reaches_back(sandbox: Sandbox, tabl
 
     async def first() -> datetime | None:
         async with opened_table(sandbox, table) as source:
-            return await source.first_moment()
+            return await source.first_moment(START + HOUR)
 
     assert asyncio.run(first()) is None
     sandbox.supabase.insert(make_rows(9), table)

@@ -1,0 +1,104 @@
+"""`--watch`: alert operators if a report that was due is not settled, as when no run starts any more."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from ..channels.interface import addresses
+from ..config.rerun_command import rerun_command
+from ..config.settings import ReportSettings
+from ..domain.outcome import ChannelAddress
+from ..domain.request import Result
+from ..domain.window import Window, after, before, last_full
+from ..errors import LedgerError, Problem, ReportError, SettingsError, Stage
+from ..ledger.history import windows_before
+from ..ledger.interface import ReadLimit
+from ..ledger.notices import LOOKED, watch_notices
+from ..ledger.record import Record
+from ..message.alert import Failure
+from ..pipeline.report_window import describe_failure, failed_result
+from ..pipeline.services import Run, Services, open_services
+
+logger = logging.getLogger(__name__)
+
+
+async def watch(run: Run) -> Result:
+    """Look in the ledger in Supabase; alert of windows that nobody settled, or of a ledger that can't be read.
+
+    Return 1 then, and 2 if the settings are wrong or name another ledger. The alerts' notices are apart from those of
+    reports, so that neither gives the other's all-clear.
+    """
+    try:
+        settings = run.loaded.checked()
+        if settings.report.report_ledger != "supabase":
+            words = "REPORT_LEDGER is directory; wanted: supabase, the only ledger that --watch can read"
+            raise SettingsError([words], is_job=settings.report.job_name is not None)
+    except ReportError as error:
+        return failed_result(error)
+    channels = run.channels()
+    alerts = run.alerts(channels)
+    without_table = alerts.notices
+    async with open_services(run, settings, channels, alerts) as services:
+        alerts.notices = watch_notices(settings, services.client, without_table, run.timeouts.alert_note)
+        failure, words = await _look(services)
+        if failure:
+            await alerts.send(None, [failure])
+        await alerts.conclude(services.ledger, services.policy(), is_well=failure is None)
+        await alerts.notices.tell([LOOKED], run.clock())
+    return Result(code=1 if failure else 0, words=words, problem=failure.problem if failure else None)
+
+
+async def _look(services: Services) -> tuple[Failure | None, str]:
+    """Return what is wrong, if anything is, and the result in words; note what was seen to work."""
+    settings, limit = services.settings.report, services.run.timeouts.history
+    policy = replace(services.policy(), deadline=asyncio.get_running_loop().time() + limit)
+    due = _due(services)
+    try:
+        begun = await services.ledger.begun(policy)
+        windows = [window for window in due if begun and window.start >= begun]
+        records = await services.ledger.records(due[0].start, due[-1].end, policy, ReadLimit()) if windows else {}
+    except Exception as error:  # whatever it is, nobody else would tell
+        failure = describe_failure(error)
+        return failure, f"failed: {failure.what}"
+    services.alerts.works((Stage.LEDGER,))
+    if not windows:
+        return None, "nothing was due yet: the first scheduled report in this ledger is later, or there is none"
+    present = addresses(services.channels)
+    left = [place for place, one in enumerate(windows) if not _is_settled(records.get(one.start), present)]
+    if not left:
+        services.alerts.works((Stage.WATCH,))
+        return None, f"{len(windows)} of {len(windows)} windows are settled"
+    problem = _not_settled(windows[left[0] : left[-1] + 1], len(left), settings)
+    logger.error("%s", problem, extra={"event": "failed", "stage": Stage.WATCH, "key": problem.key})
+    return Failure(what=Stage.WATCH, problem=problem), f"{len(left)} of {len(windows)} windows are not settled"
+
+
+def _due(services: Services) -> list[Window]:
+    """Return the windows that the next run reaches, oldest first, the last of them one whose run had time to end."""
+    settings, now = services.settings.report, services.run.clock()
+    newest = last_full(settings.report_template, settings.report_timezone, now)
+    if newest.end + timedelta(seconds=settings.report_time_limit) > now:
+        newest = before(newest)
+    return windows_before(after(newest), max(1, settings.report_catch_up))
+
+
+def _is_settled(record: Record | LedgerError | None, present: Sequence[ChannelAddress]) -> bool:
+    """Return whether no run has to send the window of `record` any more, or somebody was told that none will."""
+    return isinstance(record, Record) and (record.is_settled(present) or record.given_up)
+
+
+def _not_settled(span: Sequence[Window], count: int, settings: ReportSettings) -> Problem:
+    """Describe that `count` windows, the first and the last of `span` among them, are not settled."""
+    what = f"The report of {span[0].label()} has"
+    if count > 1:
+        what = f"{count} reports, from {span[0].label()} to {span[-1].label()}, have"
+    return Problem(
+        key="watch.not_settled",
+        reason=f"{what} not reached everyone.",
+        remedy="Look whether runs start at all, and what the log of the last one says. The next run that works sends "
+        "what it reaches. To send all of it now, run:\n" + rerun_command(span[0], settings, count=len(span)),
+        group="Reports that no run sends",
+    )

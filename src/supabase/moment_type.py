@@ -1,0 +1,45 @@
+"""Whether the column `created_at` holds moments: PostgreSQL names its type where it refuses a question in planning."""
+
+import re
+
+import httpx
+
+from ..errors import SourceError
+from ..runtime.visible_text import one_line_quote
+from .client import PostgrestClient
+from .reply import error_code, json_object
+
+_MOMENTS = ("timestamp with time zone", "timestamp without time zone")
+"""The second is read as UTC."""
+_DATATYPE_MISMATCH = "42804"
+_NAMES_TYPE = re.compile("argument of IS TRUE must be type boolean, not type (.+)")
+_REFUSED_VALUE = ("22007", "22P02")
+"""invalid_datetime_format, invalid_text_representation."""
+_NAMES_MOMENT = re.compile("invalid input syntax for type timestamp( with time zone)?: .*")
+
+
+async def type_without_moments(client: PostgrestClient, table: str) -> str:
+    """Return the type of `created_at` if it is one whose values no hour can be asked for.
+
+    An empty text where it is another one, and where the answers are not understood, as those in another language. A
+    domain bears a name of its own; what it is made of shows where a text that is no moment is refused.
+    """
+    try:
+        answer = await _asked(client, table, "is", "true")
+        named = _NAMES_TYPE.fullmatch(_message(answer)) if error_code(answer) == _DATATYPE_MISMATCH else None
+        if not named or named[1] in _MOMENTS:
+            return ""
+        answer = await _asked(client, table, "gte", "x")
+    except SourceError:
+        return ""
+    is_known = answer.is_success or error_code(answer) in _REFUSED_VALUE
+    return "" if not is_known or _NAMES_MOMENT.fullmatch(_message(answer)) else one_line_quote(named[1])
+
+
+async def _asked(client: PostgrestClient, table: str, operator: str, value: str) -> httpx.Response:
+    """Ask for no row."""
+    return await client.send(client.short(table).select("id").filter("created_at", operator, value).limit(0), table)
+
+
+def _message(answer: httpx.Response) -> str:
+    return str(json_object(answer.content).get("message"))
