@@ -15,7 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from src.config.settings import Language
+
 from .builders import build
+from .phrases.golden import LANGUAGES
+from .phrases.hours import Hour, got, hours
 from .sandbox import Sandbox
 from .sandbox.sample import sample_hour, sample_weeks
 from .sandbox.smtp import Delivery
@@ -32,6 +36,8 @@ CHROMIUM = (
     "--disable-background-networking --disable-component-update --disable-sync"
 )
 HEIGHTS = {360: 1720, 800: 1640}
+LOOKS = {"light": "color-scheme:light", "dark": "color-scheme:dark", "grey": "color-scheme:light;filter:grayscale(1)"}
+"""How a mail is looked at, with the style of its frame."""
 SHOWN = 20
 """Cells that are named where many are read differently."""
 PROGRAMS = ("chromium", "soffice", "pdftoppm", "pdftotext", "fc-list")
@@ -96,6 +102,8 @@ def main() -> int:
                 for scheme in ("light", "dark"):
                     shown = DOCS / "mail" if kind == "unusual" else LOOKED_AT / kind
                     _mail(folder, mail.page, width, scheme, Path(f"{shown}-{width}-{scheme}.png"))
+        for kind, hour in hours().items():
+            draw_hour(folder, hour, LOOKED_AT / f"hour-{kind}.png")
     print(f"The documents' pictures are in {DOCS}, those of other hours in {LOOKED_AT}.")
     return 0
 
@@ -159,15 +167,40 @@ def _draw_page(folder: Path, name: str, workbook: bytes, words: str) -> None:
     subprocess.run([*command, str(DOCS / name)], check=True, cwd=folder)
 
 
+def draw_hour(folder: Path, hour: Hour, path: Path) -> None:
+    """Draw an hour's mail into `path` as a phone shows it: in each language light, dark, grey, without styles."""
+    frames = "".join(_frames(folder, hour, language) for language in LANGUAGES)
+    width = len(LANGUAGES) * (len(LOOKS) + 1) * 360
+    _screenshot(folder, f'<body style="margin:0;white-space:nowrap">{frames}', (width, 2200), "light", path)
+
+
+def _frames(folder: Path, hour: Hour, language: Language) -> str:
+    """Write the pages of an hour's mail in a language; return the frames that show them side by side."""
+    page = got(folder, hour, language).forms.html
+    (folder / f"{language}.html").write_text(page)
+    (folder / f"{language}-bare.html").write_text(
+        re.sub(r'<style>.*?</style>| (?:style|bgcolor)="[^"]*"', "", page, flags=re.S)
+    )
+    shown = [(f"{language}.html", style) for style in LOOKS.values()] + [(f"{language}-bare.html", "")]
+    return "".join(
+        f'<iframe src="{name}" style="border:0;width:360px;height:2200px;{style}"></iframe>' for name, style in shown
+    )
+
+
 def _mail(folder: Path, page: str, width: int, scheme: str, path: Path) -> None:
     """Draw the mail into `path`, in a frame of `width`, for Chromium's own window can't be that narrow."""
     (folder / "mail.html").write_text(page)
     height = HEIGHTS[width]
     frame = f'<iframe src="mail.html" style="border:0;width:{width}px;height:{height}px"></iframe>'
-    (folder / "frame.html").write_text(f'<meta name="color-scheme" content="light dark"><body style="margin:0">{frame}')
+    _screenshot(folder, f'<body style="margin:0">{frame}', (width, height), scheme, path)
+
+
+def _screenshot(folder: Path, body: str, size: tuple[int, int], scheme: str, path: Path) -> None:
+    """Draw a page of frames into `path`."""
+    (folder / "frame.html").write_text(f'<meta name="color-scheme" content="light dark">{body}')
     flags = [
         f"--user-data-dir={folder / 'chromium'}",
-        f"--window-size={width},{height}",
+        f"--window-size={size[0]},{size[1]}",
         f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}",
         f"--screenshot={path}",
     ]

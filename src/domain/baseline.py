@@ -33,6 +33,8 @@ Counts are rounded here, for Excel would round another half up than a message do
 """
 DeviationKind = Literal["empty", "few", "failed", "low_success", "many", "slow"]
 """What can be unusual about a window, or beyond a limit, the most serious first."""
+IN_VOLUME: frozenset[DeviationKind] = frozenset({"empty", "few", "many"})
+"""What is unusual about the number of analyses."""
 
 
 class Counts(Struct, frozen=True, kw_only=True):

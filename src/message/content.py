@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
-from ..domain.baseline import Comparison, Counts, Deviation
+from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation
 from ..domain.failure_burst import failure_burst
-from ..domain.summary import Summary, TimeBucket, busiest
+from ..domain.summary import StatusCount, Summary, TimeBucket, busiest
 from ..domain.window import Window
 from ..phrases.formats import clocks, given, shown
 from ..phrases.formats import moment as moment_of
-from ..phrases.language import Phrases, phrases_of
+from ..phrases.language import Phrases, figure, phrases_of
 from ..runtime.visible_text import units
 
 STATUSES_SHOWN = 9
@@ -25,12 +25,16 @@ Labelled = tuple[str, str]
 
 
 class Bar(Struct, frozen=True, kw_only=True):
-    """A status, how many analyses have it, and their share of all (0 to 1)."""
+    """A status, how many analyses have it, and their share of all (0 to 1).
+
+    `counts_as`: the word for failed, where the name of a status that counts as failed doesn't say it.
+    """
 
     name: str
     count: int
     share: float
     failed: bool
+    counts_as: str
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -179,7 +183,7 @@ def _compared(
     phrases: Phrases, window: Window, summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]
 ) -> list[Compared]:
     kinds = {found.kind for found in deviations}
-    has_unusual_count, has_unusual_failures = bool(kinds & {"empty", "few", "many"}), "failed" in kinds
+    has_unusual_count, has_unusual_failures = bool(kinds & IN_VOLUME), "failed" in kinds
     counts = (
         (phrases.ANALYSES, comparison.analyses(summary.rows), has_unusual_count),
         (phrases.FAILED_COUNT, comparison.failed(summary.failed_analyses), has_unusual_failures),
@@ -242,9 +246,15 @@ def _bars(phrases: Phrases, summary: Summary) -> list[Bar]:
             count=counted.analyses,
             share=counted.analyses / summary.rows,
             failed=counted.failed,
+            counts_as=_counts_as(phrases, counted),
         )
         for counted in summary.statuses(STATUSES_SHOWN)
     ]
+
+
+def _counts_as(phrases: Phrases, counted: StatusCount) -> str:
+    is_said = counted.status.strip().casefold() == phrases.FAILED_STATUS
+    return phrases.FAILED_STATUS if counted.failed and not is_said else ""
 
 
 def _worst(phrases: Phrases, window: Window, summary: Summary) -> list[Case]:
@@ -256,7 +266,7 @@ def _worst(phrases: Phrases, window: Window, summary: Summary) -> list[Case]:
 def _case(phrases: Phrases, analysis: Analysis, window: Window, failed: FailedStatuses) -> Case:
     duration = given(analysis.duration, phrases.TOO_LONG)
     took = phrases.seconds(duration) if isinstance(duration, int | float) else shown(duration or "")
-    failed_records, processed = _figure(phrases, analysis.records_failed), _figure(phrases, analysis.records_processed)
+    failed_records, processed = figure(phrases, analysis.records_failed), figure(phrases, analysis.records_processed)
     return Case(
         name=shown(str(analysis.id)),
         moment=_moment(phrases, analysis.created_at, window),
@@ -270,12 +280,6 @@ def _moment(phrases: Phrases, at: datetime, window: Window) -> str:
     """Write a moment of `window`: with its date where the window has more than one."""
     first, last = (at.astimezone(window.zone).date() for at in (window.start, window.end - timedelta(microseconds=1)))
     return moment_of(at, window.zone, "%H:%M:%S") if first == last else phrases.moment(at, window.zone)
-
-
-def _figure(phrases: Phrases, value: Figure) -> str:
-    if isinstance(value, int | float):
-        return phrases.number(value)
-    return "?" if value is None else shown(given(value, phrases.TOO_LONG))
 
 
 def _is_positive(value: Figure) -> bool:

@@ -2,7 +2,7 @@
 
 from ..domain.attachment import Attachment
 from ..phrases.language import phrases_of
-from .content import Content
+from .content import Bar, Content
 from .unlinked import unlinked
 
 
@@ -10,7 +10,7 @@ def render(content: Content, attachment: Attachment) -> str:
     """Write the mail's plain text, in which the workbook is as `attachment` says."""
     phrases = phrases_of(content.language)
     whereabouts = phrases.whereabouts(attachment, content.window, content.rows, "email")
-    statuses = [f"  {unlinked(bar.name)}: {phrases.number(bar.count)}" for bar in content.bars]
+    statuses = [f"  {unlinked(bar.name)}{_behind(bar)}: {phrases.number(bar.count)}" for bar in content.bars]
     worst = [unlinked(f"  {case.moment}, {case.status}: {case.toll}\n    {case.name}") for case in content.worst]
     chart = content.chart
     buckets = zip(chart.starts, chart.buckets, strict=True) if chart else ()
@@ -35,3 +35,7 @@ def render(content: Content, attachment: Attachment) -> str:
         [whereabouts] if attachment.is_attached else [],
     )
     return "\n\n".join("\n".join(filter(None, lines)) for lines in paragraphs if any(lines)) + "\n"
+
+
+def _behind(bar: Bar) -> str:
+    return bar.counts_as and f" ({bar.counts_as})"

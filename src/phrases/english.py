@@ -57,6 +57,7 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
 }
 
 # In messages alone.
+FAILED_STATUS = "failed"
 MOST_FAILED = "Analyses with the most failed records"
 NO_ANALYSES = "No analyses"
 DOWNLOAD = "Download the workbook"
@@ -73,23 +74,22 @@ COLUMN_FAILED = "Records Failed"
 COLUMN_RATE = "Success Rate"
 SHORTENED = "… [shortened]"
 SUMMARY = "Summary"
-WINDOW = "Window"
 TIMES_IN = "Times in"
 GENERATED = "Generated"
 TABLE = "Table"
 MOMENT_FORMAT = "yyyy-mm-dd hh:mm:ss"
-SECONDS_FORMAT = '#,##0.00 "s"'
+RATE_FORMAT = '[>=1]0.0%;[>=0.9995]"99.9%";0.0%'  # nothing but a whole one is 100.0%
 OTHER_WINDOWS = "Other windows"
 SHARE = "Share"
 COUNTS_AS = "Counts as"
 COUNTS_AS_FAILED = "failed"
-SHARE_FORMAT = '[<0.001]"< 0.1%";0.0%'
 COMPARED = "Compared"
 USUAL = "Usual"
 _NOT_COMPARED = "Not compared with earlier weeks: their analyses could not be counted."
 WORST = "Worst analyses"
 WORST_ORDER = "Most records failed, then slowest. The time of each leads to its row."
 ITS_ROW = "Its row"
+DURATION = "Duration"
 FROM = "From"
 
 
@@ -309,6 +309,11 @@ def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:
     if not counted.others:
         return status(counted.status, limit)
     return f"{counted.others:,} {'or more ' if counted.more else ''}other statuses"
+
+
+def part(failed: str, processed: str) -> str:
+    """Say how many of the records of an analysis failed: `12 of 200`."""
+    return f"{failed} of {processed}"
 
 
 def toll(failed: str, processed: str, took: str) -> str:

@@ -9,13 +9,14 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from ..config.settings import Language
+from ..domain.analysis import Figure
 from ..domain.attachment import Attachment
 from ..domain.baseline import Comparison, Deviation
 from ..domain.failure_burst import FailureBurst
 from ..domain.summary import Anomaly, AnomalyKind, StatusCount, Summary, TimeBucket
 from ..domain.window import Window
 from . import english
-from .formats import NAME_LENGTH
+from .formats import NAME_LENGTH, given, shown
 
 
 class Phrases(Protocol):
@@ -39,6 +40,7 @@ class Phrases(Protocol):
     STATUSES: str
     ANOMALIES: Mapping[AnomalyKind, str]
     TOO_LONG: str
+    FAILED_STATUS: str
     MOST_FAILED: str
     NO_ANALYSES: str
     DOWNLOAD: str
@@ -53,22 +55,21 @@ class Phrases(Protocol):
     COLUMN_RATE: str
     SHORTENED: str
     SUMMARY: str
-    WINDOW: str
     TIMES_IN: str
     GENERATED: str
     TABLE: str
     MOMENT_FORMAT: str
-    SECONDS_FORMAT: str
+    RATE_FORMAT: str
     OTHER_WINDOWS: str
     SHARE: str
     COUNTS_AS: str
     COUNTS_AS_FAILED: str
-    SHARE_FORMAT: str
     COMPARED: str
     USUAL: str
     WORST: str
     WORST_ORDER: str
     ITS_ROW: str
+    DURATION: str
     FROM: str
 
     def number(self, value: int | float) -> str:
@@ -176,6 +177,9 @@ class Phrases(Protocol):
     def counted_status(self, counted: StatusCount, limit: int = NAME_LENGTH) -> str:
         """Show a status that was counted, or how many others were, in at most `limit` UTF-16 units."""
 
+    def part(self, failed: str, processed: str) -> str:
+        """Say how many of the records of an analysis failed."""
+
     def toll(self, failed: str, processed: str, took: str) -> str:
         """Say what an analysis cost."""
 
@@ -217,6 +221,13 @@ class Phrases(Protocol):
 
     def chart_caption(self, most: TimeBucket, start: str, end: str, *, any_failed: bool) -> str:
         """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""
+
+
+def figure(phrases: Phrases, value: Figure) -> str:
+    """Write a figure of the table: a number, a question mark where there is none, or the text in its place."""
+    if isinstance(value, int | float):
+        return phrases.number(value)
+    return "?" if value is None else shown(given(value, phrases.TOO_LONG))
 
 
 def phrases_of(language: Language) -> Phrases:

@@ -59,6 +59,7 @@ ANOMALIES: Mapping[AnomalyKind, str] = {
 }
 TOO_LONG = "(слишком длинное значение)"
 
+FAILED_STATUS = "ошибка"
 MOST_FAILED = "Анализы, где больше всего записей с\u00a0ошибкой"
 NO_ANALYSES = "Анализов нет"
 DOWNLOAD = "Скачать файл"
@@ -74,17 +75,15 @@ COLUMN_FAILED = "Записей с\u00a0ошибкой"
 COLUMN_RATE = "Записей успешно"
 SHORTENED = "… [сокращено]"
 SUMMARY = "Сводка"
-WINDOW = "Период"
 TIMES_IN = "Часовой пояс"
 GENERATED = "Сформирован"
 TABLE = "Таблица"
 MOMENT_FORMAT = r"dd\.mm\.yyyy hh:mm:ss"  # as Excel writes it: SheetJS shows no date with a plain point
-SECONDS_FORMAT = '#,##0.00 "с"'
+RATE_FORMAT = '[>=1]0.0%;[>=0.9995]"99,9%";0.0%'  # nothing but a whole one is 100.0%
 OTHER_WINDOWS = "Другие периоды"
 SHARE = "Доля"
 COUNTS_AS = "Считается"
 COUNTS_AS_FAILED = "ошибкой"
-SHARE_FORMAT = '[<0.001]"< 0,1%";0.0%'
 COMPARED = "Сравнение"
 USUAL = "Обычно"
 _NOT_COMPARED = "С\u00a0прошлыми неделями не сравнивается: число анализов за них узнать не удалось."
@@ -93,6 +92,7 @@ WORST_ORDER = (
     "Сначала те, где больше всего записей с\u00a0ошибкой, затем самые долгие. Время ведёт к\u00a0строке анализа."
 )
 ITS_ROW = "Строка"
+DURATION = "Длительность"
 FROM = "Начало"
 
 
@@ -321,6 +321,11 @@ def counted_status(counted: StatusCount, limit: int = NAME_LENGTH) -> str:
     if counted.more:
         return f"не менее {genitive(counted.others, 'другого статуса', 'других статусов')}"
     return f"{number(counted.others)} {plural(counted.others, 'другой статус', 'других статуса', 'других статусов')}"
+
+
+def part(failed: str, processed: str) -> str:
+    """Say how many of the records of an analysis failed: `12 из 200`."""
+    return f"{failed} из{BLANK}{processed}"
 
 
 def toll(failed: str, processed: str, took: str) -> str:

@@ -38,6 +38,11 @@ def cell(sheet: Sheet, value: Value, number_format: str = "General") -> Cell:
     return made
 
 
+def showing(text: str) -> str:
+    """Return the number format that shows a number, of whatever sign, as `text`, which has no quotation marks."""
+    return f'"{text}";"{text}"'
+
+
 def put(into: Cell, value: Value) -> None:
     """Put `value` into a cell, whose format stays: text is shown as it stands, None and "" as nothing."""
     if isinstance(value, int) and abs(value) >= EXACT_DIGITS:

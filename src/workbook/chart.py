@@ -9,8 +9,9 @@ from openpyxl.chart.shapes import GraphicalProperties
 from openpyxl.chart.text import RichText, Text
 from openpyxl.chart.title import Title
 from openpyxl.drawing.line import LineProperties
-from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, TwoCellAnchor
+from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
 from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
+from openpyxl.drawing.xdr import XDRPositiveSize2D
 
 from ..domain.summary import Summary, busiest
 from ..domain.window import Window
@@ -19,23 +20,26 @@ from ..phrases.language import Phrases
 from .cells import Sheet
 from .layout import CARDS, Layout
 
-CHART_ROWS = 15
-"""Rows of a sheet that the chart covers."""
-ANALYSES_COLOUR, FAILED_COLOUR = "8EA9DB", "843C0C"
-"""Light blue and dark brown: far apart in grey too."""
+ANALYSES_COLOUR, FAILED_COLOUR = "6B89CC", "642603"
+"""As in the mail: far apart from each other and from white in grey too."""
+WIDTH, HEIGHT = 427, 300
+"""Pixels of the chart, which is as wide as the columns beside the tables."""
+_PIXEL = 9_525
+"""A pixel in the units of drawings (ECMA-376 22.9.2.1)."""
 
 
-class DescribedAnchor(TwoCellAnchor):
-    """From column `left` and row `top` to column `right` and row `bottom`, from 0, with a text for screen readers.
+class DescribedAnchor(OneCellAnchor):
+    """From the cell at `column` and `row`, from 0, in the chart's size, with a text for screen readers.
 
     openpyxl makes the frame that carries the text (`descr`, ECMA-376 20.1.2.2.8) only as it writes the drawing.
     """
 
-    __attrs__ = TwoCellAnchor.__attrs__
-    __elements__ = TwoCellAnchor.__elements__
+    __attrs__ = OneCellAnchor.__attrs__
+    __elements__ = OneCellAnchor.__elements__
 
-    def __init__(self, *, left: int, top: int, right: int, bottom: int, text: str) -> None:
-        super().__init__("oneCell", AnchorMarker(col=left, row=top), AnchorMarker(col=right, row=bottom))
+    def __init__(self, *, column: int, row: int, text: str) -> None:
+        size = XDRPositiveSize2D(WIDTH * _PIXEL, HEIGHT * _PIXEL)
+        super().__init__(_from=AnchorMarker(col=column, row=row), ext=size)
         self.text = text
 
     def to_tree(self, *args: Any, **kwargs: Any) -> Any:
@@ -45,8 +49,8 @@ class DescribedAnchor(TwoCellAnchor):
         return super().to_tree(*args, **kwargs)
 
 
-def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: int, phrases: Phrases) -> None:
-    """Add the table of buckets, and draw its chart over the CHART_ROWS empty rows from `chart_row` on."""
+def write_buckets(layout: Layout, window: Window, summary: Summary, phrases: Phrases) -> None:
+    """Add the table of buckets, and draw its chart at the head of the sheet, beside what stands there."""
     buckets = summary.buckets(window)
     names = clocks([bucket.start for bucket in buckets], window.zone)
     layout.heading(phrases.buckets_heading(window))
@@ -59,13 +63,8 @@ def write_buckets(layout: Layout, window: Window, summary: Summary, chart_row: i
     chart.x_axis.title = _title(phrases.chart_axis(window), 900)
     chart.y_axis.title = _title(phrases.ANALYSES, 900)
     most = busiest(buckets)
-    anchor = DescribedAnchor(
-        left=0,
-        top=chart_row - 1,
-        right=CARDS,
-        bottom=chart_row - 1 + CHART_ROWS,
-        text=phrases.chart_description(window, summary, buckets[most], names[most]),
-    )
+    description = phrases.chart_description(window, summary, buckets[most], names[most])
+    anchor = DescribedAnchor(column=CARDS + 1, row=1, text=description)
     layout.sheet.add_chart(chart, anchor)
 
 

@@ -119,7 +119,7 @@ def sheet_columns(failed: FailedStatuses, phrases: Phrases = english) -> tuple[C
         ),
         Column(header=phrases.COLUMN_PROCESSED, values=processed, number_format="#,##0"),
         Column(header=phrases.COLUMN_FAILED, values=failed_records, number_format="#,##0"),
-        Column(header=phrases.COLUMN_RATE, values=_rates, number_format="0.0%", highlight=_LOW_RATE),
+        Column(header=phrases.COLUMN_RATE, values=_rates, number_format=phrases.RATE_FORMAT, highlight=_LOW_RATE),
     )
 
 

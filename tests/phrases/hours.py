@@ -85,6 +85,13 @@ def spread(count: int, *, failed: int = 0, window: Window | None = None) -> list
     ]
 
 
+def of_statuses(count: int) -> list[Analysis]:
+    """Make analyses of many statuses, whose names are as long and as foreign as a table may have them."""
+    names = ["Есть предупреждения", "Timed Out", "completed", "Отменено пользователем", "error"]
+    statuses = [*names, *(f"step-{number}" for number in range(count - len(names)))]
+    return [make_analysis(status=status) for place, status in enumerate(statuses) for _ in range(count - place)]
+
+
 def hours() -> dict[str, Hour]:
     """Return the hours of the golden files, by their names."""
     window, usual = make_window(), Usual(analyses=2391, failed=96)
@@ -103,6 +110,21 @@ def hours() -> dict[str, Hour]:
             window=window,
             before=Counts(analyses=2220, failed=107),
             usual=Usual(analyses=2398, failed=126, weeks=3),
+        ),
+        "tripled_failures": Hour(
+            rows=spread(608, failed=90),
+            window=window,
+            before=Counts(analyses=555, failed=27),
+            usual=Usual(analyses=600, failed=32),
+        ),
+        "almost_unusual": Hour(
+            rows=spread(608, failed=60),
+            window=window,
+            before=Counts(analyses=555, failed=27),
+            usual=Usual(analyses=600, failed=32),
+        ),
+        "all_failed": Hour(
+            rows=spread(300, failed=300), window=window, before=Counts(analyses=302), usual=Usual(analyses=296.5)
         ),
         "unusual": Hour(
             rows=spread(1001, failed=551),
@@ -142,6 +164,15 @@ def hours() -> dict[str, Hour]:
             window=trial,
             before=Counts(analyses=2, failed=0),
             usual=Usual(analyses=0, failed=0),
+        ),
+        "many_statuses": Hour(rows=of_statuses(20), window=window),
+        "huge_sums": Hour(
+            rows=[
+                *(make_analysis(records_processed=10**15, records_failed=0) for _ in range(300)),
+                make_analysis(records_processed=10**15, records_failed=10**11, duration=7630, status="failed"),
+            ],
+            window=window,
+            usual=Usual(analyses=298, failed=2),
         ),
         "odd_data": Hour(
             rows=[
@@ -239,7 +270,9 @@ def sheets(workbook: bytes, rows: int = 5) -> dict[str, list[str]]:
     book = opened(workbook)
     return {
         sheet.title: [
-            " | ".join(_shown(cell) for cell in row) for row in sheet.iter_rows() if any(c.value for c in row)
+            " | ".join(_shown(cell) for cell in row).rstrip(" |")
+            for row in sheet.iter_rows()
+            if any(c.value for c in row)
         ][: rows if place != 1 else None]
         for place, sheet in enumerate(book.worksheets)
     }

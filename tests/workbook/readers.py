@@ -117,6 +117,16 @@ def cells_by_node(*paths: Path) -> list[dict[str, Cells]]:
     return found
 
 
+def shown_by_sheetjs(number_format: str, values: Sequence[float]) -> list[str]:
+    """Return what SheetJS shows of numbers in a format."""
+    script = "const [form, ...values] = process.argv.slice(1); const { SSF } = require('xlsx');"
+    script += "console.log(JSON.stringify(values.map((value) => SSF.format(form, Number(value)))));"
+    command = [str(NODE), "-e", script, "--", number_format, *map(str, values)]
+    answer = subprocess.run(command, cwd=NODE_LIBRARIES, stdout=subprocess.PIPE, check=True, timeout=120)
+    found: list[str] = json.loads(answer.stdout)
+    return found
+
+
 def cells_by_libreoffice(path: Path) -> Cells:
     """Read the whole workbook by LibreOffice: what it saves again."""
     with tempfile.TemporaryDirectory() as folder:

@@ -34,7 +34,7 @@ def test_every_reader_finds_every_cell_under_russian_headers(
         assert header[:3] == ["Идентификатор", "Время", "Статус"]
         assert_same_cells(cells, part)
     texts = {str(value) for row in read(path, "Сводка") for value in row}
-    assert {"Ежечасный отчёт", "Период", russian.label(WINDOW), "Анализы", "completed", "Худшие анализы"} <= texts
+    assert {"Ежечасный отчёт", "Таблица", russian.label(WINDOW), "Анализы", "completed", "Худшие анализы"} <= texts
 
 
 def test_each_of_the_worst_leads_to_its_row_in_a_russian_sheet(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_each_of_the_worst_leads_to_its_row_in_a_russian_sheet(tmp_path: Path) -
     rows = [make_analysis(id=f"row {number}", records_failed=number) for number in range(12)]
     book = opened(build(tmp_path, *rows, sheet_rows=4, language="ru"))
 
-    links = [(row[0].value, cell.hyperlink) for row in book["Сводка"].iter_rows() for cell in row if cell.hyperlink]
+    links = [(row[5].value, cell.hyperlink) for row in book["Сводка"].iter_rows() for cell in row if cell.hyperlink]
     assert len(links) == 10
     for name, link in links:
         sheet, place = re.fullmatch("'(.*)'!(A[0-9]+)", link.location).groups()  # type: ignore[union-attr]
@@ -82,7 +82,7 @@ def test_headers_have_room_for_their_russian_words(tmp_path: Path) -> None:
     assert len(headers) == 4
     for row in headers:
         height = summary.row_dimensions[row[0].row].height
-        for cell, width in zip(row, WIDTHS, strict=True):
+        for cell, width in zip(row[: len(WIDTHS)], WIDTHS, strict=True):
             assert breadth(cell.value or "") <= width * (height - 5) / 15, cell.value
     for row in summary.iter_rows():
         if row[0].coordinate in {str(one).partition(":")[0] for one in summary.merged_cells.ranges}:

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from src.config.settings import Language
 from src.domain.summary import Summary
 from src.domain.window import day_of
+from src.phrases.language import phrases_of
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, make_analysis, make_window, opened
@@ -24,6 +26,7 @@ from .readers import (
     by_xlsx2csv,
     cells_by_node,
     differences,
+    shown_by_sheetjs,
 )
 
 ROWS = analyses(300)
@@ -56,7 +59,7 @@ def test_every_reader_finds_the_words_of_the_summary(path: Path, read: Reader) -
     """Titles, facts, cards, tables."""
     texts = {str(value) for row in read(path, "Summary") for value in row}
 
-    assert {"Hourly Report", "Window", WINDOW.label(), "Analyses", "completed", "Worst analyses", "Its row"} <= texts
+    assert {"Hourly Report", "Table", WINDOW.label(), "Analyses", "completed", "Worst analyses", "Its row"} <= texts
 
 
 @pytest.mark.slow
@@ -74,6 +77,15 @@ def test_libraries_for_node_read_every_cell_of_every_report(tmp_path: Path) -> N
     for path, found in zip(paths, cells_by_node(*paths), strict=True):
         assert {*found} == {"SheetJS", "exceljs", "xlsx-populate"}
         assert [line for program, cells in found.items() for line in differences(path, program, cells)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("language", "nearly"), [("en", "99.9%"), ("ru", "99,9%")])
+def test_a_row_of_which_a_record_failed_is_not_shown_as_whole(language: Language, nearly: str) -> None:
+    """However many records it has; what is whole or odd is shown as it is."""
+    shown = shown_by_sheetjs(phrases_of(language).RATE_FORMAT, (1, 0.99999, 0.9995, 0.9994, 0.985, 0.0, 1.5))
+
+    assert shown == ["100.0%", nearly, nearly, "99.9%", "98.5%", "0.0%", "150.0%"]
 
 
 def parts(content: bytes) -> zipfile.ZipFile:

@@ -14,14 +14,15 @@ from python_calamine import CalamineWorkbook
 
 from src.config.settings import Language
 from src.domain.analysis import FAILED_STATUSES
-from src.domain.baseline import Comparison, Counts, Deviation, Usual
+from src.domain.baseline import Comparison, Counts, Deviation, DeviationKind, Usual
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import day_of
 from src.phrases import english as phrases
-from src.phrases.formats import shown
+from src.phrases.formats import number, rate, seconds, shown
 from src.phrases.language import phrases_of
 from src.runtime.visible_text import units
+from src.workbook.chart import ANALYSES_COLOUR, FAILED_COLOUR
 from src.workbook.layout import TEXT_SHOWN
 from src.workbook.summary_sheet import STATUSES_SHOWN, Assessment
 
@@ -37,11 +38,27 @@ def lines_of(content: bytes) -> list[list[Any]]:
 
 
 def cards(content: bytes) -> dict[str, Any]:
-    """Read the cards: a label above, its value below."""
-    rows = [row for row in lines_of(content) if row]
-    first = next(place for place, row in enumerate(rows) if row[0] == "Analyses")
-    pairs = zip(rows[first : first + 6 : 2], rows[first + 1 : first + 6 : 2], strict=True)
-    return {label: value for labels, values in pairs for label, value in zip(labels, values, strict=True)}
+    """Read the cards: a label above, its value below, as its number and as it is shown."""
+    rows = [[cell for cell in row if cell.value is not None] for row in opened(content)["Summary"].iter_rows()]
+    rows = [row for row in rows if row]
+    first = next(place for place, row in enumerate(rows) if len(row) == 4 and row[0].value == "Analyses")
+    pairs = zip(rows[first : first + 4 : 2], rows[first + 1 : first + 4 : 2], strict=True)
+    return {one.value: two for labels, values in pairs for one, two in zip(labels, values, strict=True)}
+
+
+def seen(cell: Any) -> str:
+    """Return what a cell shows whose format is a text."""
+    shown_text, again = re.fullmatch('"(.*)";"(.*)"', cell.number_format).groups()  # type: ignore[union-attr]
+    assert shown_text == again
+    return str(shown_text)
+
+
+def colours(cell: Any) -> tuple[bool, str]:
+    """Return whether a cell is bold, and the colour behind it."""
+    return cell.font.b, cell.fill.start_color.rgb[2:] if cell.fill.patternType else ""
+
+
+MARKED = (True, "F8CBAD")
 
 
 def table_below(content: bytes, header: Sequence[str]) -> list[list[Any]]:
@@ -57,51 +74,77 @@ def part(content: bytes, name: str) -> str:
     return zipfile.ZipFile(io.BytesIO(content)).read(name).decode()
 
 
-def test_it_is_second_and_says_window_zone_table_and_when_it_was_generated(tmp_path: Path) -> None:
-    """Who opens it a week later knows what it is."""
-    content = build(tmp_path, make_analysis(), window=make_window(zone="Asia/Kolkata"), table="runs")
+def test_it_is_second_and_begins_with_window_and_headline_and_ends_with_where_it_comes_from(tmp_path: Path) -> None:
+    """Who opens it a week later knows what it is; the file opens on the rows."""
+    window = make_window(zone="Asia/Kolkata")
+    content = build(tmp_path, make_analysis(), window=window, table="runs")
+    summary = Summary()
+    summary.add([make_analysis()])
 
     assert opened(content).sheetnames == ["Hourly Report", "Summary"]
-    assert lines_of(content)[:5] == [
-        ["Hourly Report"],
-        ["Window", "2026-11-22 18:30-19:30 UTC+5:30"],
-        ["Times in", "Asia/Kolkata (UTC+5:30)"],
+    assert opened(content).active.title == "Hourly Report"
+    headline = phrases.headline(summary, Comparison(), is_normal=False)
+    assert lines_of(content)[:3] == [["Hourly Report"], [window.label()], [headline]]
+    (last,) = opened(content)["Summary"].row_breaks.brk
+    assert lines_of(content)[last.id - 3 : last.id] == [
         ["Generated", "2026-11-22 19:30:35 UTC+5:30"],
         ["Table", "runs"],
+        ["Times in", "Asia/Kolkata (UTC+5:30)"],
     ]
 
 
 def test_the_cards_have_every_figure_as_a_number(tmp_path: Path) -> None:
-    """Statuses among them, the most frequent first."""
+    """Shown in the words of the messages, and each once."""
     rows = [
         make_analysis(duration=1),
         make_analysis(duration=2),
         make_analysis(status="failed", records_failed=100, duration=3),
         make_analysis(status=None, duration=10),
     ]
-    assert cards(build(tmp_path, *rows)) == {
+    found = cards(build(tmp_path, *rows))
+    assert {label: cell.value for label, cell in found.items()} == {
         "Analyses": 4,
-        "Failed analyses": 1,
+        "Failed": 1,
+        "Records succeeded": pytest.approx(691 / 800),
         "Records processed": 800,
         "Records failed": 109,
-        "Records succeeded": pytest.approx(691 / 800),
+        "Longest duration": 10,
         "Median duration": 2.5,
         phrases.P95: pytest.approx(8.95),
-        "Longest duration": 10,
-        "completed": 2,
-        "(no status)": 1,
-        "failed": 1,
     }
+    assert seen(found["Records succeeded"]) == rate(691 / 800)
+    durations = [seen(found[label]) for label in ("Longest duration", "Median duration", phrases.P95)]
+    assert durations == [*map(seconds, (10, 2.5, 8.95))]
+
+
+def test_a_share_is_never_rounded_to_a_whole_one(tmp_path: Path) -> None:
+    """Neither in a card nor among the statuses; the rows have a format for it, which the readers' tests look at."""
+    rows = [make_analysis(records_processed=10_000, records_failed=0)] * 1100
+    content = build(tmp_path, *rows, make_analysis(status="failed", records_failed=1))
+
+    assert seen(cards(content)["Records succeeded"]) == rate(0.9999)
+    shares = [row[2] for row in opened(content)["Summary"].iter_rows() if row[0].value in ("completed", "failed")]
+    assert [seen(cell) for cell in shares] == [rate(0.9999), rate(0.0001)]
+    whole = cards(build(tmp_path, rows[0]))["Records succeeded"]
+    assert (whole.value, seen(whole)) == (1, rate(1.0))
+
+
+def test_a_sum_that_no_number_of_excel_holds_has_its_separators(tmp_path: Path) -> None:
+    """As text, digit for digit."""
+    found = cards(build(tmp_path, make_analysis(records_processed=2**60, records_failed=7)))
+
+    assert found["Records processed"].value == number(2**60)
+    assert found["Records failed"].value == 7
 
 
 @pytest.mark.parametrize(("language", "name"), [("en", "(no status)"), ("ru", "(без статуса)")])
 def test_a_status_of_blanks_has_a_name(tmp_path: Path, language: Language, name: str) -> None:
-    """On its card and in the table it counts with the analyses that have none."""
+    """It counts with the analyses that have none."""
     rows = [make_analysis(status=status) for status in (" ", "\u00a0\t", None, "", "x")]
 
     lines = lines_of(build(tmp_path, *rows, language=language))
 
-    assert [line[:2] for line in lines if name in line] == [[name, "x"], [name, 4]]
+    assert [line[:2] for line in lines if line[:1] == [name]] == [[name, 4]]
     assert phrases_of(language).status("\u00a0 ") == name
 
 
@@ -109,19 +152,24 @@ def test_a_figure_that_is_not_there_is_a_dash(tmp_path: Path) -> None:
     """No rate without records, no median without durations."""
     found = cards(build(tmp_path, make_analysis(duration=None, records_failed=None)))
 
-    assert [found[name] for name in ("Records succeeded", "Median duration", "Longest duration")] == ["-", "-", "-"]
+    assert [found[name].value for name in ("Records succeeded", "Median duration", "Longest duration")] == [
+        "-",
+        "-",
+        "-",
+    ]
 
 
 def test_statuses_beyond_those_there_is_room_for_are_counted_together(tmp_path: Path) -> None:
-    """The sum stays right, on the cards and in the table."""
+    """The sum stays right, and those that count as failed are marked by word, weight and colour."""
     rows = [make_analysis(status=f"{number:02}") for number in range(20)]
     content = build(tmp_path, *rows, make_analysis(status="Failed"), make_analysis(status="Failed"))
 
-    assert [*cards(content).items()][-4:] == [("Failed", 2), ("00", 1), ("01", 1), ("18 other statuses", 18)]
     table = table_below(content, ["Status", "Analyses", "Share", "Counts as"])
     assert len(table) == STATUSES_SHOWN
     assert table[0] == ["Failed", 2, pytest.approx(2 / 22), "failed"]
-    assert table[-1][:2] == ["7 other statuses", 7]
+    assert table[-1][:2] == [f"{21 - STATUSES_SHOWN + 1} other statuses", 21 - STATUSES_SHOWN + 1]
+    marked = [row[0].value for row in opened(content)["Summary"].iter_rows(max_col=4) if colours(row[0]) == MARKED]
+    assert marked == ["Failed"]
 
 
 @pytest.mark.parametrize("sheet_rows", [100, 4, 1])
@@ -130,39 +178,41 @@ def test_each_of_the_worst_leads_to_its_row_in_whatever_sheet_it_is(tmp_path: Pa
     rows = [make_analysis(id=f"row {number}", records_failed=number * 7 % 13) for number in range(12)]
     book = opened(content := build(tmp_path, *rows, sheet_rows=sheet_rows))
 
-    table = table_below(content, ["ID", "Records failed", "Duration (s)", "Its row"])
-    assert [row[1] for row in table] == sorted((number * 7 % 13 for number in range(12)), reverse=True)[:10]
-    links = [cell.hyperlink for (cell,) in book["Summary"].iter_rows(min_col=4, max_col=4) if cell.hyperlink]
+    table = table_below(content, ["Its row", "Status", "Records failed", "Duration", "ID"])
+    failed = sorted((number * 7 % 13 for number in range(12)), reverse=True)[:10]
+    assert [row[2] for row in table] == [phrases.part(str(one), "200") for one in failed]
+    links = [cell.hyperlink for (cell,) in book["Summary"].iter_rows(max_col=1) if cell.hyperlink]
     assert len(links) == 10
     for row, link in zip(table, links, strict=True):
         sheet, place = re.fullmatch("'(.*)'!(A[0-9]+)", link.location).groups()  # type: ignore[union-attr]
-        assert book[sheet][place].value == row[0]
-        assert (row[3], link.id) == ("13:05:00 UTC", None)
+        assert book[sheet][place].value == row[4]
+        assert (row[0], link.id) == ("13:05:00 UTC", None)
 
 
 def test_anomalies_and_late_rows_are_told_and_nothing_is_said_without_them(tmp_path: Path) -> None:
-    """Counted, in words; a manager sees them before the chart."""
+    """Counted, in words; what merely lacks figures is one of the notes and not odd."""
     odd = [make_analysis(records_failed=300), make_analysis(duration=None), make_analysis(duration=-1)]
     lines = lines_of(build(tmp_path, *odd, assessment=Assessment(remarks=[REMARK])))
     summary = Summary()
     summary.add(odd)
 
     assert len(summary.anomalies()) == len(odd)
-    said = [phrases.unfigured(one) if one.kind == "missing" else phrases.anomaly(one) for one in summary.anomalies()]
-    assert [[one] in lines for one in said] == [True] * len(odd)
-    assert lines.index(["Odd data"]) < lines.index([REMARK]) < lines.index(["Statuses"])
+    said = [phrases.anomaly(one) for one in summary.anomalies() if one.kind != "missing"]
+    assert [[one] in lines for one in said] == [True] * 2
+    (lacking,) = [phrases.unfigured(one) for one in summary.anomalies() if one.kind == "missing"]
+    assert lines.index(["Odd data"]) < lines.index([said[0]]) < lines.index([REMARK]) < lines.index([lacking])
     plain = lines_of(build(tmp_path, make_analysis()))
     assert [line for line in plain if line in (["Odd data"], ["Other windows"])] == []
 
 
-def test_analyses_that_have_not_ended_are_told_before_what_is_odd(tmp_path: Path) -> None:
+def test_analyses_that_have_not_ended_are_told_apart_from_what_is_odd(tmp_path: Path) -> None:
     """In the words of the messages."""
-    rows = [*(make_analysis(status="running", duration=None) for _ in range(3)), make_analysis(duration=None)]
+    rows = [*(make_analysis(status="running", duration=None) for _ in range(3)), make_analysis(duration=-1)]
     lines = lines_of(build(tmp_path, *rows))
     summary = Summary()
     summary.add(rows)
 
-    assert lines.index([phrases.unfinished(summary.unfinished)]) < lines.index(["Odd data"])
+    assert lines.index(["Odd data"]) + 2 < lines.index([phrases.unfinished(summary.unfinished)])
 
 
 def test_an_empty_window_is_said_so_and_late_rows_are_told_all_the_same(tmp_path: Path) -> None:
@@ -198,6 +248,7 @@ def test_the_chart_shows_analyses_and_failures_with_its_axes_named(tmp_path: Pat
     chart = part(content, "xl/charts/chart1.xml")
     said = re.findall("<a:t>(.*?)</a:t>", chart)
     assert said == [phrases.chart_title(make_window()), "From (UTC)", "Analyses"]
+    assert re.findall('srgbClr val="(.*?)"', chart)[1::2] == [ANALYSES_COLOUR, FAILED_COLOUR]
     assert re.findall('<(?:c:)?delete val="(.)"', chart) == ["0", "0"]
     place = next(cell.row for (cell,) in opened(content)["Summary"].iter_rows(max_col=1) if cell.value == "From")
     reaches = re.findall(r"<(?:c:)?f>'Summary'!(.*?)</", chart)
@@ -218,14 +269,47 @@ def test_the_chart_has_a_text_for_who_cannot_see_it(tmp_path: Path) -> None:
     assert figures_of(described)[-4:] == ["2", "1", "2", "13:05"]
 
 
-def test_the_chart_covers_empty_rows_only(tmp_path: Path) -> None:
-    """Nothing is hidden behind it."""
-    content = build(tmp_path, make_analysis(duration=-1), assessment=Assessment(remarks=[REMARK] * 3))
+def points(sheet: Any, rows: range) -> float:
+    """Return how high rows of a sheet are together."""
+    return sum(sheet.row_dimensions[row].height or 15 for row in rows)
 
-    top, bottom = map(int, re.findall("<xdr:row>(.*?)</xdr:row>", part(content, "xl/drawings/drawing1.xml")))
-    lines = lines_of(content)
-    assert lines[top:bottom] == [[]] * (bottom - top)
-    assert lines[top - 2] == [REMARK]
+
+def test_the_chart_is_on_a_laptops_first_screen_and_covers_empty_cells_only(tmp_path: Path) -> None:
+    """Beside the figures, in the columns whose first texts stand below it, however little stands above them."""
+    content = build(tmp_path, make_analysis())
+    sheet, drawing = opened(content)["Summary"], part(content, "xl/drawings/drawing1.xml")
+
+    assert re.findall("<xdr:(?:row|col)>(.*?)</xdr:", drawing) == ["5", "1"]
+    ((width, height),) = re.findall('<xdr:ext cx="(.*?)" cy="(.*?)"', drawing)
+    columns = [column for one in sheet.column_dimensions.values() for column in range(one.min, one.max + 1)]
+    left = sum(sheet.column_dimensions[column].width * 7 + 5 for column in "ABCDE")
+    assert max(columns) == 12
+    assert left + int(width) / 9525 <= 1280
+    assert int(height) / 9525 + 40 <= 450
+    first = next(row[0].row for row in sheet.iter_rows(min_col=5) if any(cell.value for cell in row))
+    assert points(sheet, range(2, first)) > int(height) / 12_700
+
+
+def test_everything_but_the_table_of_buckets_is_on_one_page(tmp_path: Path) -> None:
+    """Of A4, as small as its width wants it; the table is on the next one, whole."""
+    rows = [
+        make_analysis(id=f"{number:08}-5f0a-4c5e-9a52-0f3d3c8a1b11", status=f"status {number % 20}", records_failed=9)
+        for number in range(200)
+    ]
+    found = [Deviation(kind="many", value=200, usual=20), Deviation(kind="failed", value=0.5, usual=0.1)]
+    compared = Comparison(before=Counts(analyses=3, failed=0), usual=Usual(analyses=20, failed=2))
+    assessment = Assessment(comparison=compared, deviations=found, remarks=[REMARK] * 3)
+    content = build(tmp_path, *rows, assessment=assessment)
+    sheet = opened(content)["Summary"]
+
+    (last,) = sheet.row_breaks.brk
+    width = sum((17, 3)) + sum(sheet.column_dimensions[column].width * 7 + 5 for column in "ABCD") + 7 * 61
+    scale = (8.27 - sheet.page_margins.left - sheet.page_margins.right) * 96 / width
+    room = (11.69 - sheet.page_margins.top - sheet.page_margins.bottom) * 72 / scale
+    assert 0.7 < scale < 1
+    assert points(sheet, range(1, last.id + 1)) < room
+    assert sheet.cell(last.id + 2, 1).value == phrases.buckets_heading(make_window())
+    assert points(sheet, range(last.id + 1, sheet.max_row + 1)) < room
 
 
 @pytest.mark.parametrize(
@@ -268,7 +352,7 @@ def test_hostile_text_stays_text_and_short_wherever_it_is_shown(tmp_path: Path, 
     assert {cell.data_type for cell in cells} == {"s", "n"}
     again = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name("Summary").to_python()
     found = [value for row in again for value in row if value == shown(text, TEXT_SHOWN)]
-    assert len(found) >= 5
+    assert len(found) >= 4
     assert units(str(found[0])) <= TEXT_SHOWN
 
 
@@ -292,7 +376,7 @@ def test_columns_are_narrow_and_print_upright(tmp_path: Path) -> None:
 
 
 def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> None:
-    """Above the figures, rounded as in the message; what isn't known is a dash, and what is unusual is a sentence."""
+    """Above the figures, rounded as in the message; what isn't known is a dash, and what is unusual is marked."""
     comparison = Comparison(before=Counts(analyses=3), usual=Usual(analyses=2400.5, failed=12))
     found = [Deviation(kind="few", value=2, usual=2400.5)]
     rows = (make_analysis(), make_analysis(status="failed"))
@@ -301,12 +385,38 @@ def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> 
     this, before = phrases.this(make_window()), phrases.the_one_before(make_window())
     assert table_below(content, ["Compared", this, before, "Usual"]) == [
         ["Analyses", 2, 3, 2400],
-        ["Failed analyses", 1, "-", 12],
+        ["Failed", 1, "-", 12],
+        ["Failed share", 0.5, "-", pytest.approx(12 / 2400.5)],
     ]
     lines = lines_of(content)
     assert lines.index([phrases.warned(phrases.warning(found[0]))]) < lines.index(["Analyses", 2, 3, 2400])
-    assert lines.index(["Failed analyses", 1, "-", 12]) < lines.index(["Statuses"])
+    assert lines.index(["Failed", 1, "-", 12]) < lines.index(["Statuses"])
+    assert lines.index(["Statuses"]) < lines.index([shown(phrases.what_is_usual(make_window(), comparison), 500)])
     assert not [line for line in lines_of(build(tmp_path, *rows)) if line[:1] == ["Compared"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "addresses"),
+    [
+        ("few", ["B6"]),
+        ("many", ["B6"]),
+        ("failed", ["B7", "B8"]),
+        ("low_success", ["A10", "A11"]),
+        ("slow", ["B13", "B14"]),
+    ],
+)
+def test_what_is_unusual_is_marked_in_its_cell(tmp_path: Path, kind: DeviationKind, addresses: list[str]) -> None:
+    """By colour, and the figure by its weight too: in the comparison, or on its card."""
+    comparison = Comparison(before=Counts(analyses=3, failed=0), usual=Usual(analyses=2, failed=1))
+    assessment = Assessment(comparison=comparison, deviations=[Deviation(kind=kind, value=1)])
+    sheet = opened(build(tmp_path, make_analysis(), assessment=assessment))["Summary"]
+
+    filled = [cell for row in sheet.iter_rows(max_col=4) for cell in row if colours(cell)[1] == MARKED[1]]
+    assert [cell.coordinate for cell in filled] == addresses
+    assert colours(filled[-1]) == MARKED
+    names = {"few": "Analyses", "many": "Analyses", "failed": "Failed share"}
+    assert names.get(kind) in (None, sheet.cell(filled[-1].row, 1).value)
+    assert filled[0].value in (1, 0, phrases.SUCCESS_RATE, phrases.P95)
 
 
 def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
@@ -320,13 +430,13 @@ def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
 
 
 def test_the_shares_bars_are_as_long_as_the_shares(tmp_path: Path) -> None:
-    """Excel draws nothing shorter than a tenth unless it is told to; a share under 0.1 % says so."""
+    """Excel draws nothing shorter than a tenth unless it is told to."""
     sheet = opened(build(tmp_path, *[make_analysis()] * 3, make_analysis(status="failed")))["Summary"]
 
     ((reach, rule),) = [(reach, reach.rules[0]) for reach in sheet.conditional_formatting]
     assert (rule.dataBar.minLength, rule.dataBar.maxLength) == (0, 100)
     assert [(end.type, end.val) for end in rule.dataBar.cfvo] == [("num", 0), ("num", 1)]
-    assert {cell.number_format for (cell,) in sheet[str(reach.sqref)]} == {'[<0.001]"< 0.1%";0.0%'}
+    assert [seen(cell) for (cell,) in sheet[str(reach.sqref)]] == [rate(0.75), rate(0.25)]
 
 
 def test_the_statuses_that_count_as_failed_are_named(tmp_path: Path) -> None:
