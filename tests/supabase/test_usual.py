@@ -51,5 +51,5 @@ def test_an_enum_has_no_usual_figure_of_failed_analyses_and_check_says_so(sandbo
 
     assert result.code == 0
     compared = phrases.compared(make_window(), "30", "0", "30")
-    assert f"Analyses: {compared}\nFailed analyses: 0\n" in sandbox.mails[0].text
+    assert f"Analyses: {compared}\nFailed: 0\n" in sandbox.mails[0].text
     assert (" enum " in checked, " enum " in run("--check").output) == (True, False)
