@@ -283,7 +283,7 @@ def test_a_record_of_a_later_format_in_a_folder_stops_the_run(sandbox: Sandbox, 
     """Before anything is sent."""
     run(*OPTION)
     (path,) = (sandbox.folder / "report_ledger").glob("*.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 4}))
 
     again = run(*OPTION, "--resend")
 

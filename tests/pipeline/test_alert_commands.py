@@ -142,7 +142,7 @@ def test_the_command_of_late_rows_sends_to_everyone_again(sandbox: Sandbox, depl
     assert deployment.paste(alert).code == 0
 
     assert copies(sandbox) == ((2, 2), (2, 2))
-    assert "Analyses: 5" in sandbox.messages[-1].text
+    assert "5 analyses" in sandbox.messages[-1].text
 
 
 def test_a_command_for_very_many_who_were_named_names_as_many_as_fit(sandbox: Sandbox, run: RunTool) -> None:
