@@ -335,7 +335,7 @@ def test_a_status_that_just_fits_is_shown_cut(sandbox: Sandbox, giant: GiantTabl
 
 
 @pytest.mark.parametrize(
-    "beginning", [pytest.param("", id="narrow", marks=pytest.mark.long), pytest.param("🙂", id="wide")]
+    "beginning", [pytest.param("", id="narrow"), pytest.param("🙂", id="wide", marks=pytest.mark.long)]
 )
 def test_many_long_statuses_are_all_there(sandbox: Sandbox, giant: GiantTable, beginning: str) -> None:
     """Two full pages of them are in memory at once."""
