@@ -1,6 +1,5 @@
 """Answers of Supabase's, given to the running program: who got what, who was alerted of what, and the exit code."""
 
-import re
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -101,9 +100,9 @@ def test_a_token_of_the_future_stops_no_run_wherever_it_comes(sandbox: Sandbox, 
     changes = TABLE | {"JOB_NAME": job(0)}
     sandbox.supabase.insert(make_rows(3))
     run(**changes)
-    kinds = [re.sub("[0-9]", "", f"{request.method} {request.target}") for request in sandbox.supabase.requests]
+    kinds = [f"{request.method} {request.target.partition('&')[0]}" for request in sandbox.supabase.requests]
     places = [place for place, kind in enumerate(kinds) if kind not in kinds[:place]]
-    assert len(places) > 8
+    assert len(places) > 5
 
     for place in places:
         sandbox.reset()

@@ -32,7 +32,7 @@ def kill(sandbox: Sandbox, times: int, **changes: str) -> None:
 
 def hours(sandbox: Sandbox) -> list[str]:
     """List the hours whose reports came by mail."""
-    return [str(mail.message["Subject"])[29:45] for mail in sandbox.mails]
+    return [str(mail.message["Subject"]).partition("Hourly Report - ")[2][:16] for mail in sandbox.mails]
 
 
 def shown(back: int) -> str:

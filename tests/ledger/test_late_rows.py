@@ -151,7 +151,7 @@ def test_a_resend_meanwhile_keeps_its_own_count_of_rows(sandbox: Sandbox, run: R
     assert len(mailbox.deliveries) > asked
 
 
-@pytest.mark.parametrize("hours", [3, 30])
+@pytest.mark.parametrize("hours", [3, 25])
 def test_looking_for_late_rows_counts_each_delivered_hour_once(sandbox: Sandbox, run: RunTool, hours: int) -> None:
     """For its rows and for its failures: two short questions for each hour in reach, never more."""
     run(JOB_NAME=job(hours), **CATCH_UP)
