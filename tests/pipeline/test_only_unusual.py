@@ -174,7 +174,7 @@ def test_what_was_not_sent_and_is_asked_for_is_sent_by_a_later_run_if_it_fails(
     """As its alert says: whoever asked is owed the hour from then on."""
     old_table(sandbox)
     hour = f"{this_hour(4):%Y-%m-%dT%H}"
-    states = []
+    states = list[str]()
 
     def run_and_look(*options: str, **more: str) -> int:
         code = run(*options, **changes, **CATCH_UP, **more).code
