@@ -193,6 +193,8 @@ def _compared(
         now, then, mostly = ["" if count is None else phrases.number(count) for count in figures]
         line = f"{name}: {phrases.compared(window, now, then, mostly)}"
         found.append(Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line=line))
+    if not summary.rows:
+        return found[:1]  # nothing could fail
     shares = comparison.failed_share(Counts(analyses=summary.rows, failed=summary.failed_analyses))
     now, then, mostly = ["" if share is None else phrases.rate(share) for share in shares]
     name, unusual = phrases.FAILED_SHARE, has_unusual_failures

@@ -97,7 +97,8 @@ def _write_comparison(
     rows = [(name, [_count(layout, one, phrases) for one in figures], unusual) for name, figures, unusual in counts]
     layout.add()
     layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
-    for name, cells, is_unusual in [*rows, (phrases.FAILED_SHARE, shares, "failed" in kinds)]:
+    rows.append((phrases.FAILED_SHARE, shares, "failed" in kinds))
+    for name, cells, is_unusual in rows if summary.rows else rows[:1]:  # of no analyses none could fail
         if is_unusual:
             layout.mark(cells[0])
         layout.row(layout.text(name), *cells)
