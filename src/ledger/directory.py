@@ -128,7 +128,7 @@ class DirectoryLedger(WithoutHistory):
         """Say where it is; raise LedgerError if it is there and not to be used."""
         with _translated(self._folder), suppress(FileNotFoundError):  # the first run makes it
             refuse_others(self._folder)
-        return f"in {self._folder}, as long as that is there"
+        return f"in {self._folder}, as long as that folder exists"
 
     def _enter(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)

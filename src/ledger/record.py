@@ -266,9 +266,9 @@ def read_record(content: object, start: datetime, removal: str) -> Record:
     except (msgspec.ValidationError, UnicodeError):
         raise LedgerError(
             f"ledger.unreadable_record.{start:%Y%m%dT%H%MZ}",
-            f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z is not one that this program wrote.",
-            f"Find out who changed it, then remove it: {removal} - the window then counts as never delivered, "
-            "and the next run that includes it sends it to everyone.",
+            f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z was not written by this program.",
+            "Find out who changed it, then remove it; the window then counts as never delivered, and the next run that "
+            f"includes it sends it to everyone. To remove it: {removal}",
         ) from None
     return record
 
