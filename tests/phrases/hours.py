@@ -17,7 +17,7 @@ from src.domain.attachment import Attachment
 from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviations
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
-from src.domain.window import Window, day_of, until
+from src.domain.window import Window, day_of, to_compare_with, until
 from src.message import unusual
 from src.message.content import describe
 from src.phrases.language import phrases_of
@@ -237,9 +237,10 @@ def got(folder: Path, hour: Hour, language: Language) -> Got:
     summary.add(hour.rows)
     comparison = Comparison(before=hour.before, usual=hour.usual, failure=hour.uncounted, known_from=hour.known_from)
     found = deviations(summary, hour.usual, hour.thresholds)
-    remark = phrases.failed_since(hour.window, hour.failed_since)
+    earlier = to_compare_with(hour.window)
+    remark = phrases.failed_since(earlier, hour.failed_since)
     if hour.late_rows:
-        remark = phrases.late_rows(hour.window, hour.late_rows, failed=hour.failed_since, skipped=hour.lost)
+        remark = phrases.late_rows(earlier, hour.late_rows, failed=hour.failed_since, skipped=hour.lost)
     remarks = [remark] * (8 if hour.lost else 1) if hour.late_rows or hour.failed_since else []
     marks = phrases.ROWS_LATE * bool(hour.late_rows) + phrases.FAILED_SINCE * bool(hour.failed_since)
     attachment = hour.attachment
