@@ -41,11 +41,13 @@ def check_limit(options: Options, settings: Settings) -> None:
 
 
 def nearest_recipients(only: tuple[str, ...], present: Sequence[str]) -> tuple[str, ...]:
-    """Return `only`, in place of each that is none of `present` the one that is most like it."""
-    known = {recipient.casefold() for recipient in present}
-    if not known:
+    """Return `only`, in place of each that stands for none of `present` the one that is most like it."""
+    if not present:
         return only
-    nearest = (one if one.casefold() in known else max(present, key=partial(_likeness, one)) for one in only)
+    nearest = (
+        one if any(includes(one, recipient) for recipient in present) else max(present, key=partial(_likeness, one))
+        for one in only
+    )
     return tuple(dict.fromkeys(nearest))
 
 

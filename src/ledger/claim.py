@@ -94,6 +94,9 @@ class Claim:
             repeats = {entry.address: entry.repeat + 1 for entry in record.entries}
             record.entries = [entry for entry in record.entries if entry.address not in again]
         self._owed = [*present] if is_resent else record.owed(present, trigger, is_asked=is_asked)
+        # Whoever was sent nothing, and is now, begins anew: if this run fails, a later one sends it.
+        anew = {entry.address for entry in self._entries(self._owed) if entry.state in ("skipped", "as usual")}
+        record.entries = [entry for entry in record.entries if entry.address not in anew]
         known = {entry.address for entry in record.entries}
         new = [address for address in self._owed if same(address) not in known]
         record.entries += [

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from ..domain.outcome import ChannelAddress
-from ..domain.window import Template, Window, after, before
+from ..domain.window import Template, Window, after, before, last_full
 from ..errors import LedgerError
 from ..runtime.retry import RetryPolicy
 from .interface import Ledger, ReadLimit, too_much_history
@@ -37,6 +37,29 @@ def windows_between(start: datetime, window: Window) -> list[Window]:
     while len(found) < FARTHEST and (window := before(window)).start >= start:
         found.append(window)
     return found[::-1]
+
+
+def is_in_reach(window: Window, reach: int, now: datetime) -> bool:
+    """Return whether a run after `now` (aware) finds `window` among the `reach` windows before its own."""
+    newest = last_full(window.template, window.zone, now)
+    reached = windows_before(after(newest), reach)
+    return bool(reached) and window.start >= reached[0].start
+
+
+async def is_before_all(window: Window, ledger: Ledger, limit: float) -> bool:
+    """Return whether `window` comes before all that scheduled runs have opened, so that no later run looks for it.
+
+    False if `ledger`, asked once, doesn't answer within `limit` seconds, and if it remembers nothing.
+    """
+    if not ledger.remembers:
+        return False
+    once = RetryPolicy(deadline=asyncio.get_running_loop().time(), first_wait=limit, longest_wait=limit)
+    try:
+        async with asyncio.timeout(limit):
+            begun = await ledger.begun(once)
+    except (LedgerError, TimeoutError):
+        return False
+    return begun is None or window.start < begun
 
 
 async def refused_windows(

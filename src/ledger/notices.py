@@ -208,7 +208,7 @@ def notices_without_table(options: Options, loaded: LoadedSettings) -> Notices:
     if options.is_trial:
         return MemoryNotices()
     key = ledger_key(loaded.report, loaded.supabase).file_stem() if loaded.report and loaded.supabase else ""
-    return DirectoryNotices(loaded.folder() / FOLDER, key)
+    return DirectoryNotices(loaded.folder() / FOLDER, f"{key}-watch" if options.watch else key)
 
 
 def notices_of(

@@ -124,18 +124,19 @@ class Record(msgspec.Struct, kw_only=True):
 
     def still_owed(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
         """Return those of `present` whom a later run sends the report."""
-        return self._in(present, "owed", "sending")
+        return self.those(present, "owed", "sending")
 
     def refused(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
         """Return those of `present` who lack the report, or its workbook, and whom no later run sends it by itself."""
-        return self._in(present, "refused", "without file")
+        return self.those(present, "refused", "without file")
 
     def others(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
         """Return the recipients that a scheduled run entered, if none of them is one of `present`."""
         entered = [entry.address for entry in self.entries] if self.scheduled else []
         return [] if set(entered) & {*map(same, present)} else entered
 
-    def _in(self, present: Sequence[ChannelAddress], *wanted: EntryState) -> list[ChannelAddress]:
+    def those(self, present: Sequence[ChannelAddress], *wanted: EntryState) -> list[ChannelAddress]:
+        """Return those of `present` whose entry is in one of the states `wanted`."""
         states = self._states()
         return [address for address in present if states.get(same(address)) in wanted]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, ReportSettings
-from ..domain.outcome import ChannelAddress, same
+from ..domain.outcome import ChannelAddress
 from ..domain.window import Window, as_option
 from ..errors import Problem, Stage
 from ..runtime.visible_text import shortened, units
@@ -137,24 +137,6 @@ class Coverage(Struct, frozen=True, kw_only=True):
 def recipient_names(recipients: Iterable[ChannelAddress]) -> list[str]:
     """Return each as its channel and address in words."""
     return [f"{channel} to {recipient}" for channel, recipient in recipients]
-
-
-def coverage_of(
-    present: Sequence[ChannelAddress],
-    *,
-    owed: Sequence[ChannelAddress],
-    refused: Sequence[ChannelAddress],
-    without_file: Sequence[ChannelAddress] = (),
-) -> Coverage:
-    """Return a coverage that the ledger or the servers are certain of; whoever else is `present` has the report."""
-    lacking = {*map(same, [*owed, *refused, *without_file])}
-    return Coverage(
-        owed=recipient_names(owed),
-        refused=recipient_names(refused),
-        without_file=recipient_names(without_file),
-        have=recipient_names(one for one in present if same(one) not in lacking),
-        is_certain=True,
-    )
 
 
 class RecoveryNote(Struct, frozen=True, kw_only=True):
@@ -295,10 +277,13 @@ def render_test(at: datetime) -> str:
     )
 
 
-def recovery_note(settings: ReportSettings, coverage: Coverage, *, in_reach: bool, to_everyone: bool) -> RecoveryNote:
+def recovery_note(
+    settings: ReportSettings, coverage: Coverage, *, in_reach: bool, is_before: bool, to_everyone: bool
+) -> RecoveryNote:
     """Say whether later runs send the report to those whom `coverage` says it lacks.
 
-    `in_reach`: catching up reaches the window. `to_everyone`: the command names nobody.
+    `in_reach`: catching up reaches the window. `is_before`: no scheduled run began with it or an earlier one, so that
+    none looks for it. `to_everyone`: the command names nobody.
     """
     if settings.report_ledger != "supabase" and settings.job_name is None:
         return RecoveryNote(words="No run sends it automatically, because REPORT_LEDGER is not supabase.")
@@ -314,6 +299,8 @@ def recovery_note(settings: ReportSettings, coverage: Coverage, *, in_reach: boo
         return RecoveryNote(words=f"No run sends it automatically: {settled}.")
     if not in_reach:
         return RecoveryNote(words=f"No run sends it automatically: runs look only {back} back (REPORT_CATCH_UP).")
+    if is_before:
+        return RecoveryNote(words="No run sends it automatically: the ledger's first scheduled report is a later one.")
     once = f"automatically once the cause is gone; runs look {back} back."
     if not settled:
         return RecoveryNote(words=f"The next run sends it {once}", todo="Send it at once:")

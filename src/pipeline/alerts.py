@@ -16,13 +16,14 @@ from ..config.recipients import limited_to, nearest_recipients
 from ..config.rerun_command import rerun_command, span_command
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..config.timeouts import Timeouts
-from ..domain.outcome import ChannelAddress, Outcome, same
-from ..domain.window import Window, after, as_option, last_full
+from ..domain.outcome import ChannelAddress, Outcome, OutcomeState, same
+from ..domain.window import Window, as_option, last_full
 from ..errors import LedgerError, Stage
 from ..ledger.claim import Claim
-from ..ledger.history import refused_windows, windows_before
+from ..ledger.history import is_before_all, is_in_reach, refused_windows
 from ..ledger.interface import Ledger
 from ..ledger.notices import MONITOR, due, notices_without_table
+from ..ledger.record import EntryState
 from ..message.alert import (
     ALERTED,
     NO_LATER_RUN,
@@ -32,7 +33,6 @@ from ..message.alert import (
     Coverage,
     Failure,
     RecoveryNote,
-    coverage_of,
     read_cause,
     recipient_names,
     recovery_note,
@@ -93,6 +93,7 @@ class Alerts:
         self._recovered: list[Recovery] = []
         self._caught_up: list[Recovery] = []
         self.notices = notices_without_table(options, loaded)
+        self.ledger: Ledger | None = None
         self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
         self.at_hand: Window | None = None
         self.stop_is_told = False
@@ -125,7 +126,7 @@ class Alerts:
             result: AlertResult = "before"
         else:
             since = min((told[key] for key in keys if key in told), default=None)
-            text = self._text(window, failures, claim, outcomes, since)
+            text = await self._text(window, failures, claim, outcomes, since)
             result = "now" if await self._send(text, outcomes) else "nobody"
         if result == "now":
             await self.notices.tell([*keys, *named], now)
@@ -209,7 +210,7 @@ class Alerts:
                 what = "The message on an unusual window"
                 await self._is_taken(joined([ours(self._redaction(text))]), route, what=what, told={"event": "unusual"})
 
-    def _text(
+    async def _text(
         self,
         window: Window | None,
         failures: Sequence[Failure],
@@ -224,18 +225,22 @@ class Alerts:
             return render(window, failures, since=since, is_repeated=repeated, note=note, name=name)
         only = self._recipients_of_command([outcome for outcome in outcomes if not outcome.delivered])
         coverage = self._coverage(claim, outcomes)
+        ledger = None if claim and claim.record.scheduled else self.ledger
+        is_before = ledger is not None and await is_before_all(window, ledger, self._timeouts.alert_note)
         return render(
             window,
             failures,
             coverage=coverage,
             since=since,
             is_repeated=repeated,
-            note=self._note(window, coverage, self._settings, to_everyone=not only),
+            note=self._note(window, coverage, self._settings, is_before=is_before, to_everyone=not only),
             command=rerun_command(window, self._settings, until_now=self._until_now, only=only),
             name=name,
         )
 
-    def _note(self, window: Window, coverage: Coverage, settings: ReportSettings, *, to_everyone: bool) -> RecoveryNote:
+    def _note(
+        self, window: Window, coverage: Coverage, settings: ReportSettings, *, is_before: bool, to_everyone: bool
+    ) -> RecoveryNote:
         if self._until_now:
             return NO_LATER_RUN
         if self._is_misnamed:
@@ -243,8 +248,8 @@ class Alerts:
                 words="No run sends it until REPORT_ONLY is correct.",
                 todo=f"To send it now to {', '.join(self._only)}, the nearest recipient:",
             )
-        in_reach = self._is_in_reach(window, settings)
-        return recovery_note(settings, coverage, in_reach=in_reach, to_everyone=to_everyone)
+        in_reach = is_in_reach(window, settings.report_catch_up, self._clock())
+        return recovery_note(settings, coverage, in_reach=in_reach, is_before=is_before, to_everyone=to_everyone)
 
     async def _lacking(self, over: Sequence[Cause], ledger: Ledger, policy: RetryPolicy) -> list[Window] | None:
         """Return the windows refused while what is `over` failed, which no run sends; None if the ledger can't say."""
@@ -257,12 +262,6 @@ class Alerts:
                 return await refused_windows(ledger, newest, [*refused], policy)
         except (LedgerError, TimeoutError):
             return None
-
-    def _is_in_reach(self, window: Window, settings: ReportSettings) -> bool:
-        """Return whether the next run catches `window` up."""
-        newest = last_full(window.template, window.zone, self._clock())
-        reach = windows_before(after(newest), settings.report_catch_up)
-        return bool(reach) and window.start >= reach[0].start
 
     def _recipients_of_command(self, lacking: Sequence[Outcome]) -> Sequence[str]:
         """Name those whom the command is for, where it would send to others besides.
@@ -280,19 +279,24 @@ class Alerts:
         return names if is_short and len(names) < len(addresses(self._channels)) else []
 
     def _coverage(self, claim: Claim | None, outcomes: Sequence[Outcome]) -> Coverage:
-        """Return who has the report and who lacks it: by this run's outcomes, else by the ledger; else nobody knows."""
-        if outcomes:
-            states = {
-                state: [(one.channel, one.recipient) for one in outcomes if one.state == state]
-                for state in ("failed", "refused", "without file")
-            }
-            owed, refused, without_file = states["failed"], states["refused"], states["without file"]
-        elif claim and claim.record.entries:
-            owed, refused = claim.record.still_owed(self._present), claim.record.refused(self._present)
-            without_file = []
-        else:
+        """Return who has the report and who lacks it: by this run's outcomes, of others by the ledger; else unknown."""
+        tried = {same((one.channel, one.recipient)): one.state for one in outcomes}
+        record = claim.record if claim and claim.record.entries else None
+        if not (tried or record):
             return Coverage(owed=recipient_names(self._present))
-        return coverage_of(self._present, owed=owed, refused=refused, without_file=without_file)
+        others = [one for one in self._present if same(one) not in tried]
+
+        def those(outcome: OutcomeState, *states: EntryState) -> list[ChannelAddress]:
+            by_ledger = record.those(others, *states) if record else []
+            return [one for one in self._present if tried.get(same(one)) == outcome or one in by_ledger]
+
+        return Coverage(
+            owed=recipient_names(those("failed", "owed", "sending")),
+            refused=recipient_names(those("refused", "refused")),
+            without_file=recipient_names(those("without file", "without file")),
+            have=recipient_names(those("delivered", "delivered")),
+            is_certain=True,
+        )
 
     async def _send(self, text: AlertText, outcomes: Sequence[Outcome] = (), *, what: str = "The alert") -> bool:
         """Send `text` to all operators, or to the first readers who can be told; return whether anybody was."""

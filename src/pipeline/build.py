@@ -103,25 +103,35 @@ async def _build_whole(
 
     A window that is over by our own clock alone is reported all the same, for it may be the other one that is wrong.
     """
-    try:
-        return await _build(services, request, folder, record, policy, reading)
-    except NotOverError as error:
-        if error.seconds > _NEARLY_OVER:
-            await _tell_of_not_over(services, error)
-        else:
-            wait = error.seconds + services.settings.report.report_settle
-            extra = {"event": "settling", "seconds": round(wait, 3)}
-            logger.warning("%s Waiting %.0f s.", error, wait, extra=extra)
-            await asyncio.sleep(wait)
-        return await _build(services, request, folder, record, policy, reading, is_over=True)
-    except RowsMissingError as error:
-        extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
-        logger.warning("Only %d of %d rows arrived; reading it once more", error.arrived, error.counted, extra=extra)
-        return await _build(services, request, folder, record, policy, reading, careful=True)
-    except SourceError as error:
-        if error.problem.key in _OF_TYPE:
-            await services.table.check_type()
-        raise
+    is_over = careful = False
+    while True:
+        try:
+            return await _build(services, request, folder, record, policy, reading, is_over=is_over, careful=careful)
+        except NotOverError as error:
+            await _wait_or_tell(services, error)
+            is_over = True
+        except RowsMissingError as error:
+            if careful:
+                raise
+            extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
+            words = "Only %d of %d rows arrived; reading it once more"
+            logger.warning(words, error.arrived, error.counted, extra=extra)
+            careful = True
+        except SourceError as error:
+            if error.problem.key in _OF_TYPE:
+                await services.table.check_type()
+            raise
+
+
+async def _wait_or_tell(services: Services, error: NotOverError) -> None:
+    """Wait until a window is over that nearly is; alert of one that is over by our own clock alone."""
+    if error.seconds > _NEARLY_OVER:
+        await _tell_of_not_over(services, error)
+        return
+    wait = error.seconds + services.settings.report.report_settle
+    extra = {"event": "settling", "seconds": round(wait, 3)}
+    logger.warning("%s Waiting %.0f s.", error, wait, extra=extra)
+    await asyncio.sleep(wait)
 
 
 async def _tell_of_not_over(services: Services, error: NotOverError) -> None:
@@ -148,8 +158,8 @@ async def _build(
     policy: RetryPolicy,
     reading: Reading,
     *,
-    is_over: bool = False,
-    careful: bool = False,
+    is_over: bool,
+    careful: bool,
 ) -> tuple[Report | None, int]:
     settings, window, began = services.settings, request.window, services.run.clock()
     name, failed = settings.report.report_name, FailedStatuses(settings.report.report_failed_statuses)

@@ -161,19 +161,20 @@ async def open_services(
         without_table = alerts.notices
         _share_refusals(run, settings, channels, client)
         alerts.notices = notices_of(run.options, settings, client, without_table, run.timeouts.alert_note)
+        alerts.ledger = ledger_of(run, settings, client)
         try:
             yield Services(
                 run=run,
                 settings=settings,
                 client=client,
                 table=AnalysesTable(client, settings.supabase.supabase_table),
-                ledger=ledger_of(run, settings, client),
+                ledger=alerts.ledger,
                 storage=_storage(run, settings, timeouts),
                 channels=previews(settings) if run.options.dry_run else channels,
                 alerts=alerts,
             )
         finally:  # the client ends here
-            alerts.notices = without_table
+            alerts.notices, alerts.ledger = without_table, None
             for channel in channels:
                 if isinstance(channel, MailChannel):
                     channel.refusals.remember_in(None)

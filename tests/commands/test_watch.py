@@ -125,6 +125,24 @@ def test_a_day_is_watched_like_an_hour(sandbox: Sandbox, run: RunTool) -> None:
     assert (codes, ranges(sandbox.alerts[0])) == ([0, 0, 1], [("2026-11-10", 1)])
 
 
+def test_what_the_reports_noted_in_their_folder_is_left_to_them(sandbox: Sandbox, run: RunTool) -> None:
+    """Where both share one: the watchdog gives no all-clear of what a report alerted."""
+    report(run, 0)
+    tables = "report_deliveries, report_notices"
+    sandbox.supabase.sql(f"revoke all on {tables} from service_role")
+    try:
+        report(run, 1)
+    finally:
+        sandbox.supabase.sql(f"grant select, insert, update, delete on {tables} to service_role")
+    sandbox.supabase.sql("update report_deliveries set window_start = window_start + interval '1 hour'")
+
+    codes = [watch(run, 1).code]
+    told = are_clear(sandbox.alerts)
+    codes += [report(run, 2).code]
+
+    assert (codes, told, are_clear(sandbox.alerts)) == ([0, 0], [False], [False, True])
+
+
 def test_a_ledger_that_cannot_be_read_is_alerted_until_it_can(sandbox: Sandbox, run: RunTool) -> None:
     """Once, and its end too."""
     report(run, 0)

@@ -11,13 +11,16 @@ import pytest
 
 from ..alerts import command_in, failed_parts, lacking, window_of
 from ..builders import OPTION, make_rows, make_window
+from ..channels.test_topics import GROUP, OPEN, OTHER, TOPIC, by_telegram
 from ..conftest import Run
+from ..ledger.test_ledger import CATCH_UP, job, this_hour
 from ..processes import ENTRY
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.telegram import TEXT_LIMIT, refusal
-from ..sandbox.web import Fault
+from ..sandbox.web import Answer, Fault
 from ..terminal import on_terminal
 from ..test_run import forget
+from .test_only_unusual import QUIET, old_table, ordinary
 
 RunTool = Callable[..., Run]
 BEGINNING = "⚠️ ERROR in Reports Generator: "
@@ -333,3 +336,43 @@ def forget_records(sandbox: Sandbox) -> None:
     """Let nothing be delivered yet; who was told of what is still known."""
     for record in sandbox.folder.glob("report_ledger/*.json"):
         record.unlink()
+
+
+def test_an_hour_before_the_first_scheduled_one_is_sent_by_no_later_run(sandbox: Sandbox, run: RunTool) -> None:
+    """Though it is in reach: the ledger begins later, so the alert doesn't promise it."""
+    old_table(sandbox)
+    run(JOB_NAME=job(3), **CATCH_UP)
+    sandbox.supabase.always = Fault(answer=Answer(status=401), match="/analyses?")
+    run("--start", f"{this_hour(6):%Y-%m-%dT%H}", **CATCH_UP)
+    sandbox.supabase.always = None
+    before = len(sandbox.mails)
+
+    run(JOB_NAME=job(2), **CATCH_UP)
+
+    assert sandbox.alerts[0].splitlines()[1].startswith("No run sends it")
+    assert len(sandbox.mails) - before == 1
+
+
+def test_only_who_has_the_report_is_counted_among_those_who_do(sandbox: Sandbox, run: RunTool) -> None:
+    """Not whoever was not sent an hour that is as usual, nor who was refused it by an earlier run."""
+    ordinary(sandbox)
+    sandbox.mailbox.refused = {RECIPIENTS[1]: "550 5.1.1 No such user here"}
+
+    run(*OPTION, **QUIET, **CATCH_UP)
+
+    text = only_alert(sandbox)
+    assert "1 of 2 lacks" in text.splitlines()[0]
+    assert lacking(text) == ([], [f"email to {RECIPIENTS[1]}"])
+    assert "Have it: 1 chat" in text
+
+
+def test_a_chat_in_report_only_stands_for_its_topics_in_an_alert_too(sandbox: Sandbox, run: RunTool) -> None:
+    """It is no wrong name, and the command names it as it was."""
+    sandbox.bot.topics = {GROUP: OPEN}
+
+    run(*OPTION, SUPABASE_KEY="sb_secret_of_elsewhere", REPORT_ONLY=GROUP, JOB_NAME="a-1", **by_telegram(TOPIC, OTHER))
+
+    text = only_alert(sandbox)
+    assert "2 of 2 lack" in text.splitlines()[0]
+    assert "REPORT_ONLY is" not in text
+    assert f" REPORT_ONLY={GROUP} " in text

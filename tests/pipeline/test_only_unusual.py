@@ -167,6 +167,46 @@ def test_what_somebody_asked_for_and_could_not_be_sent_is_sent_by_a_later_run(sa
     assert (before, copies(sandbox)) == (((0, 1), (1, 0)), ((1, 2), (2, 0)))
 
 
+@pytest.mark.parametrize("changes", [QUIET, {"REPORT_WHEN_EMPTY": "skip"}], ids=["as usual", "skipped"])
+def test_what_was_not_sent_and_is_asked_for_is_sent_by_a_later_run_if_it_fails(
+    sandbox: Sandbox, run: RunTool, changes: dict[str, str]
+) -> None:
+    """As its alert says: whoever asked is owed the hour from then on."""
+    old_table(sandbox)
+    hour = f"{this_hour(4):%Y-%m-%dT%H}"
+    states = list[str]()
+
+    def run_and_look(*options: str, **more: str) -> int:
+        code = run(*options, **changes, **CATCH_UP, **more).code
+        entries = [one for one in listed(run, hour, **CATCH_UP) if one["window"].startswith(hour)]
+        states.extend(one["state"] for one in entries if one["recipient"] == RECIPIENTS[0])
+        return code
+
+    run_and_look(JOB_NAME=job(3))
+    fill(sandbox, 4)
+    sandbox.supabase.always = Fault(answer=Answer(status=401), match="/analyses?")
+    assert run_and_look("--start", hour, "--only", RECIPIENTS[0]) == 1
+    sandbox.supabase.always = None
+    run_and_look(JOB_NAME=job(2))
+
+    assert sandbox.alerts[0].splitlines()[1].startswith("The next run sends it")
+    assert states[1:] == ["owed", "delivered"]
+
+
+def test_rows_in_the_report_that_was_asked_for_did_not_come_late(sandbox: Sandbox, run: RunTool) -> None:
+    """Though they came after the hour was found to be as usual."""
+    old_table(sandbox)
+    fill(sandbox, 4)
+    run(JOB_NAME=job(3), **ALL_QUIET, **CATCH_UP)
+    late(sandbox, 4, 9)
+    run("--start", f"{this_hour(4):%Y-%m-%dT%H}", "--only", ",".join((*RECIPIENTS, *CHATS)), **ALL_QUIET, **CATCH_UP)
+    before = copies(sandbox)
+
+    after = run(JOB_NAME=job(2), **ALL_QUIET, **CATCH_UP)
+
+    assert (before, copies(sandbox), late_rows(after)) == (ONCE, ONCE, [])
+
+
 def test_missed_hours_that_are_as_usual_are_settled_without_a_message(sandbox: Sandbox, run: RunTool) -> None:
     """The others get them late; an all-clear says who did not, and no later run opens them again."""
     old_table(sandbox)

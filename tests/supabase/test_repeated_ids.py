@@ -9,6 +9,7 @@ import pytest
 
 from src.domain.analysis import TOO_LONG
 from src.domain.summary import Anomaly
+from src.domain.window import HOUR
 from src.errors import BadAnswerError, RowsMissingError
 from src.phrases import english
 from src.supabase.analyses import GROUP_ROWS
@@ -105,6 +106,19 @@ def test_the_report_counts_a_row_once_and_says_what_is_odd(sandbox: Sandbox, run
     assert [(row[0], row[2]) for row in cells] == [(0, "a"), (1, "a"), (1, "b"), (2, "a"), (3, "a")]
     for kind in ("doubled", "shared id"):
         assert english.anomaly(Anomaly(kind=kind, count=1)) in sandbox.mails[0].text
+
+
+def test_an_hour_is_read_carefully_though_it_is_over_by_our_own_clock_alone(sandbox: Sandbox, run: RunTool) -> None:
+    """A clock that is ahead takes away no second reading."""
+    sandbox.supabase.insert(rows_of("a", "ab", "a", "a"), TABLE)
+    sandbox.supabase.page_cap = 2
+    sandbox.supabase.show(START + HOUR - timedelta(minutes=2))
+
+    result = run(clock=lambda: START + HOUR + timedelta(minutes=1), SUPABASE_TABLE=TABLE)
+
+    assert (result.code, result.keys) == (0, ["source.not_over", "source.repeated_ids"])
+    cells = data_rows(sandbox.mails[0].attachment())
+    assert [(row[0], row[2]) for row in cells] == [(0, "a"), (1, "a"), (1, "b"), (2, "a"), (3, "a")]
 
 
 def test_a_row_that_was_left_out_did_not_come_late(sandbox: Sandbox, run: RunTool) -> None:
