@@ -150,7 +150,7 @@ _SET_HERE = (
 )
 _SET_IN_CLUSTER = (
     "Correct {them} in the ConfigMaps and Secrets that docs/kubernetes.md names (docs/settings.md lists all settings), "
-    "then run its Job with --check to try {them}."
+    "then run a Job with --check to try {them}."
 )
 
 
@@ -420,7 +420,7 @@ class TimeLimitError(ReportError):
             "time_limit",
             f"{what} after {seconds} s, {how_far}.",
             "What usually helps: create the index of src/sql/analyses_index.sql, raise REPORT_TIME_LIMIT, or report "
-            "fewer rows a window.",
+            "fewer rows per window.",
         )
 
 

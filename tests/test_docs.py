@@ -17,6 +17,7 @@ from src.config.options import Options
 from src.config.settings import GROUPS
 from src.domain.analysis import COLUMNS, FAILED_STATUSES, UNFINISHED_STATUSES
 from src.domain.summary import AnomalyKind
+from src.errors import LedgerError
 from src.ledger.table_rules import LEDGER_RULES
 from src.phrases import english
 from src.pipeline.heartbeat import MONITOR_RULES
@@ -278,7 +279,25 @@ def test_the_runbook_has_an_entry_for_every_problem() -> None:
 
     assert {"source.key", "telegram.token", "smtp.login"} <= keys
     assert keys - named == {"ledger.query_too_slow"}  # there it is ledger.locked
-    assert named - keys == {*WITHOUT_SERVER, "ledger.bad_answer"}
+    assert named - keys == {*WITHOUT_SERVER, "ledger.bad_answer", "ledger.unreadable_record"}
+
+
+def test_an_alert_about_the_ledger_leads_to_the_entry_of_its_key() -> None:
+    """Not to the one for whatever has none."""
+    entries = re.findall(r"^### (.+)\n\n<!-- ([^>]+) -->", PAGES["runbook"], re.MULTILINE)
+    heading = {key: title for title, keys in entries for key in keys.split()}
+    calls = [node for path in (ROOT / "src" / "ledger").glob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    groups = {}
+    for call in calls:
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("LedgerError", "LedgerVersionError"):
+            literals = [one.value for one in ast.walk(call.args[0]) if isinstance(one, ast.Constant)]
+            given = [one.value for one in call.keywords if one.arg == "group"]
+            group = ast.literal_eval(given[0]) if given and isinstance(given[0], ast.Constant) else LedgerError.group
+            groups[str(literals[0]).rstrip(".")] = group
+    del groups["ledger"]  # its rules have groups of their own
+
+    assert len(groups) > 10
+    assert groups == {key: heading[key] for key in groups}
 
 
 def test_the_runbook_has_a_row_for_every_reason_why_a_connection_failed() -> None:

@@ -142,7 +142,7 @@ class TelegramChannel:
 
     async def _send_to(self, chat: str, bot: Bot, report: Report, limits: Limits, *, repeat: bool) -> Outcome:
         words = caption.render(report.content, report.attachment, is_repeat=repeat)
-        silent = self._settings.is_silent(is_normal=report.content.is_normal)
+        silent = self._settings.is_silent(is_as_usual=report.content.is_as_usual)
         asked = Asked(what="the report", chat=chat)
         try:
             with telegram_errors(asked):

@@ -42,7 +42,7 @@ from .silence import who_breaks_the_silence
 
 TIMED_OUT = "Why a connection failed"
 INDEX_SQL = "src/sql/analyses_index.sql"
-_MAKES_INDEX = f"{INDEX_SQL} makes it, and changes nothing where it is"
+_MAKES_INDEX = f"{INDEX_SQL} makes it, and changes nothing if it exists"
 _SMALL_SORT = 100.0
 """What a sort may cost in PostgreSQL's units before the index is missed: it sorts 300 rows for 10, 20,000 for 500.
 
@@ -206,9 +206,9 @@ async def _check_ledger(services: Services, policy: RetryPolicy) -> str:
         return Note(named) if isinstance(words, Note) else named
     notes = [words]
     if report.pod_namespace or report.job_name:
-        notes.append("that ends with the pod: a new Job knows nothing of this one, and sends to everybody again")
+        notes.append("it is lost with the pod, so a new Job sends to everybody again")
     if await has_table(services.client):
-        notes.append("the table report_deliveries is there, but not used: set REPORT_LEDGER=supabase")
+        notes.append("the table report_deliveries exists, but is not used: set REPORT_LEDGER=supabase")
     return Note("; ".join(notes)) if len(notes) > 1 else words
 
 
@@ -247,7 +247,7 @@ def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[s
             raise WorkbookError(
                 "workbook.disk",
                 f"{report.report_dir} can't be written to ({error.strerror}).",
-                "Set REPORT_DIR to a folder that can.",
+                "Set REPORT_DIR to a folder that this user may write to.",
             ) from error
         return f"{report.report_dir} can be written to, {shutil.disk_usage(report.report_dir).free / 1e9:,.1f} GB free"
 

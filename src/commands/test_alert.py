@@ -1,4 +1,4 @@
-"""`--test-alert`: send a test by every way that an alert takes, and say what became of each."""
+"""`--test-alert`: send a test by every way that an alert takes, and print the result of each."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ..pipeline.services import Run
 from ..runtime.standard_streams import print_answer
 from .check import CheckResult, failed_check, result_line
 
-_TO_READERS = "taken. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"
+_TO_READERS = "accepted. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"
 
 
 async def test_alert(run: Run) -> Result:
@@ -24,7 +24,7 @@ async def test_alert(run: Run) -> Result:
         return failed_result(error)
     channels = run.channels()
     operators = operator_routes(channels)
-    words = "taken" if operators else _TO_READERS
+    words = "accepted" if operators else _TO_READERS
     text = joined([ours(run.redaction(render_test(run.clock())))])
     routes = operators or reader_routes(channels)
     results = await asyncio.gather(*(_results(text, route, words, run) for route in routes))
@@ -48,11 +48,11 @@ async def _results(text: AlertText, route: Route, words: str, run: Run) -> list[
 def _summed_up(found: Sequence[CheckResult]) -> Result:
     wrong = [result.part for result in found if result.status != "OK"]
     if not wrong:
-        return Result(code=0, words=f"the test alert was taken for all {len(found)}")
+        return Result(code=0, words=f"the test alert was accepted for all {len(found)}")
     problem = Problem(
         key="test_alert",
-        reason=f"The test alert was not taken for {', '.join(wrong)}.",
+        reason=f"The test alert was not accepted for {', '.join(wrong)}.",
         remedy="Their lines say what to do.",
         group="An alert could not be sent",
     )
-    return Result(code=1, words=f"the test alert was not taken for {len(wrong)} of {len(found)}", problem=problem)
+    return Result(code=1, words=f"the test alert was not accepted for {len(wrong)} of {len(found)}", problem=problem)

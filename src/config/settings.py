@@ -218,7 +218,7 @@ class TelegramSettings(Group):
         None, description="one chat, like -1001234567890, or -1001234567890/12 for a topic"
     )
     telegram_silent: Literal["never", "normal", "always"] = Field(
-        "normal", description="never, normal (a normal hour's report makes no sound) or always"
+        "normal", description="never, normal (the report of an hour that is as usual makes no sound) or always"
     )
     telegram_api_url: validators.Url = Field("https://api.telegram.org", description="a Bot API server's address")
 
@@ -226,9 +226,9 @@ class TelegramSettings(Group):
         """List the token, and its part behind the colon: before it is the bot's public number."""
         return [part for token in super().secrets() for part in (token, token.partition(":")[2]) if part]
 
-    def is_silent(self, *, is_normal: bool) -> bool:
+    def is_silent(self, *, is_as_usual: bool) -> bool:
         """Return whether the report of a window makes no sound."""
-        return self.telegram_silent == "always" or (self.telegram_silent == "normal" and is_normal)
+        return self.telegram_silent == "always" or (self.telegram_silent == "normal" and is_as_usual)
 
     @property
     def unusual_chat(self) -> str | None:

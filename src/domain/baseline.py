@@ -164,6 +164,12 @@ def is_as_usual(summary: Summary, comparison: Comparison, deviations: Sequence[D
     return comparison.usual is not None and not (comparison.is_partial or deviations or odd)
 
 
+def is_called_normal(summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]) -> bool:
+    """Return whether a report may say that nothing is unusual: where analyses failed, by what usually fails."""
+    is_usual_known = comparison.usual is not None and (not summary.rows or comparison.usual.failed is not None)
+    return is_usual_known and is_as_usual(summary, comparison, deviations)
+
+
 def _in_volume(rows: int, usual: Usual) -> list[Deviation]:
     expected = usual.analyses
     if not rows:

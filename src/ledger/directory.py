@@ -128,7 +128,7 @@ class DirectoryLedger(WithoutHistory):
         """Say where it is; raise LedgerError if it is there and not to be used."""
         with _translated(self._folder), suppress(FileNotFoundError):  # the first run makes it
             refuse_others(self._folder)
-        return f"in {self._folder}, as long as that is there"
+        return f"in {self._folder}, as long as that folder exists"
 
     def _enter(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -158,6 +158,7 @@ def refuse_others(folder: Path) -> None:
             "ledger.foreign_folder",
             f"{folder} is not a folder of this user's own with mode 0700.",
             "Find out who made it, then remove it or set REPORT_DIR to another folder.",
+            group="The ledger's folder can't be used",
         )
 
 
@@ -167,6 +168,7 @@ def held_by_another(window: Window, holder: str) -> LedgerError:
         "ledger.held",
         f"{window.label()} is being delivered by {holder}, which did not end in time.",
         "Look at the log of that run.",
+        group="Another run holds the hour",
     )
 
 
@@ -187,7 +189,7 @@ def _read(path: Path, start: datetime) -> Record:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         content = None
-    return read_record(content, start, f"rm {shlex.quote(str(path))}")
+    return read_record(content, start, f"rm {shlex.quote(str(path))};")
 
 
 def _removed(path: Path) -> bool:
@@ -215,4 +217,5 @@ def _translated(folder: Path) -> Iterator[None]:
             "ledger.disk",
             f"The ledger in {folder} can't be used ({error.strerror or type(error).__name__}).",
             "Check that REPORT_DIR has room and may be written to.",
+            group="The ledger's folder can't be used",
         ) from error

@@ -160,7 +160,11 @@ async def read_history(
         if limit.pages:
             raise too_much_history("more than can be read in the time for it") from None
         raise LedgerError(
-            "ledger.timed_out", "The ledger did not answer in time.", "Check the Supabase project.", transient=True
+            "ledger.timed_out",
+            "The ledger did not answer in time.",
+            "Check the Supabase project.",
+            group="The ledger did not answer",
+            transient=True,
         ) from None
 
 

@@ -260,6 +260,7 @@ def read_record(content: object, start: datetime, removal: str) -> Record:
             f"A later version of this program wrote the ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z "
             f"(format {one_line_quote(written, 20)}; this version knows {FORMAT}).",
             "Run that version or a later one; the image's tag says which one runs.",
+            group="A later version wrote a record",
         )
     try:
         record = msgspec.convert(content, Record)
@@ -267,9 +268,10 @@ def read_record(content: object, start: datetime, removal: str) -> Record:
     except (msgspec.ValidationError, UnicodeError):
         raise LedgerError(
             f"ledger.unreadable_record.{start:%Y%m%dT%H%MZ}",
-            f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z is not one that this program wrote.",
-            f"Find out who changed it, then remove it: {removal} - the window then counts as never delivered, "
-            "and the next run that includes it sends it to everyone.",
+            f"The ledger's record of the window from {start:%Y-%m-%dT%H:%M}Z was not written by this program.",
+            f"Find out who changed it, then run this to remove it: {removal} The window then counts as never "
+            "delivered, and the next run that includes it sends it to everyone.",
+            group="A record can't be read",
         ) from None
     return record
 

@@ -150,6 +150,7 @@ class TableLedger:
                     "ledger.taken_over",
                     f"{window.label()} was taken over by another run after a silence of {self._timeouts.lease} s.",
                     "The other run delivers what is owed; the log shows what kept this one.",
+                    group="Another run took over",
                 )
             version = _version(stored)  # of a change of this holder's that was given up, and carried out later
             changes += 1
@@ -415,6 +416,7 @@ def _version(row: dict[str, Any]) -> int:
         "ledger.odd_row",
         f"The table {TABLE} has a row whose version is not a number.",
         "Look for it in the SQL editor, and remove it: no run wrote it.",
+        group="A record can't be read",
     )
 
 
@@ -427,4 +429,5 @@ def _window_start(row: dict[str, Any]) -> datetime:
             "ledger.odd_row",
             f"The table {TABLE} has a row whose window_start is not a time.",
             "Look for it in the SQL editor, and remove it: no run wrote it.",
+            group="A record can't be read",
         ) from None

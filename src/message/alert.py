@@ -153,7 +153,7 @@ NO_LATER_RUN = RecoveryNote(words="No run sends it automatically: it was a repor
 STOPPED_BY_SIGTERM = Problem(
     key="stopped",
     reason="The run was stopped by SIGTERM.",
-    remedy="Its Job came to its deadline, or its node was drained.",
+    remedy="Its Job reached its deadline, or its node was drained.",
     group="Stopped by SIGTERM",
 )
 

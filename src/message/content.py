@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
-from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation
+from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation, is_as_usual, is_called_normal
 from ..domain.failure_burst import failure_burst
 from ..domain.summary import StatusCount, Summary, TimeBucket, busiest
 from ..domain.window import Window
@@ -79,7 +79,7 @@ class Content(Struct, frozen=True, kw_only=True):
     behind the title. `headlines` are what matters most, one line each: the deviations of a window that `is_unusual`,
     the most serious first, or how it went. `compared` are the counts, side by side with others where `is_compared`,
     and `what_is_usual` explains them. `details` are labels with their values; `figures` the lines that say the same.
-    `anomalies` cannot be true, which `unfigured` analyses can. `is_normal`: the window is as usual, and that is known.
+    `anomalies` cannot be true, which `unfigured` analyses can. `is_as_usual`: that is known of the window.
     """
 
     language: Language
@@ -100,7 +100,7 @@ class Content(Struct, frozen=True, kw_only=True):
     is_compared: bool
     is_usual_known: bool
     what_is_usual: str
-    is_normal: bool
+    is_as_usual: bool
     unfinished: str
     anomalies: Sequence[str]
     unfigured: str
@@ -129,7 +129,7 @@ def describe(
     `marks` stand behind the title because of the `remarks`.
     """
     comparison, phrases = comparison or Comparison(), phrases_of(language)
-    is_normal = comparison.usual is not None and not deviations
+    is_normal = is_called_normal(summary, comparison, deviations)
     odd = summary.anomalies()
     return Content(
         language=language,
@@ -144,14 +144,14 @@ def describe(
         headlines=[phrases.warned(phrases.warning(found)) for found in deviations]
         or [phrases.headline(summary, comparison, is_normal=is_normal)],
         is_unusual=bool(deviations),
-        records=phrases.records(summary),
+        records="" if any(found.kind == "low_success" for found in deviations) else phrases.records(summary),
         failure_burst=_failure_burst(phrases, window, summary),
         comparison_headers=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
         compared=_compared(phrases, window, summary, comparison, deviations),
         is_compared=comparison.usual is not None or comparison.before != Counts(),
         is_usual_known=comparison.usual is not None,
         what_is_usual=phrases.what_is_usual(window, comparison),
-        is_normal=is_normal,
+        is_as_usual=is_as_usual(summary, comparison, deviations),
         unfinished=phrases.unfinished(summary.unfinished),
         anomalies=[phrases.anomaly(one) for one in odd if one.kind != "missing"],
         unfigured=next((phrases.unfigured(one) for one in odd if one.kind == "missing"), ""),
@@ -193,6 +193,8 @@ def _compared(
         now, then, mostly = ["" if count is None else phrases.number(count) for count in figures]
         line = f"{name}: {phrases.compared(window, now, then, mostly)}"
         found.append(Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line=line))
+    if not summary.rows:
+        return found[:1]  # nothing could fail
     shares = comparison.failed_share(Counts(analyses=summary.rows, failed=summary.failed_analyses))
     now, then, mostly = ["" if share is None else phrases.rate(share) for share in shares]
     name, unusual = phrases.FAILED_SHARE, has_unusual_failures

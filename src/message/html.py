@@ -39,7 +39,7 @@ def render(content: Content, attachment: Attachment) -> str:
     return load_template().render(
         content=content,
         attachment=attachment,
-        preview=[content.failure_burst if content.lead else f"{content.headlines[0]}.", content.records],
+        preview=_preview(content),
         whereabouts=phrases.whereabouts(attachment, content.window, content.rows, "email"),
         figures=[*counts, *content.details] if content.rows else [],
         columns=_columns(content.chart) if content.chart else [],
@@ -47,6 +47,12 @@ def render(content: Content, attachment: Attachment) -> str:
         height=_HEIGHT,
         phrases=phrases,
     )
+
+
+def _preview(content: Content) -> list[str]:
+    """Return sentences that say what the subject doesn't: of an unusual hour, the other deviations first."""
+    headlines = [f"{headline}." for headline in content.headlines[bool(content.lead) :]]
+    return [*headlines, content.failure_burst, content.records] if content.rows else [content.compared[0].line]
 
 
 def _columns(chart: Chart) -> list[ChartBar]:

@@ -47,9 +47,9 @@ STATUSES = "Statuses"
 _NO_STATUS = "(no status)"
 ANOMALIES: Mapping[AnomalyKind, str] = {
     "more failed than processed": "more records failed than were processed",
-    "missing": "without figures",
+    "missing": "duration or records missing",
     "no number": "a figure that is not a number",
-    "negative duration": "a negative duration, left out of the median and the like",
+    "negative duration": "a negative duration, not counted in median, 95% and longest",
     "too long": "a value too long to read, left out of the report",
     "repeated": "created_at changed while it was read: counted once, with its first value",
     "doubled": "the same row twice, counted once: does a join multiply rows?",
@@ -87,7 +87,7 @@ COMPARED = "Compared"
 USUAL = "Usual"
 _NOT_COMPARED = "Not compared with earlier weeks: their analyses could not be counted."
 WORST = "Worst analyses"
-WORST_ORDER = "Most records failed, then slowest. The time of each leads to its row."
+WORST_ORDER = "The most failed records first, then the slowest. Each time is a link to its row."
 ITS_ROW = "Its row"
 DURATION = "Duration"
 FROM = "From"
@@ -195,7 +195,7 @@ def fact(found: Deviation) -> str:
         case "low_success":
             return f"{rate(found.value)} of records succeeded"
         case "slow":
-            return f"95% within {seconds(found.value)}"
+            return f"Slow: 95% within {seconds(found.value)}"
 
 
 def warning(found: Deviation) -> str:
@@ -261,7 +261,7 @@ def anomaly(odd: Anomaly) -> str:
 
 def unfigured(odd: Anomaly) -> str:
     """Say which analyses lack figures, by their statuses."""
-    return f"Not in durations and records: {_each(odd.statuses)}, {ANOMALIES[odd.kind]}."
+    return f"{ANOMALIES[odd.kind].capitalize()}: {_each(odd.statuses)}."
 
 
 def unfinished(counted: Sequence[StatusCount]) -> str:
@@ -341,7 +341,7 @@ def too_large(channel: str, size: int) -> str:
     """Say to those who get it why a workbook of `size` bytes is left out."""
     return (
         f"It is too large for {_CHANNELS[channel]} ({megabytes(size)}) and could not be put behind a link. "
-        "Whoever looks after these reports has been told."
+        "The operators of these reports have been alerted."
     )
 
 
@@ -371,7 +371,7 @@ def failed_statuses(names: Sequence[str]) -> str:
 
 def highlights(low_rate: float) -> str:
     """Say what stands out among the rows."""
-    return f"Among the rows, failed statuses and success rates below {low_rate:.0%} stand out in bold on colour."
+    return f"In the rows, failed statuses and success rates below {low_rate:.0%} are bold on a coloured background."
 
 
 def buckets_heading(window: Window) -> str:
@@ -410,11 +410,12 @@ def chart_caption(most: TimeBucket, start: str, end: str, *, any_failed: bool) -
 
 
 def _clock(window: Window) -> str:
-    """Write the clock times of a window that is no day: `, 13:00-14:00 UTC`."""
+    """Write the clock times of a window that is no day: `, 13:00-14:00 UTC`, or `, 24 hours from 13:07 UTC`."""
     if window.is_calendar_day:
         return ""
     start, end = clocks([window.start, window.end], window.zone)
-    return f", {start}-{end}{BLANK}{offset_name(window.start.astimezone(window.zone))}"
+    times = f"{start}-{end}" if window.template == "hourly" else f"{_span(window)} from {start}"
+    return f", {times}{BLANK}{offset_name(window.start.astimezone(window.zone))}"
 
 
 def _analyses(count: int) -> str:

@@ -49,9 +49,9 @@ STATUSES = "Статусы"
 _NO_STATUS = "(без статуса)"
 ANOMALIES: Mapping[AnomalyKind, str] = {
     "more failed than processed": "записей с\u00a0ошибкой больше, чем обработано",
-    "missing": "нет длительности и числа записей",
+    "missing": "нет длительности или числа записей",
     "no number": "показатель не является числом",
-    "negative duration": "отрицательная длительность, в\u00a0медиане и\u00a0максимуме не учтена",
+    "negative duration": "отрицательная длительность, в\u00a0медиане, 95\u00a0% и\u00a0максимуме не учтена",
     "too long": "слишком длинное значение, в\u00a0отчёт не вошло",
     "repeated": "время создания изменилось при чтении, строка учтена один раз, с\u00a0первым значением",
     "doubled": "точный повтор строки, учтён один раз: не размножает ли строки соединение таблиц (join)",
@@ -89,7 +89,7 @@ USUAL = "Обычно"
 _NOT_COMPARED = "С\u00a0прошлыми неделями не сравнивается: число анализов за них узнать не удалось."
 WORST = "Худшие анализы"
 WORST_ORDER = (
-    "Сначала те, где больше всего записей с\u00a0ошибкой, затем самые долгие. Время ведёт к\u00a0строке анализа."
+    "Сначала те, где больше всего записей с\u00a0ошибкой, затем самые долгие. Время – ссылка на строку анализа."
 )
 ITS_ROW = "Строка"
 DURATION = "Длительность"
@@ -196,7 +196,7 @@ def fact(found: Deviation) -> str:
         case "low_success":
             return f"Записей успешно {rate(found.value)}"
         case "slow":
-            return f"95{PER_CENT} – до {seconds(found.value)}"
+            return f"Долго: 95{PER_CENT} – до {seconds(found.value)}"
 
 
 def warning(found: Deviation) -> str:
@@ -235,7 +235,7 @@ def what_is_usual(window: Window, comparison: Comparison) -> str:
         days = _WEEKDAYS[window.start.astimezone(window.zone).weekday()]
         return f"Обычно – это медиана {few}четырёх последних {days}{_clock(window)}."
     if comparison.known_from:
-        return f"Что обычно, будет известно с{BLANK}{date(comparison.known_from.astimezone(window.zone))}."
+        return f"Обычные значения будут известны с{BLANK}{date(comparison.known_from.astimezone(window.zone))}."
     return ""
 
 
@@ -265,8 +265,7 @@ def anomaly(odd: Anomaly) -> str:
 def unfigured(odd: Anomaly) -> str:
     """Say which analyses lack figures, by their statuses."""
     lack = plural(odd.count, "анализа", "анализов", "анализов")
-    said = f"У{BLANK}{number(odd.count)} {lack} нет длительности и{BLANK}числа записей"
-    return f"{said} ({_each(odd.statuses)})."
+    return f"У{BLANK}{number(odd.count)} {lack} {ANOMALIES[odd.kind]} ({_each(odd.statuses)})."
 
 
 def unfinished(counted: Sequence[StatusCount]) -> str:
@@ -441,11 +440,12 @@ def _span(window: Window) -> str:
 
 
 def _clock(window: Window) -> str:
-    """Write the clock times of a window that is no day: `, 13:00–14:00 UTC`."""
+    """Write the clock times of a window that is no day: `, 13:00–14:00 UTC`, or `, 24 часа с 13:07 UTC`."""
     if window.is_calendar_day:
         return ""
     start, end = clocks([window.start, window.end], window.zone)
-    return f", {start}–{end}{BLANK}{offset_name(window.start.astimezone(window.zone))}"
+    times = f"{start}–{end}" if window.template == "hourly" else f"24{BLANK}часа с{BLANK}{start}"
+    return f", {times}{BLANK}{offset_name(window.start.astimezone(window.zone))}"
 
 
 def _of(window: Window) -> str:

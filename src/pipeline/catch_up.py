@@ -118,7 +118,7 @@ async def _alert_of_predecessor(services: Services, window: Window, policy: Retr
     problem = Problem(
         key="ledger.begins_anew",
         reason=f"{' and '.join(found.changed)} changed, and {span} missed.",
-        remedy=f"The ledger begins anew with {window.label()}.",
+        remedy=f"The ledger begins anew with {window.label()}; it knows nothing of earlier windows.",
         group="The ledger begins anew",
     )
     logger.warning("%s", problem.reason, extra={"event": "history_begins", "key": problem.key})
@@ -226,8 +226,8 @@ def _stepped_over(windows: Sequence[Window], commands: Sequence[Command]) -> Fai
     problem = Problem(
         key=f"silent_runs.{as_option(windows[0])}",
         reason=reason,
-        remedy="Look at why they were killed: often it is the memory limit (kubectl describe pod says OOMKilled), or a "
-        "node that was lost.",
+        remedy="Find out why: often the memory limit was exceeded (kubectl describe pod says OOMKilled), or a node was "
+        "lost.",
         group="Runs were killed",
     )
     logger.error("%s", reason, extra={"event": "stepped_over", "key": problem.key})

@@ -109,7 +109,7 @@ async def _alert_of_shared_name(services: Services, window: Window, others: Sequ
         group="Two deployments share a ledger",
     )
     logger.warning("%s", problem, extra={"event": "shared_name", "key": problem.key})
-    later = "No run catches up an hour that one of them misses."
+    later = "If one of them misses an hour, no run sends it automatically."
     await services.alerts.send(None, [Failure(what=Stage.LEDGER, problem=problem, later=later)])
 
 
@@ -120,7 +120,8 @@ def _delivered_before(services: Services, window: Window, claim: Claim) -> Resul
     resend = not claim.record.is_skipped
     command = rerun_command(window, services.settings.report, resend=resend, only=services.only)
     extra = {"event": "delivered_before"}
-    logger.info("%s was %s. To send it again: %s", window.label(), end, command, extra=extra)
+    todo = "To send it again:" if resend else "To send it if it has rows now:"
+    logger.info("%s was %s. %s %s", window.label(), end, todo, command, extra=extra)
     for entry in claim.record.entries:
         channel, recipient, at = foreign(entry.channel), foreign(entry.recipient), foreign(entry.at)
         extra |= {"channel": channel, "recipient": recipient}
@@ -203,7 +204,7 @@ async def _tell_of_fewer_rows(services: Services, window: Window, claim: Claim, 
     problem = Problem(
         key=f"fewer_rows.{as_option(window)}",
         reason=f"{len(shorter)} of {len(everyone)} got {window.label()} with fewer rows than the others.",
-        remedy=f"Rows came between two attempts: this report has {rows:,}, and {fewer} got it before.",
+        remedy=f"Rows came between two attempts: this report has {rows:,}; {fewer} got it earlier, with fewer.",
         group="Some got fewer rows",
     )
     logger.warning("%s To send it again: %s", problem, command, extra={"event": "late_rows", "rows": rows})

@@ -10,7 +10,7 @@ from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.pagebreak import Break
 
 from ..domain.analysis import Figure
-from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation
+from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation, is_called_normal
 from ..domain.summary import Summary
 from ..domain.window import Window
 from ..phrases.formats import given, moment
@@ -79,7 +79,7 @@ def _write_head(
     for found in assessment.deviations:
         layout.headline(phrases.warned(phrases.warning(found)), is_warning=True)
     if not assessment.deviations:
-        is_normal = assessment.comparison.usual is not None
+        is_normal = is_called_normal(summary, assessment.comparison, assessment.deviations)
         layout.headline(phrases.headline(summary, assessment.comparison, is_normal=is_normal), is_warning=False)
 
 
@@ -97,7 +97,8 @@ def _write_comparison(
     rows = [(name, [_count(layout, one, phrases) for one in figures], unusual) for name, figures, unusual in counts]
     layout.add()
     layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
-    for name, cells, is_unusual in [*rows, (phrases.FAILED_SHARE, shares, "failed" in kinds)]:
+    rows.append((phrases.FAILED_SHARE, shares, "failed" in kinds))
+    for name, cells, is_unusual in rows if summary.rows else rows[:1]:  # of no analyses none could fail
         if is_unusual:
             layout.mark(cells[0])
         layout.row(layout.text(name), *cells)

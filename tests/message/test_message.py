@@ -232,6 +232,23 @@ def test_a_normal_hour_says_so_with_the_usual_share_and_an_unknown_one_does_not(
     assert normal[:15] not in "".join(write(summary).shown)
 
 
+@pytest.mark.parametrize(
+    ("summary", "usual"),
+    [
+        (make_summary(*["failed"] * 300), Usual(analyses=300)),
+        (folded([make_analysis(records_processed=1, records_failed=2)]), Usual(analyses=1, failed=0)),
+    ],
+    ids=["the usual failures are unknown", "odd data"],
+)
+def test_an_hour_is_not_called_normal_where_failures_cannot_be_compared_or_data_is_odd(
+    summary: Summary, usual: Usual
+) -> None:
+    """That nothing is unusual would mislead."""
+    normal = phrases.headline(summary, Comparison(usual=usual), is_normal=True)
+
+    assert normal[:15] not in "".join(write(summary, usual=usual).shown)
+
+
 def test_the_counts_stand_beside_those_before_and_the_usual_ones() -> None:
     """A table on the page, in brackets elsewhere; what isn't known is a dash there and left out here."""
     summary = make_summary(*["completed"] * 2308, *["failed"] * 192)

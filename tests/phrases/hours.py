@@ -17,7 +17,7 @@ from src.domain.attachment import Attachment
 from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviations
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
-from src.domain.window import Window, day_of, until
+from src.domain.window import Window, day_of, to_compare_with, until
 from src.message import unusual
 from src.message.content import describe
 from src.phrases.language import phrases_of
@@ -43,7 +43,8 @@ LINKED = Attachment(
 class Hour(Struct, frozen=True, kw_only=True):
     """One hour, or day: its rows and all else that its report is about.
 
-    `lost`: its workbook can't be sent. `uncounted` is why earlier weeks could not be counted.
+    `lost`: its workbook can't be sent. `uncounted` is why earlier weeks could not be counted; what is
+    usual will be known `known_from`.
     """
 
     rows: Sequence[Analysis]
@@ -58,6 +59,7 @@ class Hour(Struct, frozen=True, kw_only=True):
     lost: bool = False
     name: str = DEFAULT_NAME
     uncounted: str = ""
+    known_from: datetime | None = None
 
 
 class Got(Struct, frozen=True, kw_only=True):
@@ -98,7 +100,12 @@ def hours() -> dict[str, Hour]:
     limits = Thresholds(success_below=0.9999, failed_above=0.1, slower_than=30)
     trial = until("daily", MOSCOW, START + timedelta(minutes=7, seconds=5))
     return {
-        "ordinary": Hour(rows=spread(321, failed=21), window=window, before=Counts(analyses=302, failed=9)),
+        "ordinary": Hour(
+            rows=spread(321, failed=21),
+            window=window,
+            before=Counts(analyses=302, failed=9),
+            known_from=START + timedelta(days=14),
+        ),
         "normal": Hour(
             rows=spread(2431, failed=116),
             window=window,
@@ -155,7 +162,7 @@ def hours() -> dict[str, Hour]:
         "too_large": Hour(rows=spread(5), window=make_window(zone="Europe/Moscow"), attachment=LINKED),
         "without_workbook": Hour(rows=spread(2), window=window, lost=True),
         "not_compared": Hour(rows=(), window=window, before=Counts(analyses=3, failed=0), uncounted="HTTP 503"),
-        "first_day": Hour(rows=spread(1), window=window, before=Counts(analyses=0)),
+        "first_day": Hour(rows=spread(1), window=window, known_from=START + timedelta(days=21)),
         "daily": Hour(
             rows=spread(60, failed=2), window=day_of(START.date(), MOSCOW), before=Counts(analyses=58, failed=1)
         ),
@@ -228,11 +235,12 @@ def got(folder: Path, hour: Hour, language: Language) -> Got:
     """Make all that recipients get of `hour`."""
     phrases, summary = phrases_of(language), Summary()
     summary.add(hour.rows)
-    comparison = Comparison(before=hour.before, usual=hour.usual, failure=hour.uncounted)
+    comparison = Comparison(before=hour.before, usual=hour.usual, failure=hour.uncounted, known_from=hour.known_from)
     found = deviations(summary, hour.usual, hour.thresholds)
-    remark = phrases.failed_since(hour.window, hour.failed_since)
+    earlier = to_compare_with(hour.window)
+    remark = phrases.failed_since(earlier, hour.failed_since)
     if hour.late_rows:
-        remark = phrases.late_rows(hour.window, hour.late_rows, failed=hour.failed_since, skipped=hour.lost)
+        remark = phrases.late_rows(earlier, hour.late_rows, failed=hour.failed_since, skipped=hour.lost)
     remarks = [remark] * (8 if hour.lost else 1) if hour.late_rows or hour.failed_since else []
     marks = phrases.ROWS_LATE * bool(hour.late_rows) + phrases.FAILED_SINCE * bool(hour.failed_since)
     attachment = hour.attachment
