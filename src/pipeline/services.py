@@ -141,9 +141,9 @@ class Services(Struct, frozen=True, kw_only=True):
 
     @property
     def quiet(self) -> list[ChannelAddress]:
-        """The recipients who get only unusual windows."""
-        named = self.settings.report.report_only_unusual
-        return addresses(self.channels, named) if named else []
+        """The recipients who get only unusual windows: each by its own name, a chat without its topics."""
+        named = {one.casefold() for one in self.settings.report.report_only_unusual}
+        return [address for address in addresses(self.channels) if address[1].casefold() in named]
 
     def policy(self) -> RetryPolicy:
         """Return the policy of a window whose time begins now."""

@@ -15,6 +15,7 @@ from src.phrases import english
 
 from ..alerts import are_clear, hours_in
 from ..builders import NO_TIME, OPTION, START, make_rows, make_window
+from ..channels.test_topics import GROUP, OPEN, TOPIC, by_telegram
 from ..conftest import Run
 from ..faults import ONCE, copies
 from ..ledger.test_late_rows import fill, late
@@ -112,6 +113,15 @@ def test_analyses_without_figures_or_end_are_no_reason(sandbox: Sandbox, run: Ru
 
     assert run(*OPTION, **QUIET).code == 0
     assert copies(sandbox) == OTHERS
+
+
+def test_a_chat_is_named_without_its_topics(sandbox: Sandbox, run: RunTool) -> None:
+    """Each is a recipient of its own, and is to be named for itself before it gets fewer hours."""
+    ordinary(sandbox)
+    sandbox.bot.topics = {GROUP: OPEN}
+
+    assert run(*OPTION, REPORT_ONLY_UNUSUAL=GROUP, **by_telegram(GROUP, TOPIC)).code == 0
+    assert [sent.chat for sent in sandbox.messages] == [TOPIC]
 
 
 def test_where_all_get_only_unusual_hours_nothing_is_sent_and_the_monitor_hears_why(
