@@ -1,6 +1,7 @@
 """How many tests run, how many at a time, and which of them need no server."""
 
 import os
+from collections import Counter
 
 import pytest
 from xdist.workermanage import WorkerController
@@ -11,6 +12,8 @@ MOST_WORKERS = 8
 """More of them, each with its servers, take more memory than they save time."""
 SERVERS = {"sandbox", "_servers", "api"}
 """Fixtures of tests that need servers."""
+ONE_OF = 3
+"""Parameters of a `sampled` test of which one is tried in the gate: what differs is tried by a quicker test besides."""
 LEFT_OUT = ("slow", "random")
 """Marks of tests that --quick leaves out besides."""
 _IS_COUNTED = pytest.StashKey[bool]()
@@ -26,8 +29,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(WORKERS_A_CPU * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what --quick leaves out."""
+    """Leave most of the parameters of a `sampled` test to the long run, and out what --quick leaves out."""
+    seen = Counter[str]()
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            name = item.nodeid.partition("[")[0]
+            if seen[name] % ONE_OF:
+                item.add_marker(pytest.mark.long)
+            seen[name] += 1
     if config.getoption("--quick"):
         config.hook.pytest_deselected(items=[item for item in items if not _is_quick(item)])
         items[:] = [item for item in items if _is_quick(item)]

@@ -33,6 +33,7 @@ def test_an_answer_of_a_monitor_gets_its_verdict(row: Row) -> None:
     assert blamed(rule.remedy) == settings_of(row)
 
 
+@pytest.mark.sampled
 @each
 def test_an_answer_of_a_monitor_is_a_warning_unless_it_counted_the_ping(
     sandbox: Sandbox, row: Row, caplog: pytest.LogCaptureFixture

@@ -26,6 +26,7 @@ def logins(*replies: str) -> dict[str, Any]:
     return {"login_faults": [*replies] * 9}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
@@ -52,6 +53,7 @@ def test_what_the_server_does_later_reaches_everybody_in_the_same_run(
     assert result.keys == [key]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("changes", "key", "blamed"),
     [

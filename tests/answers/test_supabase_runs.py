@@ -42,6 +42,7 @@ EVERYBODY, NOBODY = dict.fromkeys((*RECIPIENTS, *CHATS), 1), dict.fromkeys((*REC
 POSTGREST, STORAGE = read_cases("postgrest.tsv"), read_cases("storage.tsv")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", one_a_key(POSTGREST, "rows"), ids=lambda case: case.name)
 def test_an_answer_to_the_question_for_rows(sandbox: Sandbox, run: RunTool, case: Case) -> None:
     """What may pass is asked again, and the report comes; anything else is alerted of, at once."""
@@ -59,6 +60,7 @@ def test_an_answer_to_the_question_for_rows(sandbox: Sandbox, run: RunTool, case
         assert (result.code, copies(sandbox), sandbox.alerted) == (1, NOBODY, [f"source.{case.key}"])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", one_a_key(POSTGREST, "ledger-read", "ledger-write"), ids=lambda case: case.name)
 def test_an_answer_to_the_ledger(sandbox: Sandbox, run: RunTool, case: Case) -> None:
     """Without its record nothing is sent; what may pass is asked again."""
@@ -76,6 +78,7 @@ def test_an_answer_to_the_ledger(sandbox: Sandbox, run: RunTool, case: Case) -> 
         assert (result.code, copies(sandbox), sandbox.alerted) == (1, NOBODY, [case.key])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", one_a_key(STORAGE, "upload"), ids=lambda case: case.name)
 def test_an_answer_of_storage(sandbox: Sandbox, run: RunTool, case: Case) -> None:
     """The report goes without its workbook, and somebody is alerted of it; what may pass is asked again."""

@@ -40,6 +40,7 @@ def test_an_answer_of_the_bot_api_gets_its_verdict(row: Row) -> None:
     assert blamed(error.problem.remedy) <= settings_of(row) <= blamed(str(error.problem))
 
 
+@pytest.mark.sampled
 @each
 def test_an_answer_of_the_bot_api_has_its_effect(sandbox: Sandbox, row: Row) -> None:
     """As a server gives it: nobody counts as refused but a chat whose own fault it is."""

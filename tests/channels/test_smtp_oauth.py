@@ -171,6 +171,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("changes", "answer", "key"), REFUSALS, ids=lambda value: str(value)[-60:])
 def test_what_a_token_endpoint_refuses_is_asked_once_for_the_report_and_told_as_what_it_is(
     sandbox: Sandbox, run: RunTool, oauth: dict[str, str], changes: dict[str, str], answer: Answer, key: str

@@ -26,4 +26,4 @@ def test_a_page_costs_the_same_wherever_it_lies(sandbox: Sandbox, run: RunTool) 
 
     pages = sandbox.supabase.pages()
     first, middle, last = (sandbox.supabase.buffers(pages[place]) for place in (0, 10, 19))
-    assert max(middle, last) <= first * 1.5
+    assert max(middle, last) <= first * 3  # a scan from the start would read hundreds
