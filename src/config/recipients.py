@@ -73,15 +73,15 @@ def _few(recipients: list[str]) -> str:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     """Return the one of `known` that `name` is probably a slip for, an empty text if there is none."""
-    likeness, nearest = max((_likeness(name.casefold(), one.casefold()), one) for one in known)
+    likeness, nearest = max((_likeness(name, one), one) for one in known)
     return nearest if likeness >= _CLOSE else ""
 
 
 def _likeness(one: str, other: str) -> float:
-    """Return how alike two addresses are (0 to 1) in that part of them in which they are least alike.
+    """Return how alike two addresses are (0 to 1) in whatever case, in that part in which they are least alike.
 
     Colleagues have all behind the @ in common, which says nothing.
     """
-    (name, _, domain), (other_name, _, other_domain) = one.partition("@"), other.partition("@")
+    (name, _, domain), (other_name, _, other_domain) = (text.casefold().partition("@") for text in (one, other))
     pairs = ((name, other_name), (domain, other_domain))
     return min(SequenceMatcher(None, *pair).ratio() for pair in pairs)
