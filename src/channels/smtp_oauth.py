@@ -8,16 +8,14 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic import SecretStr
 
+from ..config.proxies import proxy_for
 from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
 from ..errors import DeliveryError, Fault, Rule
-from ..runtime.bounded_answers import bounded
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
-from ..runtime.proxies import proxy_for
-from ..runtime.retry import retry_after
+from ..runtime.connection import diagnose
+from ..runtime.http import CONNECTION_ERRORS, Response, http_client, retry_after
 from ..runtime.visible_text import one_line_quote
 
 GROUP = "No token for the mail server"
@@ -156,22 +154,19 @@ class Tokens:
     async def _ask(self) -> tuple[str, float]:
         """Ask for a token; return it, and for how many seconds it may be used."""
         url = self._settings.smtp_oauth_token_url or ""
-        limits = httpx.Timeout(self._timeouts.oauth, connect=min(self._timeouts.connect, self._timeouts.oauth))
         try:
             async with (
                 asyncio.timeout(self._timeouts.oauth),
-                # A redirect is not followed: it would carry the secret to another host.
-                httpx.AsyncClient(
-                    verify=self._tls,
-                    timeout=limits,
-                    proxy=proxy_for(url, self._tls),
-                    trust_env=False,
-                    follow_redirects=False,
-                    **bounded(_LARGEST),
+                http_client(
+                    self._tls,
+                    proxy_for(url),
+                    limit=_LARGEST,
+                    connect=self._timeouts.connect,
+                    answer=self._timeouts.oauth,
                 ) as session,
             ):
                 answer = await session.post(url, data=_form(self._settings))
-        except (*CONNECTION_ERRORS, httpx.InvalidURL, TimeoutError) as error:
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = diagnose(error, address="SMTP_OAUTH_TOKEN_URL")
             raise DeliveryError(
                 f"oauth.{found.kind}",
@@ -183,7 +178,7 @@ class Tokens:
             ) from error
         return self._read(answer, url)
 
-    def _read(self, answer: httpx.Response, url: str) -> tuple[str, float]:
+    def _read(self, answer: Response, url: str) -> tuple[str, float]:
         content = _decode(answer.content)
         given = (content.get(name) for name in ("access_token", "refresh_token", "id_token"))
         self._hide(words for words in given if isinstance(words, str))
@@ -239,7 +234,7 @@ def _decode(content: bytes) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _refusal(answer: httpx.Response, content: Mapping[str, Any], grant: Grant, url: str) -> DeliveryError:
+def _refusal(answer: Response, content: Mapping[str, Any], grant: Grant, url: str) -> DeliveryError:
     """Return the error of an answer that is no success; of one that is not the RFC's, only the status is quoted."""
     error, description = (str(content.get(name) or "") for name in ("error", "error_description"))
     said = one_line_quote(" ".join(filter(None, [f"HTTP {answer.status_code}", error, description])))

@@ -10,12 +10,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
 
-import httpx
 from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageEntity
 from telegram.constants import ParseMode
 from telegram.error import NetworkError, TimedOut
 
 from ..config.limits import LARGEST_ANSWER
+from ..config.proxies import proxy_for
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, chat_and_topic, not_delivered
@@ -24,9 +24,7 @@ from ..message import caption
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
-from ..runtime.bounded_answers import bounded
-from ..runtime.connection import CONNECTION_ERRORS
-from ..runtime.proxies import proxy_for
+from ..runtime.http import CONNECTION_ERRORS, BoundedTransport, ReadTimeout
 from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Limits, unreadable
 from .telegram_replies import BotRequest, CutShortError, RefusedError, telegram_errors
@@ -124,14 +122,14 @@ class TelegramChannel:
     @asynccontextmanager
     async def _bot(self) -> AsyncIterator[Bot]:
         # Owned here and shared with the bot's second slot, so that there is one pool, and it is closed.
+        proxy = proxy_for(self._settings.telegram_api_url)
         request = BotRequest(
             connect_timeout=self._timeouts.connect,
             read_timeout=self._timeouts.telegram_read,
             write_timeout=self._timeouts.telegram_read,
             media_write_timeout=self._timeouts.telegram_upload,
             pool_timeout=self._timeouts.connect,
-            proxy=proxy_for(self._settings.telegram_api_url, self._tls),
-            httpx_kwargs={"verify": self._tls, "trust_env": False, **bounded(LARGEST_ANSWER)},
+            httpx_kwargs={"transport": BoundedTransport(self._tls, proxy, limit=LARGEST_ANSWER)},
         )
         token = self._settings.telegram_bot_token.get_secret_value()
         base_url = f"{self._settings.telegram_api_url}/bot"
@@ -281,4 +279,4 @@ async def _until(deadline: float) -> AsyncIterator[None]:
         async with asyncio.timeout_at(deadline):
             yield
     except TimeoutError as error:
-        raise TimedOut from httpx.ReadTimeout(str(error))
+        raise TimedOut from ReadTimeout(str(error))

@@ -3,19 +3,17 @@
 import json
 import logging
 import os
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
-import httpx
 from telegram.error import NetworkError, TelegramError
 from telegram.request import HTTPXRequest
 
 from ..errors import DeliveryError
-from ..runtime.bounded_answers import AnswerEncodingError, AnswerTooLargeError
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.connection import diagnose
+from ..runtime.http import AFTER_SENDING, CONNECTION_ERRORS
 from .telegram_rules import Asked, BotAnswer, judge
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
@@ -24,11 +22,6 @@ _LONGEST_WAIT = 10**9
 """Cap on retry_after, in seconds: thirty years."""
 _PAGE = 500
 """Bytes that are kept of another server's page."""
-_AFTER_SENDING = (
-    *(httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError, ssl.SSLError),
-    *(AnswerTooLargeError, AnswerEncodingError),
-)
-"""What httpx raises once all has been sent, unless the file was not read to its end."""
 
 
 class CutShortError(NetworkError):
@@ -115,7 +108,7 @@ def telegram_errors(asked: Asked) -> Iterator[None]:
 def _connection_failure(error: NetworkError, asked: Asked) -> DeliveryError:
     """Describe a connection that failed; where all had been sent, the message may have arrived."""
     cause = error.__cause__
-    is_open = isinstance(cause, _AFTER_SENDING)
+    is_open = isinstance(cause, AFTER_SENDING)
     found = diagnose(error, address="TELEGRAM_API_URL", is_open=is_open)
     is_sent = is_open and asked.sends and not isinstance(error, CutShortError) and found.kind != "client_certificate"
     key = "telegram.unanswered" if is_sent and found.kind == "timed_out" else f"telegram.{found.kind}"

@@ -19,6 +19,7 @@ from ..channels.interface import Channel
 from ..channels.mail import MailChannel
 from ..channels.telegram import TelegramChannel
 from ..config.loader import Settings
+from ..config.proxies import proxies_are_set, proxy_for
 from ..config.recipients import check_limit
 from ..config.schedule import choose_windows
 from ..domain.analysis import COLUMNS, NUMBER, Analysis, FailedStatuses
@@ -30,7 +31,6 @@ from ..ledger.table import has_table
 from ..pipeline.heartbeat import check_answer
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, Services, open_services
-from ..runtime.proxies import proxies_are_set, proxy_of
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
 from ..runtime.standard_streams import print_answer
@@ -258,7 +258,7 @@ def _proxies(settings: Settings) -> list[str]:
     """Say what goes by a proxy, and where one is set that mail goes directly."""
     urls = {"Supabase": settings.supabase.supabase_url}
     urls |= {"Telegram": settings.telegram.telegram_api_url} if settings.telegram else {}
-    said = [f"{name} is reached by the proxy {by}" for name, url in urls.items() if (by := proxy_of(url)[1])]
+    said = [f"{name} is reached by the proxy {by.host}" for name, url in urls.items() if (by := proxy_for(url))]
     said += ["Email goes directly: a proxy is not used for it"] if settings.mail and proxies_are_set() else []
     return said
 

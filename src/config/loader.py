@@ -15,10 +15,10 @@ from pydantic_settings import SettingsError as SettingsSourceError
 
 from ..domain.window import Template
 from ..errors import SettingsError
-from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
 from .env_file import read_env_file
 from .hints import hints
+from .proxies import proxy_problems, proxy_secrets
 from .settings import (
     GROUPS,
     ChannelChoice,

@@ -8,10 +8,8 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -93,15 +91,3 @@ async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
             logger.warning("%s %s", error.problem.statement, policy.describe_next(attempt, wait), extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")
-
-
-def retry_after(headers: httpx.Headers) -> float:
-    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
-    value = headers.get("retry-after", "").strip()
-    if value.isdecimal() and value.isascii():
-        return float(value)  # more digits than a number holds are infinity, which no deadline allows
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-        return max(0.0, wait.total_seconds())
-    except (TypeError, ValueError, LookupError, OverflowError):  # no date, or only one of them has a zone
-        return 0.0

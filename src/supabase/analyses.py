@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
 from ..config.limits import LARGEST_PAGE
@@ -37,6 +36,7 @@ from ..errors import (
     RepeatedIdsError,
     RowsMissingError,
 )
+from ..runtime.http import Response
 from ..runtime.retry import RetryPolicy, retry
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient, quoted_value
@@ -243,7 +243,7 @@ class AnalysesTable:
 
     async def _ask(
         self, query: Query, policy: RetryPolicy, size: PageSize, passed: int = 0
-    ) -> tuple[httpx.Response, list[Analysis]]:
+    ) -> tuple[Response, list[Analysis]]:
         """Ask until rows come, or the deadline has passed: a page that fails is asked for again from its cursor.
 
         `passed`: how many rows of the first one's moment and id stand before it.
@@ -261,13 +261,13 @@ class AnalysesTable:
                 size.fitted(len(response.content))
                 return response, rows
 
-    async def _page(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[Analysis]]:
+    async def _page(self, query: AsyncSelectRequestBuilder) -> tuple[Response, list[Analysis]]:
         response = await self._client.answer(query, self._name)
         return response, read_page(response.content, self._name)
 
     async def _column_by_column(
         self, query: Query, policy: RetryPolicy, passed: int
-    ) -> tuple[httpx.Response, list[Analysis]]:
+    ) -> tuple[Response, list[Analysis]]:
         """Ask for the place of a single row that is too large, then for each of its other columns."""
         place, others = COLUMNS[:2], COLUMNS[2:]
         response, found = await retry(lambda: self._values(query(place, 1)), policy)
@@ -288,7 +288,7 @@ class AnalysesTable:
             return TOO_LONG
         return found[0].get(column) if found else None  # none: it was deleted meanwhile
 
-    async def _values(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[dict[str, Any]]]:
+    async def _values(self, query: AsyncSelectRequestBuilder) -> tuple[Response, list[dict[str, Any]]]:
         response = await self._client.answer(query, self._name)
         return response, read_json(response.content, self._name)
 
@@ -309,7 +309,7 @@ class AnalysesTable:
             raise IdTooLongError(table=self._name, length=len(text))
         return text
 
-    def _total(self, response: httpx.Response) -> int:
+    def _total(self, response: Response) -> int:
         total = response.headers.get("content-range", "").rpartition("/")[2]
         if not _TOTAL.fullmatch(total):
             raise BadAnswerError(table=self._name, came="rows without their count")

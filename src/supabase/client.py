@@ -4,20 +4,19 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-import httpx
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
 from ..config.limits import LARGEST_PAGE, LARGEST_SHORT
+from ..config.proxies import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..errors import ClocksDifferError, PageTooLargeError, SourceError
-from ..runtime.bounded_answers import AnswerTooLargeError, bounded
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
-from ..runtime.proxies import proxy_for
+from ..runtime.connection import diagnose
+from ..runtime.http import CONNECTION_ERRORS, AnswerTooLargeError, AsyncClient, Headers, Response, http_client
 from .clock_skew import ClockSkew
 from .credentials import Credentials, credentials
 from .rest_rules import refusal
@@ -78,17 +77,17 @@ class PostgrestClient:
         """Begin a query whose answer has LARGEST_SHORT bytes at most: many of them may be under way at once."""
         return self._short.from_(name)
 
-    async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
+    async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> Response:
         """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
         return self.checked(await self.send(query, table), table)
 
-    def checked(self, response: httpx.Response, table: str) -> httpx.Response:
+    def checked(self, response: Response, table: str) -> Response:
         """Return `response`; raise SourceError if it is a refusal."""
         if not response.is_success:
             raise refusal(response, table, self.credentials)
         return response
 
-    async def send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
+    async def send(self, query: AsyncQueryRequestBuilder, table: str) -> Response:
         """Send `query` and return the answer, be it a refusal; raise SourceError if none came that can be read.
 
         It is sent again while Supabase's own clocks differ.
@@ -100,11 +99,11 @@ class PostgrestClient:
                 self._first_answer = date.astimezone(UTC), time.monotonic()
         return response
 
-    async def _send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
+    async def _send(self, query: AsyncQueryRequestBuilder, table: str) -> Response:
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._answer_limit):
-                return await query.request.send(httpx.Headers())
+                return await query.request.send(Headers())
         except AnswerTooLargeError as error:
             raise PageTooLargeError(table=table) from error
         except (*CONNECTION_ERRORS, TimeoutError) as error:
@@ -124,19 +123,13 @@ async def open_client(
 ) -> AsyncIterator[PostgrestClient]:
     """Open the project that `settings` names; its connections end with the block."""
     used = credentials(settings)
-    # A redirect is not followed: it would carry the key to another host.
-    timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
-    by = proxy_for(settings.supabase_url, tls)
-    async with AsyncExitStack() as stack:
-        clients = list[AsyncPostgrestClient]()
-        for limit in (LARGEST_PAGE, LARGEST_SHORT):
-            session = await stack.enter_async_context(
-                httpx.AsyncClient(
-                    verify=tls, timeout=timeout, follow_redirects=False, proxy=by, trust_env=False, **bounded(limit)
-                )
-            )
-            url = f"{settings.supabase_url}/rest/v1"
-            clients.append(AsyncPostgrestClient(url, headers=used.headers, http_client=session))
+    proxy, url = proxy_for(settings.supabase_url), f"{settings.supabase_url}/rest/v1"
+
+    def client(limit: int) -> AsyncClient:
+        return http_client(tls, proxy, limit=limit, connect=timeouts.connect, answer=timeouts.supabase_read)
+
+    async with client(LARGEST_PAGE) as pages, client(LARGEST_SHORT) as short:
+        clients = [AsyncPostgrestClient(url, headers=used.headers, http_client=session) for session in (pages, short)]
         yield PostgrestClient(*clients, credentials=used, timeouts=timeouts)
 
 

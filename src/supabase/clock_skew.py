@@ -9,9 +9,8 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
-import httpx
-
 from ..config.timeouts import Timeouts
+from ..runtime.http import Response
 from .credentials import Credentials
 from .reply import CLOCK, read_reply
 
@@ -30,7 +29,7 @@ class ClockSkew:
         self._timeouts = timeouts
         self._since: float | None = None
 
-    async def answer(self, ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    async def answer(self, ask: Callable[[], Awaitable[Response]]) -> Response:
         """Return what `ask` answers: the first answer that is not about the clock, or the last one in time."""
         while True:
             response = await ask()

@@ -2,9 +2,8 @@
 
 import re
 
-import httpx
-
 from ..errors import SourceError
+from ..runtime.http import Response
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient
 from .reply import error_code, json_object
@@ -36,10 +35,10 @@ async def type_without_moments(client: PostgrestClient, table: str) -> str:
     return "" if not is_known or _NAMES_MOMENT.fullmatch(_message(answer)) else one_line_quote(named[1])
 
 
-async def _asked(client: PostgrestClient, table: str, operator: str, value: str) -> httpx.Response:
+async def _asked(client: PostgrestClient, table: str, operator: str, value: str) -> Response:
     """Ask for no row."""
     return await client.send(client.short(table).select("id").filter("created_at", operator, value).limit(0), table)
 
 
-def _message(answer: httpx.Response) -> str:
+def _message(answer: Response) -> str:
     return str(json_object(answer.content).get("message"))

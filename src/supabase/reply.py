@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
-import httpx
 from msgspec import Struct
 
 from ..errors import ReportError, Rule
-from ..runtime.retry import retry_after
+from ..runtime.http import Response, retry_after
 from ..runtime.visible_text import one_line_quote
 from .credentials import Credentials, Trait
 
@@ -44,7 +43,7 @@ class Reply(Struct, frozen=True, kw_only=True):
         return f"{words}; hint: {self.hint}" if self.hint else words
 
 
-def read_reply(response: httpx.Response, action: Action, table: str = "") -> Reply:
+def read_reply(response: Response, action: Action, table: str = "") -> Reply:
     """Return what a refusal says to a request about `table`; Storage's HTTP 400 has the true status in its body."""
     error = json_object(response.content)
     told = str(error.get("statusCode"))
@@ -61,7 +60,7 @@ def read_reply(response: httpx.Response, action: Action, table: str = "") -> Rep
     )
 
 
-def error_code(response: httpx.Response) -> str:
+def error_code(response: Response) -> str:
     """Return the code of PostgREST's or PostgreSQL's error in an answer, an empty text if there is none."""
     return str(json_object(response.content).get("code") or "")
 

@@ -6,10 +6,9 @@ Statuses: supabase.com/docs/guides/troubleshooting/http-status-codes, and Cloudf
 
 from functools import partial
 
-import httpx
-
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError
+from ..runtime.http import Response
 from .credentials import ROLE_SQL, Credentials
 from .reply import CLOCK, DASHBOARD, ReplyRule, as_error, first_match, passing_rule, read_reply
 
@@ -264,7 +263,7 @@ RULES = (
 )
 
 
-def refusal(response: httpx.Response, table: str, used: Credentials) -> SourceError:
+def refusal(response: Response, table: str, used: Credentials) -> SourceError:
     """Return the error of an answer beyond 2xx to a request for rows with the credentials `used`."""
     reply = read_reply(response, "read", table)
     return as_error(SourceError, "source", first_match(RULES, reply, used), reply, facts(table, used, "select"))

@@ -14,17 +14,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from msgspec.structs import replace
 
 from ..config.limits import LARGEST_ANSWER
+from ..config.proxies import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
-from ..runtime.bounded_answers import bounded
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
-from ..runtime.proxies import proxy_for
+from ..runtime.connection import diagnose
+from ..runtime.http import CONNECTION_ERRORS, AsyncClient, http_client
 from ..runtime.retry import RetryPolicy, retry
 from .clock_skew import ClockSkew
 from .credentials import credentials
@@ -66,7 +65,7 @@ class Storage:
         self._hide = hide
         self._limit = timeouts.storage
         self._skew = ClockSkew("storage", self._credentials, timeouts)
-        self._timeout = httpx.Timeout(timeouts.storage_read, connect=min(timeouts.connect, timeouts.storage_read))
+        self._timeouts = timeouts
 
     async def put(self, workbook: Path, attachment: Attachment, folder: str, policy: RetryPolicy) -> Attachment:
         """Put `workbook` into `folder` of the bucket, in place of one that is there; return `attachment` with its link.
@@ -113,7 +112,7 @@ class Storage:
                         yield name
                 offset += len(names)
 
-    async def _list(self, client: httpx.AsyncClient, parent: str, beginning: str, offset: int) -> list[str]:
+    async def _list(self, client: AsyncClient, parent: str, beginning: str, offset: int) -> list[str]:
         order = {"column": "name", "order": "asc"}
         body = {"prefix": parent, "search": beginning, "limit": LISTED, "offset": offset, "sortBy": order}
         content = await self._answer(client, "POST", f"/object/list/{self._bucket}", action="list", json=body)
@@ -135,20 +134,18 @@ class Storage:
         except (ValueError, TypeError, RecursionError) as error:
             raise bad_answer("what was removed") from error
 
-    def _client(self) -> httpx.AsyncClient:
-        # A redirect is not followed: it would carry the key to another host.
-        return httpx.AsyncClient(
+    def _client(self) -> AsyncClient:
+        return http_client(
+            self._tls,
+            proxy_for(self._address),
+            limit=LARGEST_ANSWER,
+            connect=self._timeouts.connect,
+            answer=self._timeouts.storage_read,
             base_url=self._address,
             headers=self._credentials.headers,
-            verify=self._tls,
-            timeout=self._timeout,
-            follow_redirects=False,
-            proxy=proxy_for(self._address, self._tls),
-            trust_env=False,
-            **bounded(LARGEST_ANSWER),
         )
 
-    async def _check_private(self, client: httpx.AsyncClient) -> None:
+    async def _check_private(self, client: AsyncClient) -> None:
         found = await self._ask(client, "GET", f"/bucket/{self._bucket}")
         if not isinstance(found.get("public"), bool):
             raise bad_answer("whether the bucket is private")
@@ -159,13 +156,13 @@ class Storage:
                 "Make it private, or set REPORT_BUCKET to one that is.",
             )
 
-    async def _upload(self, client: httpx.AsyncClient, path: str, workbook: Path, size: int) -> None:
+    async def _upload(self, client: AsyncClient, path: str, workbook: Path, size: int) -> None:
         headers = {"content-type": MEDIA_TYPE, "content-length": str(size), "x-upsert": "true"}
         answer = await self._ask(client, "POST", f"/object/{path}", headers=headers, content=_Chunks(workbook))
         if "Key" not in answer:
             raise bad_answer("that the workbook is stored")
 
-    async def _sign(self, client: httpx.AsyncClient, path: str) -> str:
+    async def _sign(self, client: AsyncClient, path: str) -> str:
         body = {"expiresIn": int(self._lifetime.total_seconds())}
         answer = await self._ask(client, "POST", f"/object/sign/{path}", json=body)
         signed = str(answer.get("signedURL") or answer.get("signedUrl")).removeprefix(_PREFIX)
@@ -175,13 +172,11 @@ class Storage:
         self._hide([token])
         return f"{self._address}{signed}"
 
-    async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
+    async def _ask(self, client: AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
         return json_object(await self._answer(client, method, path, action="store", **options))
 
-    async def _answer(
-        self, client: httpx.AsyncClient, method: str, path: str, *, action: Action, **options: Any
-    ) -> bytes:
+    async def _answer(self, client: AsyncClient, method: str, path: str, *, action: Action, **options: Any) -> bytes:
         try:
             response = await self._skew.answer(lambda: client.request(method, path, **options))
         except CONNECTION_ERRORS as error:

@@ -1,4 +1,4 @@
-"""An answer is read up to its limit, however it is packed."""
+"""An answer is read up to its limit, however it is packed; a proxy is verified as its server is."""
 
 import asyncio
 import gzip
@@ -8,8 +8,8 @@ import math
 import httpx
 import pytest
 
-from src.runtime.bounded_answers import AnswerEncodingError, AnswerTooLargeError, bounded
-from src.runtime.connection import diagnose
+from src.runtime.connection import diagnose, tls_context
+from src.runtime.http import AnswerEncodingError, AnswerTooLargeError, http_client
 
 from ..sandbox import Sandbox
 from ..sandbox.web import Answer, Fault
@@ -23,7 +23,7 @@ def asked(sandbox: Sandbox, answer: Answer, *, times: int = 1) -> bytes:
     sandbox.monitor.always = Fault(answer=answer)
 
     async def ask() -> bytes:
-        async with httpx.AsyncClient(**bounded(LIMIT)) as client:
+        async with http_client(tls_context(), None, limit=LIMIT, connect=60, answer=60) as client:
             for _ in range(times):
                 content = (await client.get(sandbox.monitor.url)).content
             return content
