@@ -19,7 +19,7 @@ from msgspec import structs
 from . import VERSION
 from .commands.check import check
 from .commands.deliveries import deliveries
-from .commands.report import SIGINT_CODE, now, report
+from .commands.report import now, report
 from .commands.test_alert import test_alert
 from .commands.watch import watch
 from .config.loader import ENV_FILE, load_settings
@@ -27,6 +27,7 @@ from .config.options import Options
 from .config.settings import LARGEST_COUNT
 from .config.timeouts import Timeouts
 from .domain.request import Result
+from .errors import SIGINT_CODE
 from .pipeline.services import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import SECRETS

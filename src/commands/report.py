@@ -16,7 +16,7 @@ from ..config.recipients import check_consent, check_limit, limited_to
 from ..config.schedule import choose_windows, goes_by_job, has_next_pod, is_named
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
-from ..errors import ClocksDifferError, InputError, OptionError, Problem, ReportError, Stage
+from ..errors import SIGINT_CODE, SIGTERM_CODE, InputError, OptionError, Problem, ReportError, Stage
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.build import tell_of_clocks
@@ -24,11 +24,10 @@ from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.report_window import alert_in_turn, describe_failure, failed_result, report_window
 from ..pipeline.services import Run, Services, ledger_place, open_services
+from ..supabase.source_errors import ClocksDifferError
 from .backfill import report_each
 
 logger = logging.getLogger(__name__)
-SIGTERM_CODE = 128 + signal.SIGTERM
-SIGINT_CODE = 128 + signal.SIGINT
 _STOPPED = Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
 _BY_HAND = Problem(key="interrupted", reason="The run was stopped from the keyboard.")
 

@@ -17,7 +17,7 @@ from ..domain.baseline import deviations, is_as_usual
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window
-from ..errors import ClocksDifferError, NotOverError, RowsMissingError, SourceError, TimeLimitError
+from ..errors import SourceError, TimeLimitError
 from ..ledger.identity import chosen_identity, stored_folder
 from ..ledger.key import ledger_key
 from ..ledger.record import Record
@@ -30,6 +30,7 @@ from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
 from ..supabase.page import Page
 from ..supabase.seen_ids import SeenIds
+from ..supabase.source_errors import ClocksDifferError, NotOverError, RowsMissingError
 from ..workbook.columns import sheet_columns
 from ..workbook.summary_sheet import Assessment
 from ..workbook.writer import WorkbookWriter, translated

@@ -1,14 +1,13 @@
 """Standard input, output and error: whether anybody reads them never decides what becomes of a report."""
 
 import os
-import signal
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
 
+from ..errors import SIGPIPE_CODE
+
 _STREAMS = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
-SIGPIPE_CODE = 128 + signal.SIGPIPE
-"""What a shell shows for a program whose reader is gone, as after `| head -1`."""
 
 
 class OutputError(Exception):

@@ -26,16 +26,6 @@ from postgrest import AsyncSelectRequestBuilder, CountMethod
 from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import EARLIEST, Window
-from ..errors import (
-    BadAnswerError,
-    ColumnTypeError,
-    HiddenRowsError,
-    IdTooLongError,
-    OddRowError,
-    PageTooLargeError,
-    RepeatedIdsError,
-    RowsMissingError,
-)
 from ..runtime.http import Response
 from ..runtime.retry import RetryPolicy, retry
 from ..runtime.visible_text import one_line_quote
@@ -45,6 +35,16 @@ from .moment_type import type_without_moments
 from .page import Page, PageSize, come_again, different_ids, last_group, page_of, within
 from .query_plan import MEDIA_TYPE, sort_cost
 from .reply import error_code
+from .source_errors import (
+    BadAnswerError,
+    ColumnTypeError,
+    HiddenRowsError,
+    IdTooLongError,
+    OddRowError,
+    PageTooLargeError,
+    RepeatedIdsError,
+    RowsMissingError,
+)
 
 logger = logging.getLogger(__name__)
 PAGE_ROWS = 5000

@@ -14,12 +14,13 @@ from ..config.limits import LARGEST_PAGE, LARGEST_SHORT
 from ..config.proxies import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..errors import ClocksDifferError, PageTooLargeError, SourceError
+from ..errors import SourceError
 from ..runtime.connection import diagnose
 from ..runtime.http import CONNECTION_ERRORS, AnswerTooLargeError, AsyncClient, Headers, Response, http_client
 from .clock_skew import ClockSkew
 from .credentials import Credentials, credentials
 from .rest_rules import refusal
+from .source_errors import ClocksDifferError, PageTooLargeError
 
 LARGEST_DIFFERENCE = timedelta(minutes=5)
 """What may lie between the clock of this machine and Supabase's before one of them counts as wrong."""

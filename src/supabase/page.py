@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ..domain.analysis import Analysis
 from ..domain.window import Window
-from ..errors import BadAnswerError
+from .source_errors import BadAnswerError
 
 FEWER = 10
 """How many times fewer rows are asked for where a page is too large, and more again where there is room for them."""
