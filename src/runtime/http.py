@@ -92,7 +92,7 @@ def http_client(
     """
     return AsyncClient(
         transport=BoundedTransport(tls, proxy, limit=limit),
-        timeout=httpx.Timeout(answer, connect=min(connect, answer)),
+        timeout=httpx.Timeout(answer, connect=connect),
         base_url=base_url,
         headers=headers,
     )
