@@ -22,6 +22,7 @@ from .commands.deliveries import deliveries
 from .commands.report import SIGINT_CODE, now, report
 from .commands.test_alert import test_alert
 from .commands.watch import watch
+from .config.environment import colours_are_wanted
 from .config.loader import ENV_FILE, load_settings
 from .config.options import Options
 from .config.settings import LARGEST_COUNT
@@ -146,7 +147,7 @@ def main(
     loaded = load_settings(env_file)
     SECRETS.forget()  # those of a run before this one in the same process
     SECRETS.hide(loaded.secrets())
-    set_up_logs(SECRETS, loaded.watch.log_format, loaded.watch.log_level)
+    set_up_logs(SECRETS, loaded.watch.log_format, loaded.watch.log_level, colours=colours_are_wanted())
     for hint in loaded.hints:
         logger.warning("%s", hint)
     run = start_run(options, loaded, SECRETS, timeouts or Timeouts(), clock, began)
