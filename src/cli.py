@@ -31,7 +31,7 @@ from .domain.request import Result
 from .pipeline.services import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import SECRETS
-from .runtime.standard_streams import (
+from .runtime.terminal import (
     OutputError,
     abandon_broken_streams,
     escape_unknown_characters,

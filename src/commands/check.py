@@ -32,7 +32,7 @@ from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
-from ..runtime.standard_streams import print_answer
+from ..runtime.terminal import print_answer
 from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient

@@ -18,7 +18,7 @@ from ..ledger.interface import Earlier, ReadLimit
 from ..ledger.record import Entry, Record
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, ledger_place, open_services
-from ..runtime.standard_streams import print_answer
+from ..runtime.terminal import print_answer
 from .deliveries_table import OK, Line, as_json, as_table, counts, folded
 
 SHOWN = 24

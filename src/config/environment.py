@@ -1,6 +1,6 @@
 """Variables that other programs read too: NO_COLOR; HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
 
-httpx reads the proxies too, but would go by a proxy even to this very machine, and fail with a traceback where one is wrong.
+httpx reads the proxies too, but would use one even for this very machine, and fail with a traceback where one is wrong.
 """
 
 import os

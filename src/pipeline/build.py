@@ -26,8 +26,8 @@ from ..message.content import describe
 from ..message.report import Report
 from ..phrases.language import phrases_of
 from ..runtime.atomic_write import private_folder, put_in_place
-from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
+from ..runtime.terminal import rows_bar
 from ..supabase.page import Page
 from ..supabase.seen_ids import SeenIds
 from ..workbook.columns import sheet_columns
