@@ -26,12 +26,11 @@ from ..errors import WorkbookError
 from ..phrases.language import Phrases, phrases_of
 from ..runtime.atomic_write import atomic_write
 from . import data_sheet
-from .archive import WorkbookArchive
+from .archive import SharedStrings, WorkbookArchive
 from .cells import text_cell
 from .columns import SHEET_COLUMNS, Column
 from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
-from .shared_strings import SharedStrings
 from .summary_sheet import Assessment, Origin, write_summary
 
 _AFTER_PAGE = re.compile(rb"(?=<drawing |<tableParts |</worksheet>)")
