@@ -22,6 +22,7 @@ from .commands.deliveries import deliveries
 from .commands.report import now, report
 from .commands.test_alert import test_alert
 from .commands.watch import watch
+from .config.environment import colours_are_wanted
 from .config.loader import ENV_FILE, load_settings
 from .config.options import Options
 from .config.settings import LARGEST_COUNT
@@ -31,7 +32,7 @@ from .errors import SIGINT_CODE
 from .pipeline.services import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import SECRETS
-from .runtime.standard_streams import (
+from .runtime.terminal import (
     OutputError,
     abandon_broken_streams,
     escape_unknown_characters,
@@ -147,7 +148,7 @@ def main(
     loaded = load_settings(env_file)
     SECRETS.forget()  # those of a run before this one in the same process
     SECRETS.hide(loaded.secrets())
-    set_up_logs(SECRETS, loaded.watch.log_format, loaded.watch.log_level)
+    set_up_logs(SECRETS, loaded.watch.log_format, loaded.watch.log_level, colours=colours_are_wanted())
     for hint in loaded.hints:
         logger.warning("%s", hint)
     run = start_run(options, loaded, SECRETS, timeouts or Timeouts(), clock, began)

@@ -14,8 +14,8 @@ from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageE
 from telegram.constants import ParseMode
 from telegram.error import NetworkError, TimedOut
 
+from ..config.environment import proxy_for
 from ..config.limits import LARGEST_ANSWER
-from ..config.proxies import proxy_for
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, chat_and_topic, not_delivered

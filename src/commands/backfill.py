@@ -11,7 +11,7 @@ from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..pipeline.report_window import report_window
 from ..pipeline.services import Services
-from ..runtime.progress import is_watched, windows_bar
+from ..runtime.terminal import is_watched, windows_bar
 
 logger = logging.getLogger(__name__)
 

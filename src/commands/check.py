@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shutil
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
@@ -18,8 +17,8 @@ from msgspec import Struct, structs
 from ..channels.interface import Channel
 from ..channels.mail import MailChannel
 from ..channels.telegram import TelegramChannel
+from ..config.environment import colours_are_wanted, proxies_are_set, proxy_for
 from ..config.loader import Settings
-from ..config.proxies import proxies_are_set, proxy_for
 from ..config.recipients import check_limit
 from ..config.schedule import choose_windows
 from ..domain.analysis import COLUMNS, NUMBER, Analysis, FailedStatuses
@@ -33,7 +32,7 @@ from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
-from ..runtime.standard_streams import print_answer
+from ..runtime.terminal import print_answer
 from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient
@@ -113,7 +112,7 @@ def as_json(result: CheckResult, run: Run) -> str:
 def result_line(result: CheckResult, width: int, redaction: Redaction) -> str:
     """Write a result in one line, in colour on a terminal."""
     status = f"{result.status:<4}"
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+    if sys.stdout.isatty() and colours_are_wanted():
         status = f"\x1b[{COLOURS[result.status]}m{status}\x1b[0m"
     return f"{status} {result.part:<{width}}  {visible(redaction(result.words))}"
 

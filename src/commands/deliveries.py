@@ -1,6 +1,5 @@
 """`--deliveries`: who got which window, when, and in how many attempts, as the ledger has it."""
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from ..config.environment import colours_are_wanted
 from ..config.schedule import windows_from
 from ..config.settings import LARGEST_COUNT, ReportSettings
 from ..domain.request import Result
@@ -18,7 +18,7 @@ from ..ledger.interface import Earlier, ReadLimit
 from ..ledger.record import Entry, Record
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, ledger_place, open_services
-from ..runtime.standard_streams import print_answer
+from ..runtime.terminal import print_answer
 from .deliveries_table import OK, Line, as_json, as_table, counts, folded
 
 SHOWN = 24
@@ -56,7 +56,7 @@ def _table(lines: Sequence[Line]) -> list[str]:
     width = shutil.get_terminal_size(WIDTH).columns
     if not sys.stdout.isatty():
         return as_table(lines, width)
-    return as_table(folded(lines), width, colour=not os.environ.get("NO_COLOR"))
+    return as_table(folded(lines), width, colour=colours_are_wanted())
 
 
 def _beyond(earlier: Earlier | None, first: Window) -> list[str]:

@@ -10,7 +10,7 @@ from ..message.alert_text import AlertText, joined, ours
 from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run
-from ..runtime.standard_streams import print_answer
+from ..runtime.terminal import print_answer
 from .check import CheckResult, failed_check, result_line
 
 _TO_READERS = "accepted. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"

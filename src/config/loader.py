@@ -17,8 +17,8 @@ from ..domain.window import Template
 from ..errors import SettingsError
 from . import validators
 from .env_file import read_env_file
+from .environment import proxy_problems, proxy_secrets
 from .hints import hints
-from .proxies import proxy_problems, proxy_secrets
 from .settings import (
     GROUPS,
     ChannelChoice,

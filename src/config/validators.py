@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from .proxies import is_loopback
+from .environment import is_loopback
 
 _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.

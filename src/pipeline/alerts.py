@@ -40,9 +40,9 @@ from ..message.alert import (
 )
 from ..message.alert_text import AlertText, joined, ours
 from ..message.all_clear import Recovery, render_all_clear
-from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
+from ..runtime.terminal import is_watched
 from ..runtime.visible_text import visible
 from .alert_routes import Route, operator_routes, reader_routes, send_alert
 

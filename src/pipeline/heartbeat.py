@@ -11,7 +11,7 @@ from operator import itemgetter
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from ..config.proxies import proxy_for
+from ..config.environment import proxy_for
 from ..config.timeouts import Timeouts
 from ..domain.request import Note
 from ..errors import Fault, Problem, ReportError, Rule

@@ -13,30 +13,16 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
-from httpx import (
-    AsyncClient,
-    ConnectError,
-    ConnectTimeout,
-    Headers,
-    ProxyError,
-    ReadTimeout,
-    Response,
-    TimeoutException,
-    TransportError,
-)
+from httpx import AsyncClient as AsyncClient
+from httpx import ConnectError as ConnectError
+from httpx import ConnectTimeout as ConnectTimeout
+from httpx import Headers as Headers
+from httpx import ProxyError as ProxyError
+from httpx import ReadTimeout as ReadTimeout
+from httpx import Response as Response
+from httpx import TimeoutException as TimeoutException
+from httpx import TransportError as TransportError
 from msgspec import Struct
-
-__all__ = [
-    "AsyncClient",
-    "ConnectError",
-    "ConnectTimeout",
-    "Headers",
-    "ProxyError",
-    "ReadTimeout",
-    "Response",
-    "TimeoutException",
-    "TransportError",
-]
 
 _GZIP = 16 + zlib.MAX_WBITS
 """Tells zlib to expect a gzip header."""
@@ -92,7 +78,7 @@ def http_client(
     """
     return AsyncClient(
         transport=BoundedTransport(tls, proxy, limit=limit),
-        timeout=httpx.Timeout(answer, connect=min(connect, answer)),
+        timeout=httpx.Timeout(answer, connect=connect),
         base_url=base_url,
         headers=headers,
     )

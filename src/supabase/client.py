@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
+from ..config.environment import proxy_for
 from ..config.limits import LARGEST_PAGE, LARGEST_SHORT
-from ..config.proxies import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..errors import SourceError

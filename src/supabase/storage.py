@@ -16,8 +16,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ..config.environment import proxy_for
 from ..config.limits import LARGEST_ANSWER
-from ..config.proxies import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment

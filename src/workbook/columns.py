@@ -30,15 +30,13 @@ class Column(Struct, frozen=True, kw_only=True):
 
     `kind`: figures, which may be numbers or text; moments (aware), shown in the window's zone with its offset beside
     them; or names, which come again and again.
-    `width`: that of the `header`, or of the `content`, as far as it is there when a sheet begins; `least_width` is for
-    what may come later.
+    It is as wide as its header and as what is there when a sheet begins; `least_width` is for what may come later.
     """
 
     header: str
     values: Values
     kind: Literal["figures", "moments", "names"] = "figures"
     number_format: str = "General"
-    width: Literal["header", "content"] = "header"
     least_width: int = 0
     highlight: Highlight | None = None
 
@@ -88,35 +86,23 @@ def _given(values: Values, phrases: Phrases) -> Values:
 
 def sheet_columns(failed: FailedStatuses, phrases: Phrases = english) -> tuple[Column, ...]:
     """Return the columns of the rows, where these statuses count as failed, with headers in one language."""
+    duration = _given(attribute("duration"), phrases)
     processed, failed_records = _given(_processed, phrases), _given(_failed, phrases)
     return (
-        Column(
-            header=phrases.COLUMN_ID,
-            values=attribute("id"),
-            number_format="0",
-            width="content",
-            least_width=_LONGEST_INTEGER + 2,
-        ),
+        Column(header=phrases.COLUMN_ID, values=attribute("id"), number_format="0", least_width=_LONGEST_INTEGER + 2),
         Column(
             header=phrases.COLUMN_TIMESTAMP,
             values=attribute("created_at"),
             kind="moments",
             number_format=phrases.MOMENT_FORMAT,
-            width="content",
         ),
         Column(
             header=phrases.COLUMN_STATUS,
             values=_given(attribute("status"), phrases),
             kind="names",
-            width="content",
             highlight=_failed_status(failed),
         ),
-        Column(
-            header=phrases.COLUMN_DURATION,
-            values=_given(attribute("duration"), phrases),
-            number_format="#,##0.00",
-            width="content",
-        ),
+        Column(header=phrases.COLUMN_DURATION, values=duration, number_format="#,##0.00"),
         Column(header=phrases.COLUMN_PROCESSED, values=processed, number_format="#,##0"),
         Column(header=phrases.COLUMN_FAILED, values=failed_records, number_format="#,##0"),
         Column(header=phrases.COLUMN_RATE, values=_rates, number_format=phrases.RATE_FORMAT, highlight=_LOW_RATE),

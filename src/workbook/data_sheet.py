@@ -123,8 +123,6 @@ class Styles:
 def _width(column: Column, window: Window, rows: Sequence[Analysis]) -> int:
     """Find a column's width in characters from the rows that are there when the sheet begins."""
     header = ceil(breadth(column.header)) + _FILTER_ARROW
-    if column.width == "header":
-        return header
     if column.kind == "moments":
         offsets = (offset_name(moment.astimezone(window.zone)) for moment in (window.start, window.end))
         shown = column.number_format.replace("\\", "")

@@ -23,10 +23,10 @@ from msgspec.structs import replace
 from openpyxl.utils import get_column_letter
 
 from ..domain.analysis import Analysis, Figure
+from .archive import SharedStrings, is_shared, text_xml
 from .cells import EXACT_DIGITS
 from .columns import Column
 from .data_sheet import Styles
-from .shared_strings import SharedStrings, is_shared, text_xml
 
 _KEPT = 1000
 """Names whose cells are kept ready, if they have no more than _SHORT characters."""

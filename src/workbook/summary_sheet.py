@@ -89,16 +89,15 @@ def _write_comparison(
     """Put the counts beside those of the window before and the usual ones, and mark what is unusual."""
     comparison, kinds = assessment.comparison, {found.kind for found in assessment.deviations}
     now = Counts(analyses=summary.rows, failed=summary.failed_analyses)
-    counts = (
-        (phrases.ANALYSES, comparison.analyses(summary.rows), bool(kinds & IN_VOLUME)),
-        (phrases.FAILED_COUNT, comparison.failed(summary.failed_analyses), "failed" in kinds),
+    rows = (
+        (phrases.ANALYSES, comparison.analyses(summary.rows), _count, bool(kinds & IN_VOLUME)),
+        (phrases.FAILED_COUNT, comparison.failed(summary.failed_analyses), _count, "failed" in kinds),
+        (phrases.FAILED_SHARE, comparison.failed_share(now), _rate, "failed" in kinds),
     )
-    shares = [_rate(layout, share, phrases) for share in comparison.failed_share(now)]
-    rows = [(name, [_count(layout, one, phrases) for one in figures], unusual) for name, figures, unusual in counts]
     layout.add()
     layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
-    rows.append((phrases.FAILED_SHARE, shares, "failed" in kinds))
-    for name, cells, is_unusual in rows if summary.rows else rows[:1]:  # of no analyses none could fail
+    for name, figures, make, is_unusual in rows if summary.rows else rows[:1]:  # of no analyses none could fail
+        cells = [make(layout, one, phrases) for one in figures]
         if is_unusual:
             layout.mark(cells[0])
         layout.row(layout.text(name), *cells)
@@ -118,33 +117,30 @@ def _sum(value: float, phrases: Phrases) -> Value:
 
 
 def _counts(summary: Summary, phrases: Phrases) -> list[Card]:
-    counts = ((phrases.ANALYSES, summary.rows), (phrases.FAILED_COUNT, summary.failed_analyses))
-    return [Card(label=label, value=value, number_format="#,##0") for label, value in counts]
+    return [
+        _card_of_sum(phrases.ANALYSES, summary.rows, phrases),
+        _card_of_sum(phrases.FAILED_COUNT, summary.failed_analyses, phrases),
+    ]
 
 
 def _figures(summary: Summary, assessment: Assessment, phrases: Phrases) -> list[Card]:
-    kinds = {found.kind for found in assessment.deviations}
-    took, rate = summary.durations, summary.success_rate
-    records = ((phrases.PROCESSED, summary.processed), (phrases.FAILED, summary.failed))
-    times = ((phrases.LONGEST, took.longest), (phrases.MEDIAN, took.median), (phrases.P95, took.p95))
+    kinds, took, rate = {found.kind for found in assessment.deviations}, summary.durations, summary.success_rate
+
+    def card(label: str, value: Figure, shown: str, *, is_unusual: bool = False) -> Card:
+        return Card(label=label, value=value, number_format=shown, is_unusual=is_unusual)
+
     return [
-        Card(
-            label=phrases.SUCCESS_RATE,
-            value=rate,
-            number_format=showing(phrases.rate(rate)),
-            is_unusual="low_success" in kinds,
-        ),
-        *(Card(label=label, value=_sum(value, phrases), number_format="#,##0") for label, value in records),
-        *(
-            Card(
-                label=label,
-                value=value,
-                number_format=_as_duration(value, phrases),
-                is_unusual=label == phrases.P95 and "slow" in kinds,
-            )
-            for label, value in times
-        ),
+        card(phrases.SUCCESS_RATE, rate, showing(phrases.rate(rate)), is_unusual="low_success" in kinds),
+        _card_of_sum(phrases.PROCESSED, summary.processed, phrases),
+        _card_of_sum(phrases.FAILED, summary.failed, phrases),
+        card(phrases.LONGEST, took.longest, _as_duration(took.longest, phrases)),
+        card(phrases.MEDIAN, took.median, _as_duration(took.median, phrases)),
+        card(phrases.P95, took.p95, _as_duration(took.p95, phrases), is_unusual="slow" in kinds),
     ]
+
+
+def _card_of_sum(label: str, value: float, phrases: Phrases) -> Card:
+    return Card(label=label, value=_sum(value, phrases), number_format="#,##0")
 
 
 def _as_duration(value: Figure, phrases: Phrases) -> str:

@@ -26,16 +26,17 @@ from ..errors import WorkbookError
 from ..phrases.language import Phrases, phrases_of
 from ..runtime.atomic_write import atomic_write
 from . import data_sheet
-from .archive import WorkbookArchive
+from .archive import SharedStrings, WorkbookArchive
 from .cells import text_cell
 from .columns import SHEET_COLUMNS, Column
 from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
 from .row_xml import RowWriter
-from .shared_strings import SharedStrings
 from .summary_sheet import Assessment, Origin, write_summary
 
 _AFTER_PAGE = re.compile(rb"(?=<drawing |<tableParts |</worksheet>)")
 """Where a sheet's ignored errors stand (ECMA-376 18.3.1.99)."""
+_LAST_ROW = re.compile(rb'(?<=:)([A-Z]+)%d(?=">)' % (SHEET_ROWS + 1))
+"""Where the ranges of a full sheet's conditional formats end."""
 _IGNORED_ERRORS = b'<ignoredErrors><ignoredError sqref="A1:XFD1048576" numberStoredAsText="1"/></ignoredErrors>'
 """Long ids are text, so that no digit is lost: Excel is not to mark each as a possible mistake."""
 
@@ -66,8 +67,8 @@ class WorkbookWriter:
         self._summary_sheet = self._book.create_sheet(phrases.SUMMARY)
         self._strings = SharedStrings(phrases.SHORTENED)
         self._writer = RowWriter(columns, Styles(self._sheets[0], columns), self._strings, window.zone)
-        self._archive: WorkbookArchive | None = None
-        self._first: Sequence[Analysis] = ()
+        self._archive = WorkbookArchive()
+        self._tail = b""
         self._starts: list[int] = []
         self._filled = self._rows = 0
 
@@ -80,8 +81,7 @@ class WorkbookWriter:
             with suppress(*_DISK_FAILURES):  # what went wrong was said before
                 if not sheet.closed:
                     sheet.close()
-        if self._archive:
-            self._archive.close()
+        self._archive.close()
         self._strings.close()
 
     def add(self, rows: Sequence[Analysis]) -> None:
@@ -92,14 +92,13 @@ class WorkbookWriter:
         with translated(f"A temporary file in {gettempdir()}"):
             while rows:
                 if self._is_full:
-                    self._streamed.end(self._drawn(self._filled))
                     self._end_sheet()
                     name = sheet_name(self._window, len(self._sheets) + 1, self._phrases)
                     self._sheets.append(self._book.create_sheet(name))
                 if not self._filled:
                     self._begin_sheet(rows)
                 taken = rows[: self._sheet_rows - self._filled]
-                self._streamed.write(self._writer.xml(taken, FIRST_ROW + self._filled))
+                self._archive.write(self._writer.xml(taken, FIRST_ROW + self._filled))
                 self._filled += len(taken)
                 self._rows += len(taken)
                 rows = rows[len(taken) :]
@@ -130,30 +129,26 @@ class WorkbookWriter:
             write_summary(self._summary_sheet, self._window, summary, origin, assessment, self._phrases)
             self._book.properties = _properties(self._window, name, self._phrases)
             with atomic_write(path) as file:
-                self._streamed.finish(self._saved(), self._strings, file)
+                self._archive.finish(self._saved(), self._strings, file)
         return path
 
     @property
-    def _streamed(self) -> WorkbookArchive:
-        self._archive = self._archive or WorkbookArchive()
-        return self._archive
-
-    @property
     def _is_full(self) -> bool:
-        is_heavy = self._filled and self._streamed.sheet_bytes >= self._sheet_bytes
-        return self._filled == self._sheet_rows or bool(is_heavy)
+        is_heavy = self._archive.sheet_bytes >= self._sheet_bytes
+        return self._filled == self._sheet_rows or bool(self._filled and is_heavy)
 
     @property
     def _part(self) -> str:
         return f"xl/worksheets/sheet{self._book.sheetnames.index(self._sheets[-1].title) + 1}.xml"
 
     def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
-        self._first = rows
         self._starts.append(self._rows)
         data_sheet.begin(self._sheets[-1], self._columns, self._window, rows, self._phrases)
-        self._streamed.begin(self._part, self._drawn(1))
+        head, self._tail = self._drawn(rows)
+        self._archive.begin(self._part, head)
 
     def _end_sheet(self) -> None:
+        self._archive.end(_LAST_ROW.sub(rb"\g<1>%d" % (FIRST_ROW - 1 + self._filled), self._tail))
         data_sheet.end(self._sheets[-1], self._columns, self._window, len(self._sheets), self._filled, self._phrases)
         self._filled = 0
 
@@ -163,17 +158,18 @@ class WorkbookWriter:
         sheet.append([text_cell(sheet, self._phrases.no_analyses(self._window))])
         data_sheet.end(sheet, self._columns, self._window, len(self._sheets), 0, self._phrases)
 
-    def _drawn(self, rows: int) -> bytes:
-        """Draw the sheet by itself, as the whole book will have it when it is saved, but for its rows and texts."""
+    def _drawn(self, rows: Sequence[Analysis]) -> tuple[bytes, bytes]:
+        """Draw a sheet that begins with `rows`, as if it were full; return what stands above and below its rows."""
         book = Workbook(write_only=True)
         sheet = book.create_sheet()
         Styles(sheet, self._columns)  # in the order of the whole book, so that styles have the same numbers
-        data_sheet.begin(sheet, self._columns, self._window, self._first, self._phrases)
-        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), rows, self._phrases)
+        data_sheet.begin(sheet, self._columns, self._window, rows, self._phrases)
+        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), SHEET_ROWS, self._phrases)
         with ZipFile(BytesIO(), "w", ZIP_STORED) as saved:
             ExcelWriter(book, saved).write_worksheet(sheet)
             (part,) = saved.namelist()
-            return self._completed(saved.read(part))
+            head, end, tail = self._completed(saved.read(part)).partition(b"</sheetData>")
+        return head, end + tail
 
     def _saved(self) -> dict[str, bytes]:
         """Return the parts of the book as Workbook.save writes them, but for its stamp of the moment, and its texts.

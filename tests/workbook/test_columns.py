@@ -23,7 +23,6 @@ ADDED = Column(
     header="Duration (min)",
     values=minutes,
     number_format="0.000",
-    width="content",
     highlight=Highlight(formula="{cell}>5", style=DifferentialStyle(font=Font(italic=True))),
 )
 BEGAN = Column(header="Began", values=attribute("created_at"), kind="moments", number_format="hh:mm")

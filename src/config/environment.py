@@ -1,6 +1,6 @@
-"""The proxy that the environment names for an address: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, and NO_PROXY.
+"""Variables that other programs read too: NO_COLOR; HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
 
-httpx reads them too, but would go by a proxy even to this very machine, and fail with a traceback where one is wrong.
+httpx reads the proxies too, but would use one even for this very machine, and fail with a traceback where one is wrong.
 """
 
 import os
@@ -16,6 +16,11 @@ _PORTS = {"http": 80, "https": 443}
 _SOCKS = ("socks5", "socks5h")
 _SHORTEST_SECRET = 4
 """Characters from which on a password is hidden by itself; a shorter one is part of half the words of a log."""
+
+
+def colours_are_wanted() -> bool:
+    """Return whether NO_COLOR is unset or empty; only a terminal shows colours."""
+    return not os.environ.get("NO_COLOR")
 
 
 def is_loopback(host: str) -> bool:
