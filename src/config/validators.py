@@ -87,16 +87,6 @@ def as_usual(url: str) -> str:
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
-def in_small_letters(value: object) -> object:
-    """Write text in small letters."""
-    return value.lower() if isinstance(value, str) else value
-
-
-def in_capitals(value: object) -> object:
-    """Write text in capitals."""
-    return value.upper() if isinstance(value, str) else value
-
-
 def entries(value: object) -> object:
     """Split a comma list; an entry given twice counts once, so that nobody gets a report twice."""
     if not isinstance(value, str):

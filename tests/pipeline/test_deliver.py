@@ -11,7 +11,6 @@ import pytest
 from src.channels.interface import Channel, Limits, addresses
 from src.config.loader import LoadedSettings
 from src.config.options import Options
-from src.config.settings import ReportSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome, not_delivered
 from src.errors import DeliveryError, Problem
@@ -139,7 +138,7 @@ def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, ca
     """Even where a channel breaks in a way nobody foresaw."""
     broken, whole, spare = Fake("telegram", error=ZeroDivisionError("boom")), Fake("email"), Fake("other")
 
-    loaded = LoadedSettings(unchecked=[ReportSettings.model_construct(report_dir=tmp_path)])
+    loaded = LoadedSettings(report_dir=str(tmp_path))
     alerts = Alerts([spare, whole, broken], Options(), loaded, Redaction(), lambda: START, Timeouts(alert=5))
     failure = Failure(what="the run", problem=Problem(key="boom", reason="It failed."))
     asyncio.run(alerts.send(None, [failure]))
