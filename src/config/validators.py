@@ -129,12 +129,8 @@ def _named(pattern: str, longest: int, kind: str) -> Callable[[object], object]:
     return _matches(rf"(?=.{{1,{longest}}}\Z){pattern}", f"is not {kind} in Kubernetes")
 
 
-def _each(
-    pattern: re.Pattern[str], kind: str, *, may_be_none: bool = False
-) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+def _each(pattern: re.Pattern[str], kind: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
     def check(parts: tuple[str, ...]) -> tuple[str, ...]:
-        if not parts and not may_be_none:
-            raise ValueError("is empty")
         wrong = [str(place) for place, part in enumerate(parts, 1) if not pattern.fullmatch(part)]
         if wrong:
             raise ValueError(f"entry {', '.join(wrong)} of {len(parts)} is not {kind}")
@@ -271,18 +267,19 @@ Statuses = Annotated[
     NoDecode,
     BeforeValidator(entries),
     AfterValidator(_each(_STATUS, "a status of at most 60 characters without |")),
-    Field(max_length=50),
+    Field(min_length=1, max_length=50),
 ]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
-Addresses = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(mailboxes), AfterValidator(_each(_ADDRESS, "an e-mail address"))
-]
-AddressesOrNone = Annotated[
+Chats = Annotated[
     tuple[str, ...],
     NoDecode,
-    BeforeValidator(mailboxes),
-    AfterValidator(_each(_ADDRESS, "an e-mail address", may_be_none=True)),
+    BeforeValidator(entries),
+    AfterValidator(_each(_CHAT, "a chat id")),
+    Field(min_length=1),
 ]
+AddressesOrNone = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(mailboxes), AfterValidator(_each(_ADDRESS, "an e-mail address"))
+]
+Addresses = Annotated[AddressesOrNone, Field(min_length=1)]
 RecipientsOrNone = Annotated[tuple[str, ...], NoDecode, BeforeValidator(mailboxes)]
 Recipients = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(entries), AfterValidator(_not_empty)]
-Chats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_CHAT, "a chat id"))]
