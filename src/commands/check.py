@@ -19,8 +19,6 @@ from ..channels.mail import MailChannel
 from ..channels.telegram import TelegramChannel
 from ..config.environment import colours_are_wanted, proxies_are_set, proxy_for
 from ..config.loader import Settings
-from ..config.recipients import check_limit
-from ..config.schedule import choose_windows
 from ..domain.analysis import COLUMNS, NUMBER, Analysis, FailedStatuses
 from ..domain.request import Note, Result
 from ..domain.window import Window, last_full
@@ -37,6 +35,7 @@ from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
+from .asked import check_limit, choose_windows
 from .silence import who_breaks_the_silence
 
 TIMED_OUT = "Why a connection failed"

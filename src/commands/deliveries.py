@@ -8,7 +8,6 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from ..config.environment import colours_are_wanted
-from ..config.schedule import windows_from
 from ..config.settings import LARGEST_COUNT, ReportSettings
 from ..domain.request import Result
 from ..domain.window import Window, as_option, bare_date, last_full, starting_at
@@ -19,6 +18,7 @@ from ..ledger.record import Entry, Record
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, ledger_place, open_services
 from ..runtime.terminal import print_answer
+from .asked import windows_from
 from .deliveries_table import OK, Line, as_json, as_table, counts, folded
 
 SHOWN = 24

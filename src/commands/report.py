@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.recipients import check_consent, check_limit, limited_to
-from ..config.schedule import choose_windows, goes_by_job, has_next_pod, is_named
+from ..config.options import limited_to
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
 from ..errors import SIGINT_CODE, SIGTERM_CODE, InputError, OptionError, Problem, ReportError, Stage
@@ -22,9 +21,11 @@ from ..pipeline.alerts import Alerts
 from ..pipeline.build import tell_of_clocks
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.heartbeat import Heartbeat
+from ..pipeline.job import goes_by_job, has_next_pod, is_named
 from ..pipeline.report_window import alert_in_turn, describe_failure, failed_result, report_window
 from ..pipeline.services import Run, Services, ledger_place, open_services
 from ..supabase.source_errors import ClocksDifferError
+from .asked import check_consent, check_limit, choose_windows
 from .backfill import report_each
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from ..channels.interface import addresses
-from ..config.rerun_command import rerun_command
 from ..config.settings import ReportSettings
 from ..domain.outcome import ChannelAddress
 from ..domain.request import Result
@@ -19,6 +18,7 @@ from ..ledger.interface import ReadLimit
 from ..ledger.notices import LOOKED, watch_notices
 from ..ledger.record import Record
 from ..message.alert import Failure
+from ..pipeline.job import rerun_command
 from ..pipeline.report_window import describe_failure, failed_result
 from ..pipeline.services import Run, Services, open_services
 

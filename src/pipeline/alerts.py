@@ -11,9 +11,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import Channel, addresses
 from ..config.loader import LoadedSettings
-from ..config.options import Options
-from ..config.recipients import limited_to, nearest_recipients
-from ..config.rerun_command import rerun_command, span_command
+from ..config.options import Options, limited_to, nearest_recipients
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import ChannelAddress, Outcome, OutcomeState, same
@@ -45,6 +43,7 @@ from ..runtime.retry import RetryPolicy
 from ..runtime.terminal import is_watched
 from ..runtime.visible_text import visible
 from .alert_routes import Route, operator_routes, reader_routes, send_alert
+from .job import rerun_command, span_command
 
 logger = logging.getLogger(__name__)
 _LONGEST_NAMES = 500

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..config.schedule import goes_by_job
 from ..domain.analysis import FailedStatuses
 from ..domain.attachment import Attachment
 from ..domain.baseline import deviations, is_as_usual
@@ -35,6 +34,7 @@ from ..workbook.columns import sheet_columns
 from ..workbook.summary_sheet import Assessment
 from ..workbook.writer import WorkbookWriter, translated
 from .compare import compare
+from .job import goes_by_job
 from .services import Services
 
 logger = logging.getLogger(__name__)

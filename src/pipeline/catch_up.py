@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, suppress
 from msgspec.structs import replace
 
 from ..channels.interface import addresses
-from ..config.rerun_command import rerun_command
 from ..domain.outcome import ChannelAddress
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option, as_ranges
@@ -20,6 +19,7 @@ from ..message.alert import Command, Failure
 from ..phrases import english
 from ..phrases.language import phrases_of
 from ..runtime.retry import RetryPolicy
+from .job import rerun_command
 from .late_rows import find_changed_rows, marks, note_changed_rows
 from .report_window import describe_failure, report_window
 from .retention import remove_old

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ..channels.interface import addresses
-from ..config.rerun_command import rerun_command
-from ..config.schedule import has_next_pod, shared_by_pods
 from ..domain.analysis import FailedStatuses
 from ..domain.outcome import ChannelAddress, Outcome, named, same
 from ..domain.request import Result, Tally, WindowRequest
@@ -25,6 +23,7 @@ from ..runtime.visible_text import foreign, one_line_quote
 from .alerts import AlertResult
 from .build import built_report
 from .deliver import deliver
+from .job import has_next_pod, rerun_command, shared_by_pods
 from .services import Services
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,7 @@ from ..channels.mail import MailChannel
 from ..channels.preview import previews
 from ..channels.telegram import TelegramChannel
 from ..config.loader import LoadedSettings, Settings
-from ..config.options import Options
-from ..config.recipients import limited_to
+from ..config.options import Options, limited_to
 from ..config.timeouts import Timeouts
 from ..domain.outcome import ChannelAddress
 from ..ledger.directory import FOLDER, DirectoryLedger

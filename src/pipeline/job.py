@@ -1,69 +1,26 @@
-"""Which windows a run is about: by its options, its settings, or the scheduled time of its Job."""
+"""A Job on a cluster: the window that its name tells, its other pods, and the command that makes another one."""
 
 import re
+import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
+from ..config.options import Options
+from ..config.settings import ReportSettings
 from ..domain.window import Window, after, as_option, last_full, starting_at, until
-from ..errors import OptionError, ReportError, SettingsError
-from .options import Options
-from .settings import ReportSettings
+from ..errors import OptionError, SettingsError
 
 LONGEST_DELAY = timedelta(days=2)
 """A Job that starts later than this after its time is not one of this CronJob; its digits mean something else."""
 CLOCK_SKEW = timedelta(days=1)
 """How far a node's clock may be behind the one that named the Job; a date's digits are years away."""
-
-
-def choose_windows(options: Options, settings: ReportSettings, now: datetime) -> list[Window]:
-    """Return the windows that options, REPORT_START, the Job's scheduled time or else `now` (aware) ask for.
-
-    Oldest first; in an Indexed Job the one that is JOB_COMPLETION_INDEX windows after REPORT_START.
-    Raise OptionError for a wrong --start or --count, SettingsError for a wrong variable.
-    """
-    first = _first(options, settings, now)
-    if settings.job_completion_index is not None:
-        return [_of_index(settings.job_completion_index, first, options, settings, now)]
-    count = options.count or settings.report_count
-    if count is None:
-        return [first]
-    if options.start is None and settings.report_start is None:
-        if options.count is None:
-            raise _wrong(settings, "REPORT_COUNT is set without REPORT_START; set that to the first of the windows")
-        raise OptionError("--count needs the first of the windows.", "Add --start TIME, or set REPORT_START.")
-    windows = windows_from(first, count, now)
-    if len(windows) < count and options.count is None:
-        raise _wrong(settings, f"REPORT_COUNT is {count}; use at most {len(windows)}, because the others are not over")
-    if len(windows) < count:
-        raise OptionError(
-            f"Of {count} windows from {as_option(first)} on, only {len(windows)} are over.",
-            f"Ask for --count {len(windows)}.",
-        )
-    return windows
-
-
-def _of_index(index: int, first: Window, options: Options, settings: ReportSettings, now: datetime) -> Window:
-    """Return the window of one pod of an Indexed Job, whose `completions` alone tells how many there are.
-
-    One that isn't over fails alone, not as wrong settings: those end the whole Job.
-    """
-    if not is_named(options, settings):
-        raise _wrong(settings, "REPORT_START is missing; use the first window of this Indexed Job")
-    if settings.report_ledger != "supabase":  # pods that share a range but no ledger would send anew at each restart
-        raise _wrong(settings, "REPORT_LEDGER is directory; use supabase, which all pods of an Indexed Job share")
-    windows = windows_from(first, index + 1, now)
-    if len(windows) <= index:
-        raise ReportError(
-            "window.not_over",
-            f"The window of index {index} is not over: from {as_option(first)} on, {len(windows)} are.",
-            f"Run the Job again with {len(windows)} completions, or later.",
-        )
-    return windows[index]
-
-
-def _wrong(settings: ReportSettings, problem: str) -> SettingsError:
-    return SettingsError([problem], is_job=settings.job_name is not None)
+CRONJOB = "reports-generator"
+NAMESPACE = "production"
+"""The CronJob's name and namespace in the manifest, which also tells both to the program."""
+_LONGEST_BEGINNING = 46
+"""Characters of a CronJob's name in that of a new Job, which has 63 at most, `-again-` and ten digits among them."""
 
 
 def shared_by_pods(options: Options, settings: ReportSettings, now: datetime) -> Window | None:
@@ -73,7 +30,7 @@ def shared_by_pods(options: Options, settings: ReportSettings, now: datetime) ->
     """
     if settings.job_completion_index is None or not is_named(options, settings):
         return None
-    first = _first(options, settings, now)
+    first = first_window(options, settings, now)
     return replace(first, start=first.start + timedelta(seconds=1))
 
 
@@ -102,15 +59,11 @@ def is_named(options: Options, settings: ReportSettings) -> bool:
     return options.start is not None or settings.report_start is not None
 
 
-def windows_from(first: Window, count: int, now: datetime) -> list[Window]:
-    """Return at most `count` windows from `first` on, as far as they are over at `now` (aware)."""
-    windows = [first]
-    while len(windows) < count and (following := after(windows[-1])).end <= now:
-        windows.append(following)
-    return windows
+def first_window(options: Options, settings: ReportSettings, now: datetime) -> Window:
+    """Return the first window that options, REPORT_START, the Job's scheduled time or else `now` (aware) ask for.
 
-
-def _first(options: Options, settings: ReportSettings, now: datetime) -> Window:
+    Raise OptionError for a wrong --start, SettingsError for a wrong REPORT_START.
+    """
     template, zone = settings.report_template, settings.report_timezone
     if options.until_now:
         return until(template, zone, now)
@@ -121,7 +74,7 @@ def _first(options: Options, settings: ReportSettings, now: datetime) -> Window:
     try:
         return starting_at(settings.report_start, template, zone, now, option="REPORT_START=")
     except OptionError as error:
-        raise _wrong(settings, str(error)) from None
+        raise wrong(settings, str(error)) from None
 
 
 def scheduled_time(job_name: str | None, now: datetime) -> datetime | None:
@@ -135,3 +88,57 @@ def scheduled_time(job_name: str | None, now: datetime) -> datetime | None:
         return None
     scheduled = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=int(match[1]))
     return scheduled if now - LONGEST_DELAY < scheduled < now + CLOCK_SKEW else None
+
+
+def wrong(settings: ReportSettings, problem: str) -> SettingsError:
+    """Return the error of a variable; where it is to be corrected depends on whether this is a Job."""
+    return SettingsError([problem], is_job=settings.job_name is not None)
+
+
+def rerun_command(
+    window: Window,
+    settings: ReportSettings,
+    *,
+    until_now: bool = False,
+    resend: bool = False,
+    count: int = 1,
+    only: Sequence[str] = (),
+) -> str:
+    """Write the command that reports `count` windows from `window` on: for the cluster if this is a Job there.
+
+    `only`: to these recipients; without any, to all.
+    """
+    start = shlex.quote(as_option(window))
+    if until_now or settings.job_name is None:
+        options = ["--until-now" if until_now else f"--start {start}", f"--count {count}" if count > 1 else ""]
+        options += ["--resend" if resend else "", only_option(only), "--yes" if until_now and not only else ""]
+        return f"python reports_generator.py {' '.join(filter(None, options))}"
+    namespace = shlex.quote(settings.pod_namespace or NAMESPACE)
+    # Without CRONJOB_NAME only a scheduled Job's name tells it, or that of a Job that such a command made.
+    found = re.fullmatch(r"(.+?)-(?:[0-9]{8,9}|again-[0-9]+)", settings.job_name)
+    cronjob = settings.cronjob_name or (found[1] if found else CRONJOB)
+    job = shlex.quote(cronjob[:_LONGEST_BEGINNING].rstrip("-."))
+    variables = f"REPORT_START={start}"
+    variables += f" REPORT_COUNT={count}" if count > 1 else ""
+    variables += " REPORT_RESEND=true" if resend else ""
+    variables += f" REPORT_ONLY={shlex.quote(','.join(only))}" if only else ""
+    return (
+        f"kubectl create job {job}-again-$(date +%s) --from=cronjob/{shlex.quote(cronjob)} -n {namespace} "
+        f"--dry-run=client -o yaml | kubectl set env --local -f - {variables} -o yaml | kubectl create -f -"
+    )
+
+
+def span_command(windows: Sequence[Window], settings: ReportSettings) -> str:
+    """Write the command that reports the first of `windows`, oldest first, to the last, and what lies between."""
+    count, window = 1, windows[0]
+    while window.start < windows[-1].start:
+        count, window = count + 1, after(window)
+    return rerun_command(windows[0], settings, count=count)
+
+
+def only_option(recipients: Sequence[str]) -> str:
+    """Write the option that limits a run to `recipients`; nothing without any.
+
+    With `=`, for the number of a group begins with a minus.
+    """
+    return f"--only={shlex.quote(','.join(recipients))}" if recipients else ""
