@@ -12,10 +12,11 @@ import pytest
 from src import errors
 from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
+from src.commands.asked import starting_at
 from src.config.settings import MailSettings, TelegramSettings
 from src.config.timeouts import Timeouts
 from src.domain.summary import Summary
-from src.domain.window import HOUR, starting_at
+from src.domain.window import HOUR
 from src.errors import (
     DeliveryError,
     InputError,

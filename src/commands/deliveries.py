@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ..config.environment import colours_are_wanted
 from ..config.settings import LARGEST_COUNT, ReportSettings
 from ..domain.request import Result
-from ..domain.window import Window, as_option, bare_date, last_full, starting_at
+from ..domain.window import Window, as_option, bare_date, last_full
 from ..errors import LedgerError, OptionError, ReportError
 from ..ledger.history import windows_before
 from ..ledger.interface import Earlier, ReadLimit
@@ -18,7 +18,7 @@ from ..ledger.record import Entry, Record
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, ledger_place, open_services
 from ..runtime.terminal import print_answer
-from .asked import windows_from
+from .asked import starting_at, windows_from
 from .deliveries_table import OK, Line, as_json, as_table, counts, folded
 
 SHOWN = 24

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 
 from ..config.options import Options
 from ..config.settings import ReportSettings
-from ..domain.window import Window, after, as_option, last_full, starting_at, until
-from ..errors import OptionError, SettingsError
+from ..domain.window import Window, after, around, as_option, moment_of
 
 LONGEST_DELAY = timedelta(days=2)
 """A Job that starts later than this after its time is not one of this CronJob; its digits mean something else."""
@@ -23,15 +22,17 @@ _LONGEST_BEGINNING = 46
 """Characters of a CronJob's name in that of a new Job, which has 63 at most, `-again-` and ten digits among them."""
 
 
-def shared_by_pods(options: Options, settings: ReportSettings, now: datetime) -> Window | None:
+def shared_by_pods(options: Options, settings: ReportSettings) -> Window | None:
     """Return the window under which the ledger keeps what the pods of an Indexed Job share; None in any other run.
 
     It begins a second after the Job's first one, as no window that is reported does.
     """
-    if settings.job_completion_index is None or not is_named(options, settings):
+    text = options.start or settings.report_start
+    if settings.job_completion_index is None or text is None:
         return None
-    first = first_window(options, settings, now)
-    return replace(first, start=first.start + timedelta(seconds=1))
+    moment = moment_of(text, settings.report_template, settings.report_timezone)
+    first = moment and around(moment, settings.report_template, settings.report_timezone)
+    return replace(first, start=first.start + timedelta(seconds=1)) if first else None
 
 
 def goes_by_job(options: Options, settings: ReportSettings, now: datetime) -> bool:
@@ -59,24 +60,6 @@ def is_named(options: Options, settings: ReportSettings) -> bool:
     return options.start is not None or settings.report_start is not None
 
 
-def first_window(options: Options, settings: ReportSettings, now: datetime) -> Window:
-    """Return the first window that options, REPORT_START, the Job's scheduled time or else `now` (aware) ask for.
-
-    Raise OptionError for a wrong --start, SettingsError for a wrong REPORT_START.
-    """
-    template, zone = settings.report_template, settings.report_timezone
-    if options.until_now:
-        return until(template, zone, now)
-    if options.start is not None:
-        return starting_at(options.start, template, zone, now)
-    if settings.report_start is None:
-        return last_full(template, zone, scheduled_time(settings.job_name, now) or now)
-    try:
-        return starting_at(settings.report_start, template, zone, now, option="REPORT_START=")
-    except OptionError as error:
-        raise wrong(settings, str(error)) from None
-
-
 def scheduled_time(job_name: str | None, now: datetime) -> datetime | None:
     """Return when a CronJob's Job was due (aware UTC): its name ends in the minutes since 1970.
 
@@ -88,11 +71,6 @@ def scheduled_time(job_name: str | None, now: datetime) -> datetime | None:
         return None
     scheduled = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=int(match[1]))
     return scheduled if now - LONGEST_DELAY < scheduled < now + CLOCK_SKEW else None
-
-
-def wrong(settings: ReportSettings, problem: str) -> SettingsError:
-    """Return the error of a variable; where it is to be corrected depends on whether this is a Job."""
-    return SettingsError([problem], is_job=settings.job_name is not None)
 
 
 def rerun_command(

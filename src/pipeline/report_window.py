@@ -291,7 +291,7 @@ async def alert_in_turn(
 
     Where the ledger can't be used, each alerts for itself.
     """
-    shared = shared_by_pods(services.run.options, services.settings.report, services.run.clock())
+    shared = shared_by_pods(services.run.options, services.settings.report)
     if shared and not services.alerts.muted:
         try:
             async with services.ledger.claim(shared, _outlasting_another_alert(services, policy)):
