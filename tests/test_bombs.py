@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from src.config.limits import LARGEST_ANSWER, LARGEST_PAGE
 from src.domain.analysis import TOO_LONG
 from src.domain.summary import Anomaly
 from src.phrases import english
+from src.runtime.http import LARGEST_ANSWER, LARGEST_PAGE
 
 from .bench import launcher
 from .builders import OPTION, Rows, data_rows, ids, make_rows

@@ -15,7 +15,6 @@ from telegram.constants import ParseMode
 from telegram.error import NetworkError, TimedOut
 
 from ..config.environment import proxy_for
-from ..config.limits import LARGEST_ANSWER
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, chat_and_topic, not_delivered
@@ -24,7 +23,7 @@ from ..message import caption
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
-from ..runtime.http import CONNECTION_ERRORS, BoundedTransport, ReadTimeout
+from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, BoundedTransport, ReadTimeout
 from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Limits, unreadable
 from .telegram_replies import BotRequest, CutShortError, RefusedError, telegram_errors

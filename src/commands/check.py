@@ -51,6 +51,8 @@ _NO_USUAL_FAILURES = (
 )
 _WATCHED = timedelta(days=4)
 """For so long --watch counts as used: its schedule may leave out a long weekend."""
+_TIME = 75.0
+"""Seconds of one part: a little more than its own client waits, which then says what it waited for."""
 _ROOM = 2**16
 """Bytes that are written to see whether there is room."""
 
@@ -91,7 +93,7 @@ async def check(run: Run) -> Result:
     async with open_services(run, settings, channels, alerts) as services:
         parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
-        async with aclosing(run_checks(parts, run.timeouts.check)) as results:
+        async with aclosing(run_checks(parts, _TIME)) as results:
             async for result in results:
                 print_answer(as_json(result, run) if run.options.json else result_line(result, width, run.redaction))
                 found.append(result)
@@ -174,7 +176,7 @@ async def _behind(part: str, asked: Callable[[], Awaitable[T]]) -> T:
 
 def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tuple[str, Check]]:
     """List what is looked at, each asked once: the operator is at the terminal."""
-    limit = services.run.timeouts.check
+    limit = _TIME
     # The first wait is longer than there is time.
     policy = RetryPolicy(
         deadline=asyncio.get_running_loop().time() + limit, first_wait=3 * limit, longest_wait=3 * limit

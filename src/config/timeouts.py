@@ -1,4 +1,4 @@
-"""All times and limits of a run, in one place; whoever waits is passed them."""
+"""The times of a run that tests shorten; whoever waits is passed them. Other numbers stand next to what they bound."""
 
 from msgspec import Struct
 
@@ -71,5 +71,3 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """Noting in the ledger that somebody was alerted; it must fit into that period too."""
     heartbeat: float = 12.0
     """Telling the monitor, repeats included; so must this. A resolver asks again after 5 s if its question got lost."""
-    check: float = 75.0
-    """One part of --check: a little more than its own client waits, which then says what it waited for."""

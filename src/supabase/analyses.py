@@ -23,10 +23,9 @@ from urllib.parse import quote
 
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
-from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import EARLIEST, Window
-from ..runtime.http import Response
+from ..runtime.http import LARGEST_PAGE, Response
 from ..runtime.retry import RetryPolicy, retry
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient, quoted_value

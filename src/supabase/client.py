@@ -11,12 +11,20 @@ from email.utils import parsedate_to_datetime
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
 from ..config.environment import proxy_for
-from ..config.limits import LARGEST_PAGE, LARGEST_SHORT
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..errors import SourceError
 from ..runtime.connection import diagnose
-from ..runtime.http import CONNECTION_ERRORS, AnswerTooLargeError, AsyncClient, Headers, Response, http_client
+from ..runtime.http import (
+    CONNECTION_ERRORS,
+    LARGEST_PAGE,
+    LARGEST_SHORT,
+    AnswerTooLargeError,
+    AsyncClient,
+    Headers,
+    Response,
+    http_client,
+)
 from .clock_skew import ClockSkew
 from .credentials import Credentials, credentials
 from .rest_rules import refusal

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, LARGEST_FIGURE, LONGEST_TEXT, Analysis, Figure
 from ..errors import SourceError
+from ..runtime.http import LARGEST_PAGE
 from ..runtime.visible_text import one_line_quote
 from .reply import excerpt
 from .source_errors import BadAnswerError, IdTooLongError, NotPostgrestError, OddRowError, PageTooLargeError

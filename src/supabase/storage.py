@@ -17,13 +17,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..config.environment import proxy_for
-from ..config.limits import LARGEST_ANSWER
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
 from ..runtime.connection import diagnose
-from ..runtime.http import CONNECTION_ERRORS, AsyncClient, http_client
+from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, AsyncClient, http_client
 from ..runtime.retry import RetryPolicy, retry
 from .clock_skew import ClockSkew
 from .credentials import credentials

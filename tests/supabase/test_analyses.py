@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from src.config.limits import LARGEST_PAGE
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
 from src.domain.analysis import (
@@ -27,6 +26,7 @@ from src.domain.analysis import (
 from src.domain.window import HOUR, Window
 from src.errors import SourceError
 from src.runtime.connection import tls_context
+from src.runtime.http import LARGEST_PAGE
 from src.supabase.analyses import LONGEST_VALUE, PAGE_ROWS, AnalysesTable
 from src.supabase.client import open_client, quoted_value
 from src.supabase.page import Page
