@@ -27,7 +27,6 @@ from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, WorkbookError, unexpected
 from ..ledger.notices import LOOKED, MemoryNotices, watch_notices
 from ..ledger.table import has_table
-from ..pipeline.heartbeat import check_answer
 from ..pipeline.report_window import failed_result
 from ..pipeline.services import Run, Services, open_services
 from ..runtime.proxies import proxies_are_set, proxy_of
@@ -38,6 +37,7 @@ from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
+from .heartbeat import check_answer
 from .silence import who_breaks_the_silence
 
 TIMED_OUT = "Why a connection failed"

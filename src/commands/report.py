@@ -21,10 +21,10 @@ from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.build import tell_of_clocks
 from ..pipeline.catch_up import report_with_catch_up
-from ..pipeline.heartbeat import Heartbeat
 from ..pipeline.report_window import alert_in_turn, describe_failure, failed_result, report_window
 from ..pipeline.services import Run, Services, ledger_place, open_services
 from .backfill import report_each
+from .heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
 SIGTERM_CODE = 128 + signal.SIGTERM
