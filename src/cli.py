@@ -27,7 +27,7 @@ from .config.options import Options
 from .config.settings import LARGEST_COUNT
 from .config.timeouts import Timeouts
 from .domain.request import Result
-from .pipeline.services import Run, start_run
+from .pipeline.run import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import SECRETS
 from .runtime.standard_streams import (
