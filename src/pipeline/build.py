@@ -59,10 +59,11 @@ class WindowReader:
         """The number of pages in all, if those to come are as large as the largest so far."""
         return self.pages + math.ceil((self._counted - self._rows) / max(self._largest, 1))
 
-    async def read_into(self, workbook: WorkbookWriter) -> Summary:
+    async def read_into(self, workbook: WorkbookWriter) -> Summary | None:
         """Read the rows page by page, and fold them into figures; what comes again is left out.
 
-        Raise RowsMissingError if fewer rows came than were counted, NotOverError if the window isn't over.
+        Return None if the window must be read once more: its rows were missing, or it is over only now. Raise
+        RowsMissingError if rows are missing again.
         """
         self.pages = self._rows = self._counted = self._largest = self._moved = 0
         self._asked, table = self._services.now(), self._services.table
@@ -73,29 +74,24 @@ class WindowReader:
                     async for page in pages:
                         await self._take(page, workbook, summary)
                         advance(len(page.rows) + page.doubled, page.counted)
+            self._check_complete(summary)
+        except NotOverError as error:
+            await self._wait_or_alert(error)
+            self._is_over = True  # or by our own clock alone: it may be the other one that is wrong
+            return None
+        except RowsMissingError as error:
+            if self._is_careful:
+                raise
+            extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
+            words = "Only %d of %d rows arrived; reading it once more"
+            logger.warning(words, error.arrived, error.counted, extra=extra)
+            self._is_careful = True
+            return None
         except SourceError as error:
             if error.problem.key in _OF_TYPE:
                 await table.check_type()
             raise
-        self._check_complete(summary)
         return summary
-
-    async def read_again(self, error: NotOverError | RowsMissingError) -> None:
-        """Prepare for another reading after `error`; raise it if another one does not help.
-
-        A window that is over by our own clock alone is reported all the same, for it may be the other one that is
-        wrong.
-        """
-        if isinstance(error, NotOverError):
-            await self._wait_or_alert(error)
-            self._is_over = True
-            return
-        if self._is_careful:
-            raise error
-        extra = {"event": "retry", "stage": error.stage, "rows": error.arrived}
-        words = "Only %d of %d rows arrived; reading it once more"
-        logger.warning(words, error.arrived, error.counted, extra=extra)
-        self._is_careful = True
 
     async def _take(self, page: Page, workbook: WorkbookWriter, summary: Summary) -> None:
         if not self.pages:
@@ -186,44 +182,27 @@ async def built_report(
 
 
 async def _build(
-    services: Services,
-    request: WindowRequest,
-    reader: WindowReader,
-    folder: Path,
-    record: Record,
-    policy: RetryPolicy,
+    services: Services, request: WindowRequest, reader: WindowReader, folder: Path, record: Record, policy: RetryPolicy
 ) -> tuple[Report | None, int]:
-    """Build the report; where rows were missing, or the window is over in a moment only, count and read once more."""
-    while True:
-        try:
-            return await _read_and_describe(services, request, reader, folder, record, policy)
-        except (NotOverError, RowsMissingError) as error:
-            await reader.read_again(error)
-
-
-async def _read_and_describe(
-    services: Services,
-    request: WindowRequest,
-    reader: WindowReader,
-    folder: Path,
-    record: Record,
-    policy: RetryPolicy,
-) -> tuple[Report | None, int]:
-    settings, window, began = services.report, request.window, services.now()
+    settings, window, summary = services.report, request.window, None
     columns = sheet_columns(services.failed_statuses, phrases_of(settings.report_language))
-    with WorkbookWriter(window, columns=columns, language=settings.report_language) as workbook:
-        summary = await reader.read_into(workbook)
-        limit = min(services.timeouts.comparison, policy.left() / 2)
-        comparison = await compare(services.table, window, services.failed_statuses, limit)
-        found = deviations(summary, comparison.usual, settings.thresholds)
-        # An hour that could not be compared may be empty where many rows are usual.
-        may_be_skipped = not found and not comparison.failure
-        if not summary.rows and may_be_skipped and settings.report_when_empty == "skip":
-            return None, 0
-        created, name = services.now(), settings.report_name
-        table = services.settings.supabase.supabase_table
-        assessment = Assessment(comparison=comparison, deviations=found, remarks=request.remarks)
-        path = workbook.save(folder, summary, table=table, generated=created, assessment=assessment, name=name)
+    while summary is None:
+        began = services.now()
+        with WorkbookWriter(window, columns=columns, language=settings.report_language) as workbook:
+            summary = await reader.read_into(workbook)
+            if summary is None:
+                continue
+            limit = min(services.timeouts.comparison, policy.left() / 2)
+            comparison = await compare(services.table, window, services.failed_statuses, limit)
+            found = deviations(summary, comparison.usual, settings.thresholds)
+            # An hour that could not be compared may be empty where many rows are usual.
+            may_be_skipped = not found and not comparison.failure
+            if not summary.rows and may_be_skipped and settings.report_when_empty == "skip":
+                return None, 0
+            created, name = services.now(), settings.report_name
+            table = services.settings.supabase.supabase_table
+            assessment = Assessment(comparison=comparison, deviations=found, remarks=request.remarks)
+            path = workbook.save(folder, summary, table=table, generated=created, assessment=assessment, name=name)
     report = _describe(services, request, record, path, summary, assessment, created)
     kept, seconds = _kept(path, settings.report_dir), (created - began).total_seconds()
     extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": report.attachment.size}

@@ -15,16 +15,7 @@ from ..ledger.claim import Claim
 from ..ledger.history import History, read_history, windows_before
 from ..ledger.record import Record
 from ..runtime.retry import RetryPolicy
-from .failures import (
-    RECORDS_NAMED,
-    commands_for,
-    killed_runs,
-    log_ledger_error,
-    new_ledger,
-    no_history,
-    out_of_reach,
-    unreadable_record,
-)
+from . import failures
 from .other_windows import announcement, find_changed_rows, note_changed_rows
 from .report_window import report_window
 from .retention import remove_old
@@ -81,7 +72,7 @@ async def _without_history(services: Services, result: Result, error: Exception)
         extra = {"event": "ledger_failed", "key": error.problem.key}
         logger.warning("Missed windows could not be looked for; the next run will. %s", error, extra=extra)
         return result
-    failure = no_history(error)
+    failure = failures.no_history(error)
     if result.problem and result.problem.key == failure.problem.key:  # alerted with the run's own window
         return result
     await services.alerts.send([failure])
@@ -135,10 +126,10 @@ async def _alert_of_new_ledger(services: Services, window: Window, policy: Retry
         if found is None or await ledger.begun(policy) not in (None, window.start):
             return
     except LedgerError as error:
-        log_ledger_error(error)
+        failures.log_ledger_error(error)
         return
     if missed := [one for one in reached if one.start > found.newest]:
-        await services.alerts.send([new_ledger(window, missed, found.changed, services.report)])
+        await services.alerts.send([failures.new_ledger(window, missed, found.changed, services.report)])
 
 
 async def _alert_of_unsent(
@@ -161,7 +152,7 @@ async def _alert_of_unsent(
                 claim.record.unreadable += [one.start for one in unreadable]
                 await claim.save()
         except LedgerError as error:
-            log_ledger_error(error, window)
+            failures.log_ledger_error(error, window)
     return 1 if killed or history.unreadable() or not is_known else 0
 
 
@@ -180,16 +171,16 @@ async def _alert_of_killed_runs(services: Services, windows: Sequence[Window], p
                     claim = await stack.enter_async_context(services.ledger.claim(window, policy))
                 if _is_stuck(claim.record, services.everyone):
                     claims[window] = claim
-        named, commands = commands_for([*claims], services.report)
+        named, commands = failures.commands_for([*claims], services.report)
         if not named:
             return False
-        if await services.alerts.send([killed_runs(named, commands)]) != "nobody":
+        if await services.alerts.send([failures.killed_runs(named, commands)]) != "nobody":
             for window in named:
                 claims[window].record.given_up = True
                 try:
                     await claims[window].save()
                 except LedgerError as error:  # rather an alert too many than one too few
-                    log_ledger_error(error, window)
+                    failures.log_ledger_error(error, window)
     return True
 
 
@@ -203,9 +194,9 @@ async def _alert_of_unreadable(services: Services, history: History) -> list[Win
 
     What does not fit into one alert is left to the next run.
     """
-    found = history.unreadable()[:RECORDS_NAMED]
-    failures = [unreadable_record(window, error) for window, error in found]
-    is_sent = failures and await services.alerts.send(failures) != "nobody"
+    found = history.unreadable()[: failures.RECORDS_NAMED]
+    described = [failures.unreadable_record(window, error) for window, error in found]
+    is_sent = described and await services.alerts.send(described) != "nobody"
     return [window for window, _ in found] if is_sent else []
 
 
@@ -218,8 +209,8 @@ async def _alert_of_out_of_reach(
     pushes another one out of reach: they are alerted once a day, and the rest by the first run that `is_well`. What
     does not fit into one alert is left to the next run.
     """
-    named, commands = commands_for(windows, services.report)
+    named, commands = failures.commands_for(windows, services.report)
     if not named:
         return [], True
-    result = await services.alerts.send([out_of_reach(named, commands, is_well=is_well)])
+    result = await services.alerts.send([failures.out_of_reach(named, commands, is_well=is_well)])
     return (named if result == "now" else []), result != "nobody"

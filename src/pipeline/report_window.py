@@ -21,18 +21,9 @@ from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import foreign
+from . import failures
 from .build import built_report
 from .deliver import deliver
-from .failures import (
-    describe_failure,
-    failed_deliveries,
-    fewer_rows,
-    log_ledger_error,
-    lost_record,
-    outdated_settings,
-    result_of,
-    shared_ledger,
-)
 from .services import Services
 
 logger = logging.getLogger(__name__)
@@ -98,7 +89,7 @@ async def _open(services: Services, request: WindowRequest, claim: Claim) -> Non
     )
     services.alerts.works(Stage.LEDGER)
     if others:
-        await services.alerts.send([shared_ledger(request.window)])
+        await services.alerts.send([failures.shared_ledger(request.window)])
 
 
 async def _enter(services: Services, claim: Claim, report: Report, rows: int) -> list[ChannelAddress]:
@@ -147,14 +138,16 @@ async def _conclude(
     """Log how the window went; alert of those who lack it, or note that everyone has it."""
     window, words = request.window, _conclusion(outcomes, left_out)
     logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
-    if notices := outdated_settings(outcomes):
+    if notices := failures.outdated_settings(outcomes):
         await services.alerts.send(notices)
     services.alerts.works(*(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered))
     failed = [outcome for outcome in outcomes if not outcome.delivered]
     if not failed:
         await services.alerts.recovered(window, claim, is_late=request.is_late)
         return Result(code=0, words=words, outcomes=outcomes)
-    alerted = await services.alerts.send_in_turn(failed_deliveries(failed), window, claim=claim, outcomes=outcomes)
+    alerted = await services.alerts.send_in_turn(
+        failures.failed_deliveries(failed), window, claim=claim, outcomes=outcomes
+    )
     return Result(code=1, words=words, problem=failed[0].problem, outcomes=outcomes, known=alerted == "before")
 
 
@@ -181,7 +174,7 @@ async def _alert_of_fewer_rows(services: Services, window: Window, record: Recor
     known_shorter = set(map(same, record.with_fewer_than(rows)))
     shorter = [address for address in services.everyone if same(address) in known_shorter]
     if shorter:
-        failure = fewer_rows(window, rows, shorter, len(services.everyone), services.report)
+        failure = failures.fewer_rows(window, rows, shorter, len(services.everyone), services.report)
         if not (services.ledger.remembers and services.report.report_catch_up):
             await services.alerts.send([failure])
 
@@ -190,7 +183,7 @@ async def _alert_of_lost_record(services: Services, window: Window, claim: Claim
     """Alert if the window's record could not be read, so that everyone was sent it; return the run's result then."""
     if not claim.lost:
         return result
-    failure = lost_record(window, claim.lost.problem)
+    failure = failures.lost_record(window, claim.lost.problem)
     await services.alerts.send([failure])
     return replace(result, code=1, problem=result.problem or failure.problem)
 
@@ -199,8 +192,8 @@ async def _alert_of_failure(
     services: Services, request: WindowRequest, error: Exception, claim: Claim | None
 ) -> Result:
     """Alert of `error`, except of a caught-up window for which there was no time for the first time."""
-    failure = describe_failure(error)
-    result = result_of(failure)
+    failure = failures.describe_failure(error)
+    result = failures.result_of(failure)
     if request.is_late and isinstance(error, TimeLimitError):
         if not await _is_postponed_again(claim):
             extra = {"event": "postponed", "key": failure.problem.key}
@@ -216,7 +209,7 @@ async def _is_postponed_again(claim: Claim | None) -> bool:
     try:
         return claim is None or await claim.postpone()
     except LedgerError as error:
-        log_ledger_error(error)
+        failures.log_ledger_error(error)
         return True
 
 
