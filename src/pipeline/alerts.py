@@ -9,18 +9,18 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from ..channels.interface import Channel
+from ..channels.interface import Channel, addresses
+from ..config.recipients import limited_to, nearest_recipients
 from ..config.rerun_command import rerun_command, span_command
 from ..config.schedule import shared_by_pods
 from ..config.settings import DEFAULT_NAME, ReportSettings
-from ..domain.outcome import ChannelAddress, Outcome, OutcomeState, same
+from ..domain.outcome import ChannelAddress, Outcome, same
 from ..domain.window import Window, as_option, last_full
 from ..errors import LedgerError, Stage
 from ..ledger.claim import Claim
 from ..ledger.history import is_before_all, is_in_reach, refused_windows
 from ..ledger.interface import Ledger
 from ..ledger.notices import MONITOR, Moments, Notices, due, notices_without_table
-from ..ledger.record import EntryState, Record
 from ..message.alert import (
     ALERTED,
     NO_LATER_RUN,
@@ -39,7 +39,8 @@ from ..message.alert_text import AlertText
 from ..message.all_clear import Recovery, render_all_clear
 from ..runtime.progress import is_watched
 from .alert_routes import AlertSender
-from .run import Audience, Run, address_in, audience_of
+from .failures import coverage_of
+from .run import Run
 
 logger = logging.getLogger(__name__)
 _LONGEST_NAMES = 500
@@ -63,44 +64,23 @@ def find_over(
     failing: Collection[str],
     working: Collection[str],
     recovered: Collection[str],
-    audience: Audience,
+    everyone: Sequence[ChannelAddress],
     *,
     is_well: bool,
 ) -> dict[str, Cause]:
     """Decide which of the causes in `notices` are over, by their keys.
 
-    A part of a run is over when it was seen `working` or is a recipient no more; anything else when the run `is_well`,
-    or when it is about a window that has `recovered`.
+    A part of a run is over when it was seen `working` or is none of `everyone` any more; anything else when the run
+    `is_well`, or when it is about a window that has `recovered`.
     """
     causes = {key: read_cause(key) for key in notices if key not in failing and not key.startswith(MONITOR)}
 
     def is_over(cause: Cause) -> bool:
         if cause.recovers:
-            return cause.part in working or audience.lacks(cause.part)
+            return cause.part in working or _is_gone(cause.part, everyone)
         return is_well or cause.window in recovered
 
     return {key: cause for key, cause in causes.items() if is_over(cause)}
-
-
-def coverage_of(record: Record | None, outcomes: Sequence[Outcome], present: Sequence[ChannelAddress]) -> Coverage:
-    """Return who has the report and who lacks it: by this run's outcomes, of others by the ledger; else unknown."""
-    tried = {same((one.channel, one.recipient)): one.state for one in outcomes}
-    record = record if record and record.entries else None
-    if not (tried or record):
-        return Coverage(owed=recipient_names(present))
-    others = [one for one in present if same(one) not in tried]
-
-    def those(outcome: OutcomeState, *states: EntryState) -> list[str]:
-        by_ledger = record.those(others, *states) if record else []
-        return recipient_names(one for one in present if tried.get(same(one)) == outcome or one in by_ledger)
-
-    return Coverage(
-        owed=those("failed", "owed", "sending"),
-        refused=those("refused", "refused"),
-        without_file=those("without file", "without file"),
-        have=those("delivered", "delivered"),
-        is_certain=True,
-    )
 
 
 class Alerts:
@@ -116,7 +96,13 @@ class Alerts:
         self._run = run
         self._ledger = ledger
         self._sender = AlertSender(run, channels)
-        self._audience = audience_of(run, channels)
+        self._everyone = addresses(channels)
+        named, is_wrong = limited_to(run.options, run.loaded.report), bool(run.loaded.problems)
+        # One that is no recipient is the failure itself: its alert has the command for whoever was probably meant.
+        is_kept = is_wrong or run.options.only
+        self._only = named if is_kept else nearest_recipients(named, [recipient for _, recipient in self._everyone])
+        self._is_misnamed = self._only != named
+        self._present = [] if is_wrong or self._is_misnamed else addresses(channels, self._only)
         self._failing: set[str] = set()
         self._working: set[str] = set()
         self._recovered: list[Recovery] = []
@@ -203,9 +189,9 @@ class Alerts:
 
         One that `is_late` is also named where an all-clear is given anyway: it was missed meanwhile.
         """
-        record, everyone = claim.record, self._audience.everyone
+        record, everyone = claim.record, self._everyone
         # A run that is limited to some may find the window opened for nobody else yet.
-        if not record.is_done(everyone) or (self._audience.only and not record.is_settled(everyone)):
+        if not record.is_done(everyone) or (self._only and not record.is_settled(everyone)):
             return
         recovery = Recovery(window=window, skipped=record.is_skipped, as_usual=record.is_as_usual)
         if claim.wants_all_clear:
@@ -226,7 +212,7 @@ class Alerts:
         working = self._working | {Stage.SETTINGS} | ({Stage.RUN} if is_well else set())
         recovered = {as_option(one.window) for one in self._recovered}
         notices = await self.notices.told()
-        over = find_over(notices, self._failing, working, recovered, self._audience, is_well=is_well)
+        over = find_over(notices, self._failing, working, recovered, self._everyone, is_well=is_well)
         if (self._recovered or any(cause.recovers for cause in over.values())) and not await self._send_all_clear(over):
             return
         self._recovered.clear()
@@ -238,13 +224,13 @@ class Alerts:
         """Send the all-clear for what is `over`; return whether it reached anybody."""
         report = self._run.loaded.report
         parts = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
-        gone = [part for part in parts if self._audience.lacks(part)]
+        gone = [part for part in parts if _is_gone(part, self._everyone)]
         again = [part for part in parts if part not in gone]
         lacking = await self._lacking([cause.part for cause in over.values() if cause.for_good and cause.part in again])
         text = render_all_clear(
             sorted(self._recovered + self._caught_up, key=lambda one: one.window.start),
             again,
-            known=recipient_names(self._audience.everyone),
+            known=recipient_names(self._everyone),
             gone=gone,
             lacking=lacking,
             command=span_command(lacking, report) if lacking and report else "",
@@ -254,7 +240,7 @@ class Alerts:
 
     async def _lacking(self, refused: Sequence[str]) -> list[Window] | None:
         """Return the windows that were `refused` to recipients, which no run sends; None if the ledger can't say."""
-        report, recipients = self._run.loaded.report, {same(address_in(part)) for part in refused}
+        report, recipients = self._run.loaded.report, {same(_address(part)) for part in refused}
         if not (recipients and report and self._ledger):
             return []
         newest = last_full(report.report_template, report.report_timezone, self._run.clock())
@@ -280,7 +266,7 @@ class Alerts:
             note = _WITHOUT_SETTINGS if is_setting else NO_RECOVERY_NOTE
             return render(window, failures, since=since, is_repeated=is_repeated, note=note, name=name)
         only = self._recipients_of_command([one.recipient for one in outcomes if not one.delivered], report)
-        coverage = coverage_of(claim.record if claim else None, outcomes, self._audience.present)
+        coverage = coverage_of(claim.record if claim else None, outcomes, self._present)
         is_scheduled = claim is not None and claim.record.scheduled
         return render(
             window,
@@ -299,10 +285,10 @@ class Alerts:
         """Say what later runs do about `window`; one that `is_scheduled` was opened by a run that others follow."""
         if self._run.options.until_now:
             return NO_LATER_RUN
-        if self._audience.is_misnamed:
+        if self._is_misnamed:
             return RecoveryNote(
                 words="No run sends it until REPORT_ONLY is correct.",
-                todo=f"To send it now to {', '.join(self._audience.only)}, the nearest recipient:",
+                todo=f"To send it now to {', '.join(self._only)}, the nearest recipient:",
             )
         in_reach, limit = is_in_reach(window, report.report_catch_up, self._run.clock()), self._run.timeouts.alert_note
         ledger = None if is_scheduled else self._ledger
@@ -315,14 +301,14 @@ class Alerts:
         A lasting ledger knows who lacks the report; there a command without names also reaches the right address in
         place of a wrong one.
         """
-        if self._audience.only:  # as many as fit: without a name, the command would be for everyone
-            names = lacking or self._audience.only
+        if self._only:  # as many as fit: without a name, the command would be for everyone
+            names = lacking or self._only
             ends = accumulate(len(name) + 1 for name in names)
             return [name for name, end in zip(names, ends, strict=True) if end <= _LONGEST_NAMES]
         if report.report_ledger == "supabase" or not report.job_name:
             return []
         is_short = len(",".join(lacking)) <= _LONGEST_NAMES
-        return lacking if is_short and len(lacking) < len(self._audience.everyone) else []
+        return lacking if is_short and len(lacking) < len(self._everyone) else []
 
     async def _noted(self, saving: Awaitable[None]) -> None:
         extra = {"event": "ledger_failed"}
@@ -338,3 +324,14 @@ class Alerts:
 def _about(window: Window | None) -> str:
     """Return the key of the notice that an alert named `window`; empty without one."""
     return Cause(part=Stage.RUN, key=ALERTED, window=as_option(window)).text if window else ""
+
+
+def _is_gone(part: str, everyone: Sequence[ChannelAddress]) -> bool:
+    """Return whether `part`, as alerts name it, is a recipient whom the settings name no more."""
+    address = _address(part)
+    return bool(address[1]) and same(address) not in map(same, everyone)
+
+
+def _address(part: str) -> ChannelAddress:
+    channel, _, recipient = part.partition(" to ")
+    return channel, recipient

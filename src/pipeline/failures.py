@@ -1,4 +1,4 @@
-"""What alerts are about: each failure described as data, and logged."""
+"""What alerts are about: failures, each described as data and logged, and who lacks a report."""
 
 import logging
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from ..config.rerun_command import rerun_command
 from ..config.settings import ReportSettings
-from ..domain.outcome import ChannelAddress, Outcome, named
+from ..domain.outcome import ChannelAddress, Outcome, OutcomeState, named, same
 from ..domain.request import Result
 from ..domain.window import Window, as_option, as_ranges
 from ..errors import LedgerError, Problem, ReportError, SourceError, Stage, unexpected
-from ..ledger.record import SILENT_RUNS
-from ..message.alert import Command, Failure
+from ..ledger.record import SILENT_RUNS, EntryState, Record
+from ..message.alert import Command, Coverage, Failure, recipient_names
 from ..runtime.visible_text import one_line_quote
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,27 @@ def failed_deliveries(failed: Sequence[Outcome]) -> list[Failure]:
         Failure(what=", ".join(recipients), problem=problem, parts=tuple(recipients), for_good=for_good)
         for (problem, for_good), recipients in by_problem.items()
     ]
+
+
+def coverage_of(record: Record | None, outcomes: Sequence[Outcome], present: Sequence[ChannelAddress]) -> Coverage:
+    """Return who has the report and who lacks it: by this run's outcomes, of others by the ledger; else unknown."""
+    tried = {same((one.channel, one.recipient)): one.state for one in outcomes}
+    record = record if record and record.entries else None
+    if not (tried or record):
+        return Coverage(owed=recipient_names(present))
+    others = [one for one in present if same(one) not in tried]
+
+    def those(outcome: OutcomeState, *states: EntryState) -> list[str]:
+        by_ledger = record.those(others, *states) if record else []
+        return recipient_names(one for one in present if tried.get(same(one)) == outcome or one in by_ledger)
+
+    return Coverage(
+        owed=those("failed", "owed", "sending"),
+        refused=those("refused", "refused"),
+        without_file=those("without file", "without file"),
+        have=those("delivered", "delivered"),
+        is_certain=True,
+    )
 
 
 def outdated_settings(outcomes: Sequence[Outcome]) -> list[Failure]:

@@ -7,21 +7,19 @@ import socket
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
-from ..channels.interface import Channel, addresses
+from ..channels.interface import Channel
 from ..channels.mail import MailChannel
 from ..channels.telegram import TelegramChannel
 from ..config.loader import LoadedSettings
 from ..config.options import Options
-from ..config.recipients import limited_to, nearest_recipients
 from ..config.timeouts import Timeouts
-from ..domain.outcome import ChannelAddress, same
 from ..domain.window import Window
 from ..ledger.liveness import holder_name
 from ..runtime.connection import tls_context
@@ -154,36 +152,3 @@ def start_run(
         token=uuid.uuid4().hex[:12],
         stop=Stop(),
     )
-
-
-class Audience(Struct, frozen=True, kw_only=True):
-    """Whom a run is for: `everyone` whom the settings name, and those `present` in this run, none if that is not known.
-
-    `only`: those to whom the run is limited; where `is_misnamed`, the nearest recipients in their place.
-    """
-
-    everyone: Sequence[ChannelAddress]
-    present: Sequence[ChannelAddress]
-    only: Sequence[str]
-    is_misnamed: bool
-
-    def lacks(self, part: str) -> bool:
-        """Return whether `part`, as alerts name it, is a recipient whom the settings name no more."""
-        address = address_in(part)
-        return bool(address[1]) and same(address) not in map(same, self.everyone)
-
-
-def audience_of(run: Run, channels: Sequence[Channel]) -> Audience:
-    """Return whom `run` is for."""
-    everyone, named = addresses(channels), limited_to(run.options, run.loaded.report)
-    # One that is no recipient is the failure itself: its alert has the command for whoever was probably meant.
-    is_kept = run.loaded.problems or run.options.only
-    only = named if is_kept else nearest_recipients(named, [recipient for _, recipient in everyone])
-    present = [] if run.loaded.problems or only != named else addresses(channels, only)
-    return Audience(everyone=everyone, present=present, only=only, is_misnamed=only != named)
-
-
-def address_in(part: str) -> ChannelAddress:
-    """Return the recipient that alerts name as `part` of a run; its second half is empty if that is none."""
-    channel, _, recipient = part.partition(" to ")
-    return channel, recipient

@@ -170,7 +170,8 @@ def _share_refusals(run: Run, settings: Settings, channels: Sequence[Channel], c
 class NoticedRefusals:
     """Keeps as many refusals of one login in `notices` as an hour may have, by this machine's `clock`.
 
-    Runs that begin at the same moment do not see each other's.
+    Each has one of so many places, and stands in its notice behind that. Runs that begin at the same moment do not see
+    each other's.
     """
 
     def __init__(self, notices: Notices, login: str, clock: Callable[[], datetime]) -> None:
@@ -181,29 +182,27 @@ class NoticedRefusals:
     async def recent(self) -> list[str]:
         """Return the keys of the last hour's refusals, the latest last."""
         now = self._clock()
-        kept = sorted((at, notice) for notice, at in (await self._kept()).items() if now - at < HOUR)
-        return [notice.removeprefix(self._login).partition(" ")[2] for _, notice in kept]
+        return [notice.split(" ")[-1] for at, notice in await self._kept() if now - at < HOUR]
 
     async def add(self, key: str) -> None:
         """Add a refusal of this moment, in place of the oldest where there are enough."""
-        kept = await self._kept()
-        free = {f"{place}" for place in range(MOST_REFUSALS)} - {self._place(notice) for notice in kept}
-        oldest = [] if free else [min(kept, key=kept.__getitem__)]
-        if oldest:
-            await self._notices.clear(oldest, self._clock())
-        place = min(free or map(self._place, oldest))
-        await self._notices.tell([f"{self._login}{place} {key}"], self._clock())
+        kept, now = [notice for _, notice in await self._kept()], self._clock()
+        places = [f"{self._login}{place} " for place in range(MOST_REFUSALS)]
+        free = [place for place in places if not any(notice.startswith(place) for notice in kept)]
+        if not free:
+            await self._notices.clear(kept[:1], now)
+            free = [place for place in places if kept[0].startswith(place)]
+        await self._notices.tell([f"{free[0]}{key}"], now)
 
     async def clear(self) -> None:
         """Forget all of them."""
         if kept := await self._kept():
-            await self._notices.clear(kept, self._clock())
+            await self._notices.clear([notice for _, notice in kept], self._clock())
 
-    def _place(self, notice: str) -> str:
-        return notice.removeprefix(self._login).partition(" ")[0]
-
-    async def _kept(self) -> dict[str, datetime]:
-        return {key: at for key, at in (await self._notices.told()).items() if key.startswith(self._login)}
+    async def _kept(self) -> list[tuple[datetime, str]]:
+        """Return the moment and the text of each notice, the oldest first."""
+        told = await self._notices.told()
+        return sorted((at, notice) for notice, at in told.items() if notice.startswith(self._login))
 
 
 def _login_mark(mail: MailSettings, supabase: SupabaseSettings) -> str:
