@@ -33,7 +33,7 @@ def operator_routes(channels: Sequence[Channel]) -> list[Route]:
 
 
 def reader_routes(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Route]:
-    """Return the ways to readers, of which an alert takes the first that works, when no operator could be told.
+    """Return the ways to readers, of which an alert takes the first that works, when no operator was reached.
 
     A channel without a failed outcome comes first, then Telegram before email. Who is an operator too was tried before.
     """

@@ -98,7 +98,7 @@ class Alerts:
         self._sender = AlertSender(run, channels)
         self._everyone = addresses(channels)
         named, is_wrong = limited_to(run.options, run.loaded.report), bool(run.loaded.problems)
-        # One that is no recipient is the failure itself: its alert has the command for whoever was probably meant.
+        # A name that no recipient has is the failure itself: its alert has the command for the nearest one.
         is_kept = is_wrong or run.options.only
         self._only = named if is_kept else nearest_recipients(named, [recipient for _, recipient in self._everyone])
         self._is_misnamed = self._only != named

@@ -38,7 +38,7 @@ _NEARLY_OVER = 60.0
 """A window that ends within this many seconds, by Supabase's clock, is waited for."""
 
 _OF_TYPE = ("source.bad_answer", "source.odd_row", "source.database_error")
-"""What may come of a `created_at` that is no timestamp; if it is one, the error is about something else."""
+"""Errors that a `created_at` of another type than a timestamp may cause."""
 
 
 class WindowReader:

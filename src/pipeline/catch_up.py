@@ -159,8 +159,8 @@ async def _alert_of_unsent(
 async def _alert_of_killed_runs(services: Services, windows: Sequence[Window], policy: RetryPolicy) -> bool:
     """Alert once of windows that no run catches up; return whether there are any that no alert had named.
 
-    One that another run holds, or whose last run's claim has not ended yet, is left to the next run. One that somebody
-    saw to since the history was read is no news.
+    One that another run holds, or whose last run's claim has not ended yet, is left to the next run. One that was
+    reported since the history was read is not news.
     """
     soon = min(policy.deadline, asyncio.get_running_loop().time() + services.timeouts.alert_note)
     claims: dict[Window, Claim] = {}

@@ -139,7 +139,7 @@ async def find_changed_rows(
 
 
 def _log_fewer(counted: Sequence[ChangedRows]) -> None:
-    """Log what is no news to recipients: rows that are gone, and failures that were repaired."""
+    """Log what recipients get no remark about: rows that are gone, and failures that were repaired."""
     for one in counted:
         if (gone := one.record.expected_rows - one.rows) > 0:
             extra = {"event": "fewer_rows", "window": as_option(one.window), "rows": one.rows}

@@ -75,9 +75,9 @@ class Stop:
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """What a run was started with; `clock` returns this moment, aware UTC, `began` is one of the monotonic clock.
+    """What a run was started with; `clock` returns this moment (aware UTC), `began` is one of the monotonic clock.
 
-    `token` is no other run's.
+    No other run has its `token`.
     """
 
     options: Options
