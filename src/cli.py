@@ -29,7 +29,7 @@ from .config.settings import LARGEST_COUNT
 from .config.timeouts import Timeouts
 from .domain.request import Result
 from .errors import SIGINT_CODE
-from .pipeline.services import Run, start_run
+from .pipeline.run import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import SECRETS
 from .runtime.terminal import (

@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from src.channels.mail import MailChannel, size_limit
 from src.channels.telegram import TelegramChannel
+from src.commands.heartbeat import Heartbeat
 from src.config.settings import MailSettings, SupabaseSettings, TelegramSettings
 from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
@@ -35,7 +36,6 @@ from src.ledger.key import LedgerKey
 from src.ledger.record import read_record
 from src.ledger.table import TableLedger
 from src.message.content import describe
-from src.pipeline.heartbeat import Heartbeat
 from src.runtime.connection import tls_context
 from src.runtime.http import retry_after
 from src.runtime.redaction import Redaction

@@ -33,7 +33,7 @@ async def report_each(services: Services, windows: Sequence[Window], *, resend: 
 async def _report(services: Services, window: Window, place: int, count: int, *, resend: bool) -> Result:
     """Report the window at `place` of `count`; where the run is stopped, say how to go on."""
     try:
-        return await report_window(services, WindowRequest(window=window, resend=resend), services.policy())
+        return await report_window(services, WindowRequest(window=window, resend=resend), services.run.policy())
     except asyncio.CancelledError:
         goes_on = f"--start {as_option(window)} --count {count - place + 1}"
         goes_on += " --resend" if resend else ""

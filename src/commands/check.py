@@ -25,9 +25,9 @@ from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, WorkbookError, unexpected
 from ..ledger.notices import LOOKED, MemoryNotices, watch_notices
 from ..ledger.table import has_table
-from ..pipeline.heartbeat import check_answer
-from ..pipeline.report_window import failed_result
-from ..pipeline.services import Run, Services, open_services
+from ..pipeline.failures import failed_result
+from ..pipeline.run import Run
+from ..pipeline.services import Services, open_services
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
 from ..runtime.terminal import print_answer
@@ -36,6 +36,7 @@ from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
 from .asked import check_limit, choose_windows
+from .heartbeat import check_answer
 from .silence import who_breaks_the_silence
 
 TIMED_OUT = "Why a connection failed"
@@ -86,11 +87,9 @@ async def check(run: Run) -> Result:
         check_limit(run.options, settings)
     except ReportError as error:
         return failed_result(error)
-    channels = run.channels()
-    alerts = run.alerts(channels)
     window = last_full(settings.report.report_template, settings.report.report_timezone, run.clock())
     found = []
-    async with open_services(run, settings, channels, alerts) as services:
+    async with open_services(run, settings, run.channels()) as services:
         parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
         async with aclosing(run_checks(parts, _TIME)) as results:

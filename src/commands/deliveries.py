@@ -15,8 +15,9 @@ from ..errors import LedgerError, OptionError, ReportError
 from ..ledger.history import windows_before
 from ..ledger.interface import Earlier, ReadLimit
 from ..ledger.record import Entry, Record
-from ..pipeline.report_window import failed_result
-from ..pipeline.services import Run, ledger_place, open_services
+from ..pipeline.failures import failed_result
+from ..pipeline.run import Run
+from ..pipeline.services import ledger_place, open_services
 from ..runtime.terminal import print_answer
 from .asked import starting_at, windows_from
 from .deliveries_table import OK, Line, as_json, as_table, counts, folded
@@ -34,10 +35,10 @@ async def deliveries(run: Run) -> Result:
     try:
         settings = run.loaded.checked()
         windows = _windows(run.options.deliveries or "", settings.report, run.clock())
-        async with open_services(run, settings, [], run.alerts([])) as services:
+        async with open_services(run, settings, []) as services:
             limit, ledger = ReadLimit(left=LARGEST_LIST), services.ledger
-            found = await ledger.records(windows[0].start, windows[-1].end, services.policy(), limit)
-            earlier = None if run.options.json else await ledger.earlier(windows[0].start, services.policy())
+            found = await ledger.records(windows[0].start, windows[-1].end, run.policy(), limit)
+            earlier = None if run.options.json else await ledger.earlier(windows[0].start, run.policy())
     except ReportError as error:  # the operator is at the terminal
         return failed_result(error)
     lines = [*_lines(windows, found)]

@@ -8,8 +8,8 @@ from ..errors import Problem, ReportError
 from ..message.alert import render_test
 from ..message.alert_text import AlertText, joined, ours
 from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
-from ..pipeline.report_window import failed_result
-from ..pipeline.services import Run
+from ..pipeline.failures import failed_result
+from ..pipeline.run import Run
 from ..runtime.terminal import print_answer
 from .check import CheckResult, failed_check, result_line
 
@@ -36,7 +36,7 @@ async def test_alert(run: Run) -> Result:
 
 
 async def _results(text: AlertText, route: Route, words: str, run: Run) -> list[CheckResult]:
-    failed = await send_alert(text, run.clock(), route, run.timeouts)
+    failed = await send_alert(run, text, route, run.timeouts.alert)
     return [
         failed_check(f"{route.channel.name} {one}", failed[one].problem)
         if one in failed

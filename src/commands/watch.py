@@ -1,11 +1,8 @@
 """`--watch`: alert operators if a report that was due is not settled, as when no run starts any more."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-
-from msgspec.structs import replace
 
 from ..channels.interface import addresses
 from ..config.settings import ReportSettings
@@ -15,12 +12,13 @@ from ..domain.window import Window, after, before, last_full
 from ..errors import LedgerError, Problem, ReportError, SettingsError, Stage
 from ..ledger.history import windows_before
 from ..ledger.interface import ReadLimit
-from ..ledger.notices import LOOKED, watch_notices
+from ..ledger.notices import LOOKED
 from ..ledger.record import Record
 from ..message.alert import Failure
+from ..pipeline.failures import describe_failure, failed_result
 from ..pipeline.job import rerun_command
-from ..pipeline.report_window import describe_failure, failed_result
-from ..pipeline.services import Run, Services, open_services
+from ..pipeline.run import Run
+from ..pipeline.services import Services, open_services
 
 logger = logging.getLogger(__name__)
 
@@ -38,24 +36,18 @@ async def watch(run: Run) -> Result:
             raise SettingsError([words], is_job=settings.report.job_name is not None)
     except ReportError as error:
         return failed_result(error)
-    channels = run.channels()
-    alerts = run.alerts(channels)
-    without_table = alerts.notices
-    async with open_services(run, settings, channels, alerts) as services:
-        alerts.notices = watch_notices(settings, services.client, without_table, run.timeouts.alert_note)
+    async with open_services(run, settings, run.channels()) as services:
         failure, words = await _look(services)
         if failure:
-            await alerts.send(None, [failure])
-        await alerts.conclude(services.ledger, services.policy(), is_well=failure is None)
-        await alerts.notices.tell([LOOKED], run.clock())
+            await services.alerts.send([failure])
+        await services.alerts.conclude(is_well=failure is None)
+        await services.alerts.notices.tell([LOOKED], run.clock())
     return Result(code=1 if failure else 0, words=words, problem=failure.problem if failure else None)
 
 
 async def _look(services: Services) -> tuple[Failure | None, str]:
     """Return what is wrong, if anything is, and the result in words; note what was seen to work."""
-    settings, limit = services.settings.report, services.run.timeouts.history
-    policy = replace(services.policy(), deadline=asyncio.get_running_loop().time() + limit)
-    due = _due(services)
+    policy, due = services.run.policy(services.timeouts.history), _due(services)
     try:
         begun = await services.ledger.begun(policy)
         windows = [window for window in due if begun and window.start >= begun]
@@ -63,22 +55,22 @@ async def _look(services: Services) -> tuple[Failure | None, str]:
     except Exception as error:  # whatever it is, nobody else would tell
         failure = describe_failure(error)
         return failure, f"failed: {failure.what}"
-    services.alerts.works((Stage.LEDGER,))
+    services.alerts.works(Stage.LEDGER)
     if not windows:
         return None, "nothing was due yet: the first scheduled report in this ledger is later, or there is none"
     present = addresses(services.channels)
     left = [place for place, one in enumerate(windows) if not _is_settled(records.get(one.start), present)]
     if not left:
-        services.alerts.works((Stage.WATCH,))
+        services.alerts.works(Stage.WATCH)
         return None, f"{len(windows)} of {len(windows)} windows are settled"
-    problem = _not_settled(windows[left[0] : left[-1] + 1], len(left), settings)
+    problem = _not_settled(windows[left[0] : left[-1] + 1], len(left), services.report)
     logger.error("%s", problem, extra={"event": "failed", "stage": Stage.WATCH, "key": problem.key})
     return Failure(what=Stage.WATCH, problem=problem), f"{len(left)} of {len(windows)} windows are not settled"
 
 
 def _due(services: Services) -> list[Window]:
     """Return the windows that the next run reaches, oldest first, the last of them one whose run had time to end."""
-    settings, now = services.settings.report, services.run.clock()
+    settings, now = services.report, services.now()
     newest = last_full(settings.report_template, settings.report_timezone, now)
     if newest.end + timedelta(seconds=settings.report_time_limit) > now:
         newest = before(newest)

@@ -36,7 +36,7 @@ async def remove_old(services: Services, window: Window, watermark: datetime | N
     In REPORT_DIR any workbook of a report goes that is this user's and older than a day.
     From `watermark` on (aware), somebody is still to be sent a window or told of it, so that its record stays.
     """
-    days = services.settings.report.report_keep_days
+    days = services.report.report_keep_days
     if days is None:
         return
     try:
@@ -65,13 +65,13 @@ async def _remove_all(
 ) -> None:
     """Remove what is older than `before`, each kind for itself."""
     try:
-        async with asyncio.timeout(min(services.run.timeouts.retention, policy.left())):
+        async with asyncio.timeout(min(services.timeouts.retention, policy.left())):
             await _remove_records(services, min(before, watermark or before), policy)
             if services.storage:
                 await _remove_stored(services, services.storage, window, before, policy)
     except TimeoutError:
         logger.warning("There was no time to remove what is old; the next run goes on", extra={"event": "retention"})
-    _remove_workbooks(services.settings.report.report_dir, services.run.clock() - DAY)
+    _remove_workbooks(services.report.report_dir, services.now() - DAY)
 
 
 async def _remove_records(services: Services, before: datetime, policy: RetryPolicy) -> None:
@@ -110,7 +110,7 @@ async def _old_paths(
 
     The latter lie in the bucket itself, where others keep files too; their own names tell whose they are.
     """
-    own, paths = deployment_folder(ledger_key(services.settings.report, services.settings.supabase)), list[str]()
+    own, paths = deployment_folder(ledger_key(services.report, services.settings.supabase)), list[str]()
     for parent in (own, ""):
         async with aclosing(storage.folders(parent, f"report.{window.template}.", policy)) as folders:
             async for folder in folders:
