@@ -17,10 +17,10 @@ from typing import NoReturn
 from msgspec import structs
 
 from . import VERSION
+from .commands.alert import send_test_alert
 from .commands.check import check
 from .commands.deliveries import deliveries
 from .commands.report import now, report
-from .commands.test_alert import test_alert
 from .commands.watch import watch
 from .config.environment import colours_are_wanted
 from .config.loader import ENV_FILE, load_settings
@@ -168,7 +168,7 @@ def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result
     if options.check:
         return check
     if options.test_alert:
-        return test_alert
+        return send_test_alert
     if options.watch:
         return watch
     return report if options.deliveries is None else deliveries

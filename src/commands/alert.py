@@ -16,7 +16,7 @@ from .check import CheckResult, failed_check, result_line
 _TO_READERS = "accepted. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"
 
 
-async def test_alert(run: Run) -> Result:
+async def send_test_alert(run: Run) -> Result:
     """Send the test, print a line for each recipient, and return 1 if one of them did not get it."""
     try:
         run.loaded.checked()
