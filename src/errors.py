@@ -30,7 +30,7 @@ from msgspec.structs import replace
 SIGINT_CODE, SIGPIPE_CODE, SIGTERM_CODE = (128 + number for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM))
 """The exit codes of a run that a signal ended, as shells show them."""
 Fault = Literal["ours", "theirs", "nobody"]
-"""Who has to act: whoever runs this program, one recipient, or nobody yet, because it may pass by itself."""
+"""Who has to act: whoever runs this program, one recipient, or nobody yet, because it may pass."""
 
 
 class Stage(StrEnum):
@@ -129,7 +129,7 @@ class ReportError(Exception):
 
 
 class InputError(ReportError):
-    """Settings or options are wrong; no row is read and no report sent, but the monitor and operators may be told."""
+    """Settings or options are wrong; no row is read and no report sent, but alerts may go out."""
 
     exit_code = 2
     stage = Stage.SETTINGS
@@ -208,7 +208,7 @@ class LedgerVersionError(LedgerError):
 
 
 class RecordsTooLargeError(LedgerError):
-    """An answer of the ledger has more than is read of one: whoever asked may ask for fewer records."""
+    """An answer of the ledger has more than is read of one: the caller may ask for fewer records."""
 
     group = "A record is too large"
 

@@ -123,7 +123,7 @@ def _wrong(settings: ReportSettings, problem: str) -> SettingsError:
 
 
 def windows_from(first: Window, count: int, now: datetime) -> list[Window]:
-    """Return at most `count` windows from `first` on, as far as they are over at `now` (aware)."""
+    """Return at most `count` windows from `first` on, only those that are over at `now` (aware)."""
     windows = [first]
     while len(windows) < count and (following := after(windows[-1])).end <= now:
         windows.append(following)
@@ -131,7 +131,7 @@ def windows_from(first: Window, count: int, now: datetime) -> list[Window]:
 
 
 def check_limit(options: Options, settings: Settings) -> None:
-    """Raise OptionError or SettingsError if the run is limited to somebody who isn't a recipient now."""
+    """Raise OptionError or SettingsError if the run is limited to anyone who isn't a recipient now."""
     present = _recipients(settings)
     limit = limited_to(options, settings.report)
     unknown = [one for one in limit if not any(includes(one, recipient) for recipient in present)]
@@ -150,7 +150,7 @@ def check_limit(options: Options, settings: Settings) -> None:
 
 
 def check_consent(options: Options, settings: Settings) -> None:
-    """Raise OptionError if a trial would send to everybody, and nobody said that it should."""
+    """Raise OptionError if a trial would send to everybody without --yes."""
     if not options.until_now or options.dry_run or options.yes or limited_to(options, settings.report):
         return
     raise OptionError(

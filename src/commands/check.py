@@ -152,7 +152,7 @@ def failed_check(part: str, problem: Problem) -> CheckResult:
 
 
 class NotTriedError(ReportError):
-    """A part that could not be looked at, because another one that it needs is not well."""
+    """A part that could not be checked, because another one that it needs failed."""
 
     def __init__(self, part: str) -> None:
         super().__init__("check.not_tried", f"Not tried: see {part}.")
@@ -299,7 +299,7 @@ async def _check_clock(client: PostgrestClient, clock: Callable[[], datetime], p
 
 
 def _median_duration(rows: Sequence[Analysis], counted: int) -> str:
-    """Say how long analyses take, as the reports would: whoever sees it knows whether the column holds seconds."""
+    """Say how long analyses take, as the reports would: that shows whether the column holds seconds."""
     durations = [row.duration for row in rows if isinstance(row.duration, NUMBER) and row.duration >= 0]
     if not durations:
         return ""
@@ -308,7 +308,7 @@ def _median_duration(rows: Sequence[Analysis], counted: int) -> str:
 
 
 async def _baseline_note(table: AnalysesTable, window: Window) -> str:
-    """Say why the reports can't know what is usual, as far as one window's counts tell; nothing if they can."""
+    """Say why one window's counts don't let the reports know what is usual; nothing if they do."""
     try:
         await table.first_moment(window.end)
         counted = await table.count_failed(window.start, window.end, FailedStatuses())

@@ -1,4 +1,4 @@
-"""Does somebody notice if no run starts any more? `--watch` does, and `--check` says who else would."""
+"""Notice that no run starts any more: `--watch` alerts operators, and `--check` says what else would notice."""
 
 import logging
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _COUNTS_FOR = timedelta(days=4)
 
 
 async def watch(run: Run) -> Result:
-    """Look in the ledger in Supabase; alert of windows that nobody settled, or of a ledger that can't be read.
+    """Look in the ledger in Supabase; alert about windows that are not settled, or a ledger that can't be read.
 
     Return 1 then, and 2 if the settings are wrong or name another ledger. The alerts' notices are apart from those of
     reports, so that neither gives the other's all-clear.
@@ -81,7 +81,7 @@ def _due(services: Services) -> list[Window]:
 
 
 def _is_settled(record: Record | LedgerError | None, present: Sequence[ChannelAddress]) -> bool:
-    """Return whether no run has to send the window of `record` any more, or somebody was told that none will."""
+    """Return whether no run has to send the window of `record` any more, or operators know that none will."""
     return isinstance(record, Record) and (record.is_settled(present) or record.given_up)
 
 
@@ -128,7 +128,7 @@ async def check_quiet(services: Services, policy: RetryPolicy) -> str:
 
 
 async def _get_daily_reports(services: Services, policy: RetryPolicy) -> bool:
-    """Return whether all of them were sent a daily report lately, as far as the ledger has it."""
+    """Return whether the ledger says that all of them were sent a daily report lately."""
     settings, now = services.settings, services.run.clock()
     if settings.report.report_template == "daily":
         return False

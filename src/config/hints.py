@@ -134,7 +134,7 @@ def _hints_of_recipients(mail: MailSettings | None, telegram: TelegramSettings |
 
 
 def _hints_of_key(supabase: SupabaseSettings | None) -> list[str]:
-    """Warn of a secret key beside a token: whoever reads the settings has the whole project all the same."""
+    """Warn of a secret key beside a token: it still opens the whole project to anyone who reads the settings."""
     key = supabase.supabase_key.get_secret_value() if supabase and supabase.supabase_jwt else ""
     if not key.startswith("sb_secret_"):
         return []

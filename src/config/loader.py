@@ -35,7 +35,7 @@ ENV_FILE = Path(__file__).parents[2] / ".env"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """All settings of a run; of a channel that is left out None, and in a dry run also of one that can't send.
+    """All settings of a run; None for a channel that is left out, and in a dry run also for one that can't send.
 
     `channels` are those that REPORT_CHANNELS chooses.
     """
@@ -56,10 +56,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class LoadedSettings(Struct, kw_only=True):
-    """The groups of settings that are whole, and one line a variable for what is missing or wrong.
+    """The groups of settings that are complete and right, and one line a variable for what is missing or wrong.
 
-    `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
-    `of_sending` are those of `problems` that a dry run has no use for. `channels` are those that were chosen.
+    `hints` are warnings about settings that are probably mistakes. `of_sending` are those of `problems` that don't
+    matter to a dry run, which sends nothing. `channels` are those that were chosen.
     `hidden` are the secrets, also those of groups that are incomplete or not used. `report_dir` is the text of
     REPORT_DIR. `is_job`: they are a Job's on a cluster. `remedy` says how to begin where there is no `.env`.
     """
@@ -92,13 +92,13 @@ class LoadedSettings(Struct, kw_only=True):
         )
 
     def folder(self) -> Path:
-        """Return REPORT_DIR, also where other settings are wrong; the temporary folder where that is not there."""
+        """Return REPORT_DIR, also where other settings are wrong; the temporary folder if it does not exist."""
         if self.report:
             return self.report.report_dir
         return Path(self.report_dir if os.path.isdir(self.report_dir) else tempfile.gettempdir())  # noqa: PTH112
 
     def secrets(self) -> list[str]:
-        """List the values that must not be seen, as far as they are known."""
+        """List the values that must not be seen."""
         return [*(secret.get_secret_value() for secret in self.hidden), *proxy_secrets()]
 
 
@@ -164,8 +164,8 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.problems = reader.problems
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
-    _want_ledger_name(loaded)
-    _refuse_strangers(loaded)
+    _require_ledger_name(loaded)
+    _require_known_recipients(loaded)
     loaded.problems += authority_problems()
     if any(" is missing" in problem for problem in loaded.problems):
         loaded.remedy = _first_steps(env_file)
@@ -194,7 +194,7 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
     monitor = loaded.watch.heartbeat_url
     if monitor and validators.is_plain_http(monitor.get_secret_value()):
         loaded.problems.append(f"HEARTBEAT_URL {wanted}")
-        loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})  # nor a failure be told that way
+        loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})  # nor may a failure
     if loaded.supabase and validators.is_plain_http(loaded.supabase.supabase_url):
         loaded.problems.append(f"SUPABASE_URL {wanted}")
     if loaded.telegram and validators.is_plain_http(loaded.telegram.telegram_api_url):
@@ -204,15 +204,15 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
 
 
 def _refuse_proxies(loaded: LoadedSettings) -> None:
-    """Name the proxies that can't be used; of that, no alert can go by Telegram, nor the monitor be told."""
+    """Name the proxies that can't be used; then neither an alert by Telegram nor a ping of the monitor can go out."""
     if problems := proxy_problems():
         loaded.problems += problems
         loaded.telegram = None
         loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})
 
 
-def _want_ledger_name(loaded: LoadedSettings) -> None:
-    """Ask who is to be acted for, where no namespace says it: a trial must not take an hour from production."""
+def _require_ledger_name(loaded: LoadedSettings) -> None:
+    """Require a deployment's name if there is no namespace: a trial must not take an hour from production."""
     report = loaded.report
     if report and report.report_ledger == "supabase" and not report.ledger_name:
         loaded.problems.append(
@@ -224,15 +224,15 @@ def _want_ledger_name(loaded: LoadedSettings) -> None:
 
 
 _NUMBERS = {"int_parsing": "an integer", "float_parsing": "a number"}
-"""What pydantic could not read a value as, in our words."""
+"""What pydantic could not parse a value as."""
 _OWN = "Value error, "
 """How pydantic begins the reasons of our own checks."""
 
 
-def _refuse_strangers(loaded: LoadedSettings) -> None:
-    """Refuse whoever is to get only unusual reports, but gets none by the chosen channels, as far as these are known.
+def _require_known_recipients(loaded: LoadedSettings) -> None:
+    """Refuse names in REPORT_ONLY_UNUSUAL that no chosen channel sends to: a misspelt address would get every report.
 
-    A misspelt address would get every report.
+    Of a channel whose settings are wrong, the recipients are not known.
     """
     named = loaded.report.report_only_unusual if loaded.report else ()
     if ("email" in loaded.channels and not loaded.mail) or ("telegram" in loaded.channels and not loaded.telegram):

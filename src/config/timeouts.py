@@ -1,4 +1,4 @@
-"""The times of a run that tests shorten; whoever waits is passed them. Other numbers stand next to what they bound."""
+"""The times of a run that tests shorten. Other numbers stand next to what they bound."""
 
 from msgspec import Struct
 
@@ -68,6 +68,6 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     alert_at_stop: float = 20.0
     """The same after SIGTERM: two fit into the grace period that Kubernetes gives."""
     alert_note: float = 5.0
-    """Noting in the ledger that somebody was alerted; it must fit into that period too."""
+    """Recording in the ledger that an alert was sent; it must fit into that period too."""
     heartbeat: float = 12.0
     """Telling the monitor, repeats included; so must this. A resolver asks again after 5 s if its question got lost."""

@@ -236,7 +236,7 @@ Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,
 # RFC 7515: header, payload and signature, in base64url.
 Jwt = Annotated[
     SecretStr,
-    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is no JWT (three parts, dots between)")),
+    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is not a JWT (three parts, dots between)")),
 ]
 Key = Annotated[
     SecretStr,

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 Template = Literal["hourly", "daily"]
 EARLIEST, LATEST = datetime(1970, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 - compared without zones
-"""Beyond these a moment can't be told in every zone, nor written into a sheet."""
+"""Beyond these a moment does not exist in every zone, nor fit into a sheet."""
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -109,7 +109,7 @@ def bare_date(text: str) -> date | None:
 def moment_of(text: str, template: Template, zone: ZoneInfo) -> datetime | None:
     """Return the moment that `text` is in ISO 8601, in UTC, which also is its zone if it has no offset.
 
-    For `daily` a bare date is that day's beginning in `zone`. None if it is no moment that a window may have.
+    For `daily` a bare date is that day's beginning in `zone`. None for anything else, or what is too early or late.
     """
     try:
         moment = datetime.fromisoformat(text)

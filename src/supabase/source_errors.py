@@ -86,7 +86,7 @@ class ColumnTypeError(SourceError):
 
 
 class PageTooLargeError(SourceError):
-    """An answer has more than is read of one, or is nested too deeply: whoever asked may ask for fewer rows."""
+    """An answer has more than is read of one, or is nested too deeply: the caller may ask for fewer rows."""
 
     group = "An answer is too large"
 
