@@ -98,7 +98,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
 
 async def _asked_for(services: Services, windows: Sequence[Window]) -> Result:
     """Report several windows, one that was named, or the run's own and those that were missed before."""
-    options, report = services.options, services.report
+    options, report = services.run.options, services.report
     resend = options.resend or report.report_resend
     if len(windows) > 1:
         return await report_each(services, windows, resend=resend)
@@ -112,7 +112,7 @@ async def _asked_for(services: Services, windows: Sequence[Window]) -> Result:
 async def _check_clock(services: Services) -> None:
     """Alert if the clock of this machine or Supabase's is wrong, once the reports have gone out: they may be late."""
     try:
-        services.client.check_clock(services.now())
+        services.client.check_clock(services.run.clock())
     except ClocksDifferError as error:
         await services.alerts.send([different_clocks(error)])
 
@@ -134,7 +134,7 @@ def _warn_of_hidden_rows(services: Services) -> None:
 def _warn_of_the_key(services: Services) -> None:
     """Say, once a run, that the token ends within days, or the kind of key: from then on every hour fails."""
     used = services.client.credentials
-    if note := used.expiry_note(services.now()):
+    if note := used.expiry_note(services.run.clock()):
         logger.warning("%s.", note, extra={"event": "key_expires"})
     if note := used.retirement_note:
         logger.warning("%s.", note, extra={"event": "key_retires"})

@@ -73,7 +73,7 @@ async def _look(services: Services) -> tuple[Failure | None, str]:
 
 def _due(services: Services) -> list[Window]:
     """Return the windows that the next run reaches, oldest first, the last of them one whose run had time to end."""
-    settings, now = services.report, services.now()
+    settings, now = services.report, services.run.clock()
     newest = last_full(settings.report_template, settings.report_timezone, now)
     if newest.end + timedelta(seconds=settings.report_time_limit) > now:
         newest = before(newest)

@@ -265,7 +265,7 @@ class Alerts:
             note = _WITHOUT_SETTINGS if is_setting else NO_RECOVERY_NOTE
             return render(window, failures, since=since, is_repeated=is_repeated, note=note, name=name)
         only = self._recipients_of_command([one.recipient for one in outcomes if not one.delivered], report)
-        coverage = coverage_of(claim.record if claim else None, outcomes, self._present)
+        coverage = coverage_of(claim.record if claim else None, self._present)
         is_scheduled = claim is not None and claim.record.scheduled
         return render(
             window,

@@ -53,7 +53,7 @@ class WindowReader:
         self._is_careful = False
         self._seen: SeenIds | None = None
         self.pages = self._rows = self._counted = self._largest = self._moved = 0
-        self._asked = services.now()
+        self._asked = services.run.clock()
 
     @property
     def expected(self) -> int:
@@ -67,7 +67,7 @@ class WindowReader:
         RowsMissingError if rows are missing again.
         """
         self.pages = self._rows = self._counted = self._largest = self._moved = 0
-        self._asked, table = self._services.now(), self._services.table
+        self._asked, table = self._services.run.clock(), self._services.table
         summary = Summary(failed_statuses=self._services.failed_statuses)
         try:
             async with aclosing(table.pages(self._window, self._policy, careful=self._is_careful)) as pages:
@@ -126,14 +126,14 @@ class WindowReader:
         A trial up to now isn't over by intent; of that, raise ClocksDifferError if now is another moment for Supabase.
         The Job's name knows better than any clock.
         """
-        services, now = self._services, self._services.now()
+        services, now = self._services, self._services.run.clock()
         if self._is_over:
             return
-        if services.options.until_now:
+        if services.run.options.until_now:
             services.client.check_clock(now)
             return
         server_time = services.client.server_time
-        if server_time is None or goes_by_job(services.options, services.report, self._asked):
+        if server_time is None or goes_by_job(services.run.options, services.report, self._asked):
             return
         left = self._window.end - server_time + (now - self._asked)
         if left > timedelta():
@@ -149,7 +149,7 @@ class WindowReader:
             await asyncio.sleep(wait)
             return
         try:
-            services.client.check_clock(services.now())
+            services.client.check_clock(services.run.clock())
         except ClocksDifferError:  # the run will alert of the clocks themselves
             logger.warning("%s", error, extra={"event": "notice", "key": error.problem.key})
         else:
@@ -170,7 +170,7 @@ async def built_report(
     reader = WindowReader(services, request.window, policy)
     with ExitStack() as stack:
         with translated(f"{report_dir}"):
-            folder = stack.enter_context(private_folder(report_dir, services.now()))
+            folder = stack.enter_context(private_folder(report_dir, services.run.clock()))
         began, until = asyncio.get_running_loop().time(), min(policy.deadline, policy.building_until)
         try:
             async with asyncio.timeout_at(until):
@@ -188,7 +188,7 @@ async def _build(
     settings, window, summary = services.report, request.window, None
     columns = sheet_columns(services.failed_statuses, phrases_of(settings.report_language))
     while summary is None:
-        began = services.now()
+        began = services.run.clock()
         with WorkbookWriter(window, columns=columns, language=settings.report_language) as workbook:
             summary = await reader.read_into(workbook)
             if summary is None:
@@ -200,7 +200,7 @@ async def _build(
             may_be_skipped = not found and not comparison.failure
             if not summary.rows and may_be_skipped and settings.report_when_empty == "skip":
                 return None, 0
-            created, name = services.now(), settings.report_name
+            created, name = services.run.clock(), settings.report_name
             table = services.settings.supabase.supabase_table
             assessment = Assessment(comparison=comparison, deviations=found, remarks=request.remarks)
             path = workbook.save(folder, summary, table=table, generated=created, assessment=assessment, name=name)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ..config.settings import ReportSettings
-from ..domain.outcome import ChannelAddress, Outcome, OutcomeState, named, same
+from ..domain.outcome import ChannelAddress, Outcome, named
 from ..domain.request import Result
 from ..domain.window import Window, as_option, as_ranges
 from ..errors import LedgerError, Problem, ReportError, SourceError, Stage, unexpected
@@ -63,23 +63,19 @@ def failed_deliveries(failed: Sequence[Outcome]) -> list[Failure]:
     ]
 
 
-def coverage_of(record: Record | None, outcomes: Sequence[Outcome], present: Sequence[ChannelAddress]) -> Coverage:
-    """Return who has the report and who lacks it: by this run's outcomes, of others by the ledger; else unknown."""
-    tried = {same((one.channel, one.recipient)): one.state for one in outcomes}
-    record = record if record and record.entries else None
-    if not (tried or record):
+def coverage_of(record: Record | None, present: Sequence[ChannelAddress]) -> Coverage:
+    """Return who of `present` has the report and who lacks it, as far as the ledger's `record` says so."""
+    if record is None or not record.entries:
         return Coverage(owed=recipient_names(present))
-    others = [one for one in present if same(one) not in tried]
 
-    def those(outcome: OutcomeState, *states: EntryState) -> list[str]:
-        by_ledger = record.those(others, *states) if record else []
-        return recipient_names(one for one in present if tried.get(same(one)) == outcome or one in by_ledger)
+    def those(*states: EntryState) -> list[str]:
+        return recipient_names(record.those(present, *states))
 
     return Coverage(
-        owed=those("failed", "owed", "sending"),
-        refused=those("refused", "refused"),
-        without_file=those("without file", "without file"),
-        have=those("delivered", "delivered"),
+        owed=those("owed", "sending"),
+        refused=those("refused"),
+        without_file=those("without file"),
+        have=those("delivered"),
         is_certain=True,
     )
 

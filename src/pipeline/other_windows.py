@@ -105,9 +105,8 @@ async def find_changed_rows(
 ) -> list[ChangedRows]:
     """Find those of the `delivered` windows that have other numbers of rows than they should, or more failures.
 
-    They are in the same order. Each is counted alone: a row that is gone from one would hide one that came late for
-    another. The newest go first, rows before failures; what can't be counted within `limit` seconds is left to the
-    next run.
+    Each is counted alone: a row that is gone from one would hide one that came late for another. The newest go first,
+    rows before failures; what can't be counted within `limit` seconds is left to the next run.
     """
     rows, failed = dict[Window, int](), dict[Window, int]()
     comparable = [window for window, record in delivered if record.failed_by == statuses.digest]

@@ -234,7 +234,7 @@ async def _alert_of_stop(services: Services, window: Window, claim: Claim) -> No
 
 async def _is_left(services: Services, claim: Claim) -> bool:
     """Leave the window to the Job's next pod; return whether that, or else a later run, surely sends it."""
-    if not has_next_pod(services.options, services.report, services.now()):
+    if not has_next_pod(services.run.options, services.report, services.run.clock()):
         return False
     try:
         async with asyncio.timeout(services.timeouts.alert_note):

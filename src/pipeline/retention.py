@@ -71,7 +71,7 @@ async def _remove_all(
                 await _remove_stored(services, services.storage, window, before, policy)
     except TimeoutError:
         logger.warning("There was no time to remove what is old; the next run goes on", extra={"event": "retention"})
-    _remove_workbooks(services.report.report_dir, services.now() - DAY)
+    _remove_workbooks(services.report.report_dir, services.run.clock() - DAY)
 
 
 async def _remove_records(services: Services, before: datetime, policy: RetryPolicy) -> None:

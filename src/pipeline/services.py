@@ -14,7 +14,7 @@ from ..channels.mail import MailChannel
 from ..channels.preview import previews
 from ..channels.smtp_login import MOST_REFUSALS
 from ..config.loader import Settings
-from ..config.options import Options, limited_to
+from ..config.options import limited_to
 from ..config.settings import MailSettings, ReportSettings, SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.analysis import FailedStatuses
@@ -38,27 +38,14 @@ class Services(Struct, frozen=True, kw_only=True):
 
     run: Run
     settings: Settings
+    report: ReportSettings
+    timeouts: Timeouts
     client: PostgrestClient
     table: AnalysesTable
     ledger: Ledger
     storage: Storage | None
     channels: Sequence[Channel]
     alerts: Alerts
-
-    @property
-    def options(self) -> Options:
-        """What the command line asks for."""
-        return self.run.options
-
-    @property
-    def report(self) -> ReportSettings:
-        """The settings of reports."""
-        return self.settings.report
-
-    @property
-    def timeouts(self) -> Timeouts:
-        """All times and limits of the run."""
-        return self.run.timeouts
 
     @property
     def failed_statuses(self) -> FailedStatuses:
@@ -68,7 +55,7 @@ class Services(Struct, frozen=True, kw_only=True):
     @property
     def only(self) -> tuple[str, ...]:
         """The recipients that the run is limited to, as they were named; none if it isn't."""
-        return () if self.options.dry_run else limited_to(self.options, self.report)
+        return () if self.run.options.dry_run else limited_to(self.run.options, self.report)
 
     @property
     def everyone(self) -> list[ChannelAddress]:
@@ -85,10 +72,6 @@ class Services(Struct, frozen=True, kw_only=True):
         """The recipients who get only unusual windows: each by its own name, a chat without its topics."""
         named = {one.casefold() for one in self.report.report_only_unusual}
         return [address for address in self.everyone if address[1].casefold() in named]
-
-    def now(self) -> datetime:
-        """Return this moment, aware UTC."""
-        return self.run.clock()
 
 
 @asynccontextmanager
@@ -109,6 +92,8 @@ async def open_services(
             yield Services(
                 run=run,
                 settings=settings,
+                report=settings.report,
+                timeouts=timeouts,
                 client=client,
                 table=AnalysesTable(client, settings.supabase.supabase_table),
                 ledger=ledger,
