@@ -30,10 +30,6 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """Up to eleven counts over five windows, all at once; the report matters more."""
     history: float = 60.0
     """Reading from the ledger what was missed; the run's own window matters more."""
-    retention: float = 30.0
-    """Removing what is older than REPORT_KEEP_DAYS."""
-    late_rows: float = 30.0
-    """Looking for rows that came late."""
     storage_read: float = 60.0
     """One wait for Storage, which answers when it has taken in the whole upload."""
     storage: float = 300.0

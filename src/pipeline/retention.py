@@ -23,6 +23,8 @@ from ..workbook.writer import file_name
 from .services import Services
 
 logger = logging.getLogger(__name__)
+_TIME = 30.0
+"""Seconds for all of it."""
 FILES_AT_ONCE = 100
 """Files that one run removes at most, in the bucket and in REPORT_DIR each."""
 _FOLDER = re.compile(r"report\.(?:hourly|daily)\.([0-9]{8}T[0-9]{6}Z)\.[0-9a-f]+")
@@ -65,7 +67,7 @@ async def _remove_all(
 ) -> None:
     """Remove what is older than `before`, each kind for itself."""
     try:
-        async with asyncio.timeout(min(services.timeouts.retention, policy.left())):
+        async with asyncio.timeout(min(_TIME, policy.left())):
             await _remove_records(services, min(before, watermark or before), policy)
             if services.storage:
                 await _remove_stored(services, services.storage, window, before, policy)
