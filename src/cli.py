@@ -176,10 +176,9 @@ def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result
 
 def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     """Sum the run up in one line: for the log, and with its problem for Kubernetes, where it wants one."""
-    seconds = run.seconds()
-    why = str(result.problem) if result.problem and result.code else ""
-    given = {"window": result.window, "rows": result.rows, "bytes": result.bytes, "why": why}
-    given["key"] = result.problem.key if result.problem and result.code else ""
+    seconds, problem = run.seconds(), result.problem if result.code else None
+    why, key = (str(problem), problem.key) if problem else ("", "")
+    given = {"window": result.window, "rows": result.rows, "bytes": result.bytes, "why": why, "key": key}
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
     fields |= structs.asdict(result.tally) if result.tally else {}
     fields |= {name: value for name, value in given.items() if value not in (None, "")}
