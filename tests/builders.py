@@ -27,8 +27,7 @@ from src.message.content import Content, describe
 from src.message.report import Report
 from src.phrases.language import phrases_of
 from src.runtime.retry import RetryPolicy
-from src.workbook.columns import Column, sheet_columns
-from src.workbook.data_sheet import SHEET_ROWS
+from src.workbook.data_sheet import SHEET_ROWS, Column, sheet_columns
 from src.workbook.summary_sheet import Assessment
 from src.workbook.writer import WorkbookWriter
 

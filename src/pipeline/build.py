@@ -30,7 +30,7 @@ from ..runtime.retry import RetryPolicy
 from ..runtime.terminal import rows_bar
 from ..supabase.page import Page
 from ..supabase.seen_ids import SeenIds
-from ..workbook.columns import sheet_columns
+from ..workbook.data_sheet import sheet_columns
 from ..workbook.summary_sheet import Assessment
 from ..workbook.writer import WorkbookWriter, translated
 from .compare import compare

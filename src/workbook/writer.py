@@ -28,8 +28,7 @@ from ..runtime.atomic_write import atomic_write
 from . import data_sheet
 from .archive import SharedStrings, WorkbookArchive
 from .cells import text_cell
-from .columns import SHEET_COLUMNS, Column
-from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
+from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_COLUMNS, SHEET_ROWS, Column, Styles, sheet_name
 from .row_xml import RowWriter
 from .summary_sheet import Assessment, Origin, write_summary
 

@@ -21,7 +21,7 @@ from src.domain.window import Window, day_of, to_compare_with, until
 from src.message import unusual
 from src.message.content import describe
 from src.phrases.language import phrases_of
-from src.workbook.columns import sheet_columns
+from src.workbook.data_sheet import sheet_columns
 from src.workbook.summary_sheet import Assessment
 from src.workbook.writer import WorkbookWriter
 

@@ -20,8 +20,7 @@ from src.domain.window import day_of
 from src.errors import WorkbookError
 from src.phrases import english as phrases
 from src.workbook import data_sheet
-from src.workbook.columns import SHEET_COLUMNS
-from src.workbook.data_sheet import SHEET_ROWS, Styles, sheet_name
+from src.workbook.data_sheet import SHEET_COLUMNS, SHEET_ROWS, Styles, sheet_name
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, data_rows, data_rows_again, make_analysis, make_window, opened
