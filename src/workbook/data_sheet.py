@@ -26,7 +26,7 @@ from ..domain.window import Window, offset_name
 from ..phrases import english
 from ..phrases.formats import given
 from ..phrases.language import Phrases
-from .cells import RULE, Sheet, breadth, cell, header_cell
+from .cells import RULE, Sheet, Style, breadth, cell, header_cell
 
 SHEET_ROWS = 1_048_575
 """Rows below the header that fit in one sheet: Excel's 1,048,576 less one ("Excel specifications and limits")."""
@@ -200,26 +200,22 @@ class Styles:
 
     def __init__(self, sheet: Sheet, columns: Sequence[Column]) -> None:
         self._sheet = sheet
-        self._stamps: dict[str, int] = {}
-        self._numbers = {column.number_format: self._number(column.number_format) for column in columns}
+        self._numbers: dict[str, int] = {}
+        for column in columns:
+            self.of(column)
 
     def of(self, column: Column) -> int:
         """Number the style of a cell of `column`."""
-        return self._numbers[column.number_format]
+        return self._number(column.number_format)
 
     def stamp(self, column: Column, local: datetime) -> int:
         """Number the style of a moment in `column`, which names the offset of `local` (aware)."""
-        number_format = f'{column.number_format} "{offset_name(local)}"'
-        if number_format not in self._stamps:
-            self._stamps[number_format] = self._number(number_format, _CENTRED)
-        return self._stamps[number_format]
+        return self._number(f'{column.number_format} "{offset_name(local)}"', alignment=_CENTRED)
 
-    def _number(self, number_format: str, alignment: Alignment | None = None) -> int:
-        made = cell(self._sheet, None, number_format)
-        made.border = RULE
-        if alignment:
-            made.alignment = alignment
-        return made.style_id
+    def _number(self, number_format: str, **style: Style) -> int:
+        if number_format not in self._numbers:
+            self._numbers[number_format] = cell(self._sheet, None, number_format, border=RULE, **style).style_id
+        return self._numbers[number_format]
 
 
 def _width(column: Column, window: Window, rows: Sequence[Analysis]) -> int:

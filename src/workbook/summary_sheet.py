@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from openpyxl.cell import Cell
 from openpyxl.chart import BarChart, Reference
 from openpyxl.chart.axis import ChartLines
 from openpyxl.chart.legend import Legend
@@ -26,9 +25,9 @@ from ..domain.summary import Summary, busiest
 from ..domain.window import Window
 from ..phrases.formats import clocks, given, moment
 from ..phrases.language import Phrases, figure
-from .cells import EXACT_DIGITS, Sheet, Value, showing
+from .cells import EXACT_DIGITS, Sheet, showing
 from .data_sheet import LOW_RATE, location, set_up_print
-from .layout import CARDS, TEXT_SHOWN, Card, Layout
+from .layout import CARDS, TEXT_SHOWN, Card, Formatted, Layout
 
 STATUSES_SHOWN = 10
 _STATUS_OF_ROW = 22
@@ -75,7 +74,8 @@ def write_summary(
     if is_compared:
         _write_comparison(layout, window, summary, assessment, phrases)
     if summary.rows:
-        layout.cards([*([] if is_compared else _counts(summary, phrases)), *_figures(summary, assessment, phrases)])
+        cards = _figures(summary, assessment, phrases)
+        layout.cards(cards if is_compared else [*_counts(summary, phrases), *cards])
         _write_statuses(layout, summary, phrases)
         _write_worst(layout, window, summary, origin, phrases)
     _write_notes(layout, window, summary, assessment, phrases)
@@ -111,56 +111,43 @@ def _write_comparison(
     )
     layout.add()
     layout.header(phrases.COMPARED, phrases.this(window), phrases.the_one_before(window), phrases.USUAL)
-    for name, figures, make, is_unusual in rows if summary.rows else rows[:1]:  # of no analyses none could fail
-        cells = [make(layout, one, phrases) for one in figures]
+    for name, figures, form, is_unusual in rows if summary.rows else rows[:1]:  # of no analyses none could fail
+        cells = [layout.figure(form(one, phrases)) for one in figures]
         if is_unusual:
             layout.mark(cells[0])
         layout.row(layout.text(name), *cells)
 
 
-def _count(layout: Layout, value: float | None, phrases: Phrases) -> Cell:
-    return layout.figure(None if value is None else _sum(value, phrases), "#,##0")
+def _count(value: float | None, phrases: Phrases) -> Formatted:
+    """Return a count or a sum, as text where Excel would show other digits."""
+    return phrases.number(value) if value is not None and abs(value) >= EXACT_DIGITS else value, "#,##0"
 
 
-def _rate(layout: Layout, value: float | None, phrases: Phrases) -> Cell:
-    return layout.figure(value, showing(phrases.rate(value)))
+def _rate(value: float | None, phrases: Phrases) -> Formatted:
+    return value, showing(phrases.rate(value))
 
 
-def _sum(value: float, phrases: Phrases) -> Value:
-    """Return a sum, as text where Excel would show other digits."""
-    return phrases.number(value) if abs(value) >= EXACT_DIGITS else value
+def _duration(value: Figure, phrases: Phrases) -> Formatted:
+    """Return a duration, shown in the words of the messages."""
+    return value, showing(phrases.seconds(value)) if isinstance(value, int | float) else "General"
 
 
 def _counts(summary: Summary, phrases: Phrases) -> list[Card]:
-    return [
-        _card_of_sum(phrases.ANALYSES, summary.rows, phrases),
-        _card_of_sum(phrases.FAILED_COUNT, summary.failed_analyses, phrases),
-    ]
+    counts = ((phrases.ANALYSES, summary.rows), (phrases.FAILED_COUNT, summary.failed_analyses))
+    return [Card(label=label, value=_count(value, phrases)) for label, value in counts]
 
 
 def _figures(summary: Summary, assessment: Assessment, phrases: Phrases) -> list[Card]:
-    kinds, took, rate = {found.kind for found in assessment.deviations}, summary.durations, summary.success_rate
-
-    def card(label: str, value: Figure, shown: str, *, is_unusual: bool = False) -> Card:
-        return Card(label=label, value=value, number_format=shown, is_unusual=is_unusual)
-
+    kinds, took = {found.kind for found in assessment.deviations}, summary.durations
+    rate, p95 = _rate(summary.success_rate, phrases), _duration(took.p95, phrases)
     return [
-        card(phrases.SUCCESS_RATE, rate, showing(phrases.rate(rate)), is_unusual="low_success" in kinds),
-        _card_of_sum(phrases.PROCESSED, summary.processed, phrases),
-        _card_of_sum(phrases.FAILED, summary.failed, phrases),
-        card(phrases.LONGEST, took.longest, _as_duration(took.longest, phrases)),
-        card(phrases.MEDIAN, took.median, _as_duration(took.median, phrases)),
-        card(phrases.P95, took.p95, _as_duration(took.p95, phrases), is_unusual="slow" in kinds),
+        Card(label=phrases.SUCCESS_RATE, value=rate, is_unusual="low_success" in kinds),
+        Card(label=phrases.PROCESSED, value=_count(summary.processed, phrases)),
+        Card(label=phrases.FAILED, value=_count(summary.failed, phrases)),
+        Card(label=phrases.LONGEST, value=_duration(took.longest, phrases)),
+        Card(label=phrases.MEDIAN, value=_duration(took.median, phrases)),
+        Card(label=phrases.P95, value=p95, is_unusual="slow" in kinds),
     ]
-
-
-def _card_of_sum(label: str, value: float, phrases: Phrases) -> Card:
-    return Card(label=label, value=_sum(value, phrases), number_format="#,##0")
-
-
-def _as_duration(value: Figure, phrases: Phrases) -> str:
-    """Return the format that shows a duration in the words of the messages."""
-    return showing(phrases.seconds(value)) if isinstance(value, int | float) else "General"
 
 
 def _write_statuses(layout: Layout, summary: Summary, phrases: Phrases) -> None:
@@ -170,8 +157,8 @@ def _write_statuses(layout: Layout, summary: Summary, phrases: Phrases) -> None:
     for counted in summary.statuses(STATUSES_SHOWN):
         cells = (
             layout.text(phrases.counted_status(counted, TEXT_SHOWN)),
-            layout.figure(counted.analyses, "#,##0"),
-            _rate(layout, counted.analyses / summary.rows, phrases),
+            layout.figure(_count(counted.analyses, phrases)),
+            layout.figure(_rate(counted.analyses / summary.rows, phrases)),
             layout.text(phrases.COUNTS_AS_FAILED if counted.failed else ""),
         )
         if counted.failed:
@@ -197,7 +184,7 @@ def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origi
             layout.text(moment(row.created_at, window.zone, "%H:%M:%S"), place),
             status,
             layout.text(phrases.part(figure(phrases, row.records_failed), figure(phrases, row.records_processed))),
-            layout.figure(given(row.duration, phrases.TOO_LONG), _as_duration(row.duration, phrases)),
+            layout.figure(_duration(given(row.duration, phrases.TOO_LONG), phrases)),
             beside=layout.text(str(row.id)),
         )
 
@@ -261,7 +248,8 @@ def write_buckets(layout: Layout, window: Window, summary: Summary, phrases: Phr
     layout.header(phrases.FROM, phrases.ANALYSES, phrases.FAILED_ANALYSES)
     first = layout.last
     for bucket, name in zip(buckets, names, strict=True):
-        layout.row(layout.text(name), layout.figure(bucket.analyses, "#,##0"), layout.figure(bucket.failed, "#,##0"))
+        counts = [layout.figure(_count(value, phrases)) for value in (bucket.analyses, bucket.failed)]
+        layout.row(layout.text(name), *counts)
     chart = _chart(layout.sheet, first, layout.last)
     chart.title = _title(phrases.chart_title(window), 1200)
     chart.x_axis.title = _title(phrases.chart_axis(window), 900)

@@ -27,7 +27,7 @@ from ..phrases.language import Phrases, phrases_of
 from ..runtime.atomic_write import atomic_write
 from . import data_sheet
 from .archive import SharedStrings, WorkbookArchive
-from .cells import text_cell
+from .cells import cell
 from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_COLUMNS, SHEET_ROWS, Column, Styles, sheet_name
 from .row_xml import RowWriter
 from .summary_sheet import Assessment, Origin, write_summary
@@ -154,7 +154,7 @@ class WorkbookWriter:
     def _draw_empty(self) -> None:
         sheet = self._sheets[-1]
         data_sheet.begin(sheet, self._columns, self._window, (), self._phrases)
-        sheet.append([text_cell(sheet, self._phrases.no_analyses(self._window))])
+        sheet.append([cell(sheet, self._phrases.no_analyses(self._window))])
         data_sheet.end(sheet, self._columns, self._window, len(self._sheets), 0, self._phrases)
 
     def _drawn(self, rows: Sequence[Analysis]) -> tuple[bytes, bytes]:
