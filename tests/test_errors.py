@@ -13,7 +13,6 @@ from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
 from src.config.settings import MailSettings, TelegramSettings
 from src.config.timeouts import Timeouts
-from src.domain.summary import Summary
 from src.domain.window import HOUR, starting_at
 from src.errors import (
     BadAnswerError,
@@ -88,8 +87,7 @@ def raised_by(action: Callable[[], object]) -> ReportError:
 
 def unsaved() -> None:
     """Save a workbook into a folder that is not there."""
-    with WorkbookWriter(make_window()) as workbook:
-        workbook.save(Path("/no/such/folder"), Summary(), table="analyses", generated=START)
+    WorkbookWriter(make_window(), Path("/no/such/folder"))
 
 
 def unsent(channel: MailChannel | TelegramChannel) -> None:

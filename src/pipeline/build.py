@@ -32,7 +32,7 @@ from ..supabase.page import Page
 from ..supabase.seen_ids import SeenIds
 from ..workbook.data_sheet import sheet_columns
 from ..workbook.summary_sheet import Assessment
-from ..workbook.writer import WorkbookWriter, translated
+from ..workbook.writer import WorkbookWriter, disk_errors
 from .compare import compare
 from .services import Services
 
@@ -82,7 +82,7 @@ async def built_report(
     report_dir = services.settings.report.report_dir
     reading = Reading()
     with ExitStack() as stack:
-        with translated(f"{report_dir}"):
+        with disk_errors(f"{report_dir}"):
             folder = stack.enter_context(private_folder(report_dir, services.run.clock()))
         loop = asyncio.get_running_loop()
         began, until = loop.time(), min(policy.deadline, policy.building_until)
@@ -165,7 +165,7 @@ async def _build(
     name, failed = settings.report.report_name, FailedStatuses(settings.report.report_failed_statuses)
     language = settings.report.report_language
     columns = sheet_columns(failed, phrases_of(language))
-    with WorkbookWriter(window, columns=columns, language=language) as workbook:
+    with WorkbookWriter(window, folder, columns=columns, language=language) as workbook:
         summary = await _read_rows(services, window, workbook, policy, reading, is_over=is_over, careful=careful)
         comparison = await compare(services, window, policy)
         found = deviations(summary, comparison.usual, settings.report.thresholds)
@@ -176,8 +176,8 @@ async def _build(
         created = services.run.clock()
         table = settings.supabase.supabase_table
         assessment = Assessment(comparison=comparison, deviations=found, remarks=request.remarks)
-        path = workbook.save(folder, summary, table=table, generated=created, assessment=assessment, name=name)
-    with translated(path.name):
+        path = workbook.save(summary, table=table, generated=created, assessment=assessment, name=name)
+    with disk_errors(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     kept = _kept(path, settings.report.report_dir)
     key = ledger_key(settings.report, settings.supabase)

@@ -4,13 +4,15 @@ The texts are in a part of their own, to which cells refer by number (ECMA-376 p
 them. Texts in their cells (`inlineStr`) would take less room, but some readers show nothing there.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from posixpath import relpath
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from openpyxl.xml.constants import (
@@ -137,14 +139,14 @@ def text_xml(text: str, mark: str) -> str:
 
 
 class WorkbookArchive:
-    """A zip in a temporary file, one sheet after the other, until `finish` adds what is not streamed.
+    """The file at `path`, for its owner only: one sheet after the other, until `finish` adds what is not streamed.
 
     `sheet_bytes` are those of the sheet that was begun last, before they are deflated. A sheet of 2 GiB would need
     ZIP64, which some readers refuse.
     """
 
-    def __init__(self) -> None:
-        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 # close() ends it
+    def __init__(self, path: Path) -> None:
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         self._zip = ZipFile(self._file, "w", ZIP_DEFLATED, compresslevel=LEVEL)
         self._sheet: IO[bytes] | None = None
         self.sheet_bytes = 0
@@ -168,19 +170,18 @@ class WorkbookArchive:
             self._sheet.close()
         self._sheet = None
 
-    def finish(self, drawn: Mapping[str, bytes], strings: SharedStrings, into: BinaryIO) -> None:
-        """Add the parts that were `drawn`, apart from the sheets that were streamed, and `strings`; write it all."""
+    def finish(self, drawn: Mapping[str, bytes], strings: SharedStrings) -> None:
+        """Add the parts that were `drawn`, apart from the sheets that were streamed, and `strings`."""
         streamed = {*self._zip.namelist()}
         strings.write(self._zip)
         for part, content in strings.declared_in(drawn).items():
             if part not in streamed:
                 self._zip.writestr(part, _as_excel_writes(part, content))
         self._zip.close()
-        self._file.seek(0)
-        copyfileobj(self._file, into, 1 << 20)
+        self._file.close()
 
     def close(self) -> None:
-        """Let go of the temporary file, also in the midst of a sheet."""
+        """Close the file, also in the midst of a sheet."""
         for part in (self._sheet, self._zip, self._file):
             with suppress(OSError, ValueError):  # what went wrong was said before; a full disk says it at every one
                 if part:

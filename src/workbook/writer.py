@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Self
 from zipfile import ZIP_STORED, ZipFile
 
@@ -24,7 +23,6 @@ from ..domain.summary import Summary
 from ..domain.window import Window
 from ..errors import WorkbookError
 from ..phrases.language import Phrases, phrases_of
-from ..runtime.atomic_write import atomic_write
 from . import data_sheet
 from .archive import SharedStrings, WorkbookArchive
 from .cells import cell
@@ -41,7 +39,7 @@ _IGNORED_ERRORS = b'<ignoredErrors><ignoredError sqref="A1:XFD1048576" numberSto
 
 
 class WorkbookWriter:
-    """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
+    """A workbook in the making in `folder`, as a context manager: `add` pages of rows, then `save` once.
 
     `columns` are those of its rows; their headers are in `language`, as all else is. A sheet takes `sheet_rows` rows,
     and pages of them up to `sheet_bytes` bytes of XML, before the next one is begun, behind the Summary.
@@ -50,12 +48,16 @@ class WorkbookWriter:
     def __init__(
         self,
         window: Window,
+        folder: Path,
         *,
         columns: Sequence[Column] = SHEET_COLUMNS,
         sheet_rows: int = SHEET_ROWS,
         sheet_bytes: int = SHEET_BYTES,
         language: Language = "en",
     ) -> None:
+        self._path = folder / file_name(window)
+        with disk_errors(self._path.name):
+            self._archive = WorkbookArchive(self._path)
         self._phrases = phrases = phrases_of(language)
         self._window = window
         self._columns = columns
@@ -66,7 +68,6 @@ class WorkbookWriter:
         self._summary_sheet = self._book.create_sheet(phrases.SUMMARY)
         self._strings = SharedStrings(phrases.SHORTENED)
         self._writer = RowWriter(columns, Styles(self._sheets[0], columns), self._strings, window.zone)
-        self._archive = WorkbookArchive()
         self._tail = b""
         self._starts: list[int] = []
         self._filled = self._rows = 0
@@ -75,7 +76,7 @@ class WorkbookWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the temporary files behind sheets that were begun and never saved."""
+        """Close the files of sheets that were begun and never saved."""
         for sheet in (*self._sheets, self._summary_sheet):
             with suppress(*_DISK_FAILURES):  # what went wrong was said before
                 if not sheet.closed:
@@ -88,7 +89,7 @@ class WorkbookWriter:
 
         Raise WorkbookError if there is no room for them.
         """
-        with translated(f"A temporary file in {gettempdir()}"):
+        with disk_errors(self._path.name):
             while rows:
                 if self._is_full:
                     self._end_sheet()
@@ -104,7 +105,6 @@ class WorkbookWriter:
 
     def save(
         self,
-        folder: Path,
         summary: Summary,
         *,
         table: str,
@@ -112,13 +112,12 @@ class WorkbookWriter:
         assessment: Assessment | None = None,
         name: str = DEFAULT_NAME,
     ) -> Path:
-        """Write the Summary and the whole file into `folder`; return its path.
+        """Write the Summary and what ends the file; return its path.
 
         `table` is where the rows came from, `generated` (aware) when the report was made, `name` whose report it is.
         Raise WorkbookError if the file cannot be written.
         """
-        path = folder / file_name(self._window)
-        with translated(path.name):
+        with disk_errors(self._path.name):
             if self._filled:
                 self._end_sheet()
             else:
@@ -127,9 +126,8 @@ class WorkbookWriter:
             assessment = assessment or Assessment()
             write_summary(self._summary_sheet, self._window, summary, origin, assessment, self._phrases)
             self._book.properties = _properties(self._window, name, self._phrases)
-            with atomic_write(path) as file:
-                self._archive.finish(self._saved(), self._strings, file)
-        return path
+            self._archive.finish(self._saved(), self._strings)
+        return self._path
 
     @property
     def _is_full(self) -> bool:
@@ -209,7 +207,7 @@ _DISK_FAILURES = (OSError, ValueError, StopIteration)
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> Iterator[None]:
     """Turn a failure of the disk, which hinders `what` from being written, into WorkbookError."""
     try:
         yield
