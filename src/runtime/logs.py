@@ -20,22 +20,8 @@ What telegram logs as an error it raises too, and there it is put into words.
 """
 LogForm = Literal["auto", "text", "json"]
 FIELDS = (
-    "event",
-    "window",
-    "stage",
-    "key",
-    "channel",
-    "recipient",
-    "rows",
-    "seconds",
-    "bytes",
-    "attempt",
-    "code",
-    "why",
-    "delivered",
-    "owed",
-    "refused",
-    "recipients",
+    *("event", "window", "stage", "key", "channel", "recipient", "rows", "seconds", "bytes", "attempt", "code", "why"),
+    *("delivered", "owed", "refused", "recipients"),
 )
 """What a line of JSON may bear beside time, level, severity and message; loggers give it as `extra`."""
 LONGEST = 8_000
