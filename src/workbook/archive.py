@@ -84,13 +84,6 @@ class SharedStrings:
         """Return the XML of a sheet with numbers in place of the texts in its cells."""
         return _INLINE.sub(self._replaced, sheet)
 
-    def declared_in(self, parts: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Return the parts of a file with what says that there is the one of the texts."""
-        declared = {
-            part: parts[part].replace(end, own + end) for part, (end, own) in _DECLARED.items() if part in parts
-        }
-        return {**parts, **declared}
-
     def write(self, archive: ZipFile) -> None:
         """Write the part of the texts; with ZIP64, which some readers refuse, only where it needs it."""
         size = self._file.tell()
@@ -174,7 +167,7 @@ class WorkbookArchive:
         """Add the parts that were `drawn`, apart from the sheets that were streamed, and `strings`."""
         streamed = {*self._zip.namelist()}
         strings.write(self._zip)
-        for part, content in strings.declared_in(drawn).items():
+        for part, content in drawn.items():
             if part not in streamed:
                 self._zip.writestr(part, _as_excel_writes(part, content))
         self._zip.close()
@@ -189,10 +182,12 @@ class WorkbookArchive:
 
 
 def _as_excel_writes(part: str, content: bytes) -> bytes:
-    """Return a part with relative targets of its relationships, and with the prefix `xdr:` in a drawing.
+    """Return a part that declares the shared texts, with relative targets, and the prefix `xdr:` in a drawing.
 
     openpyxl writes absolute targets and no prefix, which exceljs and xlsx-populate can't read.
     """
+    end, declared = _DECLARED.get(part, (b"", b""))
+    content = content.replace(end, declared + end) if end else content
     if part.endswith(".rels"):
         folder = "/" + part.partition("_rels/")[0]
         return _ABSOLUTE.sub(lambda match: relpath(match[0], folder), content.decode()).encode()

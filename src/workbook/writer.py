@@ -134,15 +134,12 @@ class WorkbookWriter:
         is_heavy = self._archive.sheet_bytes >= self._sheet_bytes
         return self._filled == self._sheet_rows or bool(self._filled and is_heavy)
 
-    @property
-    def _part(self) -> str:
-        return f"xl/worksheets/sheet{self._book.sheetnames.index(self._sheets[-1].title) + 1}.xml"
-
     def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
         self._starts.append(self._rows)
         data_sheet.begin(self._sheets[-1], self._columns, self._window, rows, self._phrases)
         head, self._tail = self._drawn(rows)
-        self._archive.begin(self._part, head)
+        number = len(self._book.sheetnames) if len(self._sheets) > 1 else 1  # the Summary is the second
+        self._archive.begin(f"xl/worksheets/sheet{number}.xml", head)
 
     def _end_sheet(self) -> None:
         self._archive.end(_LAST_ROW.sub(rb"\g<1>%d" % (FIRST_ROW - 1 + self._filled), self._tail))
