@@ -94,8 +94,8 @@ class SharedStrings:
             part.write(b"</sst>")
 
     def close(self) -> None:
-        """Let go of the temporary file."""
-        with suppress(OSError):  # what went wrong was said before
+        """Close the temporary file."""
+        with suppress(OSError):  # raised before
             self._file.close()
 
     def _number(self, element: str) -> int:
@@ -176,7 +176,7 @@ class WorkbookArchive:
     def close(self) -> None:
         """Close the file, also in the midst of a sheet."""
         for part in (self._sheet, self._zip, self._file):
-            with suppress(OSError, ValueError):  # what went wrong was said before; a full disk says it at every one
+            with suppress(OSError, ValueError):  # raised before; a full disk raises at each of them
                 if part:
                     part.close()
 

@@ -99,9 +99,9 @@ _LOW_RATE = Highlight(
 
 
 def _given(values: Values, phrases: Phrases) -> Values:
-    """Return what takes the same values, with what stands in place of one that was too long in the reader's language.
+    """Return what takes the same values, with the words for one that was too long in the reader's language.
 
-    That is what the table's rows have already where the reader's language is English.
+    The rows have them in English already.
     """
     if phrases.TOO_LONG == TOO_LONG:
         return values

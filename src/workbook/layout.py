@@ -89,7 +89,7 @@ class Layout:
         self.add(cell(self.sheet, name, font=_QUIET), cell(self.sheet, shown(text, TEXT_SHOWN)))
 
     def sentence(self, text: str) -> None:
-        """Add `text` over the whole width, in as many lines as it takes: a merged cell doesn't grow by itself."""
+        """Add `text` over the whole width, in as many lines as it takes: a merged cell doesn't grow with its text."""
         text = shown(text, _SENTENCE)
         self.add(cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(breadth(text) / sum(WIDTHS)))
         self.sheet.merged_cells.add(f"A{self.last}:{_LAST_COLUMN}{self.last}")

@@ -125,7 +125,7 @@ class _Moments(dict[int, tuple[float, int]]):
 
 
 class _Names(dict[str | None, str]):
-    """Texts that come again and again → their cells, as far as they are kept ready."""
+    """Texts that come again and again → their cells; the first _KEPT of them stay here."""
 
     def __init__(self, form: _Form) -> None:
         super().__init__()

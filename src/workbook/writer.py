@@ -78,7 +78,7 @@ class WorkbookWriter:
     def __exit__(self, *_: object) -> None:
         """Close the files of sheets that were begun and never saved."""
         for sheet in (*self._sheets, self._summary_sheet):
-            with suppress(*_DISK_FAILURES):  # what went wrong was said before
+            with suppress(*_DISK_FAILURES):  # raised before
                 if not sheet.closed:
                     sheet.close()
         self._archive.close()
@@ -200,12 +200,12 @@ def file_name(window: Window) -> str:
 
 
 _DISK_FAILURES = (OSError, ValueError, StopIteration)
-"""What openpyxl raises where a disk is full: its sheets are generators, which have ended at the second attempt."""
+"""Raised by openpyxl if a disk is full: its sheets are generators, which have ended at the second attempt."""
 
 
 @contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-    """Turn a failure of the disk, which hinders `what` from being written, into WorkbookError."""
+    """Raise WorkbookError if the disk keeps `what` from being written."""
     try:
         yield
     except (OSError, StopIteration) as error:
