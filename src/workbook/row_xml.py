@@ -109,19 +109,16 @@ class _Moments(dict[int, tuple[float, int]]):
         return found
 
     def cells(self, moments: Sequence[datetime]) -> list[str]:
-        """Write the cells of aware moments."""
-        return self._cells([moment.timestamp() for moment in moments])
-
-    def _cells(self, moments: Sequence[float]) -> list[str]:
-        """Write moments in seconds since 1970: all with one offset, unless clocks change among them."""
-        reach = range(int(min(moments) // 60), int(max(moments) // 60) + 1)
+        """Write aware moments: all with one offset, unless clocks change among them."""
+        seconds = [moment.timestamp() for moment in moments]
+        reach = range(int(min(seconds) // 60), int(max(seconds) // 60) + 1)
         offsets = {self[minute] for minute in reach[:_MINUTES]}  # clocks change at full minutes
         if len(offsets) > 1 or len(reach) > _MINUTES:
-            return [cell for moment in moments for cell in self._cells([moment])]
+            return [cell for moment in moments for cell in self.cells([moment])]
         ((shift, style),) = offsets
         since = shift + _BEFORE_1970
         # Full seconds: under a format without fractions Excel rounds up, and other programs cut off.
-        return self._form(style).numbers([(moment // 1 + since) / _DAY for moment in moments])
+        return self._form(style).numbers([(second // 1 + since) / _DAY for second in seconds])
 
 
 class _Names(dict[str | None, str]):
