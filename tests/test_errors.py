@@ -15,7 +15,6 @@ from src.channels.telegram import TelegramChannel
 from src.commands.asked import starting_at
 from src.config.settings import MailSettings, TelegramSettings
 from src.config.timeouts import Timeouts
-from src.domain.summary import Summary
 from src.domain.window import HOUR
 from src.errors import (
     DeliveryError,
@@ -96,8 +95,7 @@ def raised_by(action: Callable[[], object]) -> ReportError:
 
 def unsaved() -> None:
     """Save a workbook into a folder that is not there."""
-    with WorkbookWriter(make_window()) as workbook:
-        workbook.save(Path("/no/such/folder"), Summary(), table="analyses", generated=START)
+    WorkbookWriter(make_window(), Path("/no/such/folder"))
 
 
 def unsent(channel: MailChannel | TelegramChannel) -> None:

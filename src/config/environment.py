@@ -15,7 +15,7 @@ _KINDS = ("https", "http", "all")
 _PORTS = {"http": 80, "https": 443}
 _SOCKS = ("socks5", "socks5h")
 _SHORTEST_SECRET = 4
-"""Characters of a password that is hidden alone too; a shorter one is part of half the words of a log."""
+"""Characters of a password that is hidden wherever it stands; a shorter one is part of half the words of a log."""
 
 
 def colours_are_wanted() -> bool:

@@ -26,9 +26,9 @@ from ..runtime.terminal import rows_bar
 from ..supabase.page import Page
 from ..supabase.seen_ids import SeenIds
 from ..supabase.source_errors import ClocksDifferError, NotOverError, RowsMissingError
-from ..workbook.columns import sheet_columns
+from ..workbook.data_sheet import sheet_columns
 from ..workbook.summary_sheet import Assessment
-from ..workbook.writer import WorkbookWriter, translated
+from ..workbook.writer import WorkbookWriter, disk_errors
 from .failures import different_clocks
 from .job import goes_by_job
 from .other_windows import compare
@@ -169,7 +169,7 @@ async def built_report(
     report_dir = services.report.report_dir
     reader = WindowReader(services, request.window, policy)
     with ExitStack() as stack:
-        with translated(f"{report_dir}"):
+        with disk_errors(f"{report_dir}"):
             folder = stack.enter_context(private_folder(report_dir, services.run.clock()))
         began, until = asyncio.get_running_loop().time(), min(policy.deadline, policy.building_until)
         try:
@@ -189,7 +189,7 @@ async def _build(
     columns = sheet_columns(services.failed_statuses, phrases_of(settings.report_language))
     while summary is None:
         began = services.run.clock()
-        with WorkbookWriter(window, columns=columns, language=settings.report_language) as workbook:
+        with WorkbookWriter(window, folder, columns=columns, language=settings.report_language) as workbook:
             summary = await reader.read_into(workbook)
             if summary is None:
                 continue
@@ -203,7 +203,7 @@ async def _build(
             created, name = services.run.clock(), settings.report_name
             table = services.settings.supabase.supabase_table
             assessment = Assessment(comparison=comparison, deviations=found, remarks=request.remarks)
-            path = workbook.save(folder, summary, table=table, generated=created, assessment=assessment, name=name)
+            path = workbook.save(summary, table=table, generated=created, assessment=assessment, name=name)
     report = _describe(services, request, record, path, summary, assessment, created)
     kept, seconds = _kept(path, settings.report_dir), (created - began).total_seconds()
     extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": report.attachment.size}
@@ -222,7 +222,7 @@ def _describe(
 ) -> Report:
     settings, supabase, window = services.report, services.settings.supabase, request.window
     comparison, found, language = assessment.comparison, assessment.deviations, settings.report_language
-    with translated(path.name):
+    with disk_errors(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     key = ledger_key(settings, supabase)
     identity, repeats = chosen_identity(key, supabase, window, record, summary.rows_of_table)

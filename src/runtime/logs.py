@@ -14,28 +14,14 @@ from .visible_text import visible
 
 logger = logging.getLogger(__name__)
 QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "telegram": "CRITICAL"}
-"""From which level on third parties are heard; below they say too much, the bot's token included.
+"""The lowest level that is logged of third parties; below it they log too much, the bot's token included.
 
-What telegram logs as an error it raises too, and there it is put into words.
+What telegram logs as an error it raises too, and that error is put into words.
 """
 LogForm = Literal["auto", "text", "json"]
 FIELDS = (
-    "event",
-    "window",
-    "stage",
-    "key",
-    "channel",
-    "recipient",
-    "rows",
-    "seconds",
-    "bytes",
-    "attempt",
-    "code",
-    "why",
-    "delivered",
-    "owed",
-    "refused",
-    "recipients",
+    *("event", "window", "stage", "key", "channel", "recipient", "rows", "seconds", "bytes", "attempt", "code", "why"),
+    *("delivered", "owed", "refused", "recipients"),
 )
 """What a line of JSON may bear beside time, level, severity and message; loggers give it as `extra`."""
 LONGEST = 8_000
@@ -122,9 +108,9 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 
 def _log_unraisable(found: "sys.UnraisableHookArgs") -> None:
-    """Log what was raised while something was let go; Python would print it past every filter.
+    """Log an error that was raised in a finalizer; Python would print it past every filter.
 
-    What led to it, such as a full disk, was said before.
+    Its cause, such as a full disk, was logged before.
     """
     logger.debug("Raised and ignored: %r", found.exc_value)
 

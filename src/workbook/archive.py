@@ -4,13 +4,15 @@ The texts are in a part of their own, to which cells refer by number (ECMA-376 p
 them. Texts in their cells (`inlineStr`) would take less room, but some readers show nothing there.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from posixpath import relpath
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from openpyxl.xml.constants import (
@@ -82,13 +84,6 @@ class SharedStrings:
         """Return the XML of a sheet with numbers in place of the texts in its cells."""
         return _INLINE.sub(self._replaced, sheet)
 
-    def declared_in(self, parts: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Return the parts of a file with what says that there is the one of the texts."""
-        declared = {
-            part: parts[part].replace(end, own + end) for part, (end, own) in _DECLARED.items() if part in parts
-        }
-        return {**parts, **declared}
-
     def write(self, archive: ZipFile) -> None:
         """Write the part of the texts; with ZIP64, which some readers refuse, only where it needs it."""
         size = self._file.tell()
@@ -99,8 +94,8 @@ class SharedStrings:
             part.write(b"</sst>")
 
     def close(self) -> None:
-        """Let go of the temporary file."""
-        with suppress(OSError):  # what went wrong was said before
+        """Close the temporary file."""
+        with suppress(OSError):  # raised before
             self._file.close()
 
     def _number(self, element: str) -> int:
@@ -137,14 +132,14 @@ def text_xml(text: str, mark: str) -> str:
 
 
 class WorkbookArchive:
-    """A zip in a temporary file, one sheet after the other, until `finish` adds what is not streamed.
+    """The file at `path`, for its owner only: one sheet after the other, until `finish` adds what is not streamed.
 
     `sheet_bytes` are those of the sheet that was begun last, before they are deflated. A sheet of 2 GiB would need
     ZIP64, which some readers refuse.
     """
 
-    def __init__(self) -> None:
-        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 # close() ends it
+    def __init__(self, path: Path) -> None:
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         self._zip = ZipFile(self._file, "w", ZIP_DEFLATED, compresslevel=LEVEL)
         self._sheet: IO[bytes] | None = None
         self.sheet_bytes = 0
@@ -168,30 +163,31 @@ class WorkbookArchive:
             self._sheet.close()
         self._sheet = None
 
-    def finish(self, drawn: Mapping[str, bytes], strings: SharedStrings, into: BinaryIO) -> None:
-        """Add the parts that were `drawn`, apart from the sheets that were streamed, and `strings`; write it all."""
+    def finish(self, drawn: Mapping[str, bytes], strings: SharedStrings) -> None:
+        """Add the parts that were `drawn`, apart from the sheets that were streamed, and `strings`."""
         streamed = {*self._zip.namelist()}
         strings.write(self._zip)
-        for part, content in strings.declared_in(drawn).items():
+        for part, content in drawn.items():
             if part not in streamed:
                 self._zip.writestr(part, _as_excel_writes(part, content))
         self._zip.close()
-        self._file.seek(0)
-        copyfileobj(self._file, into, 1 << 20)
+        self._file.close()
 
     def close(self) -> None:
-        """Let go of the temporary file, also in the midst of a sheet."""
+        """Close the file, also in the midst of a sheet."""
         for part in (self._sheet, self._zip, self._file):
-            with suppress(OSError, ValueError):  # what went wrong was said before; a full disk says it at every one
+            with suppress(OSError, ValueError):  # raised before; a full disk raises at each of them
                 if part:
                     part.close()
 
 
 def _as_excel_writes(part: str, content: bytes) -> bytes:
-    """Return a part with relative targets of its relationships, and with the prefix `xdr:` in a drawing.
+    """Return a part that declares the shared texts, with relative targets, and the prefix `xdr:` in a drawing.
 
     openpyxl writes absolute targets and no prefix, which exceljs and xlsx-populate can't read.
     """
+    end, declared = _DECLARED.get(part, (b"", b""))
+    content = content.replace(end, declared + end) if end else content
     if part.endswith(".rels"):
         folder = "/" + part.partition("_rels/")[0]
         return _ABSOLUTE.sub(lambda match: relpath(match[0], folder), content.decode()).encode()

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Self
 from zipfile import ZIP_STORED, ZipFile
 
@@ -24,12 +23,10 @@ from ..domain.summary import Summary
 from ..domain.window import Window
 from ..errors import WorkbookError
 from ..phrases.language import Phrases, phrases_of
-from ..runtime.atomic_write import atomic_write
 from . import data_sheet
 from .archive import SharedStrings, WorkbookArchive
-from .cells import text_cell
-from .columns import SHEET_COLUMNS, Column
-from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
+from .cells import cell
+from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_COLUMNS, SHEET_ROWS, Column, Styles, sheet_name
 from .row_xml import RowWriter
 from .summary_sheet import Assessment, Origin, write_summary
 
@@ -42,7 +39,7 @@ _IGNORED_ERRORS = b'<ignoredErrors><ignoredError sqref="A1:XFD1048576" numberSto
 
 
 class WorkbookWriter:
-    """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
+    """A workbook in the making in `folder`, as a context manager: `add` pages of rows, then `save` once.
 
     `columns` are those of its rows; their headers are in `language`, as all else is. A sheet takes `sheet_rows` rows,
     and pages of them up to `sheet_bytes` bytes of XML, before the next one is begun, behind the Summary.
@@ -51,12 +48,16 @@ class WorkbookWriter:
     def __init__(
         self,
         window: Window,
+        folder: Path,
         *,
         columns: Sequence[Column] = SHEET_COLUMNS,
         sheet_rows: int = SHEET_ROWS,
         sheet_bytes: int = SHEET_BYTES,
         language: Language = "en",
     ) -> None:
+        self._path = folder / file_name(window)
+        with disk_errors(self._path.name):
+            self._archive = WorkbookArchive(self._path)
         self._phrases = phrases = phrases_of(language)
         self._window = window
         self._columns = columns
@@ -67,7 +68,6 @@ class WorkbookWriter:
         self._summary_sheet = self._book.create_sheet(phrases.SUMMARY)
         self._strings = SharedStrings(phrases.SHORTENED)
         self._writer = RowWriter(columns, Styles(self._sheets[0], columns), self._strings, window.zone)
-        self._archive = WorkbookArchive()
         self._tail = b""
         self._starts: list[int] = []
         self._filled = self._rows = 0
@@ -76,9 +76,9 @@ class WorkbookWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the temporary files behind sheets that were begun and never saved."""
+        """Close the files of sheets that were begun and never saved."""
         for sheet in (*self._sheets, self._summary_sheet):
-            with suppress(*_DISK_FAILURES):  # what went wrong was said before
+            with suppress(*_DISK_FAILURES):  # raised before
                 if not sheet.closed:
                     sheet.close()
         self._archive.close()
@@ -89,7 +89,7 @@ class WorkbookWriter:
 
         Raise WorkbookError if there is no room for them.
         """
-        with translated(f"A temporary file in {gettempdir()}"):
+        with disk_errors(self._path.name):
             while rows:
                 if self._is_full:
                     self._end_sheet()
@@ -105,7 +105,6 @@ class WorkbookWriter:
 
     def save(
         self,
-        folder: Path,
         summary: Summary,
         *,
         table: str,
@@ -113,13 +112,12 @@ class WorkbookWriter:
         assessment: Assessment | None = None,
         name: str = DEFAULT_NAME,
     ) -> Path:
-        """Write the Summary and the whole file into `folder`; return its path.
+        """Write the Summary and what ends the file; return its path.
 
         `table` is where the rows came from, `generated` (aware) when the report was made, `name` whose report it is.
         Raise WorkbookError if the file cannot be written.
         """
-        path = folder / file_name(self._window)
-        with translated(path.name):
+        with disk_errors(self._path.name):
             if self._filled:
                 self._end_sheet()
             else:
@@ -128,24 +126,20 @@ class WorkbookWriter:
             assessment = assessment or Assessment()
             write_summary(self._summary_sheet, self._window, summary, origin, assessment, self._phrases)
             self._book.properties = _properties(self._window, name, self._phrases)
-            with atomic_write(path) as file:
-                self._archive.finish(self._saved(), self._strings, file)
-        return path
+            self._archive.finish(self._saved(), self._strings)
+        return self._path
 
     @property
     def _is_full(self) -> bool:
         is_heavy = self._archive.sheet_bytes >= self._sheet_bytes
         return self._filled == self._sheet_rows or bool(self._filled and is_heavy)
 
-    @property
-    def _part(self) -> str:
-        return f"xl/worksheets/sheet{self._book.sheetnames.index(self._sheets[-1].title) + 1}.xml"
-
     def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
         self._starts.append(self._rows)
         data_sheet.begin(self._sheets[-1], self._columns, self._window, rows, self._phrases)
         head, self._tail = self._drawn(rows)
-        self._archive.begin(self._part, head)
+        number = len(self._book.sheetnames) if len(self._sheets) > 1 else 1  # the Summary is the second
+        self._archive.begin(f"xl/worksheets/sheet{number}.xml", head)
 
     def _end_sheet(self) -> None:
         self._archive.end(_LAST_ROW.sub(rb"\g<1>%d" % (FIRST_ROW - 1 + self._filled), self._tail))
@@ -155,7 +149,7 @@ class WorkbookWriter:
     def _draw_empty(self) -> None:
         sheet = self._sheets[-1]
         data_sheet.begin(sheet, self._columns, self._window, (), self._phrases)
-        sheet.append([text_cell(sheet, self._phrases.no_analyses(self._window))])
+        sheet.append([cell(sheet, self._phrases.no_analyses(self._window))])
         data_sheet.end(sheet, self._columns, self._window, len(self._sheets), 0, self._phrases)
 
     def _drawn(self, rows: Sequence[Analysis]) -> tuple[bytes, bytes]:
@@ -206,12 +200,12 @@ def file_name(window: Window) -> str:
 
 
 _DISK_FAILURES = (OSError, ValueError, StopIteration)
-"""What openpyxl raises where a disk is full: its sheets are generators, which have ended at the second attempt."""
+"""Raised by openpyxl if a disk is full: its sheets are generators, which have ended at the second attempt."""
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn a failure of the disk, which hinders `what` from being written, into WorkbookError."""
+def disk_errors(what: str) -> Iterator[None]:
+    """Raise WorkbookError if the disk keeps `what` from being written."""
     try:
         yield
     except (OSError, StopIteration) as error:

@@ -20,8 +20,7 @@ from src.domain.window import day_of
 from src.errors import WorkbookError
 from src.phrases import english as phrases
 from src.workbook import data_sheet
-from src.workbook.columns import SHEET_COLUMNS
-from src.workbook.data_sheet import SHEET_ROWS, Styles, sheet_name
+from src.workbook.data_sheet import SHEET_COLUMNS, SHEET_ROWS, Styles, sheet_name
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, data_rows, data_rows_again, make_analysis, make_window, opened
@@ -121,10 +120,10 @@ def test_columns_are_as_wide_as_what_stands_in_them(tmp_path: Path) -> None:
 
 def test_a_number_that_comes_later_fits_into_the_column_of_ids(tmp_path: Path) -> None:
     """Excel shows `####` for a number that doesn't, and cuts off a text."""
-    with WorkbookWriter(make_window()) as workbook:
+    with WorkbookWriter(make_window(), tmp_path) as workbook:
         workbook.add([make_analysis(id=7)])
         workbook.add([make_analysis(id=-(10**15) + 1), make_analysis(id=-(2**63))])
-        path = workbook.save(tmp_path, Summary(), table="analyses", generated=START)
+        path = workbook.save(Summary(), table="analyses", generated=START)
 
     sheet = opened(path.read_bytes())["Hourly Report"]
     assert sheet.column_dimensions["A"].width > max(len(str(cell.value)) for cell in sheet["A"])
@@ -232,8 +231,8 @@ def test_the_file_is_named_by_the_windows_start(tmp_path: Path) -> None:
         (make_window(zone="Asia/Tokyo"), "report_20261122_130000.xlsx", "Hourly Report"),
         (day, "report_daily_20261122.xlsx", "Daily Report"),
     ):
-        with WorkbookWriter(window) as workbook:
-            path = workbook.save(tmp_path, Summary(), table="analyses", generated=START)
+        with WorkbookWriter(window, tmp_path) as workbook:
+            path = workbook.save(Summary(), table="analyses", generated=START)
         assert name == path.name
         assert sheet == opened(path.read_bytes()).sheetnames[0]
 
@@ -241,8 +240,8 @@ def test_the_file_is_named_by_the_windows_start(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named_but_not_its_folder(tmp_path: Path) -> None:
     """A run builds in a folder of a random name, and a failure must have the same words every time to be told once."""
     sentence = r"^report_20261122_130000\.xlsx could not be written \(No such file"
-    with WorkbookWriter(make_window()) as workbook, pytest.raises(WorkbookError, match=sentence) as caught:
-        workbook.save(tmp_path / "gone", Summary(), table="analyses", generated=START)
+    with pytest.raises(WorkbookError, match=sentence) as caught:
+        WorkbookWriter(make_window(), tmp_path / "gone")
 
     assert "REPORT_DIR" in str(caught.value)
 
@@ -284,7 +283,7 @@ def test_a_workbook_given_up_in_the_midst_leaves_no_file_open(tmp_path: Path) ->
     """A run of many windows goes on after one that failed."""
     before = len(list(Path("/proc/self/fd").iterdir()))
 
-    with WorkbookWriter(make_window()) as workbook:
+    with WorkbookWriter(make_window(), tmp_path) as workbook:
         workbook.add([make_analysis()])
     gc.collect()
 

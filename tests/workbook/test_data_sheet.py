@@ -9,7 +9,7 @@ from openpyxl.styles.differential import DifferentialStyle
 
 from src.domain.analysis import Analysis, FailedStatuses
 from src.runtime.visible_text import units
-from src.workbook.columns import SHEET_COLUMNS, Column, Highlight, attribute, sheet_columns
+from src.workbook.data_sheet import SHEET_COLUMNS, Column, Highlight, attribute, sheet_columns
 
 from ..builders import build, data_rows, data_rows_again, make_analysis, opened
 
