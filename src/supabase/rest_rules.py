@@ -255,7 +255,7 @@ RULES = (
     ),
     _passing("out_of_order", "Supabase is out of order.", status="5..|408|425"),
     ReplyRule(
-        key="refused",
+        key="rejected",
         reason="Supabase rejected the query on {table}.",
         remedy="Its words say why.",
         group="Supabase rejected the query",

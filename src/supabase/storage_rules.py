@@ -93,7 +93,7 @@ STORAGE_RULES = (
     passing_rule("gateway", "Supabase's gateway has no answer from Storage.", status="50[234]|52.|530", code=""),
     passing_rule("failed", "Supabase Storage is out of order.", status="5..|408|425"),
     ReplyRule(
-        key="refused",
+        key="rejected",
         reason="Supabase Storage rejected the request.",
         remedy="Its words say why.",
     ),

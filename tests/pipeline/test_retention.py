@@ -108,7 +108,7 @@ def test_records_of_hours_that_are_still_to_be_told_of_stay(sandbox: Sandbox, ru
     ("fault", "key"),
     [
         (Fault(answer=FORBIDDEN, match="window_start=lte"), "ledger.permission"),
-        (Fault(answer=Answer(status=400), match="window_start=lte"), "ledger.refused"),
+        (Fault(answer=Answer(status=400), match="window_start=lte"), "ledger.rejected"),
         (Fault(answer=Answer(status=401), match="window_start=lt."), "ledger.key"),
     ],
     ids=["no right to delete", "refused", "not readable"],
