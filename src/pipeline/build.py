@@ -28,8 +28,7 @@ from ..phrases.language import phrases_of
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
-from ..supabase.page import Page
-from ..supabase.seen_ids import SeenIds
+from ..supabase.page import Page, SeenIds
 from ..workbook.columns import sheet_columns
 from ..workbook.summary_sheet import Assessment
 from ..workbook.writer import WorkbookWriter, translated

@@ -41,9 +41,8 @@ from ..runtime.retry import RetryPolicy, retry
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient, quoted_value
 from .decode import memory_of, read_analysis, read_json, read_moments, read_page
-from .moment_type import type_without_moments
+from .metadata import MEDIA_TYPE, sort_cost, type_without_moments
 from .page import Page, PageSize, come_again, different_ids, last_group, page_of, within
-from .query_plan import MEDIA_TYPE, sort_cost
 from .reply import error_code
 
 logger = logging.getLogger(__name__)

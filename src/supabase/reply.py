@@ -142,7 +142,7 @@ E = TypeVar("E", bound=ReportError)
 def as_error(error: type[E], part: str, rule: ReplyRule, reply: Reply, facts: Mapping[str, str]) -> E:
     """Make the error that `rule` says; its key begins with `part`.
 
-    It is final where the clock is why: that was waited for when the answer came (clock_skew.py).
+    It is final where the clock is why: that was waited for when the answer came (ClockSkew in client.py).
     """
     problem = rule.problem(reply.said, facts)
     return error(

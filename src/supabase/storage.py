@@ -25,7 +25,7 @@ from ..errors import StorageError
 from ..runtime.connection import diagnose
 from ..runtime.http import CONNECTION_ERRORS, AsyncClient, http_client
 from ..runtime.retry import RetryPolicy, retry
-from .clock_skew import ClockSkew
+from .client import ClockSkew
 from .credentials import credentials
 from .reply import Action, json_object, read_reply
 from .storage_rules import storage_refusal
