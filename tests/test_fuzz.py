@@ -37,8 +37,9 @@ from src.ledger.table import TableLedger
 from src.message.content import describe
 from src.pipeline.heartbeat import Heartbeat
 from src.runtime.connection import tls_context
+from src.runtime.http import retry_after
 from src.runtime.redaction import Redaction
-from src.runtime.retry import RetryPolicy, retry_after
+from src.runtime.retry import RetryPolicy
 from src.supabase.analyses import AnalysesTable
 from src.supabase.client import open_client
 from src.supabase.decode import read_page
