@@ -138,7 +138,7 @@ class PostgrestClient:
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._answer_limit):
-                return await query.request.send(Headers())
+                response = await query.request.send(Headers())
         except AnswerTooLargeError as error:
             raise PageTooLargeError(table=table) from error
         except (*CONNECTION_ERRORS, TimeoutError) as error:
@@ -150,6 +150,8 @@ class PostgrestClient:
                 group="Supabase can't be reached",
                 transient=found.transient,
             ) from error
+        del response.stream  # it refers back to the response, whose content would stay until garbage is collected
+        return response
 
 
 @asynccontextmanager
