@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
@@ -107,28 +108,8 @@ class ReplyRule(Rule, frozen=True, kw_only=True):
 DASHBOARD = "Look at the project's dashboard and at https://status.supabase.com."
 
 
-def passing_rule(
-    key: str,
-    reason: str,
-    remedy: str = DASHBOARD,
-    *,
-    group: str = "",
-    status: str = ".*",
-    code: str = ".*",
-    words: str = "",
-) -> ReplyRule:
-    """Make the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
-    return ReplyRule(
-        key=key,
-        reason=reason,
-        remedy=remedy,
-        fault="nobody",
-        later=True,
-        group=group,
-        status=status,
-        code=code,
-        words=words,
-    )
+passing_rule = partial(ReplyRule, remedy=DASHBOARD, fault="nobody", later=True)
+"""Makes the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
 
 
 def first_match(rules: Iterable[ReplyRule], reply: Reply, used: Credentials) -> ReplyRule:
