@@ -290,7 +290,7 @@ def refused(sandbox: Sandbox, ask: Callable[[Storage, RetryPolicy], Awaitable[ob
 
 
 async def _list(storage: Storage, policy: RetryPolicy) -> None:
-    async for _ in storage.folders("", "report.", policy):
+    async for _ in storage.names("", "report.", policy):
         pass
 
 
