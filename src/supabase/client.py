@@ -79,11 +79,6 @@ class PostgrestClient:
         self._first_answer: tuple[datetime, float] | None = None
 
     @property
-    def sees_all(self) -> bool:
-        """Whether row-level security never hides rows from the key."""
-        return self.credentials.sees_all
-
-    @property
     def server_time(self) -> datetime | None:
         """What Supabase's own clock shows now, going by its first answer (aware, a second at most behind).
 
