@@ -43,7 +43,7 @@ from src.runtime.retry import RetryPolicy
 from src.supabase.analyses import AnalysesTable
 from src.supabase.client import open_client
 from src.supabase.decode import read_page
-from src.supabase.query_plan import sort_cost
+from src.supabase.metadata import sort_cost
 from src.supabase.storage import Storage
 
 from .builders import START, alert_text, build, make_rows, make_window

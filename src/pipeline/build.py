@@ -23,8 +23,7 @@ from ..phrases.language import phrases_of
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.retry import RetryPolicy
 from ..runtime.terminal import rows_bar
-from ..supabase.page import Page
-from ..supabase.seen_ids import SeenIds
+from ..supabase.page import Page, SeenIds
 from ..supabase.source_errors import ClocksDifferError, NotOverError, RowsMissingError
 from ..workbook.data_sheet import sheet_columns
 from ..workbook.summary_sheet import Assessment

@@ -1,9 +1,11 @@
 """One question to Supabase's REST interface: sent once, timed, and its failures translated."""
 
 import asyncio
+import logging
+import random
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -25,13 +27,46 @@ from ..runtime.http import (
     Response,
     http_client,
 )
-from .clock_skew import ClockSkew
 from .credentials import Credentials, credentials
+from .reply import CLOCK, read_reply
 from .rest_rules import refusal
 from .source_errors import ClocksDifferError, PageTooLargeError
 
+logger = logging.getLogger(__name__)
 LARGEST_DIFFERENCE = timedelta(minutes=5)
 """What may lie between the clock of this machine and Supabase's before one of them counts as wrong."""
+
+
+class ClockSkew:
+    """Sends a request again while Supabase's own servers disagree about the time.
+
+    Its gateway turns a secret key into a token of that moment, and PostgREST rejects a token that its clock takes for
+    one of the future; the same request succeeds a second or two later. All requests of a client together wait as long
+    as `timeouts.clock` says, so that a clock that stays off costs a run that time once.
+    """
+
+    def __init__(self, part: str, used: Credentials, timeouts: Timeouts) -> None:
+        self._key = f"{part}.{CLOCK.key}"
+        self._used = used
+        self._timeouts = timeouts
+        self._since: float | None = None
+
+    async def answer(self, ask: Callable[[], Awaitable[Response]]) -> Response:
+        """Return what `ask` answers: the first answer that is not about the clock, or the last one in time."""
+        while True:
+            response = await ask()
+            reply = None if response.is_success else read_reply(response, "read")
+            if not reply or not CLOCK.matches(reply, self._used):
+                self._since = None
+                return response
+            now = asyncio.get_running_loop().time()
+            self._since = now if self._since is None else self._since
+            wait = self._timeouts.clock_wait * random.uniform(1, 2)  # noqa: S311 - no secret hangs on it
+            if now + wait > self._since + self._timeouts.clock:
+                return response
+            extra = {"event": "retry", "key": self._key}
+            logger.warning("%s Retrying in %.1f s.", CLOCK.problem(reply.said, {}).statement, wait, extra=extra)
+            await asyncio.sleep(wait)
 
 
 class PostgrestClient:
@@ -51,11 +86,6 @@ class PostgrestClient:
         self._answer_limit = timeouts.supabase_answer
         self._skew = ClockSkew("source", credentials, timeouts)
         self._first_answer: tuple[datetime, float] | None = None
-
-    @property
-    def sees_all(self) -> bool:
-        """Whether row-level security never hides rows from the key."""
-        return self.credentials.sees_all
 
     @property
     def server_time(self) -> datetime | None:
@@ -112,7 +142,7 @@ class PostgrestClient:
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._answer_limit):
-                return await query.request.send(Headers())
+                response = await query.request.send(Headers())
         except AnswerTooLargeError as error:
             raise PageTooLargeError(table=table) from error
         except (*CONNECTION_ERRORS, TimeoutError) as error:
@@ -124,6 +154,8 @@ class PostgrestClient:
                 group="Supabase can't be reached",
                 transient=found.transient,
             ) from error
+        del response.stream  # it refers back to the response, whose content would stay until garbage is collected
+        return response
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
@@ -107,28 +108,8 @@ class ReplyRule(Rule, frozen=True, kw_only=True):
 DASHBOARD = "Look at the project's dashboard and at https://status.supabase.com."
 
 
-def passing_rule(
-    key: str,
-    reason: str,
-    remedy: str = DASHBOARD,
-    *,
-    group: str = "",
-    status: str = ".*",
-    code: str = ".*",
-    words: str = "",
-) -> ReplyRule:
-    """Make the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
-    return ReplyRule(
-        key=key,
-        reason=reason,
-        remedy=remedy,
-        fault="nobody",
-        later=True,
-        group=group,
-        status=status,
-        code=code,
-        words=words,
-    )
+passing_rule = partial(ReplyRule, remedy=DASHBOARD, fault="nobody", later=True)
+"""Makes the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
 
 
 def first_match(rules: Iterable[ReplyRule], reply: Reply, used: Credentials) -> ReplyRule:
@@ -142,7 +123,7 @@ E = TypeVar("E", bound=ReportError)
 def as_error(error: type[E], part: str, rule: ReplyRule, reply: Reply, facts: Mapping[str, str]) -> E:
     """Make the error that `rule` says; its key begins with `part`.
 
-    It is final where the clock is why: that was waited for when the answer came (clock_skew.py).
+    It is final where the clock is why: that was waited for when the answer came (ClockSkew in client.py).
     """
     problem = rule.problem(reply.said, facts)
     return error(
