@@ -1,6 +1,6 @@
 """A channel takes a report to its recipients and says of each one what became of it."""
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -8,9 +8,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from ..domain.outcome import ChannelAddress, Outcome, includes
-from ..errors import DeliveryError
+from ..errors import DeliveryError, Rule, TooLargeError
 from ..message.alert_text import AlertText
 from ..message.report import Report
+from ..runtime.connection import ConnectionFailure
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -54,6 +55,39 @@ class Channel(Protocol):
 
     async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Send `text`, written at `at` (aware), to `recipients`; return an error for each who did not get it."""
+
+
+def rule_error(
+    rule: Rule,
+    said: str,
+    facts: Mapping[str, str],
+    *,
+    too_large: bool = False,
+    ambiguous: bool = False,
+    retry_after: float = 0.0,
+) -> DeliveryError:
+    """Return the error of an answer that `rule` is for, with the server's words as `said`."""
+    kind = TooLargeError if too_large else DeliveryError
+    return kind.of(
+        rule.problem(said, facts),
+        transient=rule.later,
+        fault=rule.fault,
+        ambiguous=ambiguous,
+        retry_after=retry_after,
+    )
+
+
+def connection_error(failure: ConnectionFailure, key: str, what: str, *, ambiguous: bool = False) -> DeliveryError:
+    """Return the error of a connection that failed, with this `key`; `what` is the main clause of its reason."""
+    return DeliveryError(
+        key,
+        f"{what}: {failure.reason}.",
+        f"{failure.remedy}.",
+        group=failure.group,
+        transient=failure.transient,
+        fault=failure.fault,
+        ambiguous=ambiguous,
+    )
 
 
 def unreadable(workbook: Path, error: OSError) -> DeliveryError:

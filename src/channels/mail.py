@@ -214,8 +214,9 @@ class MailChannel:
         largest = _largest(server)
         if size > largest:
             raise TooLargeError(
+                "too_large",
                 f"The message is too large for the mail server {self._settings.smtp_host}:{self._settings.smtp_port}, "
-                f"which takes {megabytes(largest)}."
+                f"which takes {megabytes(largest)}.",
             )
 
     @asynccontextmanager

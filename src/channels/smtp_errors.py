@@ -15,8 +15,9 @@ from aiosmtplib import (
 from msgspec.structs import replace
 
 from ..config.settings import MailSettings, SmtpSecurity
-from ..errors import DeliveryError, TooLargeError
+from ..errors import DeliveryError
 from ..runtime.connection import ConnectionFailure, Kind, diagnose
+from .interface import connection_error, rule_error
 from .smtp_data import DotError, UnansweredError
 from .smtp_reply import NO_REPLY, Phase, Reply, decode
 from .smtp_rules import RULES, TOO_LARGE, UNANSWERED, SmtpRule, classify
@@ -69,14 +70,9 @@ def smtp_errors(settings: MailSettings, *, connecting: bool = False) -> Iterator
         is_open = not connecting and settings.smtp_security == "tls"
         failure = diagnose(error, address="SMTP_HOST", is_open=is_open)
         by_security = _security_remedy(failure, settings) if connecting or failure.kind == "not_tls" else ""
-        raise DeliveryError(
-            f"smtp.{failure.kind}",
-            f"The mail server {_name(settings)} could not be used: {failure.reason}.",
-            f"{by_security or failure.remedy}.",
-            group="The mail server can't be reached",
-            transient=failure.transient,
-            fault=failure.fault,
-        ) from error
+        failure = replace(failure, remedy=by_security or failure.remedy, group="The mail server can't be reached")
+        what = f"The mail server {_name(settings)} could not be used"
+        raise connection_error(failure, f"smtp.{failure.kind}", what) from error
 
 
 def recipient_error(
@@ -136,19 +132,7 @@ def _refusal(
 
 
 def _as_error(rule: SmtpRule, said: str, facts: dict[str, str]) -> DeliveryError:
-    problem = rule.problem(said, facts)
-    if rule is TOO_LARGE:
-        return TooLargeError(problem.reason, said=said)
-    return DeliveryError(
-        problem.key,
-        problem.reason,
-        problem.remedy,
-        said=said,
-        group=problem.group,
-        transient=rule.later,
-        fault=rule.fault,
-        ambiguous=rule.ambiguous,
-    )
+    return rule_error(rule, said, facts, too_large=rule is TOO_LARGE, ambiguous=rule.ambiguous)
 
 
 def _security_remedy(failure: ConnectionFailure, settings: MailSettings) -> str:

@@ -221,7 +221,7 @@ def _as_code(text: AlertText) -> list[MessageEntity]:
 
 def _check_size(report: Report) -> None:
     if report.attachment.is_attached and report.attachment.size > LARGEST:
-        raise TooLargeError(f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
+        raise TooLargeError("too_large", f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
 
 
 async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limits, *, silent: bool) -> Message:

@@ -14,6 +14,7 @@ from telegram.request import HTTPXRequest
 from ..errors import DeliveryError
 from ..runtime.connection import diagnose
 from ..runtime.http import AFTER_SENDING, CONNECTION_ERRORS
+from .interface import connection_error
 from .telegram_rules import Asked, BotAnswer, judge
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
@@ -111,14 +112,6 @@ def _connection_failure(error: NetworkError, asked: Asked) -> DeliveryError:
     is_open = isinstance(cause, AFTER_SENDING)
     found = diagnose(error, address="TELEGRAM_API_URL", is_open=is_open)
     is_sent = is_open and asked.sends and not isinstance(error, CutShortError) and found.kind != "client_certificate"
-    key = "telegram.unanswered" if is_sent and found.kind == "timed_out" else f"telegram.{found.kind}"
     what = "Telegram did not confirm the message" if is_sent else "Telegram could not be reached"
-    return DeliveryError(
-        key,
-        f"{what}: {found.reason}.",
-        f"{found.remedy}.",
-        group=found.group,
-        transient=found.transient,
-        fault=found.fault,
-        ambiguous=is_sent,
-    )
+    key = "telegram.unanswered" if is_sent and found.kind == "timed_out" else f"telegram.{found.kind}"
+    return connection_error(found, key, what, ambiguous=is_sent)

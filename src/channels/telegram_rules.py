@@ -7,8 +7,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..domain.outcome import chat_and_topic
-from ..errors import DeliveryError, Fault, Problem, Rule, TooLargeError
+from ..errors import DeliveryError, Fault, Problem, Rule
 from ..runtime.visible_text import one_line_quote
+from .interface import rule_error
 
 CHATS = "TELEGRAM_CHAT_ID"
 Form = Literal["bot_api", "foreign", "unreadable", "elsewhere"]
@@ -299,17 +300,11 @@ RULES = (
 def judge(answer: BotAnswer, asked: Asked) -> DeliveryError:
     """Return the error that `answer` means, by the first rule that matches."""
     rule = next((rule for rule in RULES if rule.matches(answer)), RULES[-1])
-    problem = rule.problem(one_line_quote(answer.description), asked.facts(answer))
-    if rule.key == "telegram.too_large":
-        return TooLargeError(problem.reason, said=problem.said, key=rule.key)
-    return DeliveryError(
-        problem.key,
-        problem.reason,
-        problem.remedy,
-        said=problem.said,
-        group=problem.group,
-        transient=rule.later,
-        fault=rule.fault,
+    return rule_error(
+        rule,
+        one_line_quote(answer.description),
+        asked.facts(answer),
+        too_large=rule.key == _TOO_LARGE.key,
         ambiguous=rule.arrived and asked.sends,
         retry_after=answer.retry_after,
     )

@@ -91,5 +91,5 @@ async def _attempt(
         problem = unexpected(route.channel.name, unforeseen, one_line_quote(unforeseen))
         extra = {"event": "broke_down", "channel": route.channel.name, "key": problem.key}
         logger.exception("The alert by %s broke down", route.channel.name, extra=extra)
-        error = DeliveryError(problem.key, problem.reason, problem.remedy, said=problem.said, group=problem.group)
+        error = DeliveryError.of(problem)
     return dict.fromkeys(route.recipients, error)
