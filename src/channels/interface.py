@@ -1,5 +1,6 @@
-"""A channel takes a report to its recipients and says of each one what became of it."""
+"""A channel takes a report to its recipients and returns an outcome for each."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
@@ -24,37 +25,77 @@ class Limits(Struct, frozen=True, kw_only=True):
     answer: float
 
 
-class Channel(Protocol):
-    """One way to recipients."""
+class RefusalStore(Protocol):
+    """Remembers beyond this run which problem each refusal of a login was, by its key."""
+
+    async def recent(self) -> Sequence[str]:
+        """Return the keys of the last hour's refusals, the latest last."""
+
+    async def add(self, key: str) -> None:
+        """Add a refusal of this moment."""
+
+    async def clear(self) -> None:
+        """Forget all of them."""
+
+
+class Channel(ABC):
+    """One way to recipients; one without operators and readers to alert needs neither alert nor check."""
+
+    name: str
+    """Its word in REPORT_CHANNELS."""
+    way: str = ""
+    """What carries its messages, as `--check` calls it."""
+    one_by_one: bool = False
+    """Whether a report is sent to each recipient separately, so that its outcome is known before the next one's."""
+    alerts_first: bool = False
+    """Whether readers are sent an alert by this channel rather than by others."""
 
     @property
-    def name(self) -> str:
-        """The channel's word in REPORT_CHANNELS."""
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether each recipient is sent to by itself, so that its outcome is known before the next one's."""
-
-    @property
+    @abstractmethod
     def recipients(self) -> tuple[str, ...]:
         """Addresses or chats, each once."""
 
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The recipients of alerts that the settings name."""
+        return ()
+
+    @property
+    def alerted_readers(self) -> tuple[str, ...]:
+        """The recipients of reports who are alerted where no operator can be."""
+        return ()
+
+    @property
+    def notified(self) -> tuple[str, ...]:
+        """The recipients of messages on unusual windows, which are no failures."""
+        return ()
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """All whom it writes to, each once."""
+        return tuple(dict.fromkeys([*self.recipients, *self.operators]))
+
+    @abstractmethod
     async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
         """Send `report` once to `recipients` within `limits`; return one outcome each.
 
         Those in `repeats` may have it already, from an attempt whose end was not seen.
         """
 
-    @property
-    def operators(self) -> tuple[str, ...]:
-        """Those whom the settings name for alerts, none where they name nobody."""
-
-    @property
-    def alerted_readers(self) -> tuple[str, ...]:
-        """Those recipients of reports who are alerted where no operator can be."""
-
     async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
         """Send `text`, written at `at` (aware), to `recipients`; return an error for each who did not get it."""
+        raise NotImplementedError
+
+    async def check(self) -> str:
+        """Try the way to recipients without sending, and say what it is; raise DeliveryError if it leads to nobody."""
+        raise NotImplementedError
+
+    async def check_recipient(self, recipient: str) -> str:
+        """After `check`, say what one of `everyone` is; raise DeliveryError if nothing can be sent there."""
+        raise NotImplementedError
+
+    def remember_refusals(self, store: RefusalStore | None) -> None:  # noqa: B027 - a channel may have no login
+        """Count refused logins in `store` too from now on, with those that it holds; None: in this run alone."""
 
 
 def rule_error(

@@ -18,11 +18,11 @@ from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.visible_text import in_quotes
-from .interface import Limits
+from .interface import Channel, Limits, RefusalStore
 from .mime import Mail, as_repeat, compose, compose_alert, domain, in_base64
 from .smtp_data import UnansweredError, data, envelope
 from .smtp_errors import recipient_error, smtp_errors, unanswered
-from .smtp_login import Login, Refusals, connect, encrypt
+from .smtp_login import Login, connect, encrypt
 from .smtp_oauth import Tokens
 
 LARGEST = 25_000_000
@@ -36,11 +36,10 @@ class Sent(Struct, frozen=True, kw_only=True):
     failed: dict[str, DeliveryError] = field(default_factory=dict)
 
 
-class MailChannel:
+class MailChannel(Channel):
     """Sends a report from one mailbox to several addresses; each sees the others in To, unless they are hidden."""
 
-    name = "email"
-    one_by_one = False
+    name = way = "email"
 
     def __init__(
         self,
@@ -58,17 +57,9 @@ class MailChannel:
         self._tls = tls
         self._timeouts = timeouts
         self._login = Login(settings, Tokens(settings, tls, timeouts, hide))
+        self._refused: dict[str, DeliveryError] = {}
+        """Those whom the server refused in a check."""
         self._goodbyes: set[asyncio.Task[None]] = set()
-
-    @property
-    def settings(self) -> MailSettings:
-        """The settings that it was made of."""
-        return self._settings
-
-    @property
-    def refusals(self) -> Refusals:
-        """The refusals of its login."""
-        return self._login.refusals
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -97,11 +88,6 @@ class MailChannel:
         return [self._outcome(address, sent) for address in recipients]
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        """All addresses that it writes to, each once."""
-        return tuple(dict.fromkeys((*self.recipients, *self.operators)))
-
-    @property
     def operators(self) -> tuple[str, ...]:
         """The addresses of SMTP_ALERT_TO."""
         return self._settings.smtp_alert_to
@@ -119,24 +105,30 @@ class MailChannel:
         sent = await self._transmit(lambda: mail, recipients, deadline)
         return sent.failed
 
-    async def check(self) -> tuple[str, dict[str, DeliveryError]]:
-        """Go as far as a run would without sending: log in, name sender, recipients and operators, and take that back.
-
-        Return how large a message may be, in words, and those of `addresses` that were refused. Raise DeliveryError
-        where the login or the sender is refused.
-        """
-        waiting: Sequence[str] = self.addresses
+    async def check(self) -> str:
+        """Do all that a run does before it sends: log in, name the sender and everyone, and take that back."""
+        waiting: Sequence[str] = self.everyone
         refused: dict[str, SMTPRecipientRefused] = {}
         with smtp_errors(self._settings):
-            async with self._connection(self._soon()) as server:
+            async with self._connection(asyncio.get_running_loop().time() + self._timeouts.smtp) as server:
                 while waiting:
                     named = await envelope(server, self._sender.address, waiting, size=0)
                     await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
                     refused |= named.refused
                     waiting = named.rest
+        self._refused = self._recipient_errors(refused, others_accepted=len(refused) < len(self.everyone))
         login = "no login" if self._settings.smtp_login == "none" else "login accepted"
-        words = f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
-        return words, self._recipient_errors(refused, others_accepted=len(refused) < len(self.addresses))
+        return f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+
+    async def check_recipient(self, recipient: str) -> str:
+        """Say whether the server accepted `recipient` in the check."""
+        if recipient in self._refused:
+            raise self._refused[recipient]
+        return "accepted by the mail server"
+
+    def remember_refusals(self, store: RefusalStore | None) -> None:
+        """Count refused logins in `store` too."""
+        self._login.refusals.remember_in(store)
 
     async def _transmit(
         self,
@@ -204,10 +196,6 @@ class MailChannel:
             )
             for address, error in refused.items()
         }
-
-    def _soon(self) -> float:
-        """Return the deadline of a check."""
-        return asyncio.get_running_loop().time() + self._timeouts.smtp
 
     def _check_size(self, size: int, server: SMTP) -> None:
         """Raise TooLargeError if `size` bytes are more than the server takes, by its SIZE (RFC 1870; 0 is no limit)."""

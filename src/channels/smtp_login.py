@@ -8,8 +8,7 @@ import binascii
 import hmac
 import socket
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from aiosmtplib import (
     SMTP,
@@ -21,6 +20,7 @@ from aiosmtplib import (
 )
 
 from ..config.settings import MailSettings
+from .interface import RefusalStore
 from .smtp_data import is_success
 from .smtp_errors import login_error, refused_before
 from .smtp_oauth import Tokens, bearer
@@ -76,19 +76,6 @@ async def encrypt(server: SMTP, settings: MailSettings) -> None:
             raise SMTPResponseException(SMTPStatus.completed, "no STARTTLS")
         await server.starttls()
         await server.ehlo()  # what the server said in the clear counts no more (RFC 3207 4.2)
-
-
-class RefusalStore(Protocol):
-    """Remembers beyond this run which problem each refusal of this login was, by its key."""
-
-    async def recent(self) -> Sequence[str]:
-        """Return the keys of the last hour's refusals, the latest last."""
-
-    async def add(self, key: str) -> None:
-        """Add a refusal of this moment."""
-
-    async def clear(self) -> None:
-        """Forget all of them."""
 
 
 class Refusals:

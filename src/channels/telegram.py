@@ -26,7 +26,7 @@ from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.http import CONNECTION_ERRORS, BoundedTransport, ReadTimeout
 from ..runtime.visible_text import foreign, in_quotes, units
-from .interface import Limits, unreadable
+from .interface import Channel, Limits, unreadable
 from .telegram_replies import BotRequest, CutShortError, RefusedError, telegram_errors
 from .telegram_rules import CHATS, ELSEWHERE, Asked, judge, moved
 
@@ -42,11 +42,13 @@ _NOTHING_SENT = " to forward"
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
-class TelegramChannel:
+class TelegramChannel(Channel):
     """Sends a report as one bot to several chats, one after the other."""
 
     name = "telegram"
+    way = "telegram bot"
     one_by_one = True
+    alerts_first = True
 
     def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
         self._settings = settings
@@ -74,6 +76,12 @@ class TelegramChannel:
         """The first chat of TELEGRAM_CHAT_ID."""
         return self.recipients[:1]
 
+    @property
+    def notified(self) -> tuple[str, ...]:
+        """The alert chat, if it is one that doesn't get the reports themselves."""
+        chat = self._settings.unusual_chat
+        return (chat,) if chat else ()
+
     async def alert(
         self,
         text: AlertText,
@@ -92,26 +100,21 @@ class TelegramChannel:
                     failed[chat] = error
         return failed
 
-    @property
-    def chats(self) -> tuple[str, ...]:
-        """Every chat that is written to, that of the alerts too."""
-        return tuple(dict.fromkeys([*self.recipients, *self.operators]))
-
-    async def check_bot(self) -> str:
+    async def check(self) -> str:
         """Name the bot; raise DeliveryError if its token is not accepted."""
         async with self._bot() as bot:
             with telegram_errors(Asked(what="the query about the bot", sends=False)):
                 return f"@{foreign((await bot.get_me()).username)}"
 
-    async def check_chat(self, chat: str) -> str:
-        """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
-        setting = CHATS if chat in self.recipients else _ALERT_CHAT
-        asked = Asked(what="the query about the chat", chat=chat, setting=setting, sends=False)
+    async def check_recipient(self, recipient: str) -> str:
+        """Say what a chat is; raise DeliveryError if the bot doesn't see it."""
+        setting = CHATS if recipient in self.recipients else _ALERT_CHAT
+        asked = Asked(what="the query about the chat", chat=recipient, setting=setting, sends=False)
         async with self._bot() as bot:
             with telegram_errors(asked):
                 # The library's get_chat fails where a server older than itself leaves a field out. In small letters,
                 # which the Bot API takes too, for it warns of a name that it has a method for.
-                group, topic = chat_and_topic(chat)
+                group, topic = chat_and_topic(recipient)
                 found: Chat = await bot.do_api_request("getchat", {"chat_id": group}, return_type=Chat)
                 if topic:
                     await _check_topic(asked, found, bot)

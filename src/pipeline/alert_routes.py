@@ -40,10 +40,11 @@ def operator_routes(channels: Sequence[Channel]) -> list[Route]:
 def reader_routes(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Route]:
     """Return the ways to readers, of which an alert takes the first that works, when no operator could be told.
 
-    A channel without a failed outcome comes first, then Telegram before email. Who is an operator too was tried before.
+    A channel without a failed outcome comes first, then one that `alerts_first`.
+    Who is an operator too was tried before.
     """
     failed = {outcome.channel for outcome in outcomes if not outcome.delivered}
-    ordered = sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))
+    ordered = sorted(channels, key=lambda channel: (channel.name in failed, not channel.alerts_first))
     readers = [(one, [who for who in one.alerted_readers if who not in one.operators]) for one in ordered]
     return [Route(channel=channel, recipients=recipients) for channel, recipients in readers if recipients]
 

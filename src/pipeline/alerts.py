@@ -87,7 +87,6 @@ class Alerts:
             loaded.report and (loaded.report.report_count or loaded.report.job_completion_index is not None)
         )
         self._name = loaded.report.report_name if loaded.report else DEFAULT_NAME
-        self._unusual_chat = loaded.telegram.unusual_chat if loaded.telegram else None
         self._failing: set[str] = set()
         self._working: set[str] = set()
         self._recovered: list[Recovery] = []
@@ -202,11 +201,11 @@ class Alerts:
 
         Neither a trial nor a backfill tells of one: the operator sees the reports.
         """
-        if self.muted or self._until_now or self._is_backfill or not self._unusual_chat:
+        if self.muted or self._until_now or self._is_backfill:
             return
         for channel in self._channels:
-            if channel.name == "telegram":
-                route = Route(channel=channel, recipients=[self._unusual_chat])
+            if channel.notified:
+                route = Route(channel=channel, recipients=channel.notified)
                 what = "The message on an unusual window"
                 await self._is_taken(joined([ours(self._redaction(text))]), route, what=what, told={"event": "unusual"})
 

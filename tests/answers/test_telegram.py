@@ -66,7 +66,7 @@ async def outcome_of(method: str, channel: TelegramChannel, sandbox: Sandbox) ->
         (outcome,) = await channel.send(report, ["42"], frozenset(), make_limits())
         return outcome
     try:
-        await (channel.check_bot() if method == "getMe" else channel.check_chat("42"))
+        await (channel.check() if method == "getMe" else channel.check_recipient("42"))
     except DeliveryError as error:
         (outcome,) = not_delivered(channel.name, ["42"], error)
         return outcome
