@@ -119,10 +119,10 @@ def rule_error(
 
 
 def connection_error(failure: ConnectionFailure, key: str, what: str, *, ambiguous: bool = False) -> DeliveryError:
-    """Return the error of a connection that failed, with this `key`; `what` is the main clause of its reason."""
+    """Return the error of a connection that failed, with this `key`; `what` begins its reason."""
     return DeliveryError(
         key,
-        f"{what}: {failure.reason}.",
+        f"{what} {failure.reason}.",
         f"{failure.remedy}.",
         group=failure.group,
         transient=failure.transient,

@@ -71,7 +71,7 @@ def smtp_errors(settings: MailSettings, *, connecting: bool = False) -> Iterator
         failure = diagnose(error, address="SMTP_HOST", is_open=is_open)
         by_security = _security_remedy(failure, settings) if connecting or failure.kind == "not_tls" else ""
         failure = replace(failure, remedy=by_security or failure.remedy, group="The mail server can't be reached")
-        what = f"The mail server {_name(settings)} could not be used"
+        what = f"The mail server {_name(settings)} could not be used:"
         raise connection_error(failure, f"smtp.{failure.kind}", what) from error
 
 

@@ -169,7 +169,7 @@ class Tokens:
                 answer = await session.post(url, data=_form(self._settings))
         except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = diagnose(error, address="SMTP_OAUTH_TOKEN_URL")
-            what = f"The token endpoint {_name(url)} could not be reached"
+            what = f"The token endpoint {_name(url)} could not be reached:"
             raise connection_error(found, f"oauth.{found.kind}", what) from error
         return self._read(answer, url)
 

@@ -112,6 +112,6 @@ def _connection_failure(error: NetworkError, asked: Asked) -> DeliveryError:
     is_open = isinstance(cause, AFTER_SENDING)
     found = diagnose(error, address="TELEGRAM_API_URL", is_open=is_open)
     is_sent = is_open and asked.sends and not isinstance(error, CutShortError) and found.kind != "client_certificate"
-    what = "Telegram did not confirm the message" if is_sent else "Telegram could not be reached"
+    what = "Telegram did not confirm the message:" if is_sent else "Telegram could not be reached:"
     key = "telegram.unanswered" if is_sent and found.kind == "timed_out" else f"telegram.{found.kind}"
     return connection_error(found, key, what, ambiguous=is_sent)
