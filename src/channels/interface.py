@@ -8,8 +8,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ..domain.outcome import ChannelAddress, Outcome, includes
-from ..errors import DeliveryError, Rule, TooLargeError
+from ..domain.outcome import ChannelAddress, Outcome, includes, not_delivered
+from ..errors import DeliveryError, Problem, Rule, TooLargeError
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..runtime.connection import ConnectionFailure
@@ -74,6 +74,13 @@ class Channel(ABC):
     def everyone(self) -> tuple[str, ...]:
         """All whom it writes to, each once."""
         return tuple(dict.fromkeys([*self.recipients, *self.operators]))
+
+    def outcome(self, recipient: str, result: str | DeliveryError, notice: Problem | None = None) -> Outcome:
+        """Return the outcome of a sending: delivered with `result` as its receipt, or the error that it is."""
+        if isinstance(result, DeliveryError):
+            (outcome,) = not_delivered(self.name, [recipient], result)
+            return outcome
+        return Outcome(channel=self.name, recipient=recipient, state="delivered", receipt=result, notice=notice)
 
     @abstractmethod
     async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:

@@ -6,7 +6,6 @@ A login goes by one mechanism at a time, and hardly ever with what the server ha
 import asyncio
 import binascii
 import hmac
-import socket
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
 
@@ -22,7 +21,7 @@ from aiosmtplib import (
 from ..config.settings import MailSettings
 from .interface import RefusalStore
 from .smtp_data import is_success
-from .smtp_errors import login_error, refused_before
+from .smtp_errors import refusal, refused_before
 from .smtp_oauth import Tokens, bearer
 
 _NEXT_ADDRESS = 0.25
@@ -51,18 +50,14 @@ async def connect(server: SMTP, settings: MailSettings, wait: float) -> None:
     # aiosmtplib itself has no happy eyeballs. It hands the socket to asyncio's transport, which closes it, be it after
     # a handshake that failed, or when the session ends.
     async with asyncio.timeout(wait):
-        found = await _connected(settings.smtp_host, settings.smtp_port)
-    await server.connect(sock=found)
-
-
-async def _connected(host: str, port: int) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_connection(_Silent, host, port, happy_eyeballs_delay=_NEXT_ADDRESS)
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            _Silent, settings.smtp_host, settings.smtp_port, happy_eyeballs_delay=_NEXT_ADDRESS
+        )
     try:
-        found: socket.socket = transport.get_extra_info("socket").dup()
-        return found
+        connection = transport.get_extra_info("socket").dup()
     finally:
         transport.abort()  # which closes its own descriptor alone
+    await server.connect(sock=connection)
 
 
 async def encrypt(server: SMTP, settings: MailSettings) -> None:
@@ -185,7 +180,7 @@ class Login:
         raise _error(next((one for one in failures if one.code not in _OF_THE_MECHANISM), failures[-1]))
 
     async def _refused(self, reply: SMTPResponse) -> None:
-        await self.refusals.add(login_error(_error(reply), self._settings).problem.key)
+        await self.refusals.add(refusal(_error(reply), self._settings).problem.key)
 
 
 def _choose(known: dict[str, Mechanism], server: SMTP, *, first: str = "") -> list[tuple[str, Mechanism]]:

@@ -96,8 +96,9 @@ def telegram_errors(asked: Asked) -> Iterator[None]:
     except DeliveryError:
         raise
     except Exception as error:
-        if isinstance(error, NetworkError) and isinstance(error.__cause__, CONNECTION_ERRORS):
-            raise _connection_failure(error, asked) from error
+        cause = error.__cause__ if isinstance(error, NetworkError) else error
+        if isinstance(cause, (*CONNECTION_ERRORS, TimeoutError)):
+            raise _connection_failure(error, cause, asked) from error
         # An answer that the library can't read; the next chat must still get its report.
         unread = judge(BotAnswer(status=200, description=type(error).__name__, form="unreadable"), asked)
         if not isinstance(error, _ODD_FORMS):
@@ -106,10 +107,9 @@ def telegram_errors(asked: Asked) -> Iterator[None]:
         raise unread from error
 
 
-def _connection_failure(error: NetworkError, asked: Asked) -> DeliveryError:
+def _connection_failure(error: Exception, cause: Exception, asked: Asked) -> DeliveryError:
     """Describe a connection that failed; where all had been sent, the message may have arrived."""
-    cause = error.__cause__
-    is_open = isinstance(cause, AFTER_SENDING)
+    is_open = isinstance(cause, (*AFTER_SENDING, TimeoutError))
     found = diagnose(error, address="TELEGRAM_API_URL", is_open=is_open)
     is_sent = is_open and asked.sends and not isinstance(error, CutShortError) and found.kind != "client_certificate"
     what = "Telegram did not confirm the message:" if is_sent else "Telegram could not be reached:"
