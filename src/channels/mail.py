@@ -58,13 +58,7 @@ class MailChannel(Channel):
         """The addresses of SMTP_TO."""
         return self._settings.smtp_to
 
-    async def send(
-        self,
-        report: Report,
-        recipients: Sequence[str],
-        repeats: Set[str],
-        limits: Limits,
-    ) -> list[Outcome]:
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
         """Send one message; a repeat is known by its Message-ID, and says that it may be one if that is another one."""
         if report.repeats and not repeats.isdisjoint(recipients):
             report = as_repeat(report)
@@ -95,13 +89,12 @@ class MailChannel(Channel):
         """Do all that a run does before it sends: log in, name the sender and everyone, and take that back."""
         waiting: Sequence[str] = self.everyone
         refused: dict[str, SMTPRecipientRefused] = {}
-        with smtp_errors(self._settings):
-            async with self._connection(asyncio.get_running_loop().time() + self._timeouts.smtp) as server:
-                while waiting:
-                    named = await envelope(server, self._sender.address, waiting, size=0)
-                    await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
-                    refused |= named.refused
-                    waiting = named.rest
+        async with self._connection(asyncio.get_running_loop().time() + self._timeouts.smtp) as server:
+            while waiting:
+                named = await envelope(server, self._sender.address, waiting, size=0)
+                await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
+                refused |= named.refused
+                waiting = named.rest
         self._refused = self._recipient_errors(refused, others_accepted=len(refused) < len(self.everyone))
         login = "no login" if self._settings.smtp_login == "none" else "login accepted"
         return f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
@@ -127,12 +120,11 @@ class MailChannel(Channel):
         results: dict[str, str | DeliveryError] = {}
         waiting = recipients
         try:
-            with smtp_errors(self._settings):
-                async with self._connection(deadline) as server:
-                    self._check_size(mail.size, server)
-                    while waiting:
-                        before = others_accepted or _accepts_any(results)
-                        waiting = await self._send_once(server, mail, waiting, deadline, results, before)
+            async with self._connection(deadline) as server:
+                self._check_size(mail.size, server)
+                while waiting:
+                    before = others_accepted or _accepts_any(results)
+                    waiting = await self._send_once(server, mail, waiting, deadline, results, before)
         except DeliveryError as error:
             return dict.fromkeys(waiting, error) | results
         return results
@@ -186,7 +178,7 @@ class MailChannel(Channel):
 
     @asynccontextmanager
     async def _connection(self, deadline: float) -> AsyncIterator[SMTP]:
-        """Log in, until `deadline` at the latest, for the block."""
+        """Log in, until `deadline` at the latest, for the block; raise DeliveryError for what aiosmtplib raises."""
         settings = self._settings
         server = SMTP(
             # No certificate bears the dot of a name that is whole.
@@ -204,10 +196,11 @@ class MailChannel(Channel):
                 async with asyncio.timeout_at(deadline):
                     await connect(server, settings, self._timeouts.smtp)
             transport = server.transport
-            async with asyncio.timeout_at(deadline):
-                await encrypt(server, settings)
-                await self._login.log_in(server)
-            yield server
+            with smtp_errors(settings):
+                async with asyncio.timeout_at(deadline):
+                    await encrypt(server, settings)
+                    await self._login.log_in(server)
+                yield server
         except BaseException:
             await _hang_up(server, transport)
             raise

@@ -140,19 +140,19 @@ class Login:
     async def _by_token(self, server: SMTP) -> None:
         """Log in with the run's token, and once more with another one if that is refused."""
         _choose({"xoauth2": _xoauth2}, server)
-        user, refusal = self._settings.smtp_user or "", None
+        user, refused = self._settings.smtp_user or "", None
         while True:
             try:
                 reply = await _xoauth2(server, user, await self._tokens.get())
             except SMTPServerDisconnected:
-                if refusal is None:
+                if refused is None:
                     raise
-                raise _error(refusal) from None
+                raise _error(refused) from None
             if is_success(reply.code):
                 return
             if not _is_refusal(reply):
                 raise _error(reply)
-            refusal = reply
+            refused = reply
             await self._refused(reply)
             if not (self._tokens.renew() and server.is_connected and self.refusals.are_allowed):
                 raise _error(reply)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from ..config.proxies import proxy_for
 from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
-from ..errors import DeliveryError, Fault, Rule
+from ..errors import DeliveryError, Rule
 from ..runtime.connection import diagnose
 from ..runtime.http import CONNECTION_ERRORS, Response, http_client, retry_after
 from ..runtime.visible_text import one_line_quote
@@ -49,26 +50,19 @@ class OauthRule(Rule, frozen=True, kw_only=True):
         return is_named or not (self.errors or self.words)
 
 
-class _LaterRule(OauthRule, frozen=True, kw_only=True):
-    fault: Fault = "nobody"
-    later: bool = True
-
-
+_LATER = OauthRule(
+    key="smtp.oauth_later",
+    statuses=(408, 425, 429, *range(500, 600)),
+    reason="The token endpoint {endpoint} gives no token now.",
+    remedy="Check the provider's status if this lasts.",
+    fault="nobody",
+    later=True,
+)
 _CODE = r"AADSTS({})\b"
 """Microsoft's codes stand in the description."""
 OAUTH_RULES = (
-    _LaterRule(
-        key="smtp.oauth_later",
-        statuses=(408, 425, 429, *range(500, 600)),
-        reason="The token endpoint {endpoint} gives no token now.",
-        remedy="Check the provider's status if this lasts.",
-    ),
-    _LaterRule(
-        key="smtp.oauth_later",
-        errors=("temporarily_unavailable", "server_error", "slow_down"),
-        reason="The token endpoint {endpoint} gives no token now.",
-        remedy="Check the provider's status if this lasts.",
-    ),
+    _LATER,
+    replace(_LATER, statuses=range(400, 500), errors=("temporarily_unavailable", "server_error", "slow_down")),
     OauthRule(
         key="smtp.oauth_client_expired",
         words=_CODE.format("7000222"),

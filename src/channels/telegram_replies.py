@@ -55,31 +55,29 @@ def refusal_in(status: int, body: bytes) -> BotAnswer | None:
     except ValueError:
         content = None
     except RecursionError:
-        return BotAnswer(status=status, description=_status(status), form="unreadable")
+        return BotAnswer(status=status, description=_describe(status), form="unreadable")
     if not isinstance(content, dict) or not isinstance(content.get("ok"), bool):
         # A success that was cut off begins like one; anything else is a page.
         is_cut = status < 300 and content is None and body.strip()[:1] in (b"", b"{")
-        return BotAnswer(status=status, description=_excerpt(status, body), form="unreadable" if is_cut else "foreign")
+        return BotAnswer(status=status, description=_describe(status, body), form="unreadable" if is_cut else "foreign")
     if status < 300 and content["ok"]:
         return None
     code, found = content.get("error_code"), content.get("parameters")
     numbers = {name: value for name, value in found.items() if type(value) is int} if isinstance(found, dict) else {}
     return BotAnswer(
         status=code if status < 300 and isinstance(code, int) else status,
-        description=str(content.get("description") or _status(status)),
+        description=str(content.get("description") or _describe(status)),
         form="bot_api",
         moved_to=numbers.get("migrate_to_chat_id"),
         retry_after=min(max(0, numbers.get("retry_after", 0)), _LONGEST_WAIT),
     )
 
 
-def _status(status: int) -> str:
-    return f"HTTP {status} {HTTPStatus(status).phrase}" if status in {*HTTPStatus} else f"HTTP {status}"
-
-
-def _excerpt(status: int, body: bytes) -> str:
+def _describe(status: int, body: bytes = b"") -> str:
+    """Name a status, and quote the beginning of another server's page."""
+    name = f"HTTP {status} {HTTPStatus(status).phrase}" if status in {*HTTPStatus} else f"HTTP {status}"
     page = body[:_PAGE].decode("utf-8", "replace")
-    return f"{_status(status)}, {page}" if page.strip() else _status(status)
+    return f"{name}, {page}" if page.strip() else name
 
 
 _ODD_FORMS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)

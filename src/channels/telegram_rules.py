@@ -44,22 +44,18 @@ class Asked(Struct, frozen=True, kw_only=True):
     setting: str = CHATS
     sends: bool = True
 
-    @property
-    def chat_or_bot(self) -> str:
-        """The chat in words."""
-        return f"chat {self.chat}" if self.chat else "the bot"
-
     def facts(self, answer: BotAnswer) -> dict[str, str]:
         """Return what reasons and remedies may name."""
-        name = self.chat_or_bot
-        group, topic = chat_and_topic(self.chat)
+        group, number = chat_and_topic(self.chat)
+        chat = f"chat {self.chat}" if self.chat else "the bot"
+        topic = f"topic {number}" if number else "the topic"
         return {
             "what": self.what,
-            "chat": name,
-            "Chat": name[0].upper() + name[1:],
+            "chat": chat,
+            "Chat": chat[0].upper() + chat[1:],
             "group": f"chat {group}",
-            "topic": f"topic {topic}" if topic else "the topic",
-            "Topic": f"Topic {topic}" if topic else "The topic",
+            "topic": topic,
+            "Topic": topic[0].upper() + topic[1:],
             "setting": self.setting,
             "moved_to": self.moved_to(answer),
         }
