@@ -273,6 +273,29 @@ class DeliveryError(ReportError):
         self.fault = fault
         self.ambiguous = ambiguous
 
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        *,
+        transient: bool = False,
+        fault: Fault = "ours",
+        ambiguous: bool = False,
+        retry_after: float = 0.0,
+    ) -> "DeliveryError":
+        """Make the error of a `problem`."""
+        return cls(
+            problem.key,
+            problem.reason,
+            problem.remedy,
+            said=problem.said,
+            group=problem.group,
+            transient=transient,
+            fault=fault,
+            ambiguous=ambiguous,
+            retry_after=retry_after,
+        )
+
 
 class TooLargeError(DeliveryError):
     """A channel takes nothing of that size: the report may go once more, without its file.
@@ -281,9 +304,6 @@ class TooLargeError(DeliveryError):
     """
 
     group = "The report went without its workbook"
-
-    def __init__(self, reason: str, *, said: str = "", key: str = "too_large") -> None:
-        super().__init__(key, reason, said=said, transient=True)
 
 
 def unexpected(what: str, error: Exception, said: str) -> Problem:

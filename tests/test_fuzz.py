@@ -286,7 +286,7 @@ def test_telegram_takes_a_message_or_it_is_said_why_not(server: Server, raw: byt
         values = {"telegram_bot_token": telegram.TOKEN, "telegram_chat_id": "42", "telegram_api_url": url}
         channel = TelegramChannel(TelegramSettings.model_validate(values), TLS, TIMEOUTS)
         alert = channel.alert(alert_text("text"), START, ["42"])
-        for question in (alert, channel.check_bot(), channel.check_chat("42")):
+        for question in (alert, channel.check(), channel.check_recipient("42")):
             with suppress(ReportError):
                 await question
 

@@ -15,8 +15,6 @@ from typing import Literal, TypeVar
 from msgspec import Struct, structs
 
 from ..channels.interface import Channel
-from ..channels.mail import MailChannel
-from ..channels.telegram import TelegramChannel
 from ..config.environment import colours_are_wanted, proxies_are_set, proxy_for
 from ..config.loader import Settings
 from ..domain.analysis import COLUMNS, NUMBER, Analysis, FailedStatuses
@@ -329,35 +327,11 @@ def _sight(used: Credentials) -> str:
 
 
 def checks_of_channel(channel: Channel) -> list[tuple[str, Check]]:
-    """Check the way to a channel's recipients, and each of them."""
-    if isinstance(channel, MailChannel):
-        return checks_of_mail(channel)
-    return checks_of_telegram(channel) if isinstance(channel, TelegramChannel) else []
-
-
-def checks_of_mail(channel: MailChannel) -> list[tuple[str, Check]]:
-    """Check connection, certificate, login and sender; and whether the server takes each recipient and operator."""
-    answer = _once(channel.check)
-
-    async def server() -> str:
-        words, _ = await answer()
-        return words
+    """Check the way to a channel's recipients and operators, and each of them."""
+    way = _once(channel.check)
 
     async def one(recipient: str) -> str:
-        _, refused = await _behind("email", answer)
-        if recipient in refused:
-            raise refused[recipient]
-        return "accepted by the mail server"
+        await _behind(channel.way, way)
+        return await channel.check_recipient(recipient)
 
-    return [("email", server), *((f"email {recipient}", partial(one, recipient)) for recipient in channel.addresses)]
-
-
-def checks_of_telegram(channel: TelegramChannel) -> list[tuple[str, Check]]:
-    """Check the bot, and each chat that it writes to."""
-    bot = _once(channel.check_bot)
-
-    async def one(chat: str) -> str:
-        await _behind("telegram bot", bot)
-        return await channel.check_chat(chat)
-
-    return [("telegram bot", bot), *((f"telegram {chat}", partial(one, chat)) for chat in channel.chats)]
+    return [(channel.way, way), *((f"{channel.name} {who}", partial(one, who)) for who in channel.everyone)]

@@ -173,11 +173,10 @@ class Alerts:
 
         Neither a trial nor a backfill sends it: the operator sees the reports.
         """
-        options, report, telegram = self._run.options, self._run.loaded.report, self._run.loaded.telegram
+        options, report = self._run.options, self._run.loaded.report
         is_backfill = options.count or (report and (report.report_count or report.job_completion_index is not None))
-        chat = telegram.unusual_chat if telegram else None
-        if chat and not (self.is_muted or options.until_now or is_backfill):
-            await self._sender.send_unusual(text, chat)
+        if not (self.is_muted or options.until_now or is_backfill):
+            await self._sender.send_unusual(text)
 
     def works(self, *parts: str) -> None:
         """Note that `parts`, as alerts name them, did what they are for in this run."""
