@@ -43,12 +43,6 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 # RFC 1123 as Kubernetes has it (apimachinery's validation): small letters only.
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _DNS_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
-LONGEST_LABEL = 63
-"""Characters of a Job's name and of a namespace."""
-LONGEST_CRONJOB = 52
-"""Characters of a CronJob's name: its Jobs' names have eleven more."""
-LONGEST_SUBDOMAIN = 253
-"""Characters of a pod's name."""
 _NEAR_ZONE = 0.8
 """How much of a zone's name is to be right for a suggestion, as difflib counts."""
 
@@ -253,11 +247,12 @@ OauthSecret = Annotated[
     SecretStr,
     BeforeValidator(_matches(r"[!-~]{4,}", "is shorter than 4 characters, or contains blanks or unusual ones")),
 ]
-JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
-JobUid = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a Job's uid"))]
-CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_CRONJOB, "a CronJob's name"))]
-PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
-Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
+JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, 63, "a Job's name"))]
+JobUid = Annotated[str, BeforeValidator(_named(_DNS_LABEL, 63, "a Job's uid"))]
+# Its Jobs' names have eleven characters more.
+CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, 52, "a CronJob's name"))]
+PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, 253, "a pod's name"))]
+Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, 63, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
 SenderHeader = Annotated[str, BeforeValidator(_matches(_SENDER, "is neither an e-mail address nor Name <address>"))]
 # It stands in subjects and headings.
