@@ -77,7 +77,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
     except ReportError as error:  # a pod's window isn't over, nor are those of the pods after it
         failure = describe_failure(error)
         async with open_services(run, settings, channels, alerts) as services:
-            await services.alerts.send_in_turn([failure])
+            await services.alerts.send([failure])
         return result_of(failure, error.exit_code)
     check_limit(options, settings)
     check_consent(options, settings)
