@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ..config.rerun_command import only_option
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
+from ..pipeline.job import only_option
 from ..pipeline.report_window import report_window
 from ..pipeline.services import Services
-from ..runtime.progress import is_watched, windows_bar
+from ..runtime.terminal import is_watched, windows_bar
 
 logger = logging.getLogger(__name__)
 

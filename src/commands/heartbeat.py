@@ -8,24 +8,24 @@ from contextlib import suppress
 from datetime import datetime
 from operator import itemgetter
 
-import httpx
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from ..config.environment import proxy_for
 from ..config.timeouts import Timeouts
 from ..domain.request import Note
 from ..errors import Problem, ReportError, Rule
 from ..ledger.notices import MONITOR, Notices
-from ..runtime.connection import CONNECTION_ERRORS, GROUP, diagnose
-from ..runtime.proxies import proxy_for
+from ..runtime.connection import GROUP, diagnose
+from ..runtime.http import CONNECTION_ERRORS, http_client
 from ..runtime.redaction import Redaction
 from ..runtime.visible_text import one_line_quote
 
 logger = logging.getLogger(__name__)
 LONGEST = 500
 """Characters of a ping's body; healthchecks.io keeps 100 kB, and who reads it has the alert too."""
-_LONGEST_ANSWER = 300
-"""Bytes that are read of an answer."""
+_LONGEST_ANSWER, _LARGEST_ANSWER = 300, 1 << 20
+"""Bytes of an answer that are kept, and that may come at once."""
 _GROUP = "The monitor"
 _OK = "ok"
 _CONNECTION, _ANSWER = 0.6, 0.3
@@ -156,7 +156,7 @@ class Heartbeat:
             # One that receives too many pings had better not get another.
             may_pass = rule is not None and rule.later and rule.key != _RATE_LIMIT.key
             return (rule.problem(one_line_quote(f"HTTP {status} {said}"), {}) if rule else None), may_pass
-        except (*CONNECTION_ERRORS, httpx.InvalidURL, TimeoutError) as error:
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = diagnose(error, address="HEARTBEAT_URL", is_open=isinstance(error, ssl.SSLError))
             problem = Problem(
                 key=f"monitor.{found.kind}",
@@ -169,12 +169,15 @@ class Heartbeat:
     async def _post(self, url: str, content: bytes, deadline: float) -> tuple[int, str]:
         """Send a ping; return status and beginning of the answer, as much of that as comes in time."""
         latest = deadline - 0.1 * self._limit
-        limits = httpx.Timeout(_ANSWER * self._limit, connect=_CONNECTION * self._limit)
         async with (
-            httpx.AsyncClient(
-                verify=self._tls, timeout=limits, proxy=proxy_for(self._url, self._tls), trust_env=False
+            http_client(
+                self._tls,
+                proxy_for(self._url),
+                limit=_LARGEST_ANSWER,
+                connect=_CONNECTION * self._limit,
+                answer=_ANSWER * self._limit,
             ) as session,
-            session.stream("POST", url, content=content, headers={"accept-encoding": "identity"}) as answer,
+            session.stream("POST", url, content=content) as answer,
         ):
             body = b""
             with suppress(*CONNECTION_ERRORS, TimeoutError):  # the status says most, and the body may never end

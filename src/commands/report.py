@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,24 +11,24 @@ from msgspec.structs import replace
 
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.recipients import check_consent, check_limit, limited_to
-from ..config.schedule import choose_windows, goes_by_job, has_next_pod, is_named
+from ..config.options import limited_to
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
-from ..errors import ClocksDifferError, InputError, OptionError, Problem, ReportError, Stage
+from ..errors import SIGINT_CODE, SIGTERM_CODE, InputError, OptionError, Problem, ReportError, Stage
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.failures import describe_failure, different_clocks, failed_result, result_of
+from ..pipeline.job import goes_by_job, has_next_pod, is_named
 from ..pipeline.report_window import report_window
 from ..pipeline.run import Run
 from ..pipeline.services import Services, ledger_place, open_services
+from ..supabase.source_errors import ClocksDifferError
+from .asked import check_consent, check_limit, choose_windows
 from .backfill import report_each
 from .heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
-SIGTERM_CODE = 128 + signal.SIGTERM
-SIGINT_CODE = 128 + signal.SIGINT
 _STOPPED = Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
 _BY_HAND = Problem(key="interrupted", reason="The run was stopped from the keyboard.")
 

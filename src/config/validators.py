@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from ..runtime.proxies import is_loopback
+from .environment import is_loopback
 
 _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
@@ -87,16 +87,6 @@ def as_usual(url: str) -> str:
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
-def in_small_letters(value: object) -> object:
-    """Write text in small letters."""
-    return value.lower() if isinstance(value, str) else value
-
-
-def in_capitals(value: object) -> object:
-    """Write text in capitals."""
-    return value.upper() if isinstance(value, str) else value
-
-
 def entries(value: object) -> object:
     """Split a comma list; an entry given twice counts once, so that nobody gets a report twice."""
     if not isinstance(value, str):
@@ -139,12 +129,8 @@ def _named(pattern: str, longest: int, kind: str) -> Callable[[object], object]:
     return _matches(rf"(?=.{{1,{longest}}}\Z){pattern}", f"is not {kind} in Kubernetes")
 
 
-def _each(
-    pattern: re.Pattern[str], kind: str, *, may_be_none: bool = False
-) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+def _each(pattern: re.Pattern[str], kind: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
     def check(parts: tuple[str, ...]) -> tuple[str, ...]:
-        if not parts and not may_be_none:
-            raise ValueError("is empty")
         wrong = [str(place) for place, part in enumerate(parts, 1) if not pattern.fullmatch(part)]
         if wrong:
             raise ValueError(f"entry {', '.join(wrong)} of {len(parts)} is not {kind}")
@@ -250,7 +236,7 @@ Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,
 # RFC 7515: header, payload and signature, in base64url.
 Jwt = Annotated[
     SecretStr,
-    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is no JWT (three parts, dots between)")),
+    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is not a JWT (three parts, dots between)")),
 ]
 Key = Annotated[
     SecretStr,
@@ -281,18 +267,19 @@ Statuses = Annotated[
     NoDecode,
     BeforeValidator(entries),
     AfterValidator(_each(_STATUS, "a status of at most 60 characters without |")),
-    Field(max_length=50),
+    Field(min_length=1, max_length=50),
 ]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
-Addresses = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(mailboxes), AfterValidator(_each(_ADDRESS, "an e-mail address"))
-]
-AddressesOrNone = Annotated[
+Chats = Annotated[
     tuple[str, ...],
     NoDecode,
-    BeforeValidator(mailboxes),
-    AfterValidator(_each(_ADDRESS, "an e-mail address", may_be_none=True)),
+    BeforeValidator(entries),
+    AfterValidator(_each(_CHAT, "a chat id")),
+    Field(min_length=1),
 ]
+AddressesOrNone = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(mailboxes), AfterValidator(_each(_ADDRESS, "an e-mail address"))
+]
+Addresses = Annotated[AddressesOrNone, Field(min_length=1)]
 RecipientsOrNone = Annotated[tuple[str, ...], NoDecode, BeforeValidator(mailboxes)]
 Recipients = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(entries), AfterValidator(_not_empty)]
-Chats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_CHAT, "a chat id"))]

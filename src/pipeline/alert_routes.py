@@ -35,10 +35,11 @@ def operator_routes(channels: Sequence[Channel]) -> list[Route]:
 def reader_routes(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Route]:
     """Return the ways to readers, of which an alert takes the first that works, when no operator was reached.
 
-    A channel without a failed outcome comes first, then Telegram before email. Who is an operator too was tried before.
+    A channel without a failed outcome comes first, then one that `alerts_first`.
+    Who is an operator too was tried before.
     """
     failed = {outcome.channel for outcome in outcomes if not outcome.delivered}
-    ordered = sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))
+    ordered = sorted(channels, key=lambda channel: (channel.name in failed, not channel.alerts_first))
     readers = [(one, [who for who in one.alerted_readers if who not in one.operators]) for one in ordered]
     return [Route(channel=channel, recipients=recipients) for channel, recipients in readers if recipients]
 
@@ -66,12 +67,12 @@ class AlertSender:
             logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
         return False
 
-    async def send_unusual(self, text: str, chat: str) -> None:
-        """Send `text` on an unusual window, which is no failure, to a `chat` of operators."""
+    async def send_unusual(self, text: str) -> None:
+        """Send `text` on an unusual window, which is no failure, to those whom channels notify of it."""
         what = "The message on an unusual window"
         for channel in self._channels:
-            if channel.name == "telegram":
-                route = Route(channel=channel, recipients=[chat])
+            if channel.notified:
+                route = Route(channel=channel, recipients=channel.notified)
                 await self._send_by(route, joined([ours(self._run.redaction(text))]), what=what, event="unusual")
 
     async def _send_by(self, route: Route, text: AlertText, *, what: str, event: str = "alerted") -> bool:
@@ -122,5 +123,5 @@ async def _attempt(
         problem = unexpected(route.channel.name, unforeseen, one_line_quote(unforeseen))
         extra = {"event": "broke_down", "channel": route.channel.name, "key": problem.key}
         logger.exception("The alert by %s broke down", route.channel.name, extra=extra)
-        error = DeliveryError(problem.key, problem.reason, problem.remedy, said=problem.said, group=problem.group)
+        error = DeliveryError.of(problem)
     return dict.fromkeys(route.recipients, error)

@@ -11,9 +11,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from ..channels.interface import Channel, addresses
-from ..config.recipients import limited_to, nearest_recipients
-from ..config.rerun_command import rerun_command, span_command
-from ..config.schedule import shared_by_pods
+from ..config.options import limited_to, nearest_recipients
 from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..domain.outcome import ChannelAddress, Outcome, same
 from ..domain.window import Window, as_option, last_full
@@ -38,9 +36,10 @@ from ..message.alert import (
 )
 from ..message.alert_text import AlertText
 from ..message.all_clear import Recovery, render_all_clear
-from ..runtime.progress import is_watched
+from ..runtime.terminal import is_watched
 from .alert_routes import AlertSender
 from .failures import coverage_of
+from .job import rerun_command, shared_by_pods, span_command
 from .run import Run
 
 logger = logging.getLogger(__name__)
@@ -154,7 +153,7 @@ class Alerts:
         Where the ledger can't be used, each alerts for itself, and so does a run that is being stopped.
         """
         run, report, ledger = self._run, self._run.loaded.report, self._ledger
-        shared = shared_by_pods(run.options, report, run.clock()) if report and ledger else None
+        shared = shared_by_pods(run.options, report) if report and ledger else None
         longest = 2 * run.timeouts.alert + run.timeouts.alert_note  # another pod's, by Telegram and then by email
         async with AsyncExitStack() as stack:
             if ledger and shared and not run.stop.is_requested:
@@ -170,11 +169,10 @@ class Alerts:
 
         Neither a trial nor a backfill sends it: the operator sees the reports.
         """
-        options, report, telegram = self._run.options, self._run.loaded.report, self._run.loaded.telegram
+        options, report = self._run.options, self._run.loaded.report
         is_backfill = options.count or (report and (report.report_count or report.job_completion_index is not None))
-        chat = telegram.unusual_chat if telegram else None
-        if chat and not (self.is_muted or options.until_now or is_backfill):
-            await self._sender.send_unusual(text, chat)
+        if not (self.is_muted or options.until_now or is_backfill):
+            await self._sender.send_unusual(text)
 
     def works(self, *parts: str) -> None:
         """Note that `parts`, as alerts name them, did what they are for in this run."""

@@ -8,13 +8,12 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ..config.schedule import goes_by_job
 from ..domain.attachment import Attachment
 from ..domain.baseline import deviations, is_as_usual
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window
-from ..errors import ClocksDifferError, NotOverError, RowsMissingError, SourceError, TimeLimitError
+from ..errors import SourceError, TimeLimitError
 from ..ledger.identity import chosen_identity, stored_folder
 from ..ledger.key import ledger_key
 from ..ledger.record import Record
@@ -22,14 +21,15 @@ from ..message.content import describe
 from ..message.report import Report
 from ..phrases.language import phrases_of
 from ..runtime.atomic_write import private_folder, put_in_place
-from ..runtime.progress import rows_bar
 from ..runtime.retry import RetryPolicy
-from ..supabase.page import Page
-from ..supabase.seen_ids import SeenIds
-from ..workbook.columns import sheet_columns
+from ..runtime.terminal import rows_bar
+from ..supabase.page import Page, SeenIds
+from ..supabase.source_errors import ClocksDifferError, NotOverError, RowsMissingError
+from ..workbook.data_sheet import sheet_columns
 from ..workbook.summary_sheet import Assessment
-from ..workbook.writer import WorkbookWriter, translated
+from ..workbook.writer import WorkbookWriter, disk_errors
 from .failures import different_clocks
+from .job import goes_by_job
 from .other_windows import compare
 from .services import Services
 
@@ -168,7 +168,7 @@ async def built_report(
     report_dir = services.report.report_dir
     reader = WindowReader(services, request.window, policy)
     with ExitStack() as stack:
-        with translated(f"{report_dir}"):
+        with disk_errors(f"{report_dir}"):
             folder = stack.enter_context(private_folder(report_dir, services.run.clock()))
         began, until = asyncio.get_running_loop().time(), min(policy.deadline, policy.building_until)
         try:
@@ -188,7 +188,7 @@ async def _build(
     columns = sheet_columns(services.failed_statuses, phrases_of(settings.report_language))
     while summary is None:
         began = services.run.clock()
-        with WorkbookWriter(window, columns=columns, language=settings.report_language) as workbook:
+        with WorkbookWriter(window, folder, columns=columns, language=settings.report_language) as workbook:
             summary = await reader.read_into(workbook)
             if summary is None:
                 continue
@@ -202,7 +202,7 @@ async def _build(
             created, name = services.run.clock(), settings.report_name
             table = services.settings.supabase.supabase_table
             assessment = Assessment(comparison=comparison, deviations=found, remarks=request.remarks)
-            path = workbook.save(folder, summary, table=table, generated=created, assessment=assessment, name=name)
+            path = workbook.save(summary, table=table, generated=created, assessment=assessment, name=name)
     report = _describe(services, request, record, path, summary, assessment, created)
     kept, seconds = _kept(path, settings.report_dir), (created - began).total_seconds()
     extra = {"event": "built", "seconds": seconds, "rows": summary.rows, "bytes": report.attachment.size}
@@ -221,7 +221,7 @@ def _describe(
 ) -> Report:
     settings, supabase, window = services.report, services.settings.supabase, request.window
     comparison, found, language = assessment.comparison, assessment.deviations, settings.report_language
-    with translated(path.name):
+    with disk_errors(path.name):
         attachment = Attachment(name=path.name, size=path.stat().st_size)
     key = ledger_key(settings, supabase)
     identity, repeats = chosen_identity(key, supabase, window, record, summary.rows_of_table)

@@ -22,6 +22,8 @@ from .retention import remove_old
 from .services import Services
 
 logger = logging.getLogger(__name__)
+_TIME_FOR_LATE_ROWS = 30.0
+"""Seconds in which they are looked for."""
 LARGEST_SHARE = 1 / 3
 """Of the time that is left: what building one window, and attempts at its temporary failures, get while others wait."""
 _EARLIER_WINDOW = Problem(
@@ -81,7 +83,7 @@ async def _without_history(services: Services, result: Result, error: Exception)
 
 async def _report_own(services: Services, request: WindowRequest, history: History, policy: RetryPolicy) -> Result:
     """Report the run's own window, with remarks on rows that came late for earlier ones."""
-    delivered, limit = history.delivered(), services.timeouts.late_rows
+    delivered, limit = history.delivered(), _TIME_FOR_LATE_ROWS
     changed = await find_changed_rows(delivered, services.table, services.failed_statuses, limit)
     news = [one for one in changed if one.is_news]
     for one in news:

@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..config.rerun_command import rerun_command
 from ..config.settings import ReportSettings
 from ..domain.analysis import FailedStatuses
 from ..domain.baseline import FEWEST_WEEKS, WEEK, Comparison, Counts, earlier_weeks, usual
@@ -21,6 +20,7 @@ from ..phrases.language import Phrases, phrases_of
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
 from .failures import log_ledger_error
+from .job import rerun_command
 
 logger = logging.getLogger(__name__)
 SIDE_BY_SIDE = 4

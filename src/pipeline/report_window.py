@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ..config.rerun_command import rerun_command
-from ..config.schedule import has_next_pod
 from ..domain.outcome import ChannelAddress, Outcome, same
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
@@ -24,6 +22,7 @@ from ..runtime.visible_text import foreign
 from . import failures
 from .build import built_report
 from .deliver import deliver
+from .job import has_next_pod, rerun_command
 from .services import Services
 
 logger = logging.getLogger(__name__)

@@ -10,11 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..channels.interface import Channel, addresses
-from ..channels.mail import MailChannel
 from ..channels.preview import previews
 from ..channels.smtp_login import MOST_REFUSALS
 from ..config.loader import Settings
-from ..config.recipients import limited_to
+from ..config.options import limited_to
 from ..config.settings import MailSettings, ReportSettings, SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.analysis import FailedStatuses
@@ -103,8 +102,7 @@ async def open_services(
             )
         finally:  # the client ends here
             for channel in channels:
-                if isinstance(channel, MailChannel):
-                    channel.refusals.remember_in(None)
+                channel.remember_refusals(None)
 
 
 def ledger_place(run: Run, settings: Settings) -> str:
@@ -145,10 +143,10 @@ def _storage(run: Run, settings: Settings, timeouts: Timeouts) -> Storage | None
 def _share_refusals(run: Run, settings: Settings, channels: Sequence[Channel], client: PostgrestClient) -> None:
     """Let the runs of an hour share the logins that the mail server may refuse, where the ledger is in Supabase."""
     notices = login_notices(run.options, settings, client, run.timeouts.alert_note)
-    for channel in channels:
-        if notices and isinstance(channel, MailChannel) and channel.settings.smtp_login == "password":
-            mark = _login_mark(channel.settings, settings.supabase)
-            channel.refusals.remember_in(NoticedRefusals(notices, mark, run.clock))
+    if notices and settings.mail and settings.mail.smtp_login == "password":
+        store = NoticedRefusals(notices, _login_mark(settings.mail, settings.supabase), run.clock)
+        for channel in channels:
+            channel.remember_refusals(store)
 
 
 class NoticedRefusals:

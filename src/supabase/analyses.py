@@ -18,16 +18,23 @@ import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
-from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import EARLIEST, Window
-from ..errors import (
+from ..runtime.http import LARGEST_PAGE, Response
+from ..runtime.retry import RetryPolicy, retry
+from ..runtime.visible_text import one_line_quote
+from .client import PostgrestClient, quoted_value
+from .decode import memory_of, read_analysis, read_json, read_moments, read_page
+from .metadata import MEDIA_TYPE, sort_cost, type_without_moments
+from .page import Page, PageSize, come_again, different_ids, last_group, page_of, within
+from .reply import error_code
+from .source_errors import (
     BadAnswerError,
     ColumnTypeError,
     HiddenRowsError,
@@ -37,14 +44,6 @@ from ..errors import (
     RepeatedIdsError,
     RowsMissingError,
 )
-from ..runtime.retry import RetryPolicy, retry
-from ..runtime.visible_text import one_line_quote
-from .client import PostgrestClient, quoted_value
-from .decode import memory_of, read_analysis, read_json, read_moments, read_page
-from .moment_type import type_without_moments
-from .page import Page, PageSize, come_again, different_ids, last_group, page_of, within
-from .query_plan import MEDIA_TYPE, sort_cost
-from .reply import error_code
 
 logger = logging.getLogger(__name__)
 PAGE_ROWS = 5000
@@ -62,6 +61,7 @@ LEAVE = 0.002
 """Seconds that a question gets to leave this process."""
 
 
+T = TypeVar("T")
 Query = Callable[[Sequence[str], int], AsyncSelectRequestBuilder]
 """Makes a question for columns of at most so many rows."""
 
@@ -107,13 +107,11 @@ class AnalysesTable:
                 await asyncio.gather(ahead, return_exceptions=True)
         if arrived < counted:
             raise RowsMissingError(arrived=arrived, counted=counted, table=self._name)
-        if arrived == 0 and not self._client.sees_all:
+        if arrived == 0 and not self._client.credentials.sees_all:
             await self._look_for_any_row(policy)
 
     async def _first(self, window: Window, policy: RetryPolicy, size: PageSize) -> tuple[list[Analysis], int]:
-        def query(columns: Sequence[str], most: int) -> AsyncSelectRequestBuilder:
-            return self._query(window.start, window.end, most, columns, CountMethod.exact)
-
+        query = partial(self._query, window.start, window.end, count=CountMethod.exact)
         response, rows = await self._ask(query, policy, size)
         return within(window, window.start, rows, self._name), self._total(response)
 
@@ -125,8 +123,8 @@ class AnalysesTable:
         at, row_id = quoted_value(last.created_at.isoformat()), quoted_value(self._as_text(last.id))
 
         def query(columns: Sequence[str], most: int) -> AsyncSelectRequestBuilder:
-            found = self._query(last.created_at, window.end, most, columns)
-            return found.or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
+            rows = self._query(last.created_at, window.end, columns, most)
+            return rows.or_(f"created_at.gt.{at},and(created_at.eq.{at},id.gt.{row_id})")
 
         _, rows = await self._ask(query, policy, size)
         if come_again(before, rows):
@@ -143,13 +141,9 @@ class AnalysesTable:
         found, total = list[Analysis](), 1
         size = PageSize(rows=min(size.rows, GROUP_ROWS), most=GROUP_ROWS)
         while len(found) < total:
-            passed = len(found)
-
-            def query(columns: Sequence[str], most: int, passed: int = passed) -> AsyncSelectRequestBuilder:
-                # Nothing tells equal rows apart: the database gives them in the order in which they are stored.
-                return self._alike(last, columns, most, passed, CountMethod.exact)
-
-            response, rows = await self._ask(query, policy, size, passed)
+            # Nothing tells equal rows apart: the database gives them in the order in which they are stored.
+            query = partial(self._alike, last, passed=len(found), count=CountMethod.exact)
+            response, rows = await self._ask(query, policy, size, passed=len(found))
             total = self._total(response)
             if any(row.created_at != last.created_at for row in rows):
                 raise BadAnswerError(table=self._name, came="rows of another moment")
@@ -162,9 +156,7 @@ class AnalysesTable:
 
     async def holds_twice(self, row: Analysis, window: Window) -> bool:
         """Return whether `window` has several rows with the id of `row` at one moment."""
-        query = self._client.short(self._name).select("id", count=CountMethod.exact)
-        query = query.gte("created_at", window.start.isoformat()).lt("created_at", window.end.isoformat())
-        query = query.eq("id", self._as_text(row.id)).limit(1)
+        query = self._short("id", window.start, window.end, CountMethod.exact).eq("id", self._as_text(row.id))
         return self._total(await self._client.answer(query, self._name)) > 1
 
     async def check_ids(self, window: Window, policy: RetryPolicy) -> list[Analysis]:
@@ -179,7 +171,7 @@ class AnalysesTable:
         """Tell a truly empty window from one whose rows this key may not see."""
         query = self._client.table(self._name).select(*COLUMNS).limit(1)
         try:
-            _, rows = await retry(lambda: self._page(query), policy)
+            _, rows = await retry(lambda: self._read(query, read_page), policy)
         except (PageTooLargeError, IdTooLongError):  # so there is a row
             return
         if not rows:
@@ -224,7 +216,7 @@ class AnalysesTable:
     async def probe(self, window: Window, policy: RetryPolicy) -> int:
         """Count `window` and look at one row of it, as a run would; raise SourceError as `pages` does."""
         rows, counted = await self._first(window, policy, PageSize(rows=1, most=1))
-        if not rows and not self._client.sees_all:
+        if not rows and not self._client.credentials.sees_all:
             await self._look_for_any_row(policy)
         return counted
 
@@ -234,7 +226,7 @@ class AnalysesTable:
         None where PostgREST doesn't tell (the default). It is asked about the window's first row only: for a whole page
         PostgreSQL often prefers to sort, if rows are few or lie far apart, though the index is there.
         """
-        query = self._query(window.start, window.end, 1, COLUMNS)
+        query = self._query(window.start, window.end, COLUMNS, 1)
         query.request.headers["Accept"] = MEDIA_TYPE
         response = await self._client.send(query, self._name)
         if response.status_code in (406, 415):  # PGRST107, and before PostgREST 12.1
@@ -243,7 +235,7 @@ class AnalysesTable:
 
     async def _ask(
         self, query: Query, policy: RetryPolicy, size: PageSize, passed: int = 0
-    ) -> tuple[httpx.Response, list[Analysis]]:
+    ) -> tuple[Response, list[Analysis]]:
         """Ask until rows come, or the deadline has passed: a page that fails is asked for again from its cursor.
 
         `passed`: how many rows of the first one's moment and id stand before it.
@@ -251,7 +243,7 @@ class AnalysesTable:
         while True:
             question = query(COLUMNS, size.rows)
             try:
-                response, rows = await retry(lambda: self._page(question), policy)  # noqa: B023 - awaited here
+                response, rows = await retry(lambda: self._read(question, read_page), policy)  # noqa: B023 - awaited here
             except PageTooLargeError:
                 if size.rows == 1:
                     return await self._column_by_column(query, policy, passed)
@@ -261,16 +253,18 @@ class AnalysesTable:
                 size.fitted(len(response.content))
                 return response, rows
 
-    async def _page(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[Analysis]]:
+    async def _read(
+        self, query: AsyncSelectRequestBuilder, read: Callable[[bytes, str], list[T]]
+    ) -> tuple[Response, list[T]]:
         response = await self._client.answer(query, self._name)
-        return response, read_page(response.content, self._name)
+        return response, read(response.content, self._name)
 
     async def _column_by_column(
         self, query: Query, policy: RetryPolicy, passed: int
-    ) -> tuple[httpx.Response, list[Analysis]]:
+    ) -> tuple[Response, list[Analysis]]:
         """Ask for the place of a single row that is too large, then for each of its other columns."""
         place, others = COLUMNS[:2], COLUMNS[2:]
-        response, found = await retry(lambda: self._values(query(place, 1)), policy)
+        response, found = await retry(lambda: self._read(query(place, 1), read_json), policy)
         rows = []
         for row in found[:1]:
             at = read_analysis(row | dict.fromkeys(others), self._name)
@@ -280,20 +274,16 @@ class AnalysesTable:
 
     async def _value(self, row: Analysis, column: str, policy: RetryPolicy, passed: int) -> Any:
         """Ask for one column of a row; return TOO_LONG for what can't be read."""
-        query = self._alike(row, [column], 1, passed)
+        query = self._alike(row, [column], 1, passed=passed)
         try:
-            _, found = await retry(lambda: self._values(query), policy)
+            _, found = await retry(lambda: self._read(query, read_json), policy)
         except PageTooLargeError:
             logger.warning("The %s of the row %s is too long to read", column, row.id)
             return TOO_LONG
         return found[0].get(column) if found else None  # none: it was deleted meanwhile
 
-    async def _values(self, query: AsyncSelectRequestBuilder) -> tuple[httpx.Response, list[dict[str, Any]]]:
-        response = await self._client.answer(query, self._name)
-        return response, read_json(response.content, self._name)
-
     def _alike(
-        self, row: Analysis, columns: Sequence[str], most: int, passed: int, count: CountMethod | None = None
+        self, row: Analysis, columns: Sequence[str], most: int, *, passed: int, count: CountMethod | None = None
     ) -> AsyncSelectRequestBuilder:
         """Ask for the rows of one moment and id, behind so many of them that were `passed`."""
         query = self._client.table(self._name).select(*columns, count=count)
@@ -309,7 +299,7 @@ class AnalysesTable:
             raise IdTooLongError(table=self._name, length=len(text))
         return text
 
-    def _total(self, response: httpx.Response) -> int:
+    def _total(self, response: Response) -> int:
         total = response.headers.get("content-range", "").rpartition("/")[2]
         if not _TOTAL.fullmatch(total):
             raise BadAnswerError(table=self._name, came="rows without their count")
@@ -322,7 +312,7 @@ class AnalysesTable:
         return query.gte("created_at", start.isoformat()).lt("created_at", end.isoformat()).limit(1)
 
     def _query(
-        self, start: datetime, end: datetime, most: int, columns: Sequence[str], count: CountMethod | None = None
+        self, start: datetime, end: datetime, columns: Sequence[str], most: int, *, count: CountMethod | None = None
     ) -> AsyncSelectRequestBuilder:
         return (
             self._client.table(self._name)

@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Literal, TypeVar
 
-import httpx
 from msgspec import Struct
 
 from ..errors import ReportError, Rule
-from ..runtime.retry import retry_after
+from ..runtime.http import Response, retry_after
 from ..runtime.visible_text import one_line_quote
 from .credentials import Credentials, Trait
 
@@ -44,7 +44,7 @@ class Reply(Struct, frozen=True, kw_only=True):
         return f"{words}; hint: {self.hint}" if self.hint else words
 
 
-def read_reply(response: httpx.Response, action: Action, table: str = "") -> Reply:
+def read_reply(response: Response, action: Action, table: str = "") -> Reply:
     """Return what a refusal says to a request about `table`; Storage's HTTP 400 has the true status in its body."""
     error = json_object(response.content)
     told = str(error.get("statusCode"))
@@ -61,7 +61,7 @@ def read_reply(response: httpx.Response, action: Action, table: str = "") -> Rep
     )
 
 
-def error_code(response: httpx.Response) -> str:
+def error_code(response: Response) -> str:
     """Return the code of PostgREST's or PostgreSQL's error in an answer, an empty text if there is none."""
     return str(json_object(response.content).get("code") or "")
 
@@ -108,28 +108,8 @@ class ReplyRule(Rule, frozen=True, kw_only=True):
 DASHBOARD = "Look at the project's dashboard and at https://status.supabase.com."
 
 
-def passing_rule(
-    key: str,
-    reason: str,
-    remedy: str = DASHBOARD,
-    *,
-    group: str = "",
-    status: str = ".*",
-    code: str = ".*",
-    words: str = "",
-) -> ReplyRule:
-    """Make the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
-    return ReplyRule(
-        key=key,
-        reason=reason,
-        remedy=remedy,
-        fault="nobody",
-        later=True,
-        group=group,
-        status=status,
-        code=code,
-        words=words,
-    )
+passing_rule = partial(ReplyRule, remedy=DASHBOARD, fault="nobody", later=True)
+"""Makes the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
 
 
 def first_match(rules: Iterable[ReplyRule], reply: Reply, used: Credentials) -> ReplyRule:
@@ -143,7 +123,7 @@ E = TypeVar("E", bound=ReportError)
 def as_error(error: type[E], part: str, rule: ReplyRule, reply: Reply, facts: Mapping[str, str]) -> E:
     """Make the error that `rule` says; its key begins with `part`.
 
-    It is final where the clock is why: that was waited for when the answer came (clock_skew.py).
+    It is final where the clock is why: that was waited for when the answer came (ClockSkew in client.py).
     """
     problem = rule.problem(reply.said, facts)
     return error(

@@ -10,7 +10,7 @@ import pytest
 from src.channels.mail import MailChannel
 from src.config.loader import LoadedSettings
 from src.config.options import Options
-from src.config.settings import MailSettings, ReportSettings
+from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
 from src.errors import Problem
 from src.message.alert import ALERT, Failure
@@ -156,7 +156,7 @@ def test_only_a_run_that_is_being_stopped_gives_an_alert_little_time(sandbox: Sa
     tls = ssl.create_default_context()
     sandbox.authority.configure_trust(tls)
     timeouts = Timeouts(run=60, alert=0.1, alert_at_stop=0.3)
-    loaded = LoadedSettings(unchecked=[ReportSettings.model_construct(report_dir=sandbox.folder)])
+    loaded = LoadedSettings(report_dir=str(sandbox.folder))
     channel = MailChannel(mail, tls, timeouts, hide=Redaction().hide)
     run = start_run(Options(), loaded, Redaction(), timeouts, lambda: START, time.monotonic())
     run.stop.is_requested = is_stopping

@@ -1,14 +1,18 @@
-"""Whether the column `created_at` holds moments: PostgreSQL names its type where it refuses a question in planning."""
+"""What the database tells about the table: the type of `created_at`, and how rows come into their order."""
 
 import re
+from collections.abc import Iterator
 
-import httpx
+import msgspec
+from msgspec import Struct, field
 
 from ..errors import SourceError
+from ..runtime.http import Response
 from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient
 from .reply import error_code, json_object
 
+MEDIA_TYPE = "application/vnd.pgrst.plan+json"
 _MOMENTS = ("timestamp with time zone", "timestamp without time zone")
 """The second is read as UTC."""
 _DATATYPE_MISMATCH = "42804"
@@ -36,10 +40,35 @@ async def type_without_moments(client: PostgrestClient, table: str) -> str:
     return "" if not is_known or _NAMES_MOMENT.fullmatch(_message(answer)) else one_line_quote(named[1])
 
 
-async def _asked(client: PostgrestClient, table: str, operator: str, value: str) -> httpx.Response:
+async def _asked(client: PostgrestClient, table: str, operator: str, value: str) -> Response:
     """Ask for no row."""
     return await client.send(client.short(table).select("id").filter("created_at", operator, value).limit(0), table)
 
 
-def _message(answer: httpx.Response) -> str:
+def _message(answer: Response) -> str:
     return str(json_object(answer.content).get("message"))
+
+
+class _Node(Struct, frozen=True):
+    kind: str = field(name="Node Type")
+    cost: float = field(name="Total Cost")
+    below: list["_Node"] = field(name="Plans", default_factory=list)
+
+
+class _Explained(Struct, frozen=True):
+    plan: _Node = field(name="Plan")
+
+
+def sort_cost(explained: bytes) -> float | None:
+    """Return what sorting costs in a plan, in the planner's units; 0 if nothing is sorted, None if it is no plan."""
+    try:
+        (found,) = msgspec.json.decode(explained, type=list[_Explained])
+        return max((node.cost for node in _nodes(found.plan) if node.kind == "Sort"), default=0.0)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def _nodes(node: _Node) -> Iterator[_Node]:
+    yield node
+    for one in node.below:
+        yield from _nodes(one)
