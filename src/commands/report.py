@@ -76,7 +76,7 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
     except ReportError as error:  # a pod's window isn't over, nor are those of the pods after it
         failure = describe_failure(error)
         async with open_services(run, settings, channels, alerts) as services:
-            await services.alerts.send_in_turn([failure])
+            await services.alerts.send([failure])
         return result_of(failure, error.exit_code)
     check_limit(options, settings)
     check_consent(options, settings)
@@ -85,7 +85,6 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
         grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())
         await settle(windows[-1], timedelta(seconds=grace), run.clock(), is_over=by_job)
     async with open_services(run, settings, channels, alerts) as services:
-        _warn_of_hidden_rows(services)
         _warn_of_the_key(services)
         result = await _asked_for(services, windows)
         if not options.until_now:  # which has refused
@@ -117,23 +116,17 @@ async def _check_clock(services: Services) -> None:
         await services.alerts.send([different_clocks(error)])
 
 
-def _warn_of_hidden_rows(services: Services) -> None:
-    """Say, once a run, that rows may be missing though every count agrees: the server counts what the key may see."""
-    used = services.client.credentials
-    if used.sees_all or used.is_reports_role:
-        return
-    logger.warning(
-        "Row-level security of the table %s may hide rows from this key (%s); the report has every row that the key "
-        "may see. A secret key sees all.",
-        services.settings.supabase.supabase_table,
-        used.kind,
-        extra={"event": "key_is_limited"},
-    )
-
-
 def _warn_of_the_key(services: Services) -> None:
-    """Say, once a run, that the token ends within days, or the kind of key: from then on every hour fails."""
+    """Say, once a run, what the key does not see though every count agrees, and that it ends within days."""
     used = services.client.credentials
+    if not (used.sees_all or used.is_reports_role):
+        logger.warning(
+            "Row-level security of the table %s may hide rows from this key (%s); the report has every row that the "
+            "key may see. A secret key sees all.",
+            services.settings.supabase.supabase_table,
+            used.kind,
+            extra={"event": "key_is_limited"},
+        )
     if note := used.expiry_note(services.run.clock()):
         logger.warning("%s.", note, extra={"event": "key_expires"})
     if note := used.retirement_note:

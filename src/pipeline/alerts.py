@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from itertools import accumulate
 from typing import Literal
@@ -129,44 +130,39 @@ class Alerts:
         if self.is_muted:
             logger.info("No alert is sent: whoever started this run sees what failed")
             return "nobody"
-        notices, now = await self.notices.told(), self._run.clock()
-        is_stop = all(failure.problem.key == STOPPED_BY_SIGTERM.key for failure in failures)
-        result: AlertResult = "before"
-        if is_news(keys, about, notices, now, is_stop=is_stop):
-            since = min((notices[key] for key in keys if key in notices), default=None)
-            text = await self._text(failures, window, claim, outcomes, since)
-            result = "now" if await self._sender.send(text, outcomes) else "nobody"
-        else:
-            logger.info("Already alerted; the next reminder comes 24 hours after the last one")
-        if result == "now":
-            await self.notices.tell(filter(None, [*keys, about]), now)
+        async with self._turn():
+            notices, now = await self.notices.told(), self._run.clock()
+            is_stop = all(failure.problem.key == STOPPED_BY_SIGTERM.key for failure in failures)
+            result: AlertResult = "before"
+            if is_news(keys, about, notices, now, is_stop=is_stop):
+                since = min((notices[key] for key in keys if key in notices), default=None)
+                text = await self._text(failures, window, claim, outcomes, since)
+                result = "now" if await self._sender.send(text, outcomes) else "nobody"
+            else:
+                logger.info("Already alerted; the next reminder comes 24 hours after the last one")
+            if result == "now":
+                await self.notices.tell(filter(None, [*keys, about]), now)
         if claim and result != "nobody":
             await self._noted(claim.note_alert([replace(cause, window="").text for cause in causes]))
         return result
 
-    async def send_in_turn(
-        self,
-        failures: Sequence[Failure],
-        window: Window | None = None,
-        *,
-        claim: Claim | None = None,
-        outcomes: Sequence[Outcome] = (),
-    ) -> AlertResult:
-        """Alert as `send` does, in an Indexed Job when no other pod does: it may be alerting of the same.
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Keep the other pods of an Indexed Job from alerting during the block: they may alert of the same.
 
-        Where the ledger can't be used, each alerts for itself.
+        Where the ledger can't be used, each alerts for itself, and so does a run that is being stopped.
         """
-        options, report, timeouts = self._run.options, self._run.loaded.report, self._run.timeouts
-        shared = shared_by_pods(options, report) if report else None
-        if shared and self._ledger and not self.is_muted:
-            longest = 2 * timeouts.alert + timeouts.alert_note  # another pod's alert, by Telegram and then by email
-            try:
-                async with self._ledger.claim(shared, self._run.policy(longest)):
-                    return await self.send(failures, window, claim=claim, outcomes=outcomes)
-            except LedgerError as error:
-                extra = {"event": "ledger_failed"}
-                logger.warning("What other pods have alerted of is not known: %s", error, extra=extra)
-        return await self.send(failures, window, claim=claim, outcomes=outcomes)
+        run, report, ledger = self._run, self._run.loaded.report, self._ledger
+        shared = shared_by_pods(run.options, report) if report and ledger else None
+        longest = 2 * run.timeouts.alert + run.timeouts.alert_note  # another pod's, by Telegram and then by email
+        async with AsyncExitStack() as stack:
+            if ledger and shared and not run.stop.is_requested:
+                try:
+                    await stack.enter_async_context(ledger.claim(shared, run.policy(longest)))
+                except LedgerError as error:
+                    extra = {"event": "ledger_failed"}
+                    logger.warning("What other pods have alerted of is not known: %s", error, extra=extra)
+            yield
 
     async def send_unusual(self, text: str) -> None:
         """Send `text` on an unusual window to the alert chat, unless that is one of the report's own chats.

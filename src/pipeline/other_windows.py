@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence, Set
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence, Set
+from typing import Any
 
 from msgspec import Struct
 
@@ -23,7 +23,6 @@ from .failures import log_ledger_error
 from .job import rerun_command
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 SIDE_BY_SIDE = 4
 """Windows whose changes are counted at once."""
 
@@ -190,25 +189,25 @@ async def compare(table: AnalysesTable, window: Window, statuses: FailedStatuses
     once a run another about the type of `created_at`: raise ColumnTypeError if no hour can be found by it.
     """
     windows = [to_compare_with(window), *earlier_weeks(window)]
-    first = asyncio.create_task(table.first_moment(window.end))
-    analyses = [asyncio.create_task(table.count(one.start, one.end)) for one in windows]
-    failures = [asyncio.create_task(table.count_failed(one.start, one.end, statuses)) for one in windows]
-    typed = asyncio.create_task(table.check_type())
-    await _wait([first, typed, *analyses, *failures], limit)
-    if not typed.cancelled() and (error := typed.exception()):
-        raise error
+    counts = [table.count(one.start, one.end) for one in windows]
+    counts_of_failed = [table.count_failed(one.start, one.end, statuses) for one in windows]
+    asked: list[Coroutine[Any, Any, Any]] = [table.check_type(), table.first_moment(window.end)]
+    within = [asyncio.wait_for(one, limit) for one in (*asked, *counts, *counts_of_failed)]
+    typed, first, *found = await asyncio.gather(*within, return_exceptions=True)
+    if isinstance(typed, Exception) and not isinstance(typed, TimeoutError):
+        raise typed
+    analyses, failed = found[: len(windows)], found[len(windows) :]
     if why := _failure(analyses[:1]):
         extra = {"event": "not_compared", "window": as_option(windows[0])}
         logger.info("%s is not compared with: %s", windows[0].label(), why, extra=extra)
-    if failure := _failure([first, *analyses[1:], *failures[1:]]):
+    if failure := _failure([first, *analyses[1:], *failed[1:]]):
         extra = {"event": "not_compared", "window": as_option(window)}
         logger.info("Not all that is usual for %s is known: %s", window.label(), failure, extra=extra)
-    before, *weeks = [
-        Counts(analyses=_result(one), failed=_result(two)) for one, two in zip(analyses, failures, strict=True)
-    ]
-    began, is_sure = _result(first), not _failure([first])
-    if is_sure and (began is None or began >= windows[0].end):  # nothing is known of the time before the first row
-        before = Counts()
+    pairs = zip(analyses, failed, strict=True)
+    before, *weeks = [Counts(analyses=_known(one), failed=_known(two)) for one, two in pairs]
+    began = _known(first)
+    if not _failure([first]) and (began is None or began >= windows[0].end):
+        before = Counts()  # nothing is known of the time before the first row
     known = usual([*zip(windows[1:], weeks, strict=True)], began)
     if known:
         return Comparison(before=before, usual=known, is_partial=bool(known.failed is None and failure))
@@ -217,22 +216,13 @@ async def compare(table: AnalysesTable, window: Window, statuses: FailedStatuses
     return Comparison(before=before, known_from=began and began + FEWEST_WEEKS * WEEK)
 
 
-async def _wait(tasks: Sequence[asyncio.Task[Any]], limit: float) -> None:
-    """Wait until all of `tasks` are done, or for `limit` seconds; none is left at work."""
-    try:
-        await asyncio.wait(tasks, timeout=limit)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _failure(tasks: Sequence[asyncio.Task[Any]]) -> str:
-    """Say why one of `tasks` has no result, "" if all have."""
-    if any(task.cancelled() for task in tasks):
+def _failure(found: Sequence[Any]) -> str:
+    """Say why one of the answers `found` is missing, "" if none is."""
+    errors = [one for one in found if isinstance(one, Exception)]
+    if any(isinstance(error, TimeoutError) for error in errors):
         return "counting took too long"
-    return next((str(error) or type(error).__name__ for task in tasks if (error := task.exception())), "")
+    return next((str(error) or type(error).__name__ for error in errors), "")
 
 
-def _result(task: asyncio.Task[T]) -> T | None:
-    return None if task.cancelled() or task.exception() else task.result()
+def _known(found: Any) -> Any:
+    return None if isinstance(found, Exception) else found

@@ -144,9 +144,7 @@ async def _conclude(
     if not failed:
         await services.alerts.recovered(window, claim, is_late=request.is_late)
         return Result(code=0, words=words, outcomes=outcomes)
-    alerted = await services.alerts.send_in_turn(
-        failures.failed_deliveries(failed), window, claim=claim, outcomes=outcomes
-    )
+    alerted = await services.alerts.send(failures.failed_deliveries(failed), window, claim=claim, outcomes=outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, outcomes=outcomes, known=alerted == "before")
 
 
@@ -199,7 +197,7 @@ async def _alert_of_failure(
             logger.warning("%s A later run sends it, after the others.", failure.problem.statement, extra=extra)
             return replace(result, known=True)
         failure = replace(failure, problem=replace(failure.problem, key="postponed"))
-    alerted = await services.alerts.send_in_turn([failure], request.window, claim=claim)
+    alerted = await services.alerts.send([failure], request.window, claim=claim)
     return replace(result, known=alerted == "before")
 
 
