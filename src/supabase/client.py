@@ -1,4 +1,4 @@
-"""One question to Supabase's REST interface: sent once, timed, and its failures translated."""
+"""Send requests to Supabase's REST interface, with a time limit, and translate their failures."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ from .source_errors import ClocksDifferError, PageTooLargeError
 
 logger = logging.getLogger(__name__)
 LARGEST_DIFFERENCE = timedelta(minutes=5)
-"""What may lie between the clock of this machine and Supabase's before one of them counts as wrong."""
+"""How far the clock of this machine may be from Supabase's before one of them counts as wrong."""
 
 
 class ClockSkew:
@@ -52,7 +52,7 @@ class ClockSkew:
         self._since: float | None = None
 
     async def answer(self, ask: Callable[[], Awaitable[Response]]) -> Response:
-        """Return what `ask` answers: the first answer that is not about the clock, or the last one in time."""
+        """Return the first answer of `ask` that is not about the clock, or the last one in time."""
         while True:
             response = await ask()
             reply = None if response.is_success else read_reply(response, "read")
@@ -89,9 +89,9 @@ class PostgrestClient:
 
     @property
     def server_time(self) -> datetime | None:
-        """What Supabase's own clock shows now, going by its first answer (aware, a second at most behind).
+        """The time by Supabase's own clock, computed from its first answer (aware, at most a second behind).
 
-        None before any answer, and where that bears no date, or one beyond the calendar.
+        None before any answer, and if that one has no date, or one beyond the calendar.
         """
         if self._first_answer is None:
             return None
@@ -117,7 +117,7 @@ class PostgrestClient:
         return self._short.from_(name)
 
     async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> Response:
-        """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
+        """Send `query` and return the answer; raise SourceError if no answer comes or it is a refusal."""
         return self.checked(await self.send(query, table), table)
 
     def checked(self, response: Response, table: str) -> Response:
@@ -127,7 +127,7 @@ class PostgrestClient:
         return response
 
     async def send(self, query: AsyncQueryRequestBuilder, table: str) -> Response:
-        """Send `query` and return the answer, be it a refusal; raise SourceError if none came that can be read.
+        """Send `query` and return the answer, even a refusal; raise SourceError if no answer comes that can be read.
 
         It is sent again while Supabase's own clocks differ.
         """
@@ -162,7 +162,7 @@ class PostgrestClient:
 async def open_client(
     settings: SupabaseSettings, tls: ssl.SSLContext, timeouts: Timeouts
 ) -> AsyncIterator[PostgrestClient]:
-    """Open the project that `settings` names; its connections end with the block."""
+    """Open a client of the project that `settings` name; its connections end with the block."""
     used = credentials(settings)
     proxy, url = proxy_for(settings.supabase_url), f"{settings.supabase_url}/rest/v1"
 
@@ -175,6 +175,6 @@ async def open_client(
 
 
 def quoted_value(value: object) -> str:
-    """Quote a value for a PostgREST filter in brackets, where commas and brackets have a meaning of their own."""
+    """Quote a value for a PostgREST filter in brackets, where commas and brackets have a meaning."""
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

@@ -1,4 +1,4 @@
-"""What the database tells about the table: the type of `created_at`, and how rows come into their order."""
+"""Metadata of the table: the type of `created_at`, and what sorting costs."""
 
 import re
 from collections.abc import Iterator
@@ -23,10 +23,11 @@ _NAMES_MOMENT = re.compile("invalid input syntax for type timestamp( with time z
 
 
 async def type_without_moments(client: PostgrestClient, table: str) -> str:
-    """Return the type of `created_at` if it is one whose values no hour can be asked for.
+    """Return the type of `created_at` if it can't be filtered by hours.
 
-    An empty text where it is another one, and where the answers are not understood, as those in another language. A
-    domain bears a name of its own; what it is made of shows where a text that is no moment is refused.
+    An empty text for other types, and if the answers are not understood, as in another language. PostgreSQL names a
+    column's type when it rejects `is true` in planning; a domain has a name of its own, and its base type is named when
+    a value that is not a moment is rejected.
     """
     try:
         answer = await _asked(client, table, "is", "true")
@@ -41,7 +42,7 @@ async def type_without_moments(client: PostgrestClient, table: str) -> str:
 
 
 async def _asked(client: PostgrestClient, table: str, operator: str, value: str) -> Response:
-    """Ask for no row."""
+    """Send a query for no row."""
     return await client.send(client.short(table).select("id").filter("created_at", operator, value).limit(0), table)
 
 

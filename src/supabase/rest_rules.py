@@ -1,4 +1,4 @@
-"""What a refusal by PostgREST, PostgreSQL or Supabase's gateway means: one table, for rows and for the ledger.
+"""Rules for refusals by PostgREST, PostgreSQL or Supabase's gateway: one table, for rows and for the ledger.
 
 Codes: docs.postgrest.org/en/stable/references/errors.html and postgresql.org/docs/current/errcodes-appendix.html.
 Statuses: supabase.com/docs/guides/troubleshooting/http-status-codes, and Cloudflare's own 5xx.
@@ -58,7 +58,7 @@ PROJECT_RULES = (
         group="The project is paused or over its quota",
     ),
 )
-"""Answers that mean the same wherever they come from: Storage has these rules too."""
+"""Rules that Storage has too."""
 
 RULES = (
     CLOCK,
@@ -237,14 +237,14 @@ RULES = (
 
 
 def refusal(response: Response, table: str, used: Credentials) -> SourceError:
-    """Return the error of an answer beyond 2xx to a request for rows with the credentials `used`."""
+    """Return the error of a refused request for rows with the credentials `used`."""
     reply = read_reply(response, "read", table)
     return as_error(SourceError, "source", first_match(RULES, reply, used), reply, facts(table, used, "select"))
 
 
 def facts(table: str, used: Credentials, rights: str) -> dict[str, str]:
-    """Return what reasons and remedies of the rules name."""
-    # Quoted always: PostgreSQL reads a bare name in small letters, and one like "order" not at all.
+    """Return the facts that reasons and remedies of the rules name."""
+    # Always quoted: PostgreSQL reads a bare name in lower case, and one like "order" not at all.
     name = table.replace('"', '""')
     return {
         "table": table,

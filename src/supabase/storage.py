@@ -1,7 +1,7 @@
-"""A private bucket of Supabase Storage: a workbook too large for a channel is put there and linked for a while.
+"""Put workbooks too large for a channel into a private bucket of Supabase Storage, behind a link that expires.
 
 Requests and answers are those of hosted Supabase (github.com/supabase/storage, src/http), where a refusal is mostly
-HTTP 400 and the true status stands in the body.
+HTTP 400 with the true status in its body.
 """
 
 import asyncio
@@ -39,9 +39,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9._-]{20,4096}")
 
 
 class Storage:
-    """The bucket of REPORT_BUCKET. Each link lives `lifetime`.
+    """The bucket of REPORT_BUCKET. Each link is valid for `lifetime`.
 
-    `hide` is called with its token, for that opens the file.
+    `hide` is called with its token, which opens the file.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Storage:
         self._timeouts = timeouts
 
     async def put(self, workbook: Path, attachment: Attachment, folder: str, policy: RetryPolicy) -> Attachment:
-        """Put `workbook` into `folder` of the bucket, in place of one that is there; return `attachment` with its link.
+        """Put `workbook` into `folder` of the bucket, replacing one that is there; return `attachment` with its link.
 
-        It may take half of the run's time that is left, so that a report can still go without.
+        It may take half of the run's remaining time, so that a report can still be sent without it.
         Raise StorageError if the bucket is missing or public, or the file can't be stored or linked.
         """
         seconds = min(self._timeouts.storage, policy.left() / 2)
@@ -95,7 +95,7 @@ class Storage:
         return replace(attachment, link=link, until=until)
 
     async def check(self) -> str:
-        """Say that the bucket is there and private; raise StorageError if not."""
+        """Return that the bucket is there and private; raise StorageError if not."""
         match await self._ask("GET", f"/bucket/{self._bucket}"):
             case {"public": False}:
                 return f"{self._bucket} is there and private"
@@ -108,7 +108,7 @@ class Storage:
         raise bad_answer("whether the bucket is private")
 
     async def names(self, folder: str, beginning: str, policy: RetryPolicy) -> AsyncGenerator[str]:
-        """Yield the names in `folder` that have this `beginning`, in their order; "" is the bucket itself."""
+        """Yield the names in `folder` with this `beginning`, sorted; "" is the bucket itself."""
         body = {"prefix": folder, "search": beginning, "limit": LISTED, "sortBy": {"column": "name", "order": "asc"}}
         offset = 0
         while found := await retry(lambda: self._list(body | {"offset": offset}), policy):  # noqa: B023 - awaited here
@@ -118,7 +118,7 @@ class Storage:
             offset += len(found)
 
     async def remove(self, paths: Sequence[str], policy: RetryPolicy) -> int:
-        """Remove files of the bucket by their paths; return how many of them were there.
+        """Remove files of the bucket by their paths; return how many were removed.
 
         Raise StorageError if the request fails; a key that may not remove them finds none.
         """
@@ -197,7 +197,7 @@ def bad_answer(wanted: str) -> StorageError:
 
 
 class _Chunks:
-    """A file's content in pieces, from its beginning at each attempt."""
+    """The content of a file in pieces, from its beginning at each attempt."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

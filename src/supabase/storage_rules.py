@@ -1,4 +1,4 @@
-"""What a refusal by Supabase Storage means: one table.
+"""Rules for refusals by Supabase Storage: one table.
 
 Codes and statuses: github.com/supabase/storage, src/internal/errors/codes.ts.
 """
@@ -16,7 +16,7 @@ _ACTIONS: dict[Action, tuple[str, str]] = {
     "list": ("may not list the bucket", "select"),
     "remove": ("may not remove from the bucket", "select, delete"),
 }
-"""What is refused, and the rights that it needs on storage.objects."""
+"""What was refused, and the rights on storage.objects that it requires."""
 _OTHERS = "Look for what else uses the project."
 
 STORAGE_RULES = (
@@ -91,12 +91,12 @@ STORAGE_RULES = (
 
 
 def storage_refusal(reply: Reply, bucket: str, used: Credentials) -> StorageError:
-    """Return the error of a refusal to a request about `bucket` with the credentials `used`."""
+    """Return the error of a refused request about `bucket` with the credentials `used`."""
     rule = first_match(STORAGE_RULES, reply, used)
     return as_error(StorageError, "storage", rule, reply, storage_facts(reply.action, bucket, used))
 
 
 def storage_facts(action: Action, bucket: str, used: Credentials) -> dict[str, str]:
-    """Return what reasons and remedies of the rules name."""
+    """Return the facts that reasons and remedies of the rules name."""
     refused, rights = _ACTIONS[action]
     return {"setting": used.setting, "bucket": bucket, "refused": refused, "rights": rights}
