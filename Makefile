@@ -27,8 +27,8 @@ NPM_CI = ci --ignore-scripts --no-audit --no-fund --no-update-notifier --logleve
 STEP = @$(PYTHON) tests/step.py
 PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 # Seconds that `make test-long` spends on each test of random examples and on chaos, and the seed that this begins with.
-FUZZ_SECONDS ?= 20
-CHAOS_SECONDS ?= 180
+FUZZ_SECONDS ?= 10
+CHAOS_SECONDS ?= 120
 SEED ?= 1
 
 # The kustomization names the image, so that what is pushed is what is pulled.
@@ -57,7 +57,7 @@ test: supported lint cluster $(SERVERS) $(LITE) $(READERS) $(COMPILED)  ## lint,
 	@$(BIN)/mypy >$(VENV)/mypy.log 2>&1 & mypy=$$!; \
 		$(PYTEST); tests=$$?; wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
 
-test-long: supported $(READY) $(SERVERS) $(LITE)  ## what is long and random: FUZZ_SECONDS=20 CHAOS_SECONDS=180, and huge answers
+test-long: supported $(READY) $(SERVERS) $(LITE)  ## what is long and random: FUZZ_SECONDS=10 CHAOS_SECONDS=120, and huge answers
 	FUZZ_SECONDS=$(FUZZ_SECONDS) CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(SEED) $(PYTEST) -m "long or random"
 
 quick: lint $(COMPILED)  ## lint, and the tests that need no server, in half a minute
@@ -67,7 +67,7 @@ quick: lint $(COMPILED)  ## lint, and the tests that need no server, in half a m
 coverage: supported $(READY) $(SERVERS) $(LITE) $(READERS)  ## the tests once more, and how much of the code they run: at least 95 %
 	$(PYTEST) --cov --cov-fail-under=95 --cov-report=term
 
-fuzz: $(READY)  ## odd answers and rows for each part that reads them, each time others; FUZZ_SECONDS=20 for each test
+fuzz: $(READY)  ## odd answers and rows for each part that reads them, each time others; FUZZ_SECONDS=10 for each test
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) -m random tests/test_fuzz.py tests/test_hostile.py
 
 chaos: supported $(READY) $(SERVERS)  ## stories of pods that are killed, servers that fail, recipients that change; SEED=7 CHAOS_SECONDS=0 plays two of them
