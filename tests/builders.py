@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -155,8 +156,14 @@ def opened(content: bytes) -> Any:
 
 def data_rows(content: bytes, sheet: str = "Hourly Report") -> list[tuple[Any, ...]]:
     """Read the cells below the header, values as openpyxl reads them."""
-    rows = opened(content)[sheet].iter_rows(min_row=2, values_only=True)
-    return [tuple(row) for row in rows]
+    return [*_data_rows(content, sheet)]
+
+
+@lru_cache(maxsize=256)
+def _data_rows(content: bytes, sheet: str) -> tuple[tuple[Any, ...], ...]:
+    """Read them, of each workbook once: every recipient of a report has the same one."""
+    book = load_workbook(io.BytesIO(content), read_only=True)
+    return tuple(tuple(row) for row in book[sheet].iter_rows(min_row=2, values_only=True))
 
 
 def data_rows_again(content: bytes, sheet: str = "Hourly Report") -> list[list[Any]]:
