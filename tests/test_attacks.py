@@ -246,7 +246,7 @@ def test_an_hour_whose_record_is_too_large_is_sent_marked_as_a_possible_repeat(
     def answer(request: Request) -> Answer:
         is_read = request.method == "GET" and "record" in request.target and "=eq.2026-11-22" in request.target
         (row,) = sandbox.supabase.sql("select record from report_deliveries")
-        return PAGES["one long text, wide"] if is_read and not row["record"]["entries"] else real(request)
+        return PAGES["one long text, wide"]() if is_read and not row["record"]["entries"] else real(request)
 
     monkeypatch.setattr(sandbox.supabase, "answer", answer)
 
