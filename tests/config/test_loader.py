@@ -701,6 +701,18 @@ def test_a_secret_in_the_env_file_alone_is_known_too(environment: pytest.MonkeyP
     assert "only-in-the-file" not in repr(loaded)
 
 
+def test_a_secret_of_the_environment_is_known_though_the_env_file_cannot_be_read(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Which is said once, and nothing else: what it would have set is not known."""
+    (tmp_path / ".env").write_bytes(b"SMTP_HOST=\xff\n")
+
+    loaded = load_settings(tmp_path / ".env")
+
+    assert WHOLE["SMTP_PASSWORD"] in loaded.secrets()
+    assert (len(loaded.problems), str(tmp_path / ".env") in loaded.problems[0]) == (1, True)
+
+
 @pytest.mark.parametrize("value", ["change-me", "your-app-password", "abc", " "])
 def test_what_is_no_secret_is_not_hidden(environment: pytest.MonkeyPatch, value: str) -> None:
     """A placeholder or three letters would be hidden in ordinary words."""
