@@ -6,23 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from msgspec import Struct
-
 from ..domain.outcome import ChannelAddress, Outcome, includes, not_delivered
 from ..errors import DeliveryError, Problem, Rule, TooLargeError
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..runtime.connection import ConnectionFailure
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """How long one sending may take: until `deadline`, a moment of the event loop's clock.
-
-    `answer`: seconds for a server's answer once it has everything.
-    """
-
-    deadline: float
-    answer: float
 
 
 class RefusalStore(Protocol):
@@ -83,8 +71,10 @@ class Channel(ABC):
         return Outcome(channel=self.name, recipient=recipient, state="delivered", receipt=result, notice=notice)
 
     @abstractmethod
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
-        """Send `report` once to `recipients` within `limits`; return one outcome each.
+    async def send(
+        self, report: Report, recipients: Sequence[str], repeats: Set[str], deadline: float
+    ) -> list[Outcome]:
+        """Send `report` once to `recipients` until `deadline`, by the event loop's clock; return one outcome each.
 
         Those in `repeats` may have it already, from an attempt whose end was not seen.
         """

@@ -17,7 +17,7 @@ from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.visible_text import in_quotes
-from .interface import Channel, Limits, RefusalStore
+from .interface import Channel, RefusalStore
 from .mime import Mail, as_repeat, compose, compose_alert, domain
 from .smtp_data import UnansweredError, data, envelope
 from .smtp_errors import refusal, smtp_errors, unanswered
@@ -58,12 +58,14 @@ class MailChannel(Channel):
         """The addresses of SMTP_TO."""
         return self._settings.smtp_to
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
+    async def send(
+        self, report: Report, recipients: Sequence[str], repeats: Set[str], deadline: float
+    ) -> list[Outcome]:
         """Send one message; a repeat is known by its Message-ID, and says that it may be one if that is another one."""
         if report.repeats and not repeats.isdisjoint(recipients):
             report = as_repeat(report)
         mail = compose(report, self._sender, self.recipients)
-        results = await self._transmit(mail, recipients, limits.deadline, others_accepted=self._has_accepted)
+        results = await self._transmit(mail, recipients, deadline, others_accepted=self._has_accepted)
         self._has_accepted = self._has_accepted or _accepts_any(results)
         return [self.outcome(address, results[address]) for address in recipients]
 

@@ -13,7 +13,7 @@ from ..message import caption, html
 from ..message.report import Report
 from ..phrases.language import phrases_of
 from ..runtime.atomic_write import atomic_write
-from .interface import Channel, Limits
+from .interface import Channel
 from .mail import LARGEST
 from .mime import compose, in_base64
 
@@ -39,7 +39,7 @@ class Preview(Channel):
         report: Report,
         recipients: Sequence[str],
         repeats: Set[str],  # noqa: ARG002
-        limits: Limits,  # noqa: ARG002
+        deadline: float,  # noqa: ARG002
     ) -> list[Outcome]:
         """Write the files, for their owner only."""
         files = _mail(report, self._mail) if self.name == "email" else _caption(report)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ..channels.interface import Channel, Limits
+from ..channels.interface import Channel
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError, unexpected
 from ..ledger.claim import Claim
@@ -113,11 +113,10 @@ class ChannelDelivery:
 
     async def _send(self, recipients: Sequence[str]) -> list[Outcome]:
         """Send once to `recipients`; an answer under way is waited for, because giving up early makes duplicates."""
-        longest = min(self._send_limit, self._policy.left())
-        limits = Limits(deadline=asyncio.get_running_loop().time() + longest, answer=longest)
+        deadline = asyncio.get_running_loop().time() + min(self._send_limit, self._policy.left())
         began = time.monotonic()
         try:
-            answers = await self._channel.send(self._fallback.report, recipients, self._repeats, limits)
+            answers = await self._channel.send(self._fallback.report, recipients, self._repeats, deadline)
         except Exception as error:  # the other channels' recipients must still get theirs
             problem = unexpected(self._channel.name, error, one_line_quote(error))
             extra = {"event": "broke_down", "channel": self._channel.name, "key": problem.key}
