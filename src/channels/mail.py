@@ -18,10 +18,18 @@ from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.visible_text import in_quotes
 from .interface import Channel, RefusalStore
-from .mime import Mail, as_repeat, compose, compose_alert, domain
-from .smtp_data import UnansweredError, data, envelope
 from .smtp_errors import refusal, smtp_errors, unanswered
 from .smtp_login import Login, connect, encrypt
+from .smtp_message import (
+    Mail,
+    UnansweredError,
+    as_repeat,
+    compose,
+    compose_alert,
+    data,
+    domain,
+    envelope,
+)
 from .smtp_oauth import Tokens
 
 LARGEST = 25_000_000

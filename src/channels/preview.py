@@ -15,7 +15,7 @@ from ..phrases.language import phrases_of
 from ..runtime.atomic_write import atomic_write
 from .interface import Channel
 from .mail import LARGEST
-from .mime import compose, in_base64
+from .smtp_message import compose, in_base64
 
 _EXAMPLE = Sender(address="reports@example.com")
 

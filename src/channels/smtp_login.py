@@ -20,8 +20,8 @@ from aiosmtplib import (
 
 from ..config.settings import MailSettings
 from .interface import RefusalStore
-from .smtp_data import is_success
 from .smtp_errors import refusal, refused_before
+from .smtp_message import is_success
 from .smtp_oauth import Tokens, bearer
 
 _NEXT_ADDRESS = 0.25
