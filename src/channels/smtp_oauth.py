@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from ..config.proxies import proxy_for
+from ..config.environment import proxy_for
 from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
 from ..errors import DeliveryError, Rule

@@ -13,8 +13,7 @@ from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageE
 from telegram.constants import ParseMode
 from telegram.error import NetworkError
 
-from ..config.limits import LARGEST_ANSWER
-from ..config.proxies import proxy_for
+from ..config.environment import proxy_for
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, chat_and_topic
@@ -23,7 +22,7 @@ from ..message import caption
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
-from ..runtime.http import CONNECTION_ERRORS, BoundedTransport
+from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, BoundedTransport
 from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Channel, unreadable
 from .telegram_replies import BotRequest, CutShortError, RefusedError, telegram_errors

@@ -1,6 +1,7 @@
 """Channels run side by side; every recipient gets an outcome."""
 
 import asyncio
+import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +12,6 @@ import pytest
 from src.channels.interface import Channel, addresses
 from src.config.loader import LoadedSettings
 from src.config.options import Options
-from src.config.settings import ReportSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome, not_delivered
 from src.errors import DeliveryError, Problem
@@ -21,6 +21,7 @@ from src.message.alert_text import AlertText
 from src.message.report import Report
 from src.pipeline.alerts import Alerts
 from src.pipeline.deliver import deliver
+from src.pipeline.run import start_run
 from src.runtime.redaction import Redaction
 from src.runtime.retry import RetryPolicy
 
@@ -146,10 +147,11 @@ def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, ca
         Fake("other"),
     )
 
-    loaded = LoadedSettings(unchecked=[ReportSettings.model_construct(report_dir=tmp_path)])
-    alerts = Alerts([spare, whole, broken], Options(), loaded, Redaction(), lambda: START, Timeouts(alert=5))
+    loaded = LoadedSettings(report_dir=str(tmp_path))
+    run = start_run(Options(), loaded, Redaction(), Timeouts(alert=5), lambda: START, time.monotonic())
+    alerts = Alerts(run, [spare, whole, broken])
     failure = Failure(what="the run", problem=Problem(key="boom", reason="It failed."))
-    asyncio.run(alerts.send(None, [failure]))
+    asyncio.run(alerts.send([failure]))
 
     assert [len(channel.alerts) for channel in (broken, spare, whole)] == [0, 1, 0]
     (failed,) = [record.__dict__ for record in caplog.records if record.__dict__["event"] == "alert_failed"]

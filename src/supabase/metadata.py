@@ -1,6 +1,10 @@
-"""Whether the column `created_at` holds moments: PostgreSQL names its type where it refuses a question in planning."""
+"""Metadata of the table: the type of `created_at`, and what sorting costs."""
 
 import re
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct, field
 
 from ..errors import SourceError
 from ..runtime.http import Response
@@ -8,6 +12,7 @@ from ..runtime.visible_text import one_line_quote
 from .client import PostgrestClient
 from .reply import error_code, json_object
 
+MEDIA_TYPE = "application/vnd.pgrst.plan+json"
 _MOMENTS = ("timestamp with time zone", "timestamp without time zone")
 """The second is read as UTC."""
 _DATATYPE_MISMATCH = "42804"
@@ -18,10 +23,11 @@ _NAMES_MOMENT = re.compile("invalid input syntax for type timestamp( with time z
 
 
 async def type_without_moments(client: PostgrestClient, table: str) -> str:
-    """Return the type of `created_at` if it is one whose values no hour can be asked for.
+    """Return the type of `created_at` if it can't be filtered by hours.
 
-    An empty text where it is another one, and where the answers are not understood, as those in another language. A
-    domain bears a name of its own; what it is made of shows where a text that is no moment is refused.
+    An empty text for other types, and if the answers are not understood, as in another language. PostgreSQL names a
+    column's type when it rejects `is true` in planning; a domain has a name of its own, and its base type is named when
+    a value that is not a moment is rejected.
     """
     try:
         answer = await _asked(client, table, "is", "true")
@@ -36,9 +42,34 @@ async def type_without_moments(client: PostgrestClient, table: str) -> str:
 
 
 async def _asked(client: PostgrestClient, table: str, operator: str, value: str) -> Response:
-    """Ask for no row."""
+    """Send a query for no row."""
     return await client.send(client.short(table).select("id").filter("created_at", operator, value).limit(0), table)
 
 
 def _message(answer: Response) -> str:
     return str(json_object(answer.content).get("message"))
+
+
+class _Node(Struct, frozen=True):
+    kind: str = field(name="Node Type")
+    cost: float = field(name="Total Cost")
+    below: list["_Node"] = field(name="Plans", default_factory=list)
+
+
+class _Explained(Struct, frozen=True):
+    plan: _Node = field(name="Plan")
+
+
+def sort_cost(explained: bytes) -> float | None:
+    """Return what sorting costs in a plan, in the planner's units; 0 if nothing is sorted, None if it is no plan."""
+    try:
+        (found,) = msgspec.json.decode(explained, type=list[_Explained])
+        return max((node.cost for node in _nodes(found.plan) if node.kind == "Sort"), default=0.0)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def _nodes(node: _Node) -> Iterator[_Node]:
+    yield node
+    for one in node.below:
+        yield from _nodes(one)
