@@ -58,7 +58,7 @@ class MailChannel(Channel):
         self._timeouts = timeouts
         self._login = Login(settings, Tokens(settings, tls, timeouts, hide))
         self._refused: dict[str, DeliveryError] = {}
-        """Those whom the server refused in a check."""
+        """The recipients whom the server refused in the last check, and why."""
         self._goodbyes: set[asyncio.Task[None]] = set()
 
     @property
@@ -69,7 +69,7 @@ class MailChannel(Channel):
     async def send(
         self, report: Report, recipients: Sequence[str], repeats: Set[str], deadline: float
     ) -> list[Outcome]:
-        """Send one message; a repeat is known by its Message-ID, and says that it may be one if that is another one."""
+        """Send one message; a repeat has the same Message-ID, or says that it may be a repeat."""
         if report.repeats and not repeats.isdisjoint(recipients):
             report = as_repeat(report)
         mail = compose(report, self._sender, self.recipients)
@@ -88,7 +88,7 @@ class MailChannel(Channel):
         return self.recipients
 
     async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
-        """Send `text` as one message to `recipients`; return an error for each whom the server did not take it for."""
+        """Send `text` as one message to `recipients`; return an error for each whom the server refused."""
         mail = compose_alert(text, at, self._sender, recipients)
         # Whoever sends the alert says how long that may take.
         deadline = asyncio.get_running_loop().time() + self._timeouts.send
@@ -124,8 +124,8 @@ class MailChannel(Channel):
     ) -> dict[str, str | DeliveryError]:
         """Send `mail`, until `deadline`, as often as the server's limit of recipients requires.
 
-        Return the server's last words for each whom it accepted the message for, and the others' errors.
-        `others_accepted`: the server took the same before, for other recipients.
+        Return for each recipient the server's last words, or the error.
+        `others_accepted`: the server accepted the same before, for other recipients.
         """
         results: dict[str, str | DeliveryError] = {}
         waiting = recipients
@@ -214,7 +214,7 @@ class MailChannel(Channel):
         except BaseException:
             await _hang_up(server, transport)
             raise
-        # What was to be done is done, and known: how the server says goodbye holds up nobody and changes nothing.
+        # Sending has ended, and its result is known: how the server says goodbye delays nobody and changes nothing.
         goodbye = asyncio.create_task(_say_goodbye(server, transport, self._timeouts.smtp_quit))
         self._goodbyes.add(goodbye)
         goodbye.add_done_callback(self._goodbyes.discard)

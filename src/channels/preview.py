@@ -1,4 +1,4 @@
-"""A dry run: what a channel would send becomes files beside the workbook, and nobody is sent anything."""
+"""A dry run: write what a channel would send into files beside the workbook, and send nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -73,7 +73,7 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def _mail(report: Report, settings: MailSettings | None) -> Mapping[str, Iterable[bytes]]:
-    """Return the message, and its page by itself, which any browser opens."""
+    """Return the message, and separately its page, which any browser opens."""
     attachment = report.attachment
     if in_base64(attachment.size) > LARGEST:
         phrases = phrases_of(report.content.language)

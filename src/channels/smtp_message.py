@@ -101,7 +101,7 @@ def _read(path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             while read := file.read(_PIECE):
                 yield read
-    except OSError as error:  # no fault of the mail server's
+    except OSError as error:  # not the mail server's fault
         raise unreadable(path, error) from error
 
 
@@ -136,7 +136,7 @@ def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail
 def compose_alert(words: AlertText, at: datetime, sender: Sender, recipients: Sequence[str]) -> Mail:
     """Write an alert of these `words`, dated `at` (aware), as one message; their first line is its subject.
 
-    If recipients are hidden, the subject names no address: an all-clear names those whom mail reaches again.
+    If recipients are hidden, the subject names no address, as the subject of an all-clear otherwise may.
     """
     first = str(words).partition("\n")[0]
     first = _ANY_ADDRESS.sub("an address", first) if sender.hides_recipients else first
@@ -160,7 +160,7 @@ def _addressed(sender: Sender, recipients: Sequence[str], line: str) -> EmailMes
     message["From"] = Address(sender.name, addr_spec=sender.address)
     if sender.reply_to:
         message["Reply-To"] = sender.reply_to
-    # Hidden recipients stand in the envelope alone; without any To, a filter takes a message for junk.
+    # Hidden recipients are named in the envelope alone; filters take a message without any To for junk.
     message["To"] = sender.address if sender.hides_recipients else ", ".join(recipients)
     message["Subject"] = line
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
@@ -178,7 +178,7 @@ class DotError(SMTPDataError):
 
 
 class UnansweredError(SMTPServerDisconnected):
-    """The server may have accepted the message; the text, or the connection error behind it, is why nobody knows."""
+    """The server may have accepted the message; the text, or the connection error behind it, says why it is unknown."""
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
