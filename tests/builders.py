@@ -16,7 +16,6 @@ from msgspec import structs
 from openpyxl import load_workbook
 from python_calamine import CalamineWorkbook
 
-from src.channels.interface import Limits
 from src.config.settings import Language
 from src.config.timeouts import Timeouts
 from src.domain.analysis import Analysis, FailedStatuses
@@ -49,9 +48,9 @@ def make_window(start: datetime = START, zone: str = "UTC") -> Window:
     return Window(template="hourly", start=start, end=start + HOUR, zone=ZoneInfo(zone))
 
 
-def make_limits(seconds: float = 60, *, answer: float = 60) -> Limits:
-    """Make the limits of one sending that begins now."""
-    return Limits(deadline=time.monotonic() + seconds, answer=answer)
+def make_deadline(seconds: float = 60) -> float:
+    """Return the deadline of a sending that begins now."""
+    return time.monotonic() + seconds
 
 
 def make_analysis(**changes: Any) -> Analysis:

@@ -1,1 +1,1 @@
-"""The ways to recipients: email and Telegram."""
+"""Send reports and alerts: by email, by Telegram, and to files in a dry run."""

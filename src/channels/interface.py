@@ -6,23 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from msgspec import Struct
-
 from ..domain.outcome import ChannelAddress, Outcome, includes, not_delivered
 from ..errors import DeliveryError, Problem, Rule, TooLargeError
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..runtime.connection import ConnectionFailure
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """How long one sending may take: until `deadline`, a moment of the event loop's clock.
-
-    `answer`: seconds for a server's answer once it has everything.
-    """
-
-    deadline: float
-    answer: float
 
 
 class RefusalStore(Protocol):
@@ -72,7 +60,7 @@ class Channel(ABC):
 
     @property
     def everyone(self) -> tuple[str, ...]:
-        """All whom it writes to, each once."""
+        """All recipients and operators, each once."""
         return tuple(dict.fromkeys([*self.recipients, *self.operators]))
 
     def outcome(self, recipient: str, result: str | DeliveryError, notice: Problem | None = None) -> Outcome:
@@ -83,8 +71,10 @@ class Channel(ABC):
         return Outcome(channel=self.name, recipient=recipient, state="delivered", receipt=result, notice=notice)
 
     @abstractmethod
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
-        """Send `report` once to `recipients` within `limits`; return one outcome each.
+    async def send(
+        self, report: Report, recipients: Sequence[str], repeats: Set[str], deadline: float
+    ) -> list[Outcome]:
+        """Send `report` once to `recipients` until `deadline`, by the event loop's clock; return one outcome each.
 
         Those in `repeats` may have it already, from an attempt whose end was not seen.
         """
@@ -94,11 +84,11 @@ class Channel(ABC):
         raise NotImplementedError
 
     async def check(self) -> str:
-        """Try the way to recipients without sending, and say what it is; raise DeliveryError if it leads to nobody."""
+        """Do all but send, and describe the way to recipients; raise DeliveryError if it does not work."""
         raise NotImplementedError
 
     async def check_recipient(self, recipient: str) -> str:
-        """After `check`, say what one of `everyone` is; raise DeliveryError if nothing can be sent there."""
+        """After `check`, describe one of `everyone`; raise DeliveryError if nothing can be sent there."""
         raise NotImplementedError
 
     def remember_refusals(self, store: RefusalStore | None) -> None:  # noqa: B027 - a channel may have no login
@@ -139,7 +129,7 @@ def connection_error(failure: ConnectionFailure, key: str, what: str, *, ambiguo
 
 
 def unreadable(workbook: Path, error: OSError) -> DeliveryError:
-    """Return the error of a workbook that can't be read while it is sent, which is no fault of a server's."""
+    """Return the error of a workbook that can't be read while it is sent, which is not a server's fault."""
     return DeliveryError(
         "workbook.unreadable", f"{workbook.name} can't be read ({error.strerror}).", "Check the disk of REPORT_DIR."
     )

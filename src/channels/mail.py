@@ -17,11 +17,19 @@ from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.visible_text import in_quotes
-from .interface import Channel, Limits, RefusalStore
-from .mime import Mail, as_repeat, compose, compose_alert, domain
-from .smtp_data import UnansweredError, data, envelope
+from .interface import Channel, RefusalStore
 from .smtp_errors import refusal, smtp_errors, unanswered
 from .smtp_login import Login, connect, encrypt
+from .smtp_message import (
+    Mail,
+    UnansweredError,
+    as_repeat,
+    compose,
+    compose_alert,
+    data,
+    domain,
+    envelope,
+)
 from .smtp_oauth import Tokens
 
 LARGEST = 25_000_000
@@ -50,7 +58,7 @@ class MailChannel(Channel):
         self._timeouts = timeouts
         self._login = Login(settings, Tokens(settings, tls, timeouts, hide))
         self._refused: dict[str, DeliveryError] = {}
-        """Those whom the server refused in a check."""
+        """The recipients whom the server refused in the last check, and why."""
         self._goodbyes: set[asyncio.Task[None]] = set()
 
     @property
@@ -58,12 +66,14 @@ class MailChannel(Channel):
         """The addresses of SMTP_TO."""
         return self._settings.smtp_to
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
-        """Send one message; a repeat is known by its Message-ID, and says that it may be one if that is another one."""
+    async def send(
+        self, report: Report, recipients: Sequence[str], repeats: Set[str], deadline: float
+    ) -> list[Outcome]:
+        """Send one message; a repeat has the same Message-ID, or says that it may be a repeat."""
         if report.repeats and not repeats.isdisjoint(recipients):
             report = as_repeat(report)
         mail = compose(report, self._sender, self.recipients)
-        results = await self._transmit(mail, recipients, limits.deadline, others_accepted=self._has_accepted)
+        results = await self._transmit(mail, recipients, deadline, others_accepted=self._has_accepted)
         self._has_accepted = self._has_accepted or _accepts_any(results)
         return [self.outcome(address, results[address]) for address in recipients]
 
@@ -78,7 +88,7 @@ class MailChannel(Channel):
         return self.recipients
 
     async def alert(self, text: AlertText, at: datetime, recipients: Sequence[str]) -> dict[str, DeliveryError]:
-        """Send `text` as one message to `recipients`; return an error for each whom the server did not take it for."""
+        """Send `text` as one message to `recipients`; return an error for each whom the server refused."""
         mail = compose_alert(text, at, self._sender, recipients)
         # Whoever sends the alert says how long that may take.
         deadline = asyncio.get_running_loop().time() + self._timeouts.send
@@ -114,8 +124,8 @@ class MailChannel(Channel):
     ) -> dict[str, str | DeliveryError]:
         """Send `mail`, until `deadline`, as often as the server's limit of recipients requires.
 
-        Return the server's last words for each whom it accepted the message for, and the others' errors.
-        `others_accepted`: the server took the same before, for other recipients.
+        Return for each recipient the server's last words, or the error.
+        `others_accepted`: the server accepted the same before, for other recipients.
         """
         results: dict[str, str | DeliveryError] = {}
         waiting = recipients
@@ -204,7 +214,7 @@ class MailChannel(Channel):
         except BaseException:
             await _hang_up(server, transport)
             raise
-        # What was to be done is done, and known: how the server says goodbye holds up nobody and changes nothing.
+        # Sending has ended, and its result is known: how the server says goodbye delays nobody and changes nothing.
         goodbye = asyncio.create_task(_say_goodbye(server, transport, self._timeouts.smtp_quit))
         self._goodbyes.add(goodbye)
         goodbye.add_done_callback(self._goodbyes.discard)

@@ -1,4 +1,4 @@
-"""A dry run: what a channel would send becomes files beside the workbook, and nobody is sent anything."""
+"""A dry run: write what a channel would send into files beside the workbook, and send nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -13,9 +13,9 @@ from ..message import caption, html
 from ..message.report import Report
 from ..phrases.language import phrases_of
 from ..runtime.atomic_write import atomic_write
-from .interface import Channel, Limits
+from .interface import Channel
 from .mail import LARGEST
-from .mime import compose, in_base64
+from .smtp_message import compose, in_base64
 
 _EXAMPLE = Sender(address="reports@example.com")
 
@@ -39,7 +39,7 @@ class Preview(Channel):
         report: Report,
         recipients: Sequence[str],
         repeats: Set[str],  # noqa: ARG002
-        limits: Limits,  # noqa: ARG002
+        deadline: float,  # noqa: ARG002
     ) -> list[Outcome]:
         """Write the files, for their owner only."""
         files = _mail(report, self._mail) if self.name == "email" else _caption(report)
@@ -73,7 +73,7 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def _mail(report: Report, settings: MailSettings | None) -> Mapping[str, Iterable[bytes]]:
-    """Return the message, and its page by itself, which any browser opens."""
+    """Return the message, and separately its page, which any browser opens."""
     attachment = report.attachment
     if in_base64(attachment.size) > LARGEST:
         phrases = phrases_of(report.content.language)

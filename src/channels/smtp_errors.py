@@ -18,7 +18,7 @@ from ..config.settings import MailSettings, SmtpSecurity
 from ..errors import DeliveryError
 from ..runtime.connection import ConnectionFailure, Kind, diagnose
 from .interface import connection_error, rule_error
-from .smtp_data import DotError, UnansweredError
+from .smtp_message import DotError, UnansweredError
 from .smtp_reply import NO_REPLY, Phase, Reply, decode
 from .smtp_rules import RULES, TOO_LARGE, UNANSWERED, SmtpRule, classify
 

@@ -1,6 +1,6 @@
 """Open a session with a mail server: connect, encrypt, log in.
 
-A login goes by one mechanism at a time, and hardly ever with what the server has refused.
+A login tries one mechanism after another, and rarely repeats what the server has refused.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from aiosmtplib import (
 
 from ..config.settings import MailSettings
 from .interface import RefusalStore
-from .smtp_data import is_success
 from .smtp_errors import refusal, refused_before
+from .smtp_message import is_success
 from .smtp_oauth import Tokens, bearer
 
 _NEXT_ADDRESS = 0.25
@@ -45,7 +45,7 @@ class _Silent(asyncio.Protocol):
 async def connect(server: SMTP, settings: MailSettings, wait: float) -> None:
     """Connect to the address of the server that answers first, and wait for its greeting.
 
-    Each step may take `wait` seconds. Raise SMTPException or OSError if there is no greeting that lets us in.
+    Each step may take `wait` seconds. Raise SMTPException or OSError if the server does not greet us.
     """
     # aiosmtplib itself has no happy eyeballs. It hands the socket to asyncio's transport, which closes it, be it after
     # a handshake that failed, or when the session ends.
@@ -61,7 +61,7 @@ async def connect(server: SMTP, settings: MailSettings, wait: float) -> None:
 
 
 async def encrypt(server: SMTP, settings: MailSettings) -> None:
-    """Say who we are, and encrypt the connection unless it is.
+    """Say who we are, and encrypt the connection if it is not encrypted yet.
 
     Raise SMTPException or OSError if the server does not let us; STARTTLS that it does not offer is refused with 250.
     """
@@ -158,7 +158,7 @@ class Login:
                 raise _error(reply)
 
     async def _by_password(self, server: SMTP) -> None:
-        """Try one mechanism after the other; if all fail, raise what the server said of the login itself."""
+        """Try one mechanism after the other; if all fail, raise the server's answer about the login itself."""
         user, password = self._settings.smtp_user or "", self._settings.smtp_password
         failures = list[SMTPResponse]()
         for name, mechanism in _choose(_by_password(), server, first=self._last):
@@ -219,7 +219,7 @@ async def _plain(server: SMTP, user: str, password: str) -> SMTPResponse:
     """RFC 4616."""
     words = _in_base64(f"\0{user}\0{password}")
     reply = await server.execute_command(b"AUTH", b"PLAIN", words)
-    # A server that passes over what stands in the command asks for it.
+    # A server that ignores the words in the command asks for them.
     return await server.execute_command(words) if reply.code == SMTPStatus.auth_continue else reply
 
 
@@ -260,13 +260,13 @@ async def _cram_md5(server: SMTP, user: str, password: str) -> SMTPResponse:
 
 
 async def _cancelled(server: SMTP, prompt: SMTPResponse) -> SMTPResponse:
-    """Cancel a login as RFC 4954 4 wants it; return the prompt that can't be answered, as the mechanism's refusal."""
+    """Cancel a login (RFC 4954 4); return the prompt that can't be answered, as the mechanism's refusal."""
     await server.execute_command(b"*")
     return prompt
 
 
 async def _xoauth2(server: SMTP, user: str, token: str) -> SMTPResponse:
-    """Log in with a token in the form of Google's and Microsoft's documents, which is no RFC's."""
+    """Log in with a token in the form that Google and Microsoft document; no RFC describes it."""
     reply = await server.execute_command(b"AUTH", b"XOAUTH2", _in_base64(bearer(user, token)))
     # Why it is refused comes in base64, and 535 behind the empty line.
     return await server.execute_command(b"") if reply.code == SMTPStatus.auth_continue else reply

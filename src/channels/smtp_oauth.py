@@ -59,7 +59,7 @@ _LATER = OauthRule(
     later=True,
 )
 _CODE = r"AADSTS({})\b"
-"""Microsoft's codes stand in the description."""
+"""Microsoft's codes are in the description."""
 OAUTH_RULES = (
     _LATER,
     replace(_LATER, statuses=range(400, 500), errors=("temporarily_unavailable", "server_error", "slow_down")),
@@ -224,7 +224,7 @@ def _decode(content: bytes) -> Mapping[str, Any]:
 
 
 def _refusal(answer: Response, content: Mapping[str, Any], grant: Grant, url: str) -> DeliveryError:
-    """Return the error of an answer that is no success; of one that is not the RFC's, only the status is quoted."""
+    """Return the error of an unsuccessful answer; of one that does not follow the RFC, quote only the status."""
     error, description = (str(content.get(name) or "") for name in ("error", "error_description"))
     said = one_line_quote(" ".join(filter(None, [f"HTTP {answer.status_code}", error, description])))
     rule = classify(answer.status_code, error, description, grant)

@@ -24,7 +24,7 @@ from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, BoundedTransport
 from ..runtime.visible_text import foreign, in_quotes, units
-from .interface import Channel, Limits, unreadable
+from .interface import Channel, unreadable
 from .telegram_replies import BotRequest, CutShortError, RefusedError, telegram_errors
 from .telegram_rules import CHATS, ELSEWHERE, Asked, judge, moved
 
@@ -58,10 +58,12 @@ class TelegramChannel(Channel):
         """The chats of TELEGRAM_CHAT_ID."""
         return self._settings.telegram_chat_id
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
+    async def send(
+        self, report: Report, recipients: Sequence[str], repeats: Set[str], deadline: float
+    ) -> list[Outcome]:
         """Send the document to each chat; a chat that fails does not stop the next."""
         async with self._bot() as bot:
-            return [await self._send_to(chat, bot, report, limits, repeat=chat in repeats) for chat in recipients]
+            return [await self._send_to(chat, bot, report, deadline, repeat=chat in repeats) for chat in recipients]
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -153,7 +155,7 @@ class TelegramChannel(Channel):
         finally:
             await request.shutdown()
 
-    async def _send_to(self, chat: str, bot: Bot, report: Report, limits: Limits, *, repeat: bool) -> Outcome:
+    async def _send_to(self, chat: str, bot: Bot, report: Report, deadline: float, *, repeat: bool) -> Outcome:
         words = caption.render(report.content, report.attachment, is_repeat=repeat)
         silent = self._settings.is_silent(is_as_usual=report.content.is_as_usual)
         asked = Asked(what="the report", chat=chat)
@@ -161,7 +163,7 @@ class TelegramChannel(Channel):
             with telegram_errors(asked):
                 _check_size(report)
                 sent, notice = await _send_or_follow(
-                    asked, lambda to: _upload(to, bot, report, words, limits, silent=silent)
+                    asked, lambda to: _upload(to, bot, report, words, deadline, silent=silent)
                 )
                 return self.outcome(chat, f"message {foreign(sent.message_id)}", notice)
         except DeliveryError as error:
@@ -220,20 +222,20 @@ def _check_size(report: Report) -> None:
         raise TooLargeError("too_large", f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
 
 
-async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limits, *, silent: bool) -> Message:
-    """Send the report with these `words` within `limits`, without a sound if it is `silent`."""
+async def _upload(chat: str, bot: Bot, report: Report, words: str, deadline: float, *, silent: bool) -> Message:
+    """Send the report with these `words` until `deadline`, without a sound if it is `silent`."""
     group, topic = chat_and_topic(chat)
     options: dict[str, Any] = {
         "message_thread_id": topic,
         "parse_mode": ParseMode.HTML,
         "disable_notification": silent,
-        "read_timeout": limits.answer,
+        "read_timeout": None,  # the deadline ends the wait for an answer
     }
     if not report.attachment.is_attached:
-        async with asyncio.timeout_at(limits.deadline):
+        async with asyncio.timeout_at(deadline):
             return await bot.send_message(group, words, link_preview_options=_NO_PREVIEW, **options)
     with _opened(report) as file:
-        async with asyncio.timeout_at(limits.deadline):
+        async with asyncio.timeout_at(deadline):
             return await bot.send_document(group, file, caption=words, **options)
 
 

@@ -30,7 +30,7 @@ class CutShortError(NetworkError):
 
 
 class RefusedError(TelegramError):
-    """The Bot API, or what answers in its place, said something else than success."""
+    """The Bot API, or what answers in its place, answered, but not with success."""
 
     def __init__(self, answer: BotAnswer) -> None:
         super().__init__(answer.description)
@@ -86,7 +86,7 @@ _ODD_FORMS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticErro
 
 @contextmanager
 def telegram_errors(asked: Asked) -> Iterator[None]:
-    """Turn whatever python-telegram-bot raises in answer to what was `asked` into DeliveryError."""
+    """Raise DeliveryError for whatever python-telegram-bot raises in answer to what was `asked`."""
     try:
         yield
     except RefusedError as error:

@@ -98,7 +98,7 @@ class ChatRule(TelegramRule, frozen=True, kw_only=True):
 
 
 class LaterRule(TelegramRule, frozen=True, kw_only=True):
-    """A rule for what may pass by itself."""
+    """A rule for what may pass without anybody's help."""
 
     form: Form | None = None
     fault: Fault = "nobody"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ..channels.interface import Channel, Limits
+from ..channels.interface import Channel
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError, unexpected
 from ..ledger.claim import Claim
@@ -39,7 +39,7 @@ async def deliver(
 
     `send_limit`: seconds for one sending. `storage` takes a workbook that is too large for a channel.
 
-    A channel that fails, even in a way nobody foresaw, neither stops nor delays another.
+    A channel that fails, even unexpectedly, neither stops nor delays another.
     Raise LedgerError if `claim` can't be written; what was sent then may be sent again.
     """
     stored = StoredAttachment(storage, report, policy)
@@ -52,10 +52,10 @@ async def deliver(
 
 
 class ChannelDelivery:
-    """The report on its way by one channel: attempt → outcomes → final, or another attempt, until none may help.
+    """Sends the report by one channel: attempt → outcomes → final, or another attempt, until none may help.
 
-    `repeats` are those to whom an earlier attempt may have brought it. What may have arrived is repeated once, and then
-    left to the next run: a server that never answers would be sent copy after copy.
+    `repeats` are those who may have it from an earlier attempt. What may have arrived is repeated once, and then left
+    to the next run: a server that never answers would be sent copy after copy.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class ChannelDelivery:
         return final
 
     async def _attempt(self, owed: Sequence[str]) -> list[Outcome]:
-        """Send once to each of `owed`, except those who have it as well as it can be sent now."""
+        """Send once to each of `owed`, except those who have the report as it can be sent now."""
         outcomes = self._fallback.already_sent(owed)
         await self._claim.note(outcomes)
         skipped = {outcome.recipient for outcome in outcomes}
-        # Those who may have it already come last: a server that never answers for one keeps it from nobody for ever.
+        # Those who may have it already come last: a server that never answers for one must not keep it from the others.
         waiting = sorted((one for one in owed if one not in skipped), key=lambda one: one in self._repeats)
         while waiting:
             if not self._policy.left():  # who is not tried must not be taken for one who may have it
@@ -113,11 +113,10 @@ class ChannelDelivery:
 
     async def _send(self, recipients: Sequence[str]) -> list[Outcome]:
         """Send once to `recipients`; an answer under way is waited for, because giving up early makes duplicates."""
-        longest = min(self._send_limit, self._policy.left())
-        limits = Limits(deadline=asyncio.get_running_loop().time() + longest, answer=longest)
+        deadline = asyncio.get_running_loop().time() + min(self._send_limit, self._policy.left())
         began = time.monotonic()
         try:
-            answers = await self._channel.send(self._fallback.report, recipients, self._repeats, limits)
+            answers = await self._channel.send(self._fallback.report, recipients, self._repeats, deadline)
         except Exception as error:  # the other channels' recipients must still get theirs
             problem = unexpected(self._channel.name, error, one_line_quote(error))
             extra = {"event": "broke_down", "channel": self._channel.name, "key": problem.key}
@@ -144,7 +143,7 @@ class ChannelDelivery:
             return self._fallback.may_leave_out_file
         if not error or not outcome.retry or (error.ambiguous and outcome.recipient in self._repeats):
             return False
-        # One that wants to be left alone for longer than there is time doesn't keep the others waiting.
+        # A recipient who has to wait longer than there is time does not keep the others waiting.
         return self._policy.allows_sending(max(wait, error.retry_after))
 
     async def _prepare(self, errors: Sequence[DeliveryError], attempt: int, wait: float) -> None:

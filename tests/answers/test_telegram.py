@@ -14,7 +14,7 @@ from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome, not_delivered
 from src.errors import DeliveryError, TooLargeError
 
-from ..builders import make_limits, make_report
+from ..builders import make_deadline, make_report
 from ..sandbox import Sandbox
 from ..sandbox.telegram import TOKEN
 from ..sandbox.web import Answer, Fault
@@ -63,7 +63,7 @@ async def outcome_of(method: str, channel: TelegramChannel, sandbox: Sandbox) ->
         report = make_report(sandbox.folder)
         left_out = "" if method == "sendDocument" else "It is too large."
         report = replace(report, attachment=replace(report.attachment, left_out=left_out))
-        (outcome,) = await channel.send(report, ["42"], frozenset(), make_limits())
+        (outcome,) = await channel.send(report, ["42"], frozenset(), make_deadline())
         return outcome
     try:
         await (channel.check() if method == "getMe" else channel.check_recipient("42"))

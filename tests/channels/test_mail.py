@@ -23,7 +23,7 @@ from src.errors import DeliveryError, Problem
 from src.message import html, subject, text
 from src.runtime.redaction import Redaction
 
-from ..builders import CREATED, alert_text, make_content, make_limits, make_report
+from ..builders import CREATED, alert_text, make_content, make_deadline, make_report
 from ..sandbox import RECIPIENTS, Sandbox
 from ..sandbox.smtp import Delivery
 
@@ -45,7 +45,7 @@ def send(sandbox: Sandbox, *, limit: float = 60, **changes: Any) -> list[Outcome
     """Send a report through the sandbox's mail server within `limit` seconds."""
     channel = make_channel(sandbox, **changes)
     report = make_report(sandbox.folder)
-    return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(limit)))
+    return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline(limit)))
 
 
 def failure(sandbox: Sandbox, **changes: Any) -> Problem:
@@ -91,7 +91,7 @@ def test_hidden_recipients_stand_in_the_envelope_alone(sandbox: Sandbox, how: di
     report = replace(report, attachment=replace(report.attachment, **how))
     channel = make_channel(sandbox, smtp_hide_recipients="true", smtp_from="Reports <reports@example.com>")
 
-    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline()))
 
     (delivery,) = sandbox.mailbox.deliveries
     assert (delivery.recipients, [outcome.delivered for outcome in outcomes]) == (RECIPIENTS, [True, True])
@@ -105,8 +105,8 @@ def test_a_repeat_and_what_follows_a_limit_of_recipients_hide_them_too(sandbox: 
     channel = make_channel(sandbox, smtp_hide_recipients="true")
     sandbox.mailbox.most_recipients = 1
 
-    asyncio.run(channel.send(report, RECIPIENTS, frozenset(RECIPIENTS), make_limits()))
-    asyncio.run(channel.send(report, RECIPIENTS[1:], frozenset(), make_limits()))
+    asyncio.run(channel.send(report, RECIPIENTS, frozenset(RECIPIENTS), make_deadline()))
+    asyncio.run(channel.send(report, RECIPIENTS[1:], frozenset(), make_deadline()))
 
     deliveries = sandbox.mailbox.deliveries
     assert [delivery.recipients for delivery in deliveries] == [RECIPIENTS[:1], RECIPIENTS[1:], RECIPIENTS[1:]]
@@ -194,7 +194,7 @@ def test_an_unusual_hours_subject_arrives_as_it_was_written(sandbox: Sandbox) ->
         Deviation(kind="failed", value=0.55, usual=0.04),
     ]
     channel, report = make_channel(sandbox), make_report(sandbox.folder, content=make_content(deviations=found))
-    asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+    asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline()))
 
     (delivery,) = sandbox.mailbox.deliveries
     assert "⚠" in delivery.message["Subject"]
@@ -211,7 +211,7 @@ def test_a_subject_that_has_to_be_encoded_comes_in_words_of_the_length_that_is_a
     content = make_content(deviations=found, language=language, late=True, name="Цифровой двойник, стенд")
     channel = make_channel(sandbox)
     asyncio.run(
-        channel.send(make_report(sandbox.folder, content=content), channel.recipients, frozenset(), make_limits())
+        channel.send(make_report(sandbox.folder, content=content), channel.recipients, frozenset(), make_deadline())
     )
 
     (delivery,) = sandbox.mailbox.deliveries
@@ -315,7 +315,7 @@ def test_a_server_silent_at_quit_holds_up_nobody_and_is_hung_up_on(sandbox: Sand
 
     async def sent_and_left() -> tuple[list[Outcome], int, int]:
         report = make_report(sandbox.folder)
-        outcomes = await channel.send(report, channel.recipients, frozenset(), make_limits())
+        outcomes = await channel.send(report, channel.recipients, frozenset(), make_deadline())
         goodbyes = asyncio.all_tasks() - {asyncio.current_task()}
         _, pending = await asyncio.wait(goodbyes, timeout=60)
         return outcomes, len(goodbyes), len(pending)
@@ -532,7 +532,7 @@ def test_starttls_cut_off_by_a_tls_port_says_which_setting_to_change(sandbox: Sa
             port = str(server.sockets[0].getsockname()[1])
             channel = make_channel(sandbox, smtp_security="starttls", smtp_port=port)
             report = make_report(sandbox.folder)
-            return await channel.send(report, channel.recipients, frozenset(), make_limits())
+            return await channel.send(report, channel.recipients, frozenset(), make_deadline())
 
     problem = problem_of(asyncio.run(sending())[0])
 

@@ -21,7 +21,7 @@ from src.message import caption
 from src.message.content import Content
 
 from ..answers.rows import blamed
-from ..builders import CREATED, alert_text, make_content, make_limits, make_report
+from ..builders import CREATED, alert_text, make_content, make_deadline, make_report
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.markup import plain
 from ..sandbox.telegram import refusal
@@ -36,10 +36,15 @@ def make_channel(sandbox: Sandbox, **changes: str) -> TelegramChannel:
 
 
 def send(sandbox: Sandbox, *, answer: float = 60, content: Content | None = None, **changes: str) -> list[Outcome]:
-    """Send a report through the sandbox's Bot API, whose answer is waited for that many seconds."""
+    """Send a report to one chat after the other, whose answer is waited for that many seconds."""
     channel = make_channel(sandbox, **changes)
     report = make_report(sandbox.folder, content=content)
-    return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(answer=answer)))
+
+    async def one_by_one() -> list[Outcome]:
+        sent = [await channel.send(report, [chat], frozenset(), make_deadline(answer)) for chat in channel.recipients]
+        return [outcome for outcomes in sent for outcome in outcomes]
+
+    return asyncio.run(one_by_one())
 
 
 def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -> None:
@@ -102,7 +107,7 @@ def test_a_report_without_its_document_makes_no_sound_either(sandbox: Sandbox) -
     report = replace(report, attachment=replace(report.attachment, left_out="Too large."))
     channel = make_channel(sandbox, telegram_silent="always")
 
-    asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+    asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline()))
 
     assert [(sent.document, sent.silent) for sent in sandbox.bot.sent] == [(b"", True)] * len(CHATS)
 
@@ -252,7 +257,7 @@ def send_to(sandbox: Sandbox, client: Client, *, size: int = 1, tls: ssl.SSLCont
             url = f"{'https' if tls else 'http'}://localhost:{server.sockets[0].getsockname()[1]}"
             changes = {"telegram_api_url": url, "telegram_chat_id": "42"}
             channel = make_channel(sandbox, **changes)
-            (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_limits())
+            (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_deadline())
             return outcome
 
     return asyncio.run(sending())
@@ -303,7 +308,7 @@ def test_a_sending_ends_at_its_limit_and_may_have_arrived(sandbox: Sandbox, left
     report = replace(report, attachment=replace(report.attachment, left_out=left_out))
     channel = make_channel(sandbox, telegram_chat_id="42")
 
-    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits(3)))
+    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline(3)))
 
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, True)
     assert outcome.problem
@@ -316,7 +321,7 @@ def test_a_workbook_that_cannot_be_read_is_not_telegrams_fault(sandbox: Sandbox,
     channel = make_channel(sandbox, telegram_chat_id="42")
     report = replace(make_report(sandbox.folder), workbook=Path(workbook))
 
-    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+    (outcome,) = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline()))
 
     assert outcome.problem
     assert outcome.problem.key == "workbook.unreadable"

@@ -11,7 +11,7 @@ from src.domain.outcome import includes
 
 from ..alerts import are_clear
 from ..answers.rows import blamed
-from ..builders import CREATED, NO_TIME, OPTION, alert_text, make_limits, make_report
+from ..builders import CREATED, NO_TIME, OPTION, alert_text, make_deadline, make_report
 from ..commands.test_check import key_of
 from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, LEDGERS, job
@@ -45,7 +45,7 @@ def test_a_report_appears_in_its_topic(sandbox: Sandbox, left_out: str) -> None:
     report = replace(report, attachment=replace(report.attachment, left_out=left_out))
     channel = make_channel(sandbox, telegram_chat_id=f"{TOPIC},42")
 
-    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline()))
 
     assert reached(sandbox) == [TOPIC, "42"]
     assert [(one.recipient, one.delivered, one.notice) for one in outcomes] == [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.channels.interface import Channel, Limits, addresses
+from src.channels.interface import Channel, addresses
 from src.config.loader import LoadedSettings
 from src.config.options import Options
 from src.config.timeouts import Timeouts
@@ -31,7 +31,7 @@ from ..builders import START, make_policy, make_report, make_window
 class Fake(Channel):
     """A channel whose sending waits for `gate` and then fails with `error`, if given; it notes when it is done.
 
-    `errors` are those of the sendings to come, one each; `sendings` are the limits of those that were.
+    `errors` are those of the sendings to come, one each; `sendings` are the seconds that each had.
     """
 
     name: str
@@ -41,21 +41,24 @@ class Fake(Channel):
     alerted_readers: tuple[str, ...] = ("a",)
     error: Exception | None = None
     errors: list[DeliveryError] = field(default_factory=list)
-    sendings: list[Limits] = field(default_factory=list)
+    sendings: list[float] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     opens: asyncio.Event | None = None
     alerts: list[str] = field(default_factory=list)
 
-    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
+    async def send(
+        self, report: Report, recipients: Sequence[str], repeats: Set[str], deadline: float
+    ) -> list[Outcome]:
         """Wait, fail or deliver."""
         if self.opens:
             self.opens.set()
         else:
             await asyncio.wait_for(self.gate.wait(), 60)
-        self.sendings.append(limits)
+        seconds = deadline - asyncio.get_running_loop().time()
+        self.sendings.append(seconds)
         if self.errors:
             if self.errors[0] in (CUT_OFF, CUT_OFF_UNSEEN):
-                await asyncio.sleep(limits.deadline - asyncio.get_running_loop().time())
+                await asyncio.sleep(seconds)
             return not_delivered(self.name, recipients, self.errors.pop(0))
         if isinstance(self.error, DeliveryError):
             return not_delivered(self.name, recipients, self.error)
@@ -254,7 +257,7 @@ def test_an_answer_that_is_under_way_is_waited_for_however_many_chats_wait(tmp_p
 
     sent(tmp_path, channel)
 
-    assert all(limits.answer > 40 for limits in channel.sendings)
+    assert all(seconds > 40 for seconds in channel.sendings)
 
 
 def test_every_wait_ends_within_a_sending_and_a_sending_within_the_lease() -> None:
@@ -283,5 +286,5 @@ def test_where_other_windows_wait_only_further_attempts_are_cut_short(tmp_path: 
 
     (outcome,), ledger = sent(tmp_path, channel, share=0)
 
-    (limits,) = channel.sendings
-    assert (ledger, str(outcome.problem), limits.answer > 50) == ({"a": "owed"}, str(NOT_NOW), True)
+    (seconds,) = channel.sendings
+    assert (ledger, str(outcome.problem), seconds > 50) == ({"a": "owed"}, str(NOT_NOW), True)

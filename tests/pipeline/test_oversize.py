@@ -26,7 +26,7 @@ from src.phrases import english as phrases
 from src.pipeline.oversize import StoredAttachment
 from src.runtime.redaction import Redaction
 
-from ..builders import OPTION, make_limits, make_policy, make_report, make_rows
+from ..builders import OPTION, make_deadline, make_policy, make_report, make_rows
 from ..conftest import Run
 from ..faults import copies, large, with_bucket
 from ..ledger.test_ledger import CATCH_UP, job, this_hour
@@ -292,7 +292,7 @@ def by_mail(sandbox: Sandbox, report: Report) -> list[Outcome]:
     sandbox.authority.configure_trust(tls)
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("SMTP_")}
     channel = MailChannel(MailSettings.model_validate(values), tls, Timeouts(), hide=Redaction().hide)
-    return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+    return asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline()))
 
 
 def test_the_mail_servers_limit_is_held_against_the_whole_message(sandbox: Sandbox) -> None:
@@ -333,7 +333,7 @@ def test_telegram_gets_50_mb_at_most(sandbox: Sandbox, size: int, too_large: boo
     channel = TelegramChannel(TelegramSettings.model_validate(values), ssl.create_default_context(), Timeouts())
     report = replace(make_report(sandbox.folder), attachment=Attachment(name="report.xlsx", size=size))
 
-    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
+    outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_deadline()))
 
     assert [isinstance(outcome.error, TooLargeError) for outcome in outcomes] == [too_large] * len(CHATS)
     assert bool(sandbox.bot.requests) != too_large

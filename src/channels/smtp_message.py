@@ -1,5 +1,6 @@
-"""A report as a mail: a small head and tail in memory, and the workbook between them straight from its file."""
+"""A report as a mail, never whole in memory: written around its workbook, and sent piece by piece."""
 
+import asyncio
 import re
 from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,15 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime, make_msgid, parseaddr
 from pathlib import Path
 
+from aiosmtplib import (
+    SMTP,
+    SMTPDataError,
+    SMTPRecipientRefused,
+    SMTPResponse,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+    SMTPStatus,
+)
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -23,6 +33,8 @@ from ..message.unlinked import unlinked
 from ..phrases.language import phrases_of
 from ..runtime.visible_text import shortened
 from .interface import unreadable
+from .smtp_reply import Phase, Reply, decode
+from .smtp_rules import is_one_too_many
 
 
 class _Lines(EmailPolicy):
@@ -50,6 +62,11 @@ _PLACE = b"the workbook"
 _LINE = 57
 """Bytes of a line of base64: 76 characters (RFC 2045 6.8)."""
 _PIECE = 4096 * _LINE
+_FIRST_LOOK, _LAST_LOOK = 0.001, 0.02
+"""Seconds before the first look at whether a piece has left; each further wait is twice as long, up to the second
+figure. A line of 1 Gbit/s is hardly slowed by that, and a slow one takes hardly any processor time."""
+
+_NOT_SMTP = "its reply is not valid SMTP"
 
 
 class Mail(Struct, frozen=True, kw_only=True):
@@ -84,7 +101,7 @@ def _read(path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             while read := file.read(_PIECE):
                 yield read
-    except OSError as error:  # no fault of the mail server's
+    except OSError as error:  # not the mail server's fault
         raise unreadable(path, error) from error
 
 
@@ -119,7 +136,7 @@ def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail
 def compose_alert(words: AlertText, at: datetime, sender: Sender, recipients: Sequence[str]) -> Mail:
     """Write an alert of these `words`, dated `at` (aware), as one message; their first line is its subject.
 
-    If recipients are hidden, the subject names no address: an all-clear names those whom mail reaches again.
+    If recipients are hidden, the subject names no address, as the subject of an all-clear otherwise may.
     """
     first = str(words).partition("\n")[0]
     first = _ANY_ADDRESS.sub("an address", first) if sender.hides_recipients else first
@@ -143,7 +160,7 @@ def _addressed(sender: Sender, recipients: Sequence[str], line: str) -> EmailMes
     message["From"] = Address(sender.name, addr_spec=sender.address)
     if sender.reply_to:
         message["Reply-To"] = sender.reply_to
-    # Hidden recipients stand in the envelope alone; without any To, a filter takes a message for junk.
+    # Hidden recipients are named in the envelope alone; filters take a message without any To for junk.
     message["To"] = sender.address if sender.hides_recipients else ", ".join(recipients)
     message["Subject"] = line
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
@@ -154,3 +171,108 @@ def _addressed(sender: Sender, recipients: Sequence[str], line: str) -> EmailMes
 def domain(address: str) -> str:
     """Return what stands behind the @ of `address`."""
     return address.rpartition("@")[2]
+
+
+class DotError(SMTPDataError):
+    """The server refused the message itself."""
+
+
+class UnansweredError(SMTPServerDisconnected):
+    """The server may have accepted the message; the text, or the connection error behind it, says why it is unknown."""
+
+
+class Envelope(Struct, frozen=True, kw_only=True):
+    """The recipients of one message, accepted or refused; `rest` were too many for it and go with a further one."""
+
+    accepted: list[str]
+    refused: dict[str, SMTPRecipientRefused]
+    rest: Sequence[str]
+
+
+async def envelope(server: SMTP, sender: str, recipients: Sequence[str], size: int) -> Envelope:
+    """Announce a message of `size` bytes to as many of `recipients` as the server takes at once.
+
+    Raise SMTPException or OSError if the server takes none from this sender, or closes the connection.
+    """
+    # SIZE of RFC 1870, so that what is too large is refused before it is sent.
+    await server.mail(sender, options=[f"size={size}"] if server.supports_extension("size") else [])
+    accepted, refused = list[str](), dict[str, SMTPRecipientRefused]()
+    for place, recipient in enumerate(recipients):
+        try:
+            await server.rcpt(recipient)
+        except SMTPRecipientRefused as error:
+            if error.code == SMTPStatus.domain_unavailable:
+                raise  # 421 is about the connection, which it ends
+            if is_success(error.code):  # 252, for example
+                accepted.append(recipient)
+                continue
+            reply = Reply(phase=Phase.RCPT, code=error.code, text=decode(error.message))
+            if accepted and is_one_too_many(reply):
+                return Envelope(accepted=accepted, refused=refused, rest=recipients[place:])
+            refused[recipient] = error
+        else:
+            accepted.append(recipient)
+    return Envelope(accepted=accepted, refused=refused, rest=())
+
+
+def is_success(code: int) -> bool:
+    """Return whether a reply accepts what was asked, by its first digit (RFC 5321 4.2.1)."""
+    return 200 <= code < 300
+
+
+async def data(server: SMTP, mail: Mail, wait: float, deadline: float) -> str:
+    """Send the message itself (RFC 5321 4.1.1.4); return the server's last words.
+
+    `wait` is how many seconds a piece may take. The answer to the final dot may come until `deadline`, by the event
+    loop's clock; RFC 5321 4.5.3.2.6 advises ten minutes, for giving up early is what makes duplicates.
+    Raise UnansweredError if none came, and another SMTPException or OSError if the message was not taken.
+    """
+    async with asyncio.timeout_at(deadline):
+        answer = await server.execute_command(b"DATA")
+    if answer.code != SMTPStatus.start_input:
+        raise SMTPDataError(answer.code, answer.message)
+    if not server.protocol or not isinstance(server.transport, asyncio.WriteTransport):
+        raise SMTPServerDisconnected("Connection lost")
+    # Listened for from the beginning: some servers refuse a message in its midst.
+    reply = asyncio.create_task(server.protocol.read_response())
+    try:
+        async with asyncio.timeout_at(deadline):
+            is_whole = await _write(server.transport, mail, reply, wait)
+        answer = await _answer_to_dot(reply, deadline) if is_whole else await reply
+    finally:
+        reply.cancel()
+        await asyncio.gather(reply, return_exceptions=True)
+    if 400 <= answer.code < 600:
+        raise DotError(answer.code, answer.message)
+    if not is_success(answer.code):
+        raise UnansweredError(_NOT_SMTP)
+    if not is_whole:
+        raise UnansweredError("it accepted the message before all of it was sent")
+    return decode(answer.message)
+
+
+async def _write(transport: asyncio.WriteTransport, mail: Mail, reply: asyncio.Task[SMTPResponse], wait: float) -> bool:
+    """Write the message and the dot that ends it; stop where there is an answer already. Tell if all was written."""
+    for piece in mail.pieces():
+        # A line that begins with a dot gets another one (RFC 5321 4.5.2); no piece begins with such a line.
+        transport.write(piece.replace(b"\r\n.", b"\r\n.."))
+        look = _FIRST_LOOK
+        async with asyncio.timeout(wait):
+            await asyncio.sleep(0)
+            while transport.get_write_buffer_size() and not reply.done():
+                await asyncio.sleep(look)
+                look = min(look * 2, _LAST_LOOK)
+        if reply.done():
+            return False
+    transport.write(b".\r\n")
+    return True
+
+
+async def _answer_to_dot(reply: asyncio.Task[SMTPResponse], deadline: float) -> SMTPResponse:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await reply
+    except SMTPResponseException as error:
+        raise UnansweredError(_NOT_SMTP) from error
+    except OSError as error:
+        raise UnansweredError(str(error)) from error

@@ -20,7 +20,7 @@ from src.domain.outcome import Outcome
 from src.message.report import Report
 from src.runtime.redaction import Redaction
 
-from ..builders import make_content, make_limits, make_report
+from ..builders import make_content, make_deadline, make_report
 
 CERTIFICATES = trustme.CA()
 ENOUGH = 1_000_000
@@ -92,7 +92,7 @@ def send(server: Server, report: Report, timeout: float = 60) -> Outcome:
                 Timeouts(smtp=timeout),
                 hide=Redaction().hide,
             )
-            (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_limits())
+            (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_deadline())
             if outcome.delivered:
                 await server.left.wait()
             return outcome
