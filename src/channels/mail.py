@@ -16,7 +16,7 @@ from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
 from ..message.alert_text import AlertText
 from ..message.report import Report
-from ..phrases.formats import megabytes
+from ..phrases.formats import EN
 from ..runtime.visible_text import in_quotes
 from .interface import Limits
 from .mime import Mail, as_repeat, compose, compose_alert, domain, in_base64
@@ -135,7 +135,7 @@ class MailChannel:
                     refused |= named.refused
                     waiting = named.rest
         login = "no login" if self._settings.smtp_login == "none" else "login accepted"
-        words = f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+        words = f"{login} over {self._settings.smtp_security}, takes up to {EN.megabytes(_largest(server))}"
         return words, self._recipient_errors(refused, others_accepted=len(refused) < len(self.addresses))
 
     async def _transmit(
@@ -215,7 +215,7 @@ class MailChannel:
         if size > largest:
             raise TooLargeError(
                 f"The message is too large for the mail server {self._settings.smtp_host}:{self._settings.smtp_port}, "
-                f"which takes {megabytes(largest)}."
+                f"which takes {EN.megabytes(largest)}."
             )
 
     @asynccontextmanager

@@ -23,7 +23,7 @@ from ..errors import DeliveryError, Problem, TooLargeError
 from ..message import caption
 from ..message.alert_text import AlertText
 from ..message.report import Report
-from ..phrases.formats import megabytes
+from ..phrases.formats import EN
 from ..runtime.bounded_answers import bounded
 from ..runtime.connection import CONNECTION_ERRORS
 from ..runtime.proxies import proxy_for
@@ -223,7 +223,7 @@ def _as_code(text: AlertText) -> list[MessageEntity]:
 
 def _check_size(report: Report) -> None:
     if report.attachment.is_attached and report.attachment.size > LARGEST:
-        raise TooLargeError(f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
+        raise TooLargeError(f"The file is too large for Telegram, which takes {EN.megabytes(LARGEST)}.")
 
 
 async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limits, *, silent: bool) -> Message:

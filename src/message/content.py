@@ -11,9 +11,8 @@ from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation, is_as_us
 from ..domain.failure_burst import failure_burst
 from ..domain.summary import StatusCount, Summary, TimeBucket, busiest
 from ..domain.window import Window
-from ..phrases.formats import clocks, given, shown
-from ..phrases.formats import moment as moment_of
-from ..phrases.language import Phrases, figure, phrases_of
+from ..phrases.formats import clock, clocks, given, shown
+from ..phrases.language import Phrases, phrases_of
 from ..runtime.visible_text import units
 
 STATUSES_SHOWN = 9
@@ -268,7 +267,7 @@ def _worst(phrases: Phrases, window: Window, summary: Summary) -> list[Case]:
 def _case(phrases: Phrases, analysis: Analysis, window: Window, failed: FailedStatuses) -> Case:
     duration = given(analysis.duration, phrases.TOO_LONG)
     took = phrases.seconds(duration) if isinstance(duration, int | float) else shown(duration or "")
-    failed_records, processed = figure(phrases, analysis.records_failed), figure(phrases, analysis.records_processed)
+    failed_records, processed = phrases.figure(analysis.records_failed), phrases.figure(analysis.records_processed)
     return Case(
         name=shown(str(analysis.id)),
         moment=_moment(phrases, analysis.created_at, window),
@@ -281,7 +280,7 @@ def _case(phrases: Phrases, analysis: Analysis, window: Window, failed: FailedSt
 def _moment(phrases: Phrases, at: datetime, window: Window) -> str:
     """Write a moment of `window`: with its date where the window has more than one."""
     first, last = (at.astimezone(window.zone).date() for at in (window.start, window.end - timedelta(microseconds=1)))
-    return moment_of(at, window.zone, "%H:%M:%S") if first == last else phrases.moment(at, window.zone)
+    return clock(at, window.zone) if first == last else phrases.moment(at, window.zone)
 
 
 def _is_positive(value: Figure) -> bool:

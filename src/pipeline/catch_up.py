@@ -17,8 +17,7 @@ from ..ledger.claim import Claim
 from ..ledger.history import History, read_history, windows_before
 from ..ledger.record import SILENT_RUNS, Record
 from ..message.alert import Command, Failure
-from ..phrases import english
-from ..phrases.language import phrases_of
+from ..phrases.language import ENGLISH, phrases_of
 from ..runtime.retry import RetryPolicy
 from .late_rows import find_changed_rows, marks, note_changed_rows
 from .report_window import describe_failure, report_window
@@ -65,7 +64,7 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         how = "To send it" if one.skipped else "This command sends it to everyone again, every time it is run"
         counts = {"event": "late_rows", "rows": one.more} if one.is_late else {"event": "failed_since"}
         extra = counts | {"window": as_option(one.window), "failed": one.failed_since}
-        logger.warning("%s%s %s: %s", one.remark(english), one.who_lacks_them, how, command, extra=extra)
+        logger.warning("%s%s %s: %s", one.remark(ENGLISH), one.who_lacks_them, how, command, extra=extra)
     phrases = phrases_of(services.settings.report.report_language)
     remarks = [one.remark(phrases) for one in news]
     request = replace(request, remarks=remarks, marks=marks(news, phrases), watermark=history.watermark())

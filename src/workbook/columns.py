@@ -9,9 +9,8 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.styles.differential import DifferentialStyle
 
 from ..domain.analysis import TOO_LONG, Analysis, FailedStatuses, success_rates
-from ..phrases import english
 from ..phrases.formats import given
-from ..phrases.language import Phrases
+from ..phrases.language import ENGLISH, Phrases
 
 LOW_RATE = 0.9
 """Success rates below this stand out."""
@@ -86,7 +85,7 @@ def _given(values: Values, phrases: Phrases) -> Values:
     return lambda rows: [given(value, phrases.TOO_LONG) for value in values(rows)]
 
 
-def sheet_columns(failed: FailedStatuses, phrases: Phrases = english) -> tuple[Column, ...]:
+def sheet_columns(failed: FailedStatuses, phrases: Phrases = ENGLISH) -> tuple[Column, ...]:
     """Return the columns of the rows, where these statuses count as failed, with headers in one language."""
     processed, failed_records = _given(_processed, phrases), _given(_failed, phrases)
     return (

@@ -18,8 +18,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from ..domain.analysis import Analysis
 from ..domain.window import Window, offset_name
-from ..phrases import english
-from ..phrases.language import Phrases
+from ..phrases.language import ENGLISH, Phrases
 from .cells import RULE, Sheet, breadth, cell, header_cell
 from .columns import Column
 
@@ -34,7 +33,7 @@ _FILTER_ARROW = 4
 _CENTRED = Alignment(horizontal="center")  # at the right edge a moment would run into the status beside it
 
 
-def sheet_name(window: Window, number: int, phrases: Phrases = english) -> str:
+def sheet_name(window: Window, number: int, phrases: Phrases = ENGLISH) -> str:
     """Name the `number`th data sheet, counted from 1: "Hourly Report", then "Hourly Report (2)"."""
     title = phrases.title(window)
     return title if number == 1 else f"{title} ({number})"

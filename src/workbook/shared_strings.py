@@ -11,7 +11,7 @@ from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
 from zipfile import ZipFile
 
-from ..phrases.english import SHORTENED
+from ..phrases.english import English
 from .cells import cell_text
 
 _PART = "xl/sharedStrings.xml"
@@ -44,7 +44,7 @@ class SharedStrings:
     `mark` stands at the end of one that is too long for a cell.
     """
 
-    def __init__(self, mark: str = SHORTENED) -> None:
+    def __init__(self, mark: str = English.SHORTENED) -> None:
         self.mark = mark
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 # close() ends it
         self._count = 0

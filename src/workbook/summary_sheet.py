@@ -13,8 +13,8 @@ from ..domain.analysis import Figure
 from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation, is_called_normal
 from ..domain.summary import Summary
 from ..domain.window import Window
-from ..phrases.formats import given, moment
-from ..phrases.language import Phrases, figure
+from ..phrases.formats import clock, given
+from ..phrases.language import Phrases
 from .cells import EXACT_DIGITS, Sheet, Value, showing
 from .chart import ANALYSES_COLOUR, write_buckets
 from .columns import LOW_RATE
@@ -183,9 +183,9 @@ def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origi
         if row.status in summary.failed_statuses:
             layout.mark(status)
         layout.row(
-            layout.text(moment(row.created_at, window.zone, "%H:%M:%S"), place),
+            layout.text(clock(row.created_at, window.zone), place),
             status,
-            layout.text(phrases.part(figure(phrases, row.records_failed), figure(phrases, row.records_processed))),
+            layout.text(phrases.part(phrases.figure(row.records_failed), phrases.figure(row.records_processed))),
             layout.figure(given(row.duration, phrases.TOO_LONG), _as_duration(row.duration, phrases)),
             beside=layout.text(str(row.id)),
         )

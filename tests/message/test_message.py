@@ -21,13 +21,15 @@ from src.message.alert import render as render_alert
 from src.message.all_clear import Recovery, render_all_clear
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import LEAD, REMARKS_SHOWN, describe
-from src.phrases import english as phrases
-from src.phrases.formats import BLANK, limit, megabytes, moment, number, rate, seconds, shown
+from src.phrases.formats import BLANK, EN, shown
+from src.phrases.language import ENGLISH
 
 from ..alerts import failed_parts
 from ..builders import START, build, figures_of, make_analysis, make_window, opened
 from ..sandbox.markup import links, plain
 from .forms import Forms, Page, all_forms
+
+phrases = ENGLISH
 
 ATTACHED = Attachment(name="report.xlsx", size=10_000)
 URL = 'https://abc.supabase.co/storage/v1/object/sign/reports/report.xlsx?token=a&b="' + "e" * 300
@@ -712,26 +714,26 @@ def test_a_caption_is_never_cut_within_an_entity(reason: str) -> None:
 )  # fmt: skip
 def test_sums_are_written_for_people(sums: tuple[float, ...], shown_sum: str) -> None:
     """Without the dust of binary fractions, and never too long for a line."""
-    assert number(sum(sums)) == shown_sum
+    assert EN.number(sum(sums)) == shown_sum
 
 
 def test_rates_durations_and_sizes_are_written_for_people() -> None:
     """Short, and nothing is rounded up to perfection."""
-    assert [rate(value) for value in (1.0, 0.99999, 0.978, 0.001, 0.0004, 0.0, -0.5, -1e99, 1e308, None)] == [
+    assert [EN.rate(value) for value in (1.0, 0.99999, 0.978, 0.001, 0.0004, 0.0, -0.5, -1e99, 1e308, None)] == [
         "100%", "99.9%", "97.8%", "0.1%", f"<{BLANK}0.1%", "0.0%", "-50.0%", "-1.000e+101%", "inf%", "-"
     ]  # fmt: skip
-    durations = [seconds(value) for value in (0, 1.254, 2.904, 59.94, 60, 185.2, 7630, 1e99, -3)]
+    durations = [EN.seconds(value) for value in (0, 1.254, 2.904, 59.94, 60, 185.2, 7630, 1e99, -3)]
     assert [duration.replace(BLANK, " ") for duration in durations] == [
         "0 s", "1.25 s", "2.9 s", "59.9 s", "1 min 0 s", "3 min 5 s", "2 h 7 min", "1.000e+99 s", "-3 s"
     ]  # fmt: skip
-    sizes = [megabytes(size).replace(BLANK, " ") for size in (1, 444_000, 9_949_000, 31_400_000)]
+    sizes = [EN.megabytes(size).replace(BLANK, " ") for size in (1, 444_000, 9_949_000, 31_400_000)]
     assert sizes == ["0 kB", "0.4 MB", "9.9 MB", "31 MB"]
-    assert [limit(value) for value in (1.0, 0.995, 0.1, 0.077, 0.05)] == ["100%", "99.5%", "10%", "7.7%", "5%"]
+    assert [EN.limit(value) for value in (1.0, 0.995, 0.1, 0.077, 0.05)] == ["100%", "99.5%", "10%", "7.7%", "5%"]
 
 
 def test_no_figure_is_broken_from_its_unit() -> None:
     """Nor from its other parts."""
-    assert not any(" " in written for written in (seconds(2.9), seconds(185), seconds(7630), rate(0.0004)))
+    assert not any(" " in written for written in (EN.seconds(2.9), EN.seconds(185), EN.seconds(7630), EN.rate(0.0004)))
 
 
 def test_text_of_the_table_comes_in_one_line_of_bounded_length() -> None:
@@ -753,7 +755,7 @@ def test_the_hours_around_a_clock_change_are_told_apart() -> None:
     assert ["02:30:00 UTC+2, completed" in texts[0].text, "02:30:00 UTC+1, completed" in texts[1].text] == [True, True]
     assert texts[0].subject.endswith("2026-10-25 02:00 UTC+2 - 02:00 UTC+1")
     assert texts[1].subject.endswith("2026-10-25 02:00-03:00 UTC+1")
-    assert [moment(at, BERLIN) for at in twice] == ["2026-10-25 02:30 UTC+2", "2026-10-25 02:30 UTC+1"]
+    assert [EN.moment(at, BERLIN) for at in twice] == ["2026-10-25 02:30:00 UTC+2", "2026-10-25 02:30:00 UTC+1"]
 
 
 def test_a_day_of_25_hours_tells_every_moment_with_its_offset() -> None:

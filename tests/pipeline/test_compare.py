@@ -13,12 +13,14 @@ from msgspec.structs import replace
 
 from src.domain.baseline import Comparison, Deviation
 from src.domain.window import DAY, HOUR, day_of
-from src.phrases import english as phrases
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, QUICK, START, Rows, data_rows, figures_of, make_rows, make_window
 from ..conftest import Run
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
+
+phrases = ENGLISH
 
 RunTool = Callable[..., Run]
 WEEK = 7 * DAY

@@ -17,7 +17,7 @@ from src.domain.analysis import FAILED_STATUSES
 from src.domain.summary import Summary
 from src.domain.window import day_of
 from src.errors import WorkbookError
-from src.phrases import english as phrases
+from src.phrases.language import ENGLISH
 from src.workbook.archive import WorkbookArchive
 from src.workbook.columns import SHEET_COLUMNS
 from src.workbook.data_sheet import SHEET_ROWS, sheet_name
@@ -25,6 +25,8 @@ from src.workbook.shared_strings import SharedStrings
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, data_rows, data_rows_again, make_analysis, make_window, opened
+
+phrases = ENGLISH
 
 
 def test_the_header_is_the_customers_in_white_bold_on_blue_frozen_and_filterable(tmp_path: Path) -> None:
