@@ -189,10 +189,10 @@ class Phrases(English):
         return self._UNFINISHED.format(count=self.number(sum(one.analyses for one in counted)), statuses=statuses)
 
     def _each(self, counted: Sequence[StatusCount]) -> str:
-        statuses = [self._OTHERS if one.others else self.status(one.status) for one in counted]
-        counts = [self.number(one.analyses) for one in counted]
-        pairs = zip(counts, statuses, strict=True)
-        return ", ".join(self._COUNTED_STATUS.format(count=count, status=status) for count, status in pairs)
+        pairs = [(one.analyses, self._OTHERS if one.others else self.status(one.status)) for one in counted]
+        return ", ".join(
+            self._COUNTED_STATUS.format(count=self.number(count), status=status) for count, status in pairs
+        )
 
     def late_rows(self, window: Window, more: int, *, failed: int = 0, skipped: bool = False) -> str:
         """Write the remark that rows came after a window's report was sent, or after it was skipped as empty.
@@ -343,8 +343,10 @@ ENGLISH = Phrases()
 
 def phrases_of(language: Language) -> Phrases:
     """Return the phrases of `language`; what another one than English needs is loaded only for it."""
-    if language == "en":
-        return ENGLISH
-    from .russian import RUSSIAN
+    match language:
+        case "en":
+            return ENGLISH
+        case "ru":
+            from .russian import RUSSIAN
 
-    return RUSSIAN
+            return RUSSIAN
