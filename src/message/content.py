@@ -280,7 +280,7 @@ def _case(phrases: Phrases, analysis: Analysis, window: Window, failed: FailedSt
 def _moment(phrases: Phrases, at: datetime, window: Window) -> str:
     """Write a moment of `window`: with its date where the window has more than one."""
     first, last = (at.astimezone(window.zone).date() for at in (window.start, window.end - timedelta(microseconds=1)))
-    return clock(at, window.zone) if first == last else phrases.moment(at, window.zone)
+    return clock(at, window.zone) if first == last else phrases.LOCALE.moment(at, window.zone)
 
 
 def _is_positive(value: Figure) -> bool:

@@ -5,13 +5,12 @@ A further language is one more subclass of `Phrases`, its name in `Language` of 
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Figure
 from ..domain.attachment import Attachment
-from ..domain.baseline import WEEKS, Comparison, Deviation
+from ..domain.baseline import IN_VOLUME, WEEKS, Comparison, Deviation
 from ..domain.failure_burst import FailureBurst
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
 from ..domain.summary import Anomaly, StatusCount, Summary, TimeBucket
@@ -36,10 +35,6 @@ class Phrases(English):
     def seconds(self, value: float) -> str:
         """Write a duration in seconds."""
         return self.LOCALE.seconds(value)
-
-    def moment(self, at: datetime, zone: ZoneInfo) -> str:
-        """Write an aware moment to the second: `2026-11-23 14:00:31 UTC`."""
-        return self.LOCALE.moment(at, zone)
 
     def figure(self, value: Figure) -> str:
         """Write a figure of the table: a number, a question mark where there is none, or the text in its place."""
@@ -74,17 +69,17 @@ class Phrases(English):
     def headline(self, summary: Summary, comparison: Comparison, *, is_normal: bool) -> str:
         """Say how it went in one line: `Nothing unusual: 116 of 2,431 failed (4.8%, usually 5.3%)`."""
         share = comparison.usual.failed_share if comparison.usual else None
-        usually = "" if share is None else self._USUALLY.format(usual=self.rate(share))
+        usually = [] if share is None else [self._USUALLY.format(usual=self.rate(share))]
         rows, failed = summary.rows, summary.failed_analyses
         if not rows:
-            said = self.NO_ANALYSES
+            said, shares = self.NO_ANALYSES, list[str]()
         elif not failed:
-            said = self._NONE_FAILED.format(analyses=self._counted(rows, self._COUNTED_ANALYSES))
-            said += usually and f" ({usually})"
+            said, shares = self._NONE_FAILED.format(analyses=self._counted(rows, self._COUNTED_ANALYSES)), usually
         else:
             analyses = self._counted(rows, self._OF_ANALYSES_IF_NORMAL if is_normal else self._OF_ANALYSES)
             said = self._counted(failed, self._SOME_FAILED, analyses=analyses)
-            said += f" ({', '.join(filter(None, [self.rate(failed / rows), usually]))})"
+            shares = [self.rate(failed / rows), *usually]
+        said += f" ({', '.join(shares)})" if shares else ""
         return self._NORMAL.format(headline=f"{said[0].lower()}{said[1:]}") if is_normal else said
 
     def records(self, summary: Summary) -> str:
@@ -100,8 +95,8 @@ class Phrases(English):
         """Say the same in a line of figures: `Records: 95.5% of 1,668,175 succeeded`."""
         if not summary.rated_records or summary.success_rate is None:
             return ""
-        rate = self.rate(summary.success_rate)
-        return self._RECORDS_LINE.format(rate=rate, records=self.number(summary.rated_records))
+        rate, records = self.rate(summary.success_rate), self.number(summary.rated_records)
+        return self._RECORDS_LINE.format(rate=rate, records=records)
 
     def durations_line(self, median: str, p95: str, longest: str) -> str:
         """Say how long the analyses took: `Duration: median 3.4 s, 95% within 12.4 s, longest 1 min 2 s`."""
@@ -113,8 +108,9 @@ class Phrases(English):
 
     def fact(self, found: Deviation) -> str:
         """Say what is unusual in a few words with its number."""
+        count = round(found.value) if found.kind in IN_VOLUME else 0
         return self._FACTS[found.kind].format(
-            analyses=self._counted(round(found.value), self._COUNTED_ANALYSES),
+            analyses=self._counted(count, self._COUNTED_ANALYSES),
             rate=self.rate(found.value),
             duration=self.seconds(found.value),
         )
@@ -189,10 +185,10 @@ class Phrases(English):
         return self._UNFINISHED.format(count=self.number(sum(one.analyses for one in counted)), statuses=statuses)
 
     def _each(self, counted: Sequence[StatusCount]) -> str:
-        pairs = [(one.analyses, self._OTHERS if one.others else self.status(one.status)) for one in counted]
-        return ", ".join(
-            self._COUNTED_STATUS.format(count=self.number(count), status=status) for count, status in pairs
-        )
+        pairs = [
+            (self.number(one.analyses), self._OTHERS if one.others else self.status(one.status)) for one in counted
+        ]
+        return ", ".join(self._COUNTED_STATUS.format(count=count, status=status) for count, status in pairs)
 
     def late_rows(self, window: Window, more: int, *, failed: int = 0, skipped: bool = False) -> str:
         """Write the remark that rows came after a window's report was sent, or after it was skipped as empty.

@@ -216,6 +216,6 @@ def _write_notes(layout: Layout, window: Window, summary: Summary, assessment: A
 
 def _write_origin(layout: Layout, window: Window, origin: Origin, phrases: Phrases) -> None:
     layout.add()
-    layout.fact(phrases.GENERATED, phrases.moment(origin.generated, window.zone))
+    layout.fact(phrases.GENERATED, phrases.LOCALE.moment(origin.generated, window.zone))
     layout.fact(phrases.TABLE, origin.table)
     layout.fact(phrases.TIMES_IN, phrases.zone_name(window))
