@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..domain.outcome import ChannelAddress, Outcome, includes
 from ..errors import DeliveryError
 from ..message.alert_text import AlertText
-from ..message.report import Report
+from ..message.content import Report
 
 
 class Limits(Struct, frozen=True, kw_only=True):

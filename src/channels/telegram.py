@@ -20,9 +20,9 @@ from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, chat_and_topic, not_delivered
 from ..errors import DeliveryError, Problem, TooLargeError
-from ..message import caption
 from ..message.alert_text import AlertText
-from ..message.report import Report
+from ..message.caption import render_caption
+from ..message.content import Report
 from ..phrases.formats import EN
 from ..runtime.bounded_answers import bounded
 from ..runtime.connection import CONNECTION_ERRORS
@@ -141,7 +141,7 @@ class TelegramChannel:
             await request.shutdown()
 
     async def _send_to(self, chat: str, bot: Bot, report: Report, limits: Limits, *, repeat: bool) -> Outcome:
-        words = caption.render(report.content, report.attachment, is_repeat=repeat)
+        words = render_caption(report.content, report.attachment, is_repeat=repeat)
         silent = self._settings.is_silent(is_as_usual=report.content.is_as_usual)
         asked = Asked(what="the report", chat=chat)
         try:

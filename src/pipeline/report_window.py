@@ -16,8 +16,8 @@ from ..domain.window import Window, as_option
 from ..errors import LedgerError, Problem, ReportError, Stage, TimeLimitError, unexpected
 from ..ledger.claim import Claim
 from ..ledger.record import Record
-from ..message import unusual
 from ..message.alert import STOPPED_BY_SIGTERM, Command, Failure
+from ..message.caption import render_unusual
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
@@ -91,7 +91,7 @@ async def _claimed(services: Services, request: WindowRequest, claim: Claim, pol
         await _tell_of_fewer_rows(services, request.window, claim, rows)
         result = await _tell_of_lost(services, request.window, claim, result)
         if is_first and result.sent and report.content.is_unusual:
-            await services.alerts.tell_of_unusual(unusual.render(report.content))
+            await services.alerts.tell_of_unusual(render_unusual(report.content))
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.settings.report.report_dir)
         return replace(result, rows=rows, bytes=report.attachment.size)

@@ -287,10 +287,10 @@ def test_what_is_usual_is_explained_or_said_to_be_unknown(comparison: Comparison
     """In one line: a reader must not wonder what usual means, nor take unknown for normal."""
     content = describe(make_window(), make_summary("completed"), comparison=comparison)
 
-    assert re.findall(r"\d+", content.what_is_usual) == figures
-    assert content.what_is_usual
+    assert re.findall(r"\d+", content.comparison.what_is_usual) == figures
+    assert content.comparison.what_is_usual
     for text in all_forms(content, ATTACHED).shown[:2]:
-        assert content.what_is_usual in text
+        assert content.comparison.what_is_usual in text
 
 
 def test_nothing_is_compared_where_nothing_is_known() -> None:

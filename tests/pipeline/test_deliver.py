@@ -18,7 +18,7 @@ from src.errors import DeliveryError, Problem
 from src.ledger.interface import NoLedger
 from src.message.alert import Failure
 from src.message.alert_text import AlertText
-from src.message.report import Report
+from src.message.content import Report
 from src.pipeline.alerts import Alerts
 from src.pipeline.deliver import deliver
 from src.runtime.redaction import Redaction

@@ -20,7 +20,7 @@ from src.config.settings import MailSettings, TelegramSettings
 from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.domain.outcome import Outcome
-from src.message.report import Report
+from src.message.content import Report
 from src.phrases.language import ENGLISH
 from src.pipeline.oversize import StoredAttachment
 from src.runtime.redaction import Redaction
