@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ..domain.outcome import ChannelAddress, Outcome, includes
 from ..errors import DeliveryError
-from ..message.alert_text import AlertText
+from ..message.alert import AlertText
 from ..message.content import Report
 
 

@@ -14,7 +14,7 @@ from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError
-from ..message.alert_text import AlertText
+from ..message.alert import AlertText
 from ..message.content import Report
 from ..phrases.formats import EN
 from ..runtime.visible_text import in_quotes

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ..config.settings import Sender
 from ..domain.attachment import MEDIA_TYPE
-from ..message.alert_text import AlertText
+from ..message.alert import AlertText
 from ..message.content import Report
 from ..message.mail import render_page, render_subject, render_text, unlinked
 from ..phrases.language import phrases_of

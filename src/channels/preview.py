@@ -11,7 +11,7 @@ from ..config.loader import Settings
 from ..config.settings import ChannelName, MailSettings, Sender
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError
-from ..message.alert_text import AlertText
+from ..message.alert import AlertText
 from ..message.caption import render_caption
 from ..message.content import Report
 from ..message.mail import render_page

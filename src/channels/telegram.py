@@ -20,7 +20,7 @@ from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, chat_and_topic, not_delivered
 from ..errors import DeliveryError, Problem, TooLargeError
-from ..message.alert_text import AlertText
+from ..message.alert import AlertText
 from ..message.caption import render_caption
 from ..message.content import Report
 from ..phrases.formats import EN

@@ -159,10 +159,7 @@ def describe(
     name: str = DEFAULT_NAME,
     language: Language = "en",
 ) -> Content:
-    """Put a window's figures into words, and the `deviations` that they show in `comparison` with others.
-
-    `marks` stand behind the title because of the `remarks`.
-    """
+    """Put a window's figures into words, and the `deviations` that they show; `remarks` have `marks` in the title."""
     phrases = phrases_of(language)
     is_normal = is_called_normal(summary, comparison, deviations)
     warnings = [phrases.warned(phrases.warning(found)) for found in deviations]

@@ -11,7 +11,7 @@ from ..channels.interface import Channel
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
 from ..errors import DeliveryError, unexpected
-from ..message.alert_text import AlertText
+from ..message.alert import AlertText
 from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import one_line_quote
 

@@ -29,17 +29,18 @@ from ..message.alert import (
     NO_LATER_RUN,
     NO_RECOVERY_NOTE,
     STOPPED_BY_SIGTERM,
+    AlertText,
     Cause,
     Coverage,
     Failure,
     RecoveryNote,
+    joined,
+    ours,
     read_cause,
     recipient_names,
-    recovery_note,
-    render,
+    render_alert,
 )
-from ..message.alert_text import AlertText, joined, ours
-from ..message.all_clear import Recovery, render_all_clear
+from ..message.recovery import Recovery, recovery_note, render_all_clear
 from ..runtime.progress import is_watched
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
@@ -222,12 +223,12 @@ class Alerts:
         if window is None or self._settings is None:
             is_setting = any(failure.what == Stage.SETTINGS for failure in failures)
             note = _WITHOUT_SETTINGS if is_setting else NO_RECOVERY_NOTE
-            return render(window, failures, since=since, is_repeated=repeated, note=note, name=name)
+            return render_alert(window, failures, since=since, is_repeated=repeated, note=note, name=name)
         only = self._recipients_of_command([outcome for outcome in outcomes if not outcome.delivered])
         coverage = self._coverage(claim, outcomes)
         ledger = None if claim and claim.record.scheduled else self.ledger
         is_before = ledger is not None and await is_before_all(window, ledger, self._timeouts.alert_note)
-        return render(
+        return render_alert(
             window,
             failures,
             coverage=coverage,

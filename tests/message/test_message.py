@@ -16,11 +16,10 @@ from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviation
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
 from src.errors import Problem, SettingsError, Stage
-from src.message.alert import LONGEST, Coverage, Failure
-from src.message.alert import render as render_alert
-from src.message.all_clear import Recovery, render_all_clear
+from src.message.alert import LONGEST, Coverage, Failure, render_alert
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import LEAD, REMARKS_SHOWN, describe
+from src.message.recovery import Recovery, render_all_clear
 from src.phrases.formats import BLANK, EN, shown
 from src.phrases.language import ENGLISH
 

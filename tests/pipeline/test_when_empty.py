@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from src.errors import Stage
-from src.message.all_clear import Recovery, render_all_clear
+from src.message.recovery import Recovery, render_all_clear
 from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, make_rows, make_window
