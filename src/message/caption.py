@@ -37,7 +37,7 @@ def render_caption(content: Content, attachment: Attachment, *, is_repeat: bool 
             *(_line(one.line) for one in comparison.rows if comparison.is_compared),
             _line("" if comparison.is_usual_known else comparison.what_is_usual),
             *map(_line, figures.lines),
-            *(_line(phrases.warned(anomaly)) for anomaly in figures.anomalies),
+            *(_line(phrases.marked(anomaly)) for anomaly in figures.anomalies),
             (_of_the_table(figures.unfinished),),
             _statuses(phrases, figures.bars),
         ],
@@ -58,7 +58,7 @@ def render_unusual(content: Content) -> str:
     title = phrases.caption_title(content.window, content.name)
     counts = [one.line for one in content.comparison.rows if content.comparison.is_compared]
     figures = [content.figures.failure_burst, *counts, *content.figures.lines]
-    lines = [phrases.led(content.lead, title), *content.headlines[1:], *figures]
+    lines = [phrases.with_lead(content.lead, title), *content.headlines[1:], *figures]
     return "\n".join(filter(None, lines))
 
 

@@ -162,7 +162,7 @@ def describe(
     """Put a window's figures into words, and the `deviations` that they show; `remarks` have `marks` in the title."""
     phrases = phrases_of(language)
     is_normal = is_called_normal(summary, comparison, deviations)
-    warnings = [phrases.warned(phrases.warning(found)) for found in deviations]
+    warnings = [phrases.marked(phrases.warning(found)) for found in deviations]
     has_low_success = any(found.kind == "low_success" for found in deviations)
     return Content(
         language=language,
@@ -187,8 +187,8 @@ def _lead(phrases: Phrases, summary: Summary, deviations: Sequence[Deviation], *
     if not deviations:
         return phrases.NO_ANALYSES if not summary.rows and not is_normal else ""
     first, second = deviations[0], deviations[1:2]
-    whole = phrases.warned(phrases.warning(first))
-    lead = whole if units(whole) <= LEAD else phrases.warned(phrases.fact(first))
+    whole = phrases.marked(phrases.warning(first))
+    lead = whole if units(whole) <= LEAD else phrases.marked(phrases.fact(first))
     return "; ".join([lead, *(phrases.fact(one)[:1].lower() + phrases.fact(one)[1:] for one in second)])
 
 

@@ -42,7 +42,7 @@ class ChartBar(Struct, frozen=True, kw_only=True):
 def render_subject(content: Content) -> str:
     """Write the subject: in an unusual hour the fact first; nothing of the table stands in it."""
     phrases = phrases_of(content.language)
-    return f"{phrases.led(content.lead, phrases.subject(content.window, content.name))}{content.marks}"
+    return f"{phrases.with_lead(content.lead, phrases.subject(content.window, content.name))}{content.marks}"
 
 
 def render_text(content: Content, attachment: Attachment) -> str:

@@ -46,19 +46,19 @@ class Phrases(English):
         """Name the report, wherever its name stands: `Hourly Report`."""
         return self._TITLES[window.template]
 
-    def led(self, lead: str, line: str) -> str:
+    def with_lead(self, lead: str, line: str) -> str:
         """Put the fact that leads before a line that names the report, if there is one."""
         return f"{lead}{self._DASH}{line}" if lead else line
 
     def caption_title(self, window: Window, name: str) -> str:
         """Head the caption in a chat: `Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
-        return f"{self.document_title(window)}{self.named(name)}"
+        return f"{self.document_title(window)}{self.name_suffix(name)}"
 
     def document_title(self, window: Window) -> str:
         """Name the mail's page, and the workbook in its properties: `Hourly Report - 2026-11-23 13:00-14:00 UTC`."""
         return f"{self.title(window)}{self._DASH}{self._short_label(window)}"
 
-    def named(self, name: str) -> str:
+    def name_suffix(self, name: str) -> str:
         """Write what stands behind a fixed line to say whose report it is: nothing for the default name."""
         return "" if name == DEFAULT_NAME else f" · {name}"
 
@@ -106,39 +106,39 @@ class Phrases(English):
         """Say on the sheet of the rows that there are none."""
         return self._NO_ANALYSES_IN.format(window=self.label(window))
 
-    def fact(self, found: Deviation) -> str:
+    def fact(self, deviation: Deviation) -> str:
         """Say what is unusual in a few words with its number."""
-        count = round(found.value) if found.kind in IN_VOLUME else 0
-        return self._FACTS[found.kind].format(
+        count = round(deviation.value) if deviation.kind in IN_VOLUME else 0
+        return self._FACTS[deviation.kind].format(
             analyses=self._counted(count, self._COUNTED_ANALYSES),
-            rate=self.rate(found.value),
-            duration=self.seconds(found.value),
+            rate=self.rate(deviation.value),
+            duration=self.seconds(deviation.value),
         )
 
-    def warning(self, found: Deviation) -> str:
+    def warning(self, deviation: Deviation) -> str:
         """Say what is unusual, and what it is held against: `16.6% failed, usually 5.3%, limit 10%`."""
-        parts = [self.fact(found)]
-        if found.usual is not None:
-            parts.append(self._USUALLY.format(usual=self._usual(found, found.usual)))
-        if found.limit is not None:
-            write = self.seconds if found.kind == "slow" else self.LOCALE.limit
-            parts.append(self._LIMIT.format(limit=write(found.limit)))
+        parts = [self.fact(deviation)]
+        if deviation.usual is not None:
+            parts.append(self._USUALLY.format(usual=self._usual(deviation, deviation.usual)))
+        if deviation.limit is not None:
+            write = self.seconds if deviation.kind == "slow" else self.LOCALE.limit
+            parts.append(self._LIMIT.format(limit=write(deviation.limit)))
         return ", ".join(parts)
 
-    def _usual(self, found: Deviation, usual: float) -> str:
-        if found.kind == "failed":
+    def _usual(self, deviation: Deviation, usual: float) -> str:
+        if deviation.kind == "failed":
             return self.rate(usual) if usual else self._NO_SHARE
         return self.number(round(usual)) if usual else self._NO_COUNT
 
-    def warned(self, text: str) -> str:
+    def marked(self, text: str) -> str:
         """Mark what is unusual."""
         return f"⚠ {text}"
 
-    def failure_burst(self, found: FailureBurst, start: str, end: str) -> str:
+    def failure_burst(self, burst: FailureBurst, start: str, end: str) -> str:
         """Say where failures come in a burst, from the clock time `start` to `end`."""
-        sentence = self._BURST if found.failed < found.of else self._BURST_OF_ALL
-        failures = self._counted(found.of, self._OF_FAILURES)
-        return sentence.format(count=self.number(found.failed), failures=failures, start=start, end=end)
+        sentence = self._BURST if burst.failed < burst.of else self._BURST_OF_ALL
+        failures = self._counted(burst.of, self._OF_FAILURES)
+        return sentence.format(count=self.number(burst.failed), failures=failures, start=start, end=end)
 
     def what_is_usual(self, window: Window, comparison: Comparison) -> str:
         """Explain the usual figures, or say why there are none and from when on there will be."""
@@ -297,10 +297,10 @@ class Phrases(English):
             start=start,
         )
 
-    def bucket(self, found: TimeBucket) -> str:
+    def bucket(self, bucket: TimeBucket) -> str:
         """Say what a bucket holds: `210`, or `210, 4 failed`."""
-        analyses = self.number(found.analyses)
-        return self._BUCKET.format(analyses=analyses, failed=self.number(found.failed)) if found.failed else analyses
+        analyses = self.number(bucket.analyses)
+        return self._BUCKET.format(analyses=analyses, failed=self.number(bucket.failed)) if bucket.failed else analyses
 
     def chart_caption(self, most: TimeBucket, start: str, end: str, *, any_failed: bool) -> str:
         """Say how high the highest bar of a mail's chart is, and which part of a bar is what."""

@@ -74,10 +74,10 @@ def _write_head(
     layout: Layout, window: Window, summary: Summary, origin: Origin, assessment: Assessment, phrases: Phrases
 ) -> None:
     """Name the report, and say what matters most in the words of its messages."""
-    layout.title(f"{phrases.title(window)}{phrases.named(origin.name)}")
+    layout.title(f"{phrases.title(window)}{phrases.name_suffix(origin.name)}")
     layout.sentence(phrases.label(window))
     for found in assessment.deviations:
-        layout.headline(phrases.warned(phrases.warning(found)), is_warning=True)
+        layout.headline(phrases.marked(phrases.warning(found)), is_warning=True)
     if not assessment.deviations:
         is_normal = is_called_normal(summary, assessment.comparison, assessment.deviations)
         layout.headline(phrases.headline(summary, assessment.comparison, is_normal=is_normal), is_warning=False)

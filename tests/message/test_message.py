@@ -171,7 +171,7 @@ def test_a_limit_of_ones_own_leads_the_subject_and_is_named_in_the_report() -> N
     found = deviations(bad, None, limits)
     assert [one.kind for one in found] == ["failed", "low_success", "slow"]
     warnings = [line for line in lines(wording.text) if line.startswith("⚠")]
-    assert warnings == [phrases.warned(phrases.warning(one)) for one in found]
+    assert warnings == [phrases.marked(phrases.warning(one)) for one in found]
     assert [figures_of(line) for line in warnings] == [["50.0", "10"], ["95.2", "99"], ["95", "45", "30"]]
     warnings = [line for line in lines(both.text) if line.startswith("⚠")]
     assert [figures_of(line) for line in warnings] == [["100", "3.3", "10"], ["98.5", "99"]]
@@ -216,7 +216,7 @@ def test_what_is_unusual_comes_first_in_every_form() -> None:
     ordinary = write(make_summary(*["completed"] * 300), usual=Usual(analyses=310, failed=0))
 
     (few,) = deviations(summary, usual, Thresholds())
-    warning = phrases.warned(phrases.warning(few))
+    warning = phrases.marked(phrases.warning(few))
     assert (warning[0], figures_of(warning)) == ("⚠", ["300", "2,391"])
     assert lines(wording.text)[3] == lines(plain(wording.caption))[0] == warning
     assert warning in Page(wording.html).text
@@ -431,7 +431,7 @@ def test_what_cannot_be_true_is_marked_in_the_caption_and_missing_figures_are_no
     lacking = folded([make_analysis(status="cancelled", duration=None)])
 
     (anomaly,) = odd.anomalies()
-    assert phrases.warned(phrases.anomaly(anomaly)) in lines(plain(write(odd).caption))
+    assert phrases.marked(phrases.anomaly(anomaly)) in lines(plain(write(odd).caption))
     assert figures_of(phrases.anomaly(anomaly)) == ["1"]
     assert "⚠" not in "".join(write(lacking).shown)
     assert 'class="note"' not in write(lacking).html

@@ -212,7 +212,7 @@ def test_the_russian_page_quotes_what_arrives() -> None:
     for mark in (RUSSIAN.LATE, RUSSIAN.ROWS_LATE, RUSSIAN.FAILED_SINCE):
         assert f"| `{mark.strip()}` |".replace("\u00a0", " ") in page
     few = RUSSIAN.warning(Deviation(kind="few", value=300, usual=2391))
-    assert f"`{RUSSIAN.warned(few)}`".replace("\u00a0", " ") in page
+    assert f"`{RUSSIAN.marked(few)}`".replace("\u00a0", " ") in page
     for sentence in (
         RUSSIAN.title(window),
         RUSSIAN.SUMMARY,

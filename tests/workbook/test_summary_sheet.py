@@ -390,7 +390,7 @@ def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> 
         ["Failed share", 0.5, "-", pytest.approx(12 / 2400.5)],
     ]
     lines = lines_of(content)
-    assert lines.index([phrases.warned(phrases.warning(found[0]))]) < lines.index(["Analyses", 2, 3, 2400])
+    assert lines.index([phrases.marked(phrases.warning(found[0]))]) < lines.index(["Analyses", 2, 3, 2400])
     assert lines.index(["Failed", 1, "-", 12]) < lines.index(["Statuses"])
     assert lines.index(["Statuses"]) < lines.index([shown(phrases.what_is_usual(make_window(), comparison), 500)])
     assert not [line for line in lines_of(build(tmp_path, *rows)) if line[:1] == ["Compared"]]
@@ -426,7 +426,7 @@ def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
     found = [Deviation(kind="empty", value=0, usual=2400)]
     content = build(tmp_path, assessment=Assessment(comparison=comparison, deviations=found))
 
-    assert [phrases.warned(phrases.warning(found[0]))] in lines_of(content)
+    assert [phrases.marked(phrases.warning(found[0]))] in lines_of(content)
     assert ["Analyses", 0, 3, 2400] in lines_of(content)
 
 
