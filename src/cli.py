@@ -29,7 +29,7 @@ from .config.settings import LARGEST_COUNT
 from .config.timeouts import Timeouts
 from .domain.request import Result
 from .errors import SIGINT_CODE
-from .pipeline.run import Run, start_run
+from .pipeline.run import Run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import SECRETS
 from .runtime.terminal import (
@@ -140,7 +140,8 @@ def main(
     except SystemExit:
         abandon_broken_streams()
         raise
-    run = start_run(options, _load(env_file), SECRETS, timeouts or Timeouts(), clock, began)
+    loaded, limits = _load(env_file), timeouts or Timeouts()
+    run = Run(options=options, loaded=loaded, redaction=SECRETS, timeouts=limits, clock=clock, began=began)
     try:
         result = asyncio.run(command_of(options)(run))
     except KeyboardInterrupt:

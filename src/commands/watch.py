@@ -58,13 +58,13 @@ async def _look(services: Services) -> tuple[Failure | None, str]:
     except Exception as error:  # whatever it is, nobody else would tell
         failure = describe_failure(error)
         return failure, f"failed: {failure.what}"
-    services.alerts.works(Stage.LEDGER)
+    services.alerts.mark_working(Stage.LEDGER)
     if not windows:
         return None, "nothing was due yet: the first scheduled report in this ledger is later, or there is none"
     present = addresses(services.channels)
     left = [place for place, one in enumerate(windows) if not _is_settled(records.get(one.start), present)]
     if not left:
-        services.alerts.works(Stage.WATCH)
+        services.alerts.mark_working(Stage.WATCH)
         return None, f"{len(windows)} of {len(windows)} windows are settled"
     problem = _not_settled(windows[left[0] : left[-1] + 1], len(left), services.report)
     logger.error("%s", problem, extra={"event": "failed", "stage": Stage.WATCH, "key": problem.key})

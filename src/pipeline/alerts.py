@@ -174,11 +174,11 @@ class Alerts:
         if not (self.is_muted or options.until_now or is_backfill):
             await self._sender.send_unusual(text)
 
-    def works(self, *parts: str) -> None:
+    def mark_working(self, *parts: str) -> None:
         """Note that `parts`, as alerts name them, did what they are for in this run."""
         self._working.update(parts)
 
-    async def recovered(self, window: Window, claim: Claim, *, is_late: bool = False) -> None:
+    async def mark_recovered(self, window: Window, claim: Claim, *, is_late: bool = False) -> None:
         """Note that `window` has reached everyone, if it has: an all-clear names it if an alert did.
 
         One that `is_late` is also named where an all-clear is given anyway: it was missed meanwhile.

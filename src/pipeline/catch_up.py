@@ -48,7 +48,7 @@ async def report_with_catch_up(services: Services, window: Window, *, resend: bo
         raise
     except Exception as error:  # the run's own window matters more
         return await _without_history(services, await report_window(services, request, policy), error)
-    services.alerts.works(Stage.MISSED)
+    services.alerts.mark_working(Stage.MISSED)
     if history is None:
         result = await report_window(services, request, policy)
         await _alert_of_new_ledger(services, window, policy)

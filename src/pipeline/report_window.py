@@ -57,10 +57,10 @@ async def _report(services: Services, request: WindowRequest, claim: Claim, poli
     if not claim.owes_anybody:
         return _delivered_before(services, request.window, claim.record)
     async with built_report(services, request, claim.record, policy) as (report, rows):
-        services.alerts.works(Stage.ROWS)
+        services.alerts.mark_working(Stage.ROWS)
         if report is None:
             return await _skip(services, request.window, claim)
-        services.alerts.works(Stage.WORKBOOK)
+        services.alerts.mark_working(Stage.WORKBOOK)
         left_out = await _enter(services, claim, report, rows)
         is_first = not claim.record.has_reached_anybody
         limit, storage = services.timeouts.send, services.storage
@@ -86,7 +86,7 @@ async def _open(services: Services, request: WindowRequest, claim: Claim) -> Non
         is_asked=request.resend or bool(services.only),
         watermark=request.watermark,
     )
-    services.alerts.works(Stage.LEDGER)
+    services.alerts.mark_working(Stage.LEDGER)
     if others:
         await services.alerts.send([failures.shared_ledger(request.window)])
 
@@ -123,7 +123,7 @@ def _delivered_before(services: Services, window: Window, record: Record) -> Res
 async def _skip(services: Services, window: Window, claim: Claim) -> Result:
     await claim.skip()
     logger.info("%s: skipped: no rows", window.label(), extra={"event": "skipped"})
-    await services.alerts.recovered(window, claim)
+    await services.alerts.mark_recovered(window, claim)
     return Result(code=0, words="skipped: no rows", rows=0)
 
 
@@ -139,10 +139,10 @@ async def _conclude(
     logger.info("%s: %s", window.label(), words, extra={"event": "concluded"})
     if notices := failures.outdated_settings(outcomes):
         await services.alerts.send(notices)
-    services.alerts.works(*(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered))
+    services.alerts.mark_working(*(f"{one.channel} to {one.recipient}" for one in outcomes if one.delivered))
     failed = [outcome for outcome in outcomes if not outcome.delivered]
     if not failed:
-        await services.alerts.recovered(window, claim, is_late=request.is_late)
+        await services.alerts.mark_recovered(window, claim, is_late=request.is_late)
         return Result(code=0, words=words, outcomes=outcomes)
     alerted = await services.alerts.send(failures.failed_deliveries(failed), window, claim=claim, outcomes=outcomes)
     return Result(code=1, words=words, problem=failed[0].problem, outcomes=outcomes, known=alerted == "before")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ..channels.interface import Channel
 from ..channels.mail import MailChannel
@@ -85,10 +85,10 @@ class Run(Struct, frozen=True, kw_only=True):
     redaction: Redaction
     timeouts: Timeouts
     clock: Callable[[], datetime]
-    tls: ssl.SSLContext
-    began: float
-    token: str
-    stop: Stop
+    began: float = field(default_factory=time.monotonic)
+    tls: ssl.SSLContext = field(default_factory=tls_context)
+    token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    stop: Stop = field(default_factory=Stop)
 
     def seconds(self) -> float:
         """Return how long it has taken until now."""
@@ -130,25 +130,3 @@ class Run(Struct, frozen=True, kw_only=True):
             first_wait=self.timeouts.first_wait,
             longest_wait=self.timeouts.longest_wait,
         )
-
-
-def start_run(
-    options: Options,
-    loaded: LoadedSettings,
-    redaction: Redaction,
-    timeouts: Timeouts,
-    clock: Callable[[], datetime],
-    began: float,
-) -> Run:
-    """Put together what a run is started with."""
-    return Run(
-        options=options,
-        loaded=loaded,
-        redaction=redaction,
-        timeouts=timeouts,
-        clock=clock,
-        tls=tls_context(),
-        began=began,
-        token=uuid.uuid4().hex[:12],
-        stop=Stop(),
-    )

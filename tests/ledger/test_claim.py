@@ -21,7 +21,6 @@ from src.ledger.key import LedgerKey, ledger_key
 from src.ledger.liveness import follows
 from src.ledger.table import TableLedger
 from src.pipeline.run import Run as StartedRun
-from src.pipeline.run import start_run
 from src.runtime.redaction import Redaction
 from src.supabase.client import open_client
 
@@ -51,7 +50,13 @@ def start(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., St
         monkeypatch.setenv("POD_NAME", pod)
         monkeypatch.setenv("SEQUENTIAL_JOB_UID", uid)
         monkeypatch.setenv("JOB_COMPLETION_INDEX", index)
-        return start_run(Options(), load_settings(None), Redaction([]), QUICK, lambda: datetime.now(UTC), 0.0)
+        return StartedRun(
+            options=Options(),
+            loaded=load_settings(None),
+            redaction=Redaction(),
+            timeouts=QUICK,
+            clock=lambda: datetime.now(UTC),
+        )
 
     return begin
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import time
 from collections.abc import Callable
 
 import pytest
@@ -15,7 +14,7 @@ from src.config.timeouts import Timeouts
 from src.errors import Problem
 from src.message.alert import ALERT, Failure
 from src.pipeline.alerts import Alerts
-from src.pipeline.run import start_run
+from src.pipeline.run import Run as StartedRun
 from src.runtime.redaction import Redaction
 
 from ..builders import OPTION, START, make_window
@@ -158,7 +157,7 @@ def test_only_a_run_that_is_being_stopped_gives_an_alert_little_time(sandbox: Sa
     timeouts = Timeouts(run=60, alert=0.1, alert_at_stop=0.3)
     loaded = LoadedSettings(report_dir=str(sandbox.folder))
     channel = MailChannel(mail, tls, timeouts, hide=Redaction().hide)
-    run = start_run(Options(), loaded, Redaction(), timeouts, lambda: START, time.monotonic())
+    run = StartedRun(options=Options(), loaded=loaded, redaction=Redaction(), timeouts=timeouts, clock=lambda: START)
     run.stop.is_requested = is_stopping
 
     failure = Failure(what="the run", problem=Problem(key="boom", reason="It failed."))

@@ -1,7 +1,6 @@
 """Channels run side by side; every recipient gets an outcome."""
 
 import asyncio
-import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +20,7 @@ from src.message.alert_text import AlertText
 from src.message.report import Report
 from src.pipeline.alerts import Alerts
 from src.pipeline.deliver import deliver
-from src.pipeline.run import start_run
+from src.pipeline.run import Run as StartedRun
 from src.runtime.redaction import Redaction
 from src.runtime.retry import RetryPolicy
 
@@ -148,7 +147,9 @@ def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, ca
     )
 
     loaded = LoadedSettings(report_dir=str(tmp_path))
-    run = start_run(Options(), loaded, Redaction(), Timeouts(alert=5), lambda: START, time.monotonic())
+    run = StartedRun(
+        options=Options(), loaded=loaded, redaction=Redaction(), timeouts=Timeouts(alert=5), clock=lambda: START
+    )
     alerts = Alerts(run, [spare, whole, broken])
     failure = Failure(what="the run", problem=Problem(key="boom", reason="It failed."))
     asyncio.run(alerts.send([failure]))

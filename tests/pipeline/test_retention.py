@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from src.config.settings import SupabaseSettings
-from src.domain.window import HOUR, Window
+from src.domain.window import Template, last_full
 from src.ledger.identity import identity_of_2_0
 
 from ..builders import OPTION
@@ -190,20 +190,23 @@ def test_workbooks_in_the_bucket_that_cannot_be_removed_are_a_warning(
     assert named in warned.getMessage()
 
 
-def test_workbooks_where_versions_before_2_1_put_them_go_too(sandbox: Sandbox, run: RunTool) -> None:
+@pytest.mark.parametrize("template", ["hourly", "daily"])
+def test_workbooks_where_versions_before_2_1_put_them_go_too(
+    sandbox: Sandbox, run: RunTool, template: Template
+) -> None:
     """In the bucket itself, where those of other tables stay; whatever is in a folder goes with it."""
     sandbox.supabase.make_bucket("reports")
     values = {"supabase_url": sandbox.supabase.url, "supabase_key": sandbox.supabase.secret_key}
     own, other = (SupabaseSettings.model_validate(values | {"supabase_table": name}) for name in ("analyses", "other"))
-    start = this_hour(LONG)
-    hour = Window(template="hourly", start=start, end=start + HOUR, zone=ZoneInfo("UTC"))
-    mine, others = identity_of_2_0(own, hour), identity_of_2_0(other, hour)
+    window = last_full(template, ZoneInfo("America/New_York"), this_hour(LONG))
+    mine, others = identity_of_2_0(own, window), identity_of_2_0(other, window)
     gone = [f"{mine}/report.xlsx", f"{mine}.resend.2/report_2.xlsx", f"{mine}.resend.2/report_3.xlsx"]
     kept = [f"{others}/report.xlsx", f"{mine}x/report.xlsx", f"mine/{mine}/report.xlsx"]
     for name in (*gone, *kept):
         sandbox.supabase.sql("insert into storage.objects (bucket_id, name) values ('reports', $1)", name)
+    of_template = {"REPORT_TEMPLATE": template, "REPORT_TIMEZONE": "America/New_York"}
 
-    result = run(JOB_NAME=job(0), **BUCKET, **KEEP)
+    result = run(JOB_NAME=job(0), **BUCKET, **KEEP, **of_template)
 
     assert (result.code, stored(sandbox)) == (0, sorted(kept))
 
