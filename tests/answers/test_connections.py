@@ -12,6 +12,7 @@ from src.channels.telegram_replies import telegram_errors
 from src.channels.telegram_rules import Asked
 from src.errors import DeliveryError
 from src.runtime.connection import diagnose
+from src.runtime.http import AnswerEncodingError
 
 from .rows import Row, blamed, read_rows, row_id, settings_of
 
@@ -53,8 +54,8 @@ def error_of(text: str) -> Exception:
     } | {"SSLEOFError": ssl.SSLEOFError, "SSLZeroReturnError": ssl.SSLZeroReturnError}
     if kind in plain:
         return plain[kind](numbers.get(kind, 1), "text")
-    assert kind == "DecodingError"
-    return httpx.DecodingError("text")
+    assert kind == "AnswerEncodingError"
+    return AnswerEncodingError("text")
 
 
 def raised(row: Row) -> Exception:
