@@ -22,9 +22,8 @@ from src.domain.analysis import Analysis, FailedStatuses
 from src.domain.attachment import Attachment
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
-from src.message.alert_text import AlertText, joined, ours
-from src.message.content import Content, describe
-from src.message.report import Report
+from src.message.alert import AlertText, joined, ours
+from src.message.content import Content, Report, describe
 from src.phrases.language import phrases_of
 from src.runtime.retry import RetryPolicy
 from src.workbook.data_sheet import SHEET_ROWS, Column, sheet_columns

@@ -15,7 +15,7 @@ import pytest
 
 from src.domain.analysis import TOO_LONG
 from src.domain.summary import Anomaly
-from src.phrases import english
+from src.phrases.language import ENGLISH
 from src.runtime.http import LARGEST_ANSWER, LARGEST_PAGE
 from src.supabase.decode import LARGEST_JSON
 
@@ -292,7 +292,7 @@ def test_a_row_with_a_giant_status_is_reported_with_its_other_columns(sandbox: S
     rows = data_rows(sandbox.mails[0].attachment())
     assert [row[0] for row in rows] == ids(giant.rows)
     assert rows[70][2:6] == (TOO_LONG, 1.5, 10, 1)
-    assert english.anomaly(Anomaly(kind="too long", count=1)) in sandbox.mails[0].text
+    assert ENGLISH.anomaly(Anomaly(kind="too long", count=1)) in sandbox.mails[0].text
 
 
 def test_every_column_but_id_and_moment_may_be_too_long(sandbox: Sandbox, giant: GiantTable) -> None:

@@ -20,7 +20,7 @@ from src.domain.analysis import COLUMNS, FAILED_STATUSES, UNFINISHED_STATUSES
 from src.domain.summary import AnomalyKind
 from src.errors import LedgerError
 from src.ledger.table_rules import LEDGER_RULES
-from src.phrases import english
+from src.phrases.language import ENGLISH
 from src.runtime.connection import CONNECTION_RULES
 from src.supabase.rest_rules import RULES as REST_RULES
 from src.supabase.storage_rules import STORAGE_RULES
@@ -227,8 +227,8 @@ def test_the_page_about_reports_names_what_is_in_them() -> None:
 
     assert columns[1:] == [*COLUMNS]
     assert headers[1:] == [column.header for column in SHEET_COLUMNS]
-    assert odd[1:] == [english.ANOMALIES[kind] for kind in get_args(AnomalyKind)]
-    assert {*marks} >= {mark.strip() for mark in (english.ROWS_LATE, english.FAILED_SINCE, english.LATE)}
+    assert odd[1:] == [ENGLISH.ANOMALIES[kind] for kind in get_args(AnomalyKind)]
+    assert {*marks} >= {mark.strip() for mark in (ENGLISH.ROWS_LATE, ENGLISH.FAILED_SINCE, ENGLISH.LATE)}
     assert {*re.findall(r"`(.+?)`", statuses)} == {*FAILED_STATUSES}
     assert re.split(", | or ", unfinished.replace("in progress", "inprogress")) == [*UNFINISHED_STATUSES]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from src.domain.outcome import chat_and_topic
-from src.phrases.english import REPEAT
+from src.phrases.english import English
 
 from .alerts import reasons
 from .builders import OPTION, data_rows, ids, make_rows
@@ -63,7 +63,7 @@ def test_a_fault_comes_to_what_the_table_says(sandbox: Sandbox, run: RunTool, ro
         texts = [sent.text for sent in sandbox.messages if chat_and_topic(sent.chat)[0] == chat]
         # The one whose first attempt was cut off got only the second, which can't know that.
         begun = 0 if row.marked or (chat == CHATS[0] and row.unseen) else 1
-        assert [place >= begun for place in range(len(texts))] == [REPEAT in text for text in texts]
+        assert [place >= begun for place in range(len(texts))] == [English.REPEAT in text for text in texts]
 
 
 def test_the_fault_table_of_the_page_is_this_one() -> None:

@@ -18,7 +18,7 @@ from src.domain.baseline import Comparison, Counts
 from src.domain.summary import Summary
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import describe
-from src.phrases.english import SHORTENED
+from src.phrases.english import English
 from src.runtime.visible_text import shortened, visible
 from src.supabase.decode import read_by_hand, read_page
 from src.workbook.cells import TEXT_UNITS
@@ -57,7 +57,7 @@ def expected_cell(value: Any) -> Any:
         return json.dumps(value)
     if isinstance(value, float) and abs(value) >= 1e100:
         return json.dumps(value)
-    return shortened(visible(value), TEXT_UNITS, SHORTENED) or None if isinstance(value, str) else value
+    return shortened(visible(value), TEXT_UNITS, English.SHORTENED) or None if isinstance(value, str) else value
 
 
 def as_number(value: Any) -> Any:

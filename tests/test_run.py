@@ -18,7 +18,7 @@ from src.commands.report import settle
 from src.config.settings import DEFAULT_NAME
 from src.domain.summary import Anomaly
 from src.domain.window import HOUR, Window, day_of
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from .builders import OPTION, START, Rows, data_rows, data_rows_again, ids, make_rows, make_window
 from .conftest import Run
@@ -85,9 +85,9 @@ def test_an_empty_hour_arrives_as_such(sandbox: Sandbox, run: RunTool) -> None:
     """Silence would be taken for a broken report."""
     assert run(*OPTION).code == 0
 
-    nothing = english.no_analyses(make_window())
+    nothing = ENGLISH.no_analyses(make_window())
     assert [data_rows(content)[0][0] for content in received(sandbox)] == [nothing] * 3
-    assert english.NO_ANALYSES in sandbox.mails[0].text
+    assert ENGLISH.NO_ANALYSES in sandbox.mails[0].text
     assert all(nothing.partition(" in ")[0] in sent.text for sent in sandbox.messages)
 
 
@@ -128,7 +128,7 @@ def test_a_daily_report_covers_a_local_day(sandbox: Sandbox, run: RunTool) -> No
 
     assert result.code == 0
     day = day_of(date(2025, 10, 26), ZoneInfo("Europe/Berlin"))
-    assert sandbox.mails[0].message["Subject"] == english.subject(day, DEFAULT_NAME)
+    assert sandbox.mails[0].message["Subject"] == ENGLISH.subject(day, DEFAULT_NAME)
     workbooks = received(sandbox)
     assert ids(rows) == [row[0] for row in data_rows(workbooks[0], "Daily Report")]
     assert {"report_daily_20251026.xlsx"} == {sent.file_name for sent in sandbox.messages}
@@ -186,7 +186,7 @@ def test_a_row_whose_moment_changes_while_it_is_read_arrives_once(sandbox: Sandb
     assert result.code == 0
     assert_everyone_has(sandbox, rows)
     assert "Analyses: 4" in sandbox.mails[0].text
-    assert english.anomaly(Anomaly(kind="repeated", count=1)) in sandbox.mails[0].text
+    assert ENGLISH.anomaly(Anomaly(kind="repeated", count=1)) in sandbox.mails[0].text
 
 
 def test_a_row_that_comes_twice_does_not_hide_one_that_does_not_come(sandbox: Sandbox, run: RunTool) -> None:

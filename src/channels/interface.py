@@ -8,8 +8,8 @@ from typing import Protocol
 
 from ..domain.outcome import ChannelAddress, Outcome, includes, not_delivered
 from ..errors import DeliveryError, Problem, Rule, TooLargeError
-from ..message.alert_text import AlertText
-from ..message.report import Report
+from ..message.alert import AlertText
+from ..message.content import Report
 from ..runtime.connection import ConnectionFailure
 
 

@@ -13,9 +13,9 @@ from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
 from ..errors import DeliveryError, TooLargeError
-from ..message.alert_text import AlertText
-from ..message.report import Report
-from ..phrases.formats import megabytes
+from ..message.alert import AlertText
+from ..message.content import Report
+from ..phrases.formats import EN
 from ..runtime.visible_text import in_quotes
 from .interface import Channel, RefusalStore
 from .smtp_errors import refusal, smtp_errors, unanswered
@@ -107,7 +107,7 @@ class MailChannel(Channel):
                 waiting = named.rest
         self._refused = self._recipient_errors(refused, others_accepted=len(refused) < len(self.everyone))
         login = "no login" if self._settings.smtp_login == "none" else "login accepted"
-        return f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+        return f"{login} over {self._settings.smtp_security}, takes up to {EN.megabytes(_largest(server))}"
 
     async def check_recipient(self, recipient: str) -> str:
         """Say whether the server accepted `recipient` in the check."""
@@ -183,7 +183,7 @@ class MailChannel(Channel):
             raise TooLargeError(
                 "too_large",
                 f"The message is too large for the mail server {self._settings.smtp_host}:{self._settings.smtp_port}, "
-                f"which takes {megabytes(largest)}.",
+                f"which takes {EN.megabytes(largest)}.",
             )
 
     @asynccontextmanager

@@ -9,8 +9,9 @@ from ..config.loader import Settings
 from ..config.settings import ChannelName, MailSettings, Sender
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError
-from ..message import caption, html
-from ..message.report import Report
+from ..message.caption import render_caption
+from ..message.content import Report
+from ..message.mail import render_page
 from ..phrases.language import phrases_of
 from ..runtime.atomic_write import atomic_write
 from .interface import Channel
@@ -79,10 +80,10 @@ def _mail(report: Report, settings: MailSettings | None) -> Mapping[str, Iterabl
         phrases = phrases_of(report.content.language)
         attachment = replace(attachment, left_out=phrases.too_large("email", attachment.size))
         report = replace(report, attachment=attachment)
-    page = html.render(report.content, report.attachment).encode()
+    page = render_page(report.content, report.attachment).encode()
     sender, recipients = (settings.sender, settings.smtp_to) if settings else (_EXAMPLE, ("you@example.com",))
     return {".eml": compose(report, sender, recipients).pieces(), ".html": [page]}
 
 
 def _caption(report: Report) -> Mapping[str, Iterable[bytes]]:
-    return {".txt": [caption.render(report.content, report.attachment).encode()]}
+    return {".txt": [render_caption(report.content, report.attachment).encode()]}

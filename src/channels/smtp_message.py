@@ -26,10 +26,9 @@ from msgspec.structs import replace
 
 from ..config.settings import Sender
 from ..domain.attachment import MEDIA_TYPE
-from ..message import html, subject, text
-from ..message.alert_text import AlertText
-from ..message.report import Report
-from ..message.unlinked import unlinked
+from ..message.alert import AlertText
+from ..message.content import Report
+from ..message.mail import render_page, render_subject, render_text, unlinked
 from ..phrases.language import phrases_of
 from ..runtime.visible_text import shortened
 from .interface import unreadable
@@ -115,7 +114,7 @@ def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail
     """Write the report as one message; its Message-ID is the same at every attempt."""
     content, attachment = report.content, report.attachment
     named = replace(sender, name=sender.name or content.name)
-    message = _addressed(named, recipients, subject.render(content))
+    message = _addressed(named, recipients, render_subject(content))
     message["Date"] = format_datetime(report.created)
     # Another one without the workbook: a mailbox that drops repeats must take it when it comes with it after all.
     suffix = ".without-file" if attachment.left_out else ""
@@ -123,8 +122,8 @@ def compose(report: Report, sender: Sender, recipients: tuple[str, ...]) -> Mail
     if report.repeats:
         message["References"] = f"<{report.repeats}@{domain(sender.address)}>"
     # Quoted-printable: plain ASCII in lines of bounded length, whatever the server can do.
-    message.set_content(text.render(content, attachment), cte="quoted-printable")
-    message.add_alternative(html.render(content, attachment), subtype="html", cte="quoted-printable")
+    message.set_content(render_text(content, attachment), cte="quoted-printable")
+    message.add_alternative(render_page(content, attachment), subtype="html", cte="quoted-printable")
     if not attachment.is_attached:
         return Mail(head=message.as_bytes(policy=SMTP_LINES))
     maintype, _, subtype = MEDIA_TYPE.partition("/")

@@ -18,10 +18,10 @@ from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome, chat_and_topic
 from ..errors import DeliveryError, Problem, TooLargeError
-from ..message import caption
-from ..message.alert_text import AlertText
-from ..message.report import Report
-from ..phrases.formats import megabytes
+from ..message.alert import AlertText
+from ..message.caption import render_caption
+from ..message.content import Report
+from ..phrases.formats import EN
 from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, BoundedTransport
 from ..runtime.visible_text import foreign, in_quotes, units
 from .interface import Channel, unreadable
@@ -156,7 +156,7 @@ class TelegramChannel(Channel):
             await request.shutdown()
 
     async def _send_to(self, chat: str, bot: Bot, report: Report, deadline: float, *, repeat: bool) -> Outcome:
-        words = caption.render(report.content, report.attachment, is_repeat=repeat)
+        words = render_caption(report.content, report.attachment, is_repeat=repeat)
         silent = self._settings.is_silent(is_as_usual=report.content.is_as_usual)
         asked = Asked(what="the report", chat=chat)
         try:
@@ -219,7 +219,7 @@ def _as_code(text: AlertText) -> list[MessageEntity]:
 
 def _check_size(report: Report) -> None:
     if report.attachment.is_attached and report.attachment.size > LARGEST:
-        raise TooLargeError("too_large", f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
+        raise TooLargeError("too_large", f"The file is too large for Telegram, which takes {EN.megabytes(LARGEST)}.")
 
 
 async def _upload(chat: str, bot: Bot, report: Report, words: str, deadline: float, *, silent: bool) -> Message:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from ..domain.request import Result
 from ..errors import Problem, ReportError
-from ..message.alert import render_test
-from ..message.alert_text import AlertText, joined, ours
+from ..message.alert import AlertText, joined, ours, render_test_alert
 from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
 from ..pipeline.failures import failed_result
 from ..pipeline.run import Run
@@ -25,7 +24,7 @@ async def send_test_alert(run: Run) -> Result:
     channels = run.channels()
     operators = operator_routes(channels)
     words = "accepted" if operators else _TO_READERS
-    text = joined([ours(run.redaction(render_test(run.clock())))])
+    text = joined([ours(run.redaction(render_test_alert(run.clock())))])
     routes = operators or reader_routes(channels)
     results = await asyncio.gather(*(_results(text, route, words, run) for route in routes))
     found = [result for one in results for result in one]

@@ -1,17 +1,17 @@
-"""The texts of alerts."""
+"""The texts of alerts, in which the words of others and commands are marked."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ..config.settings import DEFAULT_NAME, ReportSettings
+from ..config.settings import DEFAULT_NAME
 from ..domain.outcome import ChannelAddress
 from ..domain.window import Window, as_option
 from ..errors import Problem, Stage
 from ..runtime.visible_text import shortened, units
-from .alert_text import AlertText, Piece, command_piece, describe, joined, ours
 
 ALERT = "⚠️ ERROR in Reports Generator:"
 ALERTED = "alerted"
@@ -50,10 +50,72 @@ _FOR_GOOD = " (for good)"
 _CAUSE = re.compile(r"(?P<part>.*?): (?P<key>\S*)(?P<for_good> \(for good\))?(?: (?P<window>\S+))?", re.DOTALL)
 
 
-class Cause(Struct, frozen=True, kw_only=True):
-    """What an alert is recognized by when the same fails again: a part of the run, and the key of its problem.
+class Piece(Struct, frozen=True, kw_only=True):
+    """A piece of a text.
 
-    `for_good`: no later run sends by itself what failed so. `window`: the one window that the problem is about; in
+    A quote holds the words of others, of which no mail program or chat may make a link; a command is to be copied.
+    """
+
+    text: str
+    is_quote: bool = False
+    is_command: bool = False
+
+
+class AlertText(Struct, frozen=True, kw_only=True):
+    """A text for operators, piece by piece; `str()` gives it whole."""
+
+    pieces: tuple[Piece, ...]
+
+    def __str__(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+    def mapped(self, change: Callable[[str], str]) -> "AlertText":
+        """Return the text with each piece changed."""
+        changed = (replace(piece, text=change(piece.text)) for piece in self.pieces)
+        return AlertText(pieces=tuple(changed))
+
+    def shortened(self, limit: int) -> "AlertText":
+        """Return at most `limit` UTF-16 units of the text; of a quote that is cut the closing mark stays."""
+        kept, left = list[Piece](), limit
+        for piece in self.pieces:
+            size = units(piece.text)
+            if size > left:
+                kept.append(replace(piece, text=shortened(piece.text, max(0, left - piece.is_quote))))
+                kept += [ours("”")] if piece.is_quote and left else []
+                break
+            kept.append(piece)
+            left -= size
+        return AlertText(pieces=tuple(kept))
+
+
+def ours(text: str) -> Piece:
+    """Return a piece of our own words."""
+    return Piece(text=text)
+
+
+def command_piece(line: str) -> Piece:
+    """Return a piece that is a command."""
+    return Piece(text=line, is_command=True)
+
+
+def joined(pieces: Iterable[Piece]) -> AlertText:
+    """Return a text of these pieces."""
+    return AlertText(pieces=tuple(pieces))
+
+
+def problem_pieces(problem: Problem) -> list[Piece]:
+    """Return reason, the server's words as a quote, and remedy."""
+    if not problem.said:
+        return [ours(str(problem))]
+    remedy = f" {problem.remedy}" if problem.remedy else ""
+    reason = problem.reason.removesuffix(".")
+    return [ours(f"{reason} (“"), Piece(text=problem.said, is_quote=True), ours(f"”).{remedy}")]
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """Identify a failure when it occurs again: a part of the run, and the key of its problem.
+
+    `for_good`: no later run sends what failed automatically. `window`: the only window that the problem is about; in
     another one it is news.
     """
 
@@ -94,7 +156,7 @@ class Command(Struct, frozen=True, kw_only=True):
 class Failure(Struct, frozen=True, kw_only=True):
     """`what` failed, and why; `parts` are those that `what` names, if several.
 
-    `for_good`: no later run sends by itself what failed so. Of a failure that is about no window of its own, `later`
+    `for_good`: no later run sends what failed automatically. Of a failure that is about no window of its own, `later`
     says what later runs do, and `todo` introduces the `commands`.
     """
 
@@ -158,7 +220,7 @@ STOPPED_BY_SIGTERM = Problem(
 )
 
 
-def render(
+def render_alert(
     window: Window | None,
     failures: Sequence[Failure],
     *,
@@ -171,8 +233,8 @@ def render(
 ) -> AlertText:
     """Write an alert: cause, window, what later runs do, the remedy, who lacks the report, and the command.
 
-    `since`: when it was alerted first. `is_repeated`: where alerts are recorded can't be reached. `name` says whose
-    report it is, unless it is the default one.
+    `since`: when it was alerted first. `is_repeated`: no ledger can be reached that would remember the alert. `name`
+    says whose report it is, unless it is the default one.
     """
     failures = sorted(failures, key=lambda failure: (-len(failure.parts), not failure.for_good))
     later = note.words or " ".join(dict.fromkeys(failure.later for failure in failures if failure.later))
@@ -188,7 +250,7 @@ def render(
         body = joined(_described_alone(failures[0].problem, head[0]))
     else:
         body = joined(
-            piece for one in failures for piece in [ours(f"\n\nFailed: {one.what}\n"), *describe(one.problem)]
+            piece for one in failures for piece in [ours(f"\n\nFailed: {one.what}\n"), *problem_pieces(one.problem)]
         )
     body = body.shortened(LONGEST - units(first) - units(str(end)))
     return joined([ours(first), *body.pieces, *end.pieces]).shortened(LONGEST)
@@ -245,7 +307,7 @@ def _some_of(recipients: Sequence[str]) -> str:
 def _described_alone(problem: Problem, headline: str) -> list[Piece]:
     """Describe the only problem, without its reason if the `headline` is all of that."""
     if problem.said or problem.short or problem.reason.removesuffix(".") not in headline:
-        return [ours("\n\n"), *describe(problem)]
+        return [ours("\n\n"), *problem_pieces(problem)]
     return [ours(f"\n\n{problem.remedy}")] if problem.remedy else []
 
 
@@ -269,52 +331,9 @@ def _commands(failures: Sequence[Failure], note: RecoveryNote, line: str) -> lis
     return pieces
 
 
-def render_test(at: datetime) -> str:
+def render_test_alert(at: datetime) -> str:
     """Write a test that was asked for `at` (aware)."""
     return (
         f"{TEST} nothing is wrong.\n\nSomebody ran --test-alert at {at:%Y-%m-%d %H:%M:%S} UTC. "
         "If a report fails, the alert comes the same way."
     )
-
-
-def recovery_note(
-    settings: ReportSettings, coverage: Coverage, *, in_reach: bool, is_before: bool, to_everyone: bool
-) -> RecoveryNote:
-    """Say whether later runs send the report to those whom `coverage` says it lacks.
-
-    `in_reach`: catching up reaches the window. `is_before`: no scheduled run began with it or an earlier one, so that
-    none looks for it. `to_everyone`: the command names nobody.
-    """
-    if settings.report_ledger != "supabase" and settings.job_name is None:
-        return RecoveryNote(words="No run sends it automatically, because REPORT_LEDGER is not supabase.")
-    if settings.report_ledger != "supabase":
-        again = "the command sends to everyone again" if to_everyone else "each run of the command sends again"
-        return RecoveryNote(
-            words="Kubernetes may start this Job again; no other run sends it automatically. "
-            f"This deployment keeps no lasting ledger, so {again}."
-        )
-    back = f"{settings.report_catch_up} {'days' if settings.report_template == 'daily' else 'hours'}"
-    settled = _settled(coverage)
-    if not coverage.owed and settled:
-        return RecoveryNote(words=f"No run sends it automatically: {settled}.")
-    if not in_reach:
-        return RecoveryNote(words=f"No run sends it automatically: runs look only {back} back (REPORT_CATCH_UP).")
-    if is_before:
-        return RecoveryNote(words="No run sends it automatically: the ledger's first scheduled report is a later one.")
-    once = f"automatically once the cause is gone; runs look {back} back."
-    if not settled:
-        return RecoveryNote(words=f"The next run sends it {once}", todo="Send it at once:")
-    some = _recipients_in_words(len(coverage.owed))
-    return RecoveryNote(words=f"The next run sends it to {some} {once} No run sends the rest: {settled}.")
-
-
-def _settled(coverage: Coverage) -> str:
-    """Say what no later run changes."""
-    refused, without_file = len(coverage.refused), len(coverage.without_file)
-    parts = [f"{_recipients_in_words(refused)} {'was' if refused == 1 else 'were'} refused"] if refused else []
-    parts += [f"{_recipients_in_words(without_file)} got it without the workbook"] if without_file else []
-    return ", ".join(parts)
-
-
-def _recipients_in_words(count: int) -> str:
-    return "1 recipient" if count == 1 else f"{count} recipients"

@@ -1,4 +1,4 @@
-"""A report as the text under a document in a chat, in Telegram's HTML."""
+"""A report in a chat: the text under its document, in Telegram's HTML, and a message of its own."""
 
 import re
 from collections.abc import Sequence
@@ -22,24 +22,24 @@ Line = tuple[Part, ...]
 _NO_LINK = re.compile(r"(?!.*\d{7})[\w ,()-]*")
 
 
-def render(content: Content, attachment: Attachment, *, is_repeat: bool = False) -> str:
+def render_caption(content: Content, attachment: Attachment, *, is_repeat: bool = False) -> str:
     """Write the text under the workbook in a chat, or in its place, as `attachment` says.
 
     What matters most stands first, because the end may be cut off; a repeat's note has room in every caption.
     """
-    phrases = phrases_of(content.language)
+    phrases, comparison, figures = phrases_of(content.language), content.comparison, content.figures
     paragraphs: list[list[Line]] = [
         _head(phrases, content),
         [*map(_line, content.remarks)],
         _workbook(phrases, content, attachment),
         [
-            _line(content.failure_burst),
-            *(_line(one.line) for one in content.compared if content.is_compared),
-            _line("" if content.is_usual_known else content.what_is_usual),
-            *map(_line, content.figures),
-            *(_line(phrases.warned(anomaly)) for anomaly in content.anomalies),
-            (_of_the_table(content.unfinished),),
-            _statuses(phrases, content.bars),
+            _line(figures.failure_burst),
+            *(_line(one.line) for one in comparison.rows if comparison.is_compared),
+            _line("" if comparison.is_usual_known else comparison.what_is_usual),
+            *map(_line, figures.lines),
+            *(_line(phrases.marked(anomaly)) for anomaly in figures.anomalies),
+            (_of_the_table(figures.unfinished),),
+            _statuses(phrases, figures.bars),
         ],
     ]
     whole = [[*filter(_text, paragraph)] for paragraph in paragraphs]
@@ -47,6 +47,19 @@ def render(content: Content, attachment: Attachment, *, is_repeat: bool = False)
     limit = CAPTION_LIMIT if attachment.is_attached else TEXT_LIMIT
     repeat = f"\n\n{phrases.REPEAT}"
     return _marked_up(lines[:-1], limit - units(repeat)) + (repeat if is_repeat else "")
+
+
+def render_unusual(content: Content) -> str:
+    """Write a message of its own, for those who get the alerts, of what is unusual.
+
+    It is plain text; nothing of the table stands in it but figures.
+    """
+    phrases = phrases_of(content.language)
+    title = phrases.caption_title(content.window, content.name)
+    counts = [one.line for one in content.comparison.rows if content.comparison.is_compared]
+    figures = [content.figures.failure_burst, *counts, *content.figures.lines]
+    lines = [phrases.with_lead(content.lead, title), *content.headlines[1:], *figures]
+    return "\n".join(filter(None, lines))
 
 
 def _line(text: str, tag: str = "") -> Line:

@@ -1,19 +1,20 @@
 """All that a report says of its window, in words, before it takes any form."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
-from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation, is_as_usual, is_called_normal
+from ..domain.attachment import Attachment
+from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation, DeviationKind, is_as_usual, is_called_normal
 from ..domain.failure_burst import failure_burst
 from ..domain.summary import StatusCount, Summary, TimeBucket, busiest
 from ..domain.window import Window
-from ..phrases.formats import clocks, given, shown
-from ..phrases.formats import moment as moment_of
-from ..phrases.language import Phrases, figure, phrases_of
+from ..phrases.formats import clock, clocks, given, shown
+from ..phrases.language import Phrases, phrases_of
 from ..runtime.visible_text import units
 
 STATUSES_SHOWN = 9
@@ -71,15 +72,44 @@ class Chart(Struct, frozen=True, kw_only=True):
     buckets: Sequence[TimeBucket]
 
 
+class ComparisonTable(Struct, frozen=True, kw_only=True):
+    """The counts of the window, side by side with others under `headers` where it `is_compared`.
+
+    `what_is_usual` explains them, or says why there is nothing usual.
+    """
+
+    headers: Sequence[str]
+    rows: Sequence[Compared]
+    is_compared: bool
+    is_usual_known: bool
+    what_is_usual: str
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What the rows of the window show by themselves.
+
+    `details` are labels with their values; `lines` say the same. `anomalies` cannot be true, which `unfigured`
+    analyses can.
+    """
+
+    failure_burst: str
+    details: Sequence[Labelled]
+    lines: Sequence[str]
+    chart: Chart | None
+    bars: Sequence[Bar]
+    worst: Sequence[Case]
+    unfinished: str
+    anomalies: Sequence[str]
+    unfigured: str
+
+
 class Content(Struct, frozen=True, kw_only=True):
     """Plain text in one language, each of bounded length, about `window`, which has so many `rows`.
 
     Of these rows, `failed` have a status that counts as failed.
     `lead` is the fact that stands before the title where the window is unusual, "" where it is normal; `marks` stand
     behind the title. `headlines` are what matters most, one line each: the deviations of a window that `is_unusual`,
-    the most serious first, or how it went. `compared` are the counts, side by side with others where `is_compared`,
-    and `what_is_usual` explains them. `details` are labels with their values; `figures` the lines that say the same.
-    `anomalies` cannot be true, which `unfigured` analyses can. `is_as_usual`: that is known of the window.
+    the most serious first, or how it went. `is_as_usual`: that is known of the window.
     """
 
     language: Language
@@ -87,29 +117,34 @@ class Content(Struct, frozen=True, kw_only=True):
     rows: int
     failed: int
     name: str
-    title: str
-    label: str
     lead: str
     marks: str
     headlines: Sequence[str]
     is_unusual: bool
-    records: str
-    failure_burst: str
-    comparison_headers: Sequence[str]
-    compared: Sequence[Compared]
-    is_compared: bool
-    is_usual_known: bool
-    what_is_usual: str
     is_as_usual: bool
-    unfinished: str
-    anomalies: Sequence[str]
-    unfigured: str
+    records: str
+    comparison: ComparisonTable
     remarks: Sequence[str]
-    details: Sequence[Labelled]
-    figures: Sequence[str]
-    chart: Chart | None
-    bars: Sequence[Bar]
-    worst: Sequence[Case]
+    figures: Figures
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """One window's report, ready for every recipient; each channel renders its own form of `content`.
+
+    `identity` names this delivery: the same for every attempt at it, another for any other report. `repeats` is the
+    identity of the delivery that this one repeats under a name of its own, if it does. `folder` is where the workbook
+    is stored in the bucket. `is_as_usual`: those who get only unusual windows need not see it.
+    `created` is aware UTC. `workbook` is the file on the disk, `attachment` how it reaches the recipients.
+    """
+
+    identity: str
+    created: datetime
+    workbook: Path
+    attachment: Attachment
+    content: Content
+    folder: str = ""
+    repeats: str = ""
+    is_as_usual: bool = False
 
 
 def describe(
@@ -119,48 +154,31 @@ def describe(
     late: bool = False,
     remarks: Sequence[str] = (),
     marks: str = "",
-    comparison: Comparison | None = None,
+    comparison: Comparison = Comparison(),  # noqa: B008 - frozen
     deviations: Sequence[Deviation] = (),
     name: str = DEFAULT_NAME,
     language: Language = "en",
 ) -> Content:
-    """Put a window's figures into words, and the `deviations` that they show in `comparison` with others.
-
-    `marks` stand behind the title because of the `remarks`.
-    """
-    comparison, phrases = comparison or Comparison(), phrases_of(language)
+    """Put a window's figures into words, and the `deviations` that they show; `remarks` have `marks` in the title."""
+    phrases = phrases_of(language)
     is_normal = is_called_normal(summary, comparison, deviations)
-    odd = summary.anomalies()
+    warnings = [phrases.marked(phrases.warning(found)) for found in deviations]
+    has_low_success = any(found.kind == "low_success" for found in deviations)
     return Content(
         language=language,
         window=window,
         rows=summary.rows,
         failed=summary.failed_analyses,
         name=name,
-        title=phrases.title(window),
-        label=phrases.label(window),
         lead=_lead(phrases, summary, deviations, is_normal=is_normal),
         marks=(phrases.LATE if late else "") + marks,
-        headlines=[phrases.warned(phrases.warning(found)) for found in deviations]
-        or [phrases.headline(summary, comparison, is_normal=is_normal)],
+        headlines=warnings or [phrases.headline(summary, comparison, is_normal=is_normal)],
         is_unusual=bool(deviations),
-        records="" if any(found.kind == "low_success" for found in deviations) else phrases.records(summary),
-        failure_burst=_failure_burst(phrases, window, summary),
-        comparison_headers=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
-        compared=_compared(phrases, window, summary, comparison, deviations),
-        is_compared=comparison.usual is not None or comparison.before != Counts(),
-        is_usual_known=comparison.usual is not None,
-        what_is_usual=phrases.what_is_usual(window, comparison),
         is_as_usual=is_as_usual(summary, comparison, deviations),
-        unfinished=phrases.unfinished(summary.unfinished),
-        anomalies=[phrases.anomaly(one) for one in odd if one.kind != "missing"],
-        unfigured=next((phrases.unfigured(one) for one in odd if one.kind == "missing"), ""),
+        records="" if has_low_success else phrases.records(summary),
+        comparison=_comparison_table(phrases, window, summary, comparison, {found.kind for found in deviations}),
         remarks=_few(phrases, remarks),
-        details=_details(phrases, summary),
-        figures=_figures(phrases, summary),
-        chart=_chart(phrases, window, summary) if summary.rows else None,
-        bars=_bars(phrases, summary),
-        worst=_worst(phrases, window, summary),
+        figures=_figures(phrases, window, summary),
     )
 
 
@@ -169,8 +187,8 @@ def _lead(phrases: Phrases, summary: Summary, deviations: Sequence[Deviation], *
     if not deviations:
         return phrases.NO_ANALYSES if not summary.rows and not is_normal else ""
     first, second = deviations[0], deviations[1:2]
-    whole = phrases.warned(phrases.warning(first))
-    lead = whole if units(whole) <= LEAD else phrases.warned(phrases.fact(first))
+    whole = phrases.marked(phrases.warning(first))
+    lead = whole if units(whole) <= LEAD else phrases.marked(phrases.fact(first))
     return "; ".join([lead, *(phrases.fact(one)[:1].lower() + phrases.fact(one)[1:] for one in second)])
 
 
@@ -179,26 +197,49 @@ def _failure_burst(phrases: Phrases, window: Window, summary: Summary) -> str:
     return phrases.failure_burst(found, *clocks([found.start, found.end], window.zone)) if found else ""
 
 
-def _compared(
-    phrases: Phrases, window: Window, summary: Summary, comparison: Comparison, deviations: Sequence[Deviation]
-) -> list[Compared]:
-    kinds = {found.kind for found in deviations}
-    has_unusual_count, has_unusual_failures = bool(kinds & IN_VOLUME), "failed" in kinds
-    counts = (
-        (phrases.ANALYSES, comparison.analyses(summary.rows), has_unusual_count),
-        (phrases.FAILED_COUNT, comparison.failed(summary.failed_analyses), has_unusual_failures),
+def _comparison_table(
+    phrases: Phrases, window: Window, summary: Summary, comparison: Comparison, unusual: Set[DeviationKind]
+) -> ComparisonTable:
+    return ComparisonTable(
+        headers=[phrases.this(window), phrases.the_one_before(window), phrases.USUAL],
+        rows=_compared(phrases, window, summary, comparison, unusual),
+        is_compared=comparison.usual is not None or comparison.before != Counts(),
+        is_usual_known=comparison.usual is not None,
+        what_is_usual=phrases.what_is_usual(window, comparison),
     )
-    found = []
-    for name, figures, unusual in counts:
-        now, then, mostly = ["" if count is None else phrases.number(count) for count in figures]
-        line = f"{name}: {phrases.compared(window, now, then, mostly)}"
-        found.append(Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line=line))
-    if not summary.rows:
-        return found[:1]  # nothing could fail
-    shares = comparison.failed_share(Counts(analyses=summary.rows, failed=summary.failed_analyses))
-    now, then, mostly = ["" if share is None else phrases.rate(share) for share in shares]
-    name, unusual = phrases.FAILED_SHARE, has_unusual_failures
-    return [*found, Compared(name=name, now=now, before=then, usual=mostly, unusual=unusual, line="")]
+
+
+def _compared(
+    phrases: Phrases, window: Window, summary: Summary, comparison: Comparison, unusual: Set[DeviationKind]
+) -> list[Compared]:
+    rows, failed = summary.rows, summary.failed_analyses
+    shares = comparison.failed_share(Counts(analyses=rows, failed=failed))
+    table = (
+        (phrases.ANALYSES, phrases.number, comparison.analyses(rows), bool(unusual & IN_VOLUME)),
+        (phrases.FAILED_COUNT, phrases.number, comparison.failed(failed), "failed" in unusual),
+        (phrases.FAILED_SHARE, phrases.rate, shares, "failed" in unusual),
+    )
+    compared = []
+    for name, write, figures, is_unusual in table if rows else table[:1]:  # of no analyses none could fail
+        now, before, usual = ["" if figure is None else write(figure) for figure in figures]
+        line = "" if name == phrases.FAILED_SHARE else f"{name}: {phrases.compared(window, now, before, usual)}"
+        compared.append(Compared(name=name, now=now, before=before, usual=usual, unusual=is_unusual, line=line))
+    return compared
+
+
+def _figures(phrases: Phrases, window: Window, summary: Summary) -> Figures:
+    anomalies = summary.anomalies()
+    return Figures(
+        failure_burst=_failure_burst(phrases, window, summary),
+        details=_details(phrases, summary),
+        lines=_lines(phrases, summary),
+        chart=_chart(phrases, window, summary) if summary.rows else None,
+        bars=_bars(phrases, summary),
+        worst=_worst(phrases, window, summary),
+        unfinished=phrases.unfinished(summary.unfinished),
+        anomalies=[phrases.anomaly(odd) for odd in anomalies if odd.kind != "missing"],
+        unfigured="".join(phrases.unfigured(odd) for odd in anomalies if odd.kind == "missing"),
+    )
 
 
 def _chart(phrases: Phrases, window: Window, summary: Summary) -> Chart:
@@ -233,7 +274,7 @@ def _details(phrases: Phrases, summary: Summary) -> list[Labelled]:
     return records + [(name, phrases.seconds(value)) for name, value in times if value is not None]
 
 
-def _figures(phrases: Phrases, summary: Summary) -> list[str]:
+def _lines(phrases: Phrases, summary: Summary) -> list[str]:
     took = summary.durations
     lines = [phrases.records_line(summary)]
     if took.median is not None and took.p95 is not None and took.longest is not None:
@@ -268,7 +309,7 @@ def _worst(phrases: Phrases, window: Window, summary: Summary) -> list[Case]:
 def _case(phrases: Phrases, analysis: Analysis, window: Window, failed: FailedStatuses) -> Case:
     duration = given(analysis.duration, phrases.TOO_LONG)
     took = phrases.seconds(duration) if isinstance(duration, int | float) else shown(duration or "")
-    failed_records, processed = figure(phrases, analysis.records_failed), figure(phrases, analysis.records_processed)
+    failed_records, processed = phrases.figure(analysis.records_failed), phrases.figure(analysis.records_processed)
     return Case(
         name=shown(str(analysis.id)),
         moment=_moment(phrases, analysis.created_at, window),
@@ -281,7 +322,7 @@ def _case(phrases: Phrases, analysis: Analysis, window: Window, failed: FailedSt
 def _moment(phrases: Phrases, at: datetime, window: Window) -> str:
     """Write a moment of `window`: with its date where the window has more than one."""
     first, last = (at.astimezone(window.zone).date() for at in (window.start, window.end - timedelta(microseconds=1)))
-    return moment_of(at, window.zone, "%H:%M:%S") if first == last else phrases.moment(at, window.zone)
+    return clock(at, window.zone) if first == last else phrases.LOCALE.moment(at, window.zone)
 
 
 def _is_positive(value: Figure) -> bool:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..channels.interface import Channel
 from ..domain.outcome import Outcome
 from ..errors import DeliveryError, unexpected
-from ..message.alert_text import AlertText, joined, ours
+from ..message.alert import AlertText, joined, ours
 from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import one_line_quote, visible
 from .run import Run

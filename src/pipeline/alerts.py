@@ -25,17 +25,16 @@ from ..message.alert import (
     NO_LATER_RUN,
     NO_RECOVERY_NOTE,
     STOPPED_BY_SIGTERM,
+    AlertText,
     Cause,
     Coverage,
     Failure,
     RecoveryNote,
     read_cause,
     recipient_names,
-    recovery_note,
-    render,
+    render_alert,
 )
-from ..message.alert_text import AlertText
-from ..message.all_clear import Recovery, render_all_clear
+from ..message.recovery import Recovery, recovery_note, render_all_clear
 from ..runtime.terminal import is_watched
 from .alert_routes import AlertSender
 from .failures import coverage_of
@@ -258,11 +257,11 @@ class Alerts:
         if window is None or report is None:
             is_setting = any(failure.what == Stage.SETTINGS for failure in failures)
             note = _WITHOUT_SETTINGS if is_setting else NO_RECOVERY_NOTE
-            return render(window, failures, since=since, is_repeated=is_repeated, note=note, name=name)
+            return render_alert(window, failures, since=since, is_repeated=is_repeated, note=note, name=name)
         only = self._recipients_of_command([one.recipient for one in outcomes if not one.delivered], report)
         coverage = coverage_of(claim.record if claim else None, self._present)
         is_scheduled = claim is not None and claim.record.scheduled
-        return render(
+        return render_alert(
             window,
             failures,
             coverage=coverage,

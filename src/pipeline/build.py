@@ -17,8 +17,7 @@ from ..errors import SourceError, TimeLimitError
 from ..ledger.identity import chosen_identity, stored_folder
 from ..ledger.key import ledger_key
 from ..ledger.record import Record
-from ..message.content import describe
-from ..message.report import Report
+from ..message.content import Report, describe
 from ..phrases.language import phrases_of
 from ..runtime.atomic_write import private_folder, put_in_place
 from ..runtime.retry import RetryPolicy

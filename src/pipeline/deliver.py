@@ -11,7 +11,7 @@ from ..channels.interface import Channel
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError, TooLargeError, unexpected
 from ..ledger.claim import Claim
-from ..message.report import Report
+from ..message.content import Report
 from ..runtime.retry import RetryPolicy
 from ..runtime.visible_text import one_line_quote
 from ..supabase.storage import Storage

@@ -15,8 +15,7 @@ from ..domain.window import Window, as_option, to_compare_with
 from ..errors import LedgerError, SourceError
 from ..ledger.interface import Ledger
 from ..ledger.record import Record
-from ..phrases import english
-from ..phrases.language import Phrases, phrases_of
+from ..phrases.language import ENGLISH, Phrases, phrases_of
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
 from .failures import log_ledger_error
@@ -76,7 +75,7 @@ class ChangedRows(Struct, frozen=True, kw_only=True):
         who = f" {named(lacking)} got fewer." if lacking else ""
         counts = {"event": "late_rows", "rows": self.more} if self.is_late else {"event": "failed_since"}
         extra = counts | {"window": as_option(self.window), "failed": self.failed_since}
-        logger.warning("%s%s %s: %s", self.remark(english), who, how, command, extra=extra)
+        logger.warning("%s%s %s: %s", self.remark(ENGLISH), who, how, command, extra=extra)
 
     def note_in(self, record: Record, reached: Set[ChannelAddress], waited_for: Set[ChannelAddress]) -> bool:
         """Enter in `record` what was seen; return False if it has changed meanwhile, so that this is stale."""

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from ..domain.attachment import Attachment
 from ..domain.outcome import Outcome
 from ..errors import DeliveryError, Problem, StorageError, TooLargeError
-from ..message.report import Report
+from ..message.content import Report
 from ..phrases.language import phrases_of
 from ..runtime.retry import RetryPolicy
 from ..supabase.storage import Storage

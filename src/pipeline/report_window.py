@@ -12,9 +12,9 @@ from ..domain.window import Window, as_option
 from ..errors import LedgerError, Stage, TimeLimitError
 from ..ledger.claim import Claim
 from ..ledger.record import Record
-from ..message import unusual
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
-from ..message.report import Report
+from ..message.caption import render_unusual
+from ..message.content import Report
 from ..runtime.atomic_write import take_away
 from ..runtime.logs import window_in_hand
 from ..runtime.retry import RetryPolicy
@@ -69,7 +69,7 @@ async def _report(services: Services, request: WindowRequest, claim: Claim, poli
         await _alert_of_fewer_rows(services, request.window, claim.record, rows)
         result = await _alert_of_lost_record(services, request.window, claim, result)
         if is_first and result.sent and report.content.is_unusual:
-            await services.alerts.send_unusual(unusual.render(report.content))
+            await services.alerts.send_unusual(render_unusual(report.content))
         if request.is_late and result.code == 0:  # nobody looks for its file; that of the run's own window stays
             take_away(report.workbook, services.report.report_dir)
         return replace(result, rows=rows, bytes=report.attachment.size)

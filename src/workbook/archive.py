@@ -25,7 +25,7 @@ from openpyxl.xml.constants import (
 )
 from openpyxl.xml.functions import fromstring, tostring
 
-from ..phrases.english import SHORTENED
+from ..phrases.english import English
 from .cells import cell_text
 
 LEVEL = 4
@@ -57,7 +57,7 @@ class SharedStrings:
     `mark` stands at the end of one that is too long for a cell.
     """
 
-    def __init__(self, mark: str = SHORTENED) -> None:
+    def __init__(self, mark: str = English.SHORTENED) -> None:
         self.mark = mark
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 # close() ends it
         self._count = 0

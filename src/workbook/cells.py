@@ -10,7 +10,7 @@ from typing import Any
 from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 
-from ..phrases.english import SHORTENED
+from ..phrases.english import English
 from ..runtime.visible_text import shortened, visible
 
 EXACT_DIGITS = 10**15
@@ -67,7 +67,7 @@ def breadth(text: str) -> float:
     return len(text) + 0.15 * len(_BROAD.findall(text))
 
 
-def cell_text(text: str, mark: str = SHORTENED) -> str:
+def cell_text(text: str, mark: str = English.SHORTENED) -> str:
     """Write `text` as a cell holds it: visible, escaped, and cut to what Excel takes, with `mark` at its end."""
     return _escaped(visible(text[: TEXT_UNITS + 1]), mark)  # what is cut off may be megabytes
 

@@ -23,9 +23,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from ..domain.analysis import TOO_LONG, Analysis, FailedStatuses, success_rates
 from ..domain.window import Window, offset_name
-from ..phrases import english
 from ..phrases.formats import given
-from ..phrases.language import Phrases
+from ..phrases.language import ENGLISH, Phrases
 from .cells import RULE, Sheet, Style, breadth, cell, header_cell
 
 SHEET_ROWS = 1_048_575
@@ -108,7 +107,7 @@ def _given(values: Values, phrases: Phrases) -> Values:
     return lambda rows: [given(value, phrases.TOO_LONG) for value in values(rows)]
 
 
-def sheet_columns(failed: FailedStatuses, phrases: Phrases = english) -> tuple[Column, ...]:
+def sheet_columns(failed: FailedStatuses, phrases: Phrases = ENGLISH) -> tuple[Column, ...]:
     """Return the columns of the rows, where these statuses count as failed, with headers in one language."""
     duration = _given(attribute("duration"), phrases)
     processed, failed_records = _given(_processed, phrases), _given(_failed, phrases)
@@ -136,7 +135,7 @@ def sheet_columns(failed: FailedStatuses, phrases: Phrases = english) -> tuple[C
 SHEET_COLUMNS = sheet_columns(FailedStatuses())
 
 
-def sheet_name(window: Window, number: int, phrases: Phrases = english) -> str:
+def sheet_name(window: Window, number: int, phrases: Phrases = ENGLISH) -> str:
     """Name the `number`th data sheet, counted from 1: "Hourly Report", then "Hourly Report (2)"."""
     title = phrases.title(window)
     return title if number == 1 else f"{title} ({number})"

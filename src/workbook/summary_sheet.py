@@ -23,8 +23,8 @@ from ..domain.analysis import Figure
 from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation, is_called_normal
 from ..domain.summary import Summary, busiest
 from ..domain.window import Window
-from ..phrases.formats import clocks, given, moment
-from ..phrases.language import Phrases, figure
+from ..phrases.formats import clock, clocks, given
+from ..phrases.language import Phrases
 from .cells import EXACT_DIGITS, Sheet, showing
 from .data_sheet import LOW_RATE, location, set_up_print
 from .layout import CARDS, TEXT_SHOWN, Card, Formatted, Layout
@@ -89,10 +89,10 @@ def _write_head(
     layout: Layout, window: Window, summary: Summary, origin: Origin, assessment: Assessment, phrases: Phrases
 ) -> None:
     """Name the report, and say what matters most in the words of its messages."""
-    layout.title(f"{phrases.title(window)}{phrases.named(origin.name)}")
+    layout.title(f"{phrases.title(window)}{phrases.name_suffix(origin.name)}")
     layout.sentence(phrases.label(window))
     for found in assessment.deviations:
-        layout.headline(phrases.warned(phrases.warning(found)), is_warning=True)
+        layout.headline(phrases.marked(phrases.warning(found)), is_warning=True)
     if not assessment.deviations:
         is_normal = is_called_normal(summary, assessment.comparison, assessment.deviations)
         layout.headline(phrases.headline(summary, assessment.comparison, is_normal=is_normal), is_warning=False)
@@ -181,9 +181,9 @@ def _write_worst(layout: Layout, window: Window, summary: Summary, origin: Origi
         if row.status in summary.failed_statuses:
             layout.mark(status)
         layout.row(
-            layout.text(moment(row.created_at, window.zone, "%H:%M:%S"), place),
+            layout.text(clock(row.created_at, window.zone), place),
             status,
-            layout.text(phrases.part(figure(phrases, row.records_failed), figure(phrases, row.records_processed))),
+            layout.text(phrases.part(phrases.figure(row.records_failed), phrases.figure(row.records_processed))),
             layout.figure(_duration(given(row.duration, phrases.TOO_LONG), phrases)),
             beside=layout.text(str(row.id)),
         )
@@ -214,7 +214,7 @@ def _write_notes(layout: Layout, window: Window, summary: Summary, assessment: A
 
 def _write_origin(layout: Layout, window: Window, origin: Origin, phrases: Phrases) -> None:
     layout.add()
-    layout.fact(phrases.GENERATED, phrases.moment(origin.generated, window.zone))
+    layout.fact(phrases.GENERATED, phrases.LOCALE.moment(origin.generated, window.zone))
     layout.fact(phrases.TABLE, origin.table)
     layout.fact(phrases.TIMES_IN, phrases.zone_name(window))
 

@@ -20,7 +20,7 @@ from src.config.timeouts import Timeouts
 from src.domain.baseline import Deviation
 from src.domain.outcome import Outcome
 from src.errors import DeliveryError, Problem
-from src.message import html, subject, text
+from src.message.mail import render_page, render_subject, render_text
 from src.runtime.redaction import Redaction
 
 from ..builders import CREATED, alert_text, make_content, make_deadline, make_report
@@ -145,8 +145,8 @@ def test_the_mail_has_text_and_page_of_the_same_and_the_workbook_beside_both(san
     kinds = [part.get_content_type() for part in delivery.message.walk()]
     assert kinds == ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", XLSX]
     report = make_report(sandbox.folder)
-    assert delivery.text == text.render(report.content, report.attachment)
-    assert delivery.page == html.render(report.content, report.attachment)
+    assert delivery.text == render_text(report.content, report.attachment)
+    assert delivery.page == render_page(report.content, report.attachment)
     assert delivery.raw.isascii()
     assert max(map(len, delivery.raw.splitlines())) <= 998
 
@@ -198,7 +198,7 @@ def test_an_unusual_hours_subject_arrives_as_it_was_written(sandbox: Sandbox) ->
 
     (delivery,) = sandbox.mailbox.deliveries
     assert "⚠" in delivery.message["Subject"]
-    assert delivery.message["Subject"] == subject.render(report.content)
+    assert delivery.message["Subject"] == render_subject(report.content)
     assert delivery.raw.isascii()
 
 
@@ -220,7 +220,7 @@ def test_a_subject_that_has_to_be_encoded_comes_in_words_of_the_length_that_is_a
     assert len(words) > 3
     assert max(map(len, words)) <= 75
     assert max(map(len, header.splitlines())) <= 76
-    assert delivery.message["Subject"] == subject.render(content)
+    assert delivery.message["Subject"] == render_subject(content)
 
 
 def test_the_mail_leaves_by_starttls_too(sandbox: Sandbox) -> None:

@@ -17,7 +17,7 @@ from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome
-from src.message.report import Report
+from src.message.content import Report
 from src.runtime.redaction import Redaction
 
 from ..builders import make_content, make_deadline, make_report

@@ -17,7 +17,7 @@ from src.config.timeouts import Timeouts
 from src.domain.baseline import Comparison, Deviation, Usual
 from src.domain.outcome import Outcome
 from src.errors import DeliveryError
-from src.message import caption
+from src.message.caption import render_caption
 from src.message.content import Content
 
 from ..answers.rows import blamed
@@ -52,7 +52,7 @@ def test_every_chat_gets_the_workbook_whole_with_its_caption(sandbox: Sandbox) -
     outcomes = send(sandbox)
 
     report = make_report(sandbox.folder)
-    words = plain(caption.render(report.content, report.attachment))
+    words = plain(render_caption(report.content, report.attachment))
     expected = (words, "report_20261122_130000.xlsx", report.workbook.read_bytes())
     assert [(chat, *expected) for chat in CHATS] == [
         (sent.chat, sent.text, sent.file_name, sent.document) for sent in sandbox.bot.sent

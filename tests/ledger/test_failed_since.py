@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from src.ledger.record import Entry, new_record
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, make_rows, make_window
 from ..conftest import Run
@@ -39,7 +39,7 @@ def failed(run: Run) -> list[tuple[object, object]]:
 
 def remark(count: int) -> str:
     """Return the remark to readers that so many more have failed."""
-    return english.failed_since(make_window(this_hour(5)), count)
+    return ENGLISH.failed_since(make_window(this_hour(5)), count)
 
 
 def told(sandbox: Sandbox, text: str) -> list[str]:
@@ -68,8 +68,8 @@ def test_what_fails_after_the_report_is_told_once_to_everybody(sandbox: Sandbox,
     for count in (1, 2):
         assert sorted(told(sandbox, remark(count))) == sorted([*RECIPIENTS, *CHATS])
     subjects = [mail.message["Subject"] for mail in sandbox.mails]
-    assert [english.FAILED_SINCE in subject for subject in subjects] == [False, True, True, False]
-    assert not any(english.ROWS_LATE in subject for subject in subjects)
+    assert [ENGLISH.FAILED_SINCE in subject for subject in subjects] == [False, True, True, False]
+    assert not any(ENGLISH.ROWS_LATE in subject for subject in subjects)
 
 
 def test_a_recipient_who_was_down_is_told_later(sandbox: Sandbox, run: RunTool) -> None:
@@ -84,10 +84,10 @@ def test_a_recipient_who_was_down_is_told_later(sandbox: Sandbox, run: RunTool) 
 
     assert [late_rows(one) for one in runs] == [found(5, 1), found(5, 1), []]
     assert [failed(one) for one in runs] == [found(5, 2), found(5, 2), []]
-    both = english.late_rows(make_window(this_hour(5)), 1, failed=2)
+    both = ENGLISH.late_rows(make_window(this_hour(5)), 1, failed=2)
     assert {*told(sandbox, both)} == {*RECIPIENTS, *CHATS}
     marked = [str(mail.message["Subject"]) for mail in sandbox.mails if both in mail.text]
-    assert [english.ROWS_LATE + english.FAILED_SINCE in subject for subject in marked] == [True]
+    assert [ENGLISH.ROWS_LATE + ENGLISH.FAILED_SINCE in subject for subject in marked] == [True]
 
 
 def test_failures_that_were_repaired_are_only_logged(sandbox: Sandbox, run: RunTool) -> None:

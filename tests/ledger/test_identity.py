@@ -7,7 +7,7 @@ import pytest
 
 from src.config.settings import SupabaseSettings
 from src.ledger.identity import identity_of_2_0
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, make_rows, make_window
 from ..conftest import Run
@@ -53,7 +53,7 @@ def test_a_repeat_with_more_rows_is_another_mail_that_says_it_may_be_a_repeat(sa
     first, second = sandbox.mails
     assert first.message["Message-ID"] != second.message["Message-ID"]
     assert second.message["References"] == first.message["Message-ID"]
-    assert [english.REPEAT in mail.text for mail in (first, second)] == [False, True]
+    assert [ENGLISH.REPEAT in mail.text for mail in (first, second)] == [False, True]
 
 
 def test_an_attempt_that_sent_nothing_in_between_does_not_take_the_mark_from_a_repeat_with_more_rows(
@@ -69,7 +69,7 @@ def test_an_attempt_that_sent_nothing_in_between_does_not_take_the_mark_from_a_r
 
     first, second = sandbox.mails
     assert second.message["References"] == first.message["Message-ID"]
-    assert [english.REPEAT in mail.text for mail in (first, second)] == [False, True]
+    assert [ENGLISH.REPEAT in mail.text for mail in (first, second)] == [False, True]
 
 
 def test_an_hour_that_version_2_0_sent_without_an_answer_is_repeated_under_its_old_id(

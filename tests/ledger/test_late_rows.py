@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from ..alerts import command_in
 from ..builders import OPTION, make_rows, make_window
@@ -39,7 +39,7 @@ def fill(sandbox: Sandbox, hour: int, rows: int = 3) -> None:
 
 def remark(hour: int, rows: int) -> str:
     """Return the remark to readers that so many rows have come late for an hour."""
-    return english.late_rows(make_window(this_hour(hour)), rows)
+    return ENGLISH.late_rows(make_window(this_hour(hour)), rows)
 
 
 def found(hour: int, rows: int) -> list[tuple[str, int]]:

@@ -24,7 +24,7 @@ from src.domain.request import Trigger
 from src.domain.window import HOUR, day_of
 from src.ledger.history import windows_before
 from src.ledger.record import Entry, EntryState, new_record
-from src.phrases import english
+from src.phrases.language import ENGLISH
 from src.pipeline.job import scheduled_time
 
 from ..alerts import are_clear, lacking, ranges
@@ -127,7 +127,7 @@ def test_a_chat_whose_upload_was_killed_is_told_that_it_may_be_a_repeat(
     assert run(*OPTION, **pod).code == 0
 
     assert copies(sandbox) == ONCE
-    assert english.REPEAT in [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]][-1]
+    assert ENGLISH.REPEAT in [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]][-1]
 
 
 def test_a_run_killed_before_it_noted_telegrams_answer_sends_again_and_says_so(sandbox: Sandbox, run: RunTool) -> None:
@@ -139,7 +139,7 @@ def test_a_run_killed_before_it_noted_telegrams_answer_sends_again_and_says_so(s
 
     assert copies(sandbox) == ((1, 1), (2, 1))
     texts = [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]]
-    assert [english.REPEAT in text for text in texts] == [False, True]
+    assert [ENGLISH.REPEAT in text for text in texts] == [False, True]
 
 
 def test_a_run_killed_before_it_noted_the_mail_servers_answer_sends_under_the_same_id(
@@ -440,7 +440,7 @@ def test_what_one_run_could_not_know_the_next_one_says(sandbox: Sandbox, run: Ru
 
     texts = [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]]
     assert (codes, copies(sandbox)) == ([1, 0], ((1, 1), (2, 1)))
-    assert [english.REPEAT in text for text in texts] == [False, True]
+    assert [ENGLISH.REPEAT in text for text in texts] == [False, True]
 
 
 def test_a_wait_beyond_the_time_limit_is_not_begun(sandbox: Sandbox, run: RunTool) -> None:
@@ -670,7 +670,7 @@ def test_rows_that_came_late_are_told_once_a_change_with_the_command(sandbox: Sa
     told = run(JOB_NAME=job(1), **CATCH_UP)
     again = run(JOB_NAME=job(0), **CATCH_UP)
 
-    remark = english.late_rows(make_window(this_hour(3)), 3)
+    remark = ENGLISH.late_rows(make_window(this_hour(3)), 3)
     assert late_rows(told) == [(f"{this_hour(3):%Y-%m-%dT%H}", 3)]
     assert f"REPORT_START={this_hour(3):%Y-%m-%dT%H} REPORT_RESEND=true" in told.log
     assert [remark in mail.text for mail in sandbox.mails] == [False, True, False]
@@ -763,7 +763,7 @@ def test_a_record_that_cannot_be_read_does_not_hide_late_rows_of_other_windows(s
 
     run(JOB_NAME=job(1), **CATCH_UP)
 
-    remarks = [english.late_rows(make_window(this_hour(back)), 1) for back in (5, 3)]
+    remarks = [ENGLISH.late_rows(make_window(this_hour(back)), 1) for back in (5, 3)]
     assert [remark in sandbox.mails[-1].text for remark in remarks] == [True, True]
 
 

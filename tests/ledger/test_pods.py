@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from msgspec.structs import replace
 
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, QUICK, START
 from ..conftest import Run
@@ -80,7 +80,7 @@ def test_a_pod_that_replaces_a_dead_one_of_its_job_goes_on_at_once(sandbox: Sand
 
     assert (second.code, "claim_wait" in second.events) == (0, False)
     texts = {sent.chat: sent.text for sent in sandbox.messages if sent.chat == CHATS[0]}
-    assert [english.REPEAT in text for text in texts.values()] == [True]
+    assert [ENGLISH.REPEAT in text for text in texts.values()] == [True]
 
 
 def test_a_pod_that_was_deleted_by_force_sends_nothing_after_its_successor_came(sandbox: Sandbox, run: RunTool) -> None:
@@ -100,7 +100,7 @@ def test_a_pod_that_was_deleted_by_force_sends_nothing_after_its_successor_came(
     first = run(*OPTION, POD_NAME="pod-1", **pod)
 
     assert (codes, first.code, first.keys) == ([0], 1, ["ledger.taken_over"])
-    sent = [(one.chat, english.REPEAT in one.text) for one in sandbox.messages]
+    sent = [(one.chat, ENGLISH.REPEAT in one.text) for one in sandbox.messages]
     assert sorted(sent) == sorted([(CHATS[0], True), (CHATS[0], False), (CHATS[1], False)])
 
 

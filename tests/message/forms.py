@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 from src.domain.attachment import Attachment
-from src.message import caption, html, subject, text
+from src.message.caption import render_caption
 from src.message.content import Content
+from src.message.mail import render_page, render_subject, render_text
 
 from ..sandbox.markup import plain
 
@@ -52,9 +53,9 @@ class Forms:
 def all_forms(content: Content, attachment: Attachment) -> Forms:
     """Render a report in every form."""
     return Forms(
-        subject=subject.render(content),
-        text=text.render(content, attachment),
-        html=html.render(content, attachment),
-        caption=caption.render(content, attachment),
-        repeat=caption.render(content, attachment, is_repeat=True),
+        subject=render_subject(content),
+        text=render_text(content, attachment),
+        html=render_page(content, attachment),
+        caption=render_caption(content, attachment),
+        repeat=render_caption(content, attachment, is_repeat=True),
     )

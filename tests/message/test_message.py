@@ -16,18 +16,19 @@ from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviation
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
 from src.errors import Problem, SettingsError, Stage
-from src.message.alert import LONGEST, Coverage, Failure
-from src.message.alert import render as render_alert
-from src.message.all_clear import Recovery, render_all_clear
+from src.message.alert import LONGEST, Coverage, Failure, render_alert
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import LEAD, REMARKS_SHOWN, describe
-from src.phrases import english as phrases
-from src.phrases.formats import BLANK, limit, megabytes, moment, number, rate, seconds, shown
+from src.message.recovery import Recovery, render_all_clear
+from src.phrases.formats import BLANK, EN, shown
+from src.phrases.language import ENGLISH
 
 from ..alerts import failed_parts
 from ..builders import START, build, figures_of, make_analysis, make_window, opened
 from ..sandbox.markup import links, plain
 from .forms import Forms, Page, all_forms
+
+phrases = ENGLISH
 
 ATTACHED = Attachment(name="report.xlsx", size=10_000)
 URL = 'https://abc.supabase.co/storage/v1/object/sign/reports/report.xlsx?token=a&b="' + "e" * 300
@@ -170,7 +171,7 @@ def test_a_limit_of_ones_own_leads_the_subject_and_is_named_in_the_report() -> N
     found = deviations(bad, None, limits)
     assert [one.kind for one in found] == ["failed", "low_success", "slow"]
     warnings = [line for line in lines(wording.text) if line.startswith("⚠")]
-    assert warnings == [phrases.warned(phrases.warning(one)) for one in found]
+    assert warnings == [phrases.marked(phrases.warning(one)) for one in found]
     assert [figures_of(line) for line in warnings] == [["50.0", "10"], ["95.2", "99"], ["95", "45", "30"]]
     warnings = [line for line in lines(both.text) if line.startswith("⚠")]
     assert [figures_of(line) for line in warnings] == [["100", "3.3", "10"], ["98.5", "99"]]
@@ -215,7 +216,7 @@ def test_what_is_unusual_comes_first_in_every_form() -> None:
     ordinary = write(make_summary(*["completed"] * 300), usual=Usual(analyses=310, failed=0))
 
     (few,) = deviations(summary, usual, Thresholds())
-    warning = phrases.warned(phrases.warning(few))
+    warning = phrases.marked(phrases.warning(few))
     assert (warning[0], figures_of(warning)) == ("⚠", ["300", "2,391"])
     assert lines(wording.text)[3] == lines(plain(wording.caption))[0] == warning
     assert warning in Page(wording.html).text
@@ -285,10 +286,10 @@ def test_what_is_usual_is_explained_or_said_to_be_unknown(comparison: Comparison
     """In one line: a reader must not wonder what usual means, nor take unknown for normal."""
     content = describe(make_window(), make_summary("completed"), comparison=comparison)
 
-    assert re.findall(r"\d+", content.what_is_usual) == figures
-    assert content.what_is_usual
+    assert re.findall(r"\d+", content.comparison.what_is_usual) == figures
+    assert content.comparison.what_is_usual
     for text in all_forms(content, ATTACHED).shown[:2]:
-        assert content.what_is_usual in text
+        assert content.comparison.what_is_usual in text
 
 
 def test_nothing_is_compared_where_nothing_is_known() -> None:
@@ -430,7 +431,7 @@ def test_what_cannot_be_true_is_marked_in_the_caption_and_missing_figures_are_no
     lacking = folded([make_analysis(status="cancelled", duration=None)])
 
     (anomaly,) = odd.anomalies()
-    assert phrases.warned(phrases.anomaly(anomaly)) in lines(plain(write(odd).caption))
+    assert phrases.marked(phrases.anomaly(anomaly)) in lines(plain(write(odd).caption))
     assert figures_of(phrases.anomaly(anomaly)) == ["1"]
     assert "⚠" not in "".join(write(lacking).shown)
     assert 'class="note"' not in write(lacking).html
@@ -712,26 +713,26 @@ def test_a_caption_is_never_cut_within_an_entity(reason: str) -> None:
 )  # fmt: skip
 def test_sums_are_written_for_people(sums: tuple[float, ...], shown_sum: str) -> None:
     """Without the dust of binary fractions, and never too long for a line."""
-    assert number(sum(sums)) == shown_sum
+    assert EN.number(sum(sums)) == shown_sum
 
 
 def test_rates_durations_and_sizes_are_written_for_people() -> None:
     """Short, and nothing is rounded up to perfection."""
-    assert [rate(value) for value in (1.0, 0.99999, 0.978, 0.001, 0.0004, 0.0, -0.5, -1e99, 1e308, None)] == [
+    assert [EN.rate(value) for value in (1.0, 0.99999, 0.978, 0.001, 0.0004, 0.0, -0.5, -1e99, 1e308, None)] == [
         "100%", "99.9%", "97.8%", "0.1%", f"<{BLANK}0.1%", "0.0%", "-50.0%", "-1.000e+101%", "inf%", "-"
     ]  # fmt: skip
-    durations = [seconds(value) for value in (0, 1.254, 2.904, 59.94, 60, 185.2, 7630, 1e99, -3)]
+    durations = [EN.seconds(value) for value in (0, 1.254, 2.904, 59.94, 60, 185.2, 7630, 1e99, -3)]
     assert [duration.replace(BLANK, " ") for duration in durations] == [
         "0 s", "1.25 s", "2.9 s", "59.9 s", "1 min 0 s", "3 min 5 s", "2 h 7 min", "1.000e+99 s", "-3 s"
     ]  # fmt: skip
-    sizes = [megabytes(size).replace(BLANK, " ") for size in (1, 444_000, 9_949_000, 31_400_000)]
+    sizes = [EN.megabytes(size).replace(BLANK, " ") for size in (1, 444_000, 9_949_000, 31_400_000)]
     assert sizes == ["0 kB", "0.4 MB", "9.9 MB", "31 MB"]
-    assert [limit(value) for value in (1.0, 0.995, 0.1, 0.077, 0.05)] == ["100%", "99.5%", "10%", "7.7%", "5%"]
+    assert [EN.limit(value) for value in (1.0, 0.995, 0.1, 0.077, 0.05)] == ["100%", "99.5%", "10%", "7.7%", "5%"]
 
 
 def test_no_figure_is_broken_from_its_unit() -> None:
     """Nor from its other parts."""
-    assert not any(" " in written for written in (seconds(2.9), seconds(185), seconds(7630), rate(0.0004)))
+    assert not any(" " in written for written in (EN.seconds(2.9), EN.seconds(185), EN.seconds(7630), EN.rate(0.0004)))
 
 
 def test_text_of_the_table_comes_in_one_line_of_bounded_length() -> None:
@@ -753,7 +754,7 @@ def test_the_hours_around_a_clock_change_are_told_apart() -> None:
     assert ["02:30:00 UTC+2, completed" in texts[0].text, "02:30:00 UTC+1, completed" in texts[1].text] == [True, True]
     assert texts[0].subject.endswith("2026-10-25 02:00 UTC+2 - 02:00 UTC+1")
     assert texts[1].subject.endswith("2026-10-25 02:00-03:00 UTC+1")
-    assert [moment(at, BERLIN) for at in twice] == ["2026-10-25 02:30 UTC+2", "2026-10-25 02:30 UTC+1"]
+    assert [EN.moment(at, BERLIN) for at in twice] == ["2026-10-25 02:30:00 UTC+2", "2026-10-25 02:30:00 UTC+1"]
 
 
 def test_a_day_of_25_hours_tells_every_moment_with_its_offset() -> None:

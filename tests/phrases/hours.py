@@ -18,7 +18,7 @@ from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviation
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, to_compare_with, until
-from src.message import unusual
+from src.message.caption import render_unusual
 from src.message.content import describe
 from src.phrases.language import phrases_of
 from src.workbook.data_sheet import sheet_columns
@@ -266,7 +266,7 @@ def got(folder: Path, hour: Hour, language: Language) -> Got:
         path = workbook.save(summary, table="analyses", generated=generated, assessment=assessment, name=hour.name)
     return Got(
         forms=all_forms(content, attachment),
-        unusual=unusual.render(content) if found else "",
+        unusual=render_unusual(content) if found else "",
         workbook=path.read_bytes(),
     )
 

@@ -13,12 +13,14 @@ from msgspec.structs import replace
 
 from src.domain.baseline import Comparison, Deviation
 from src.domain.window import DAY, HOUR, day_of
-from src.phrases import english as phrases
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, QUICK, START, Rows, data_rows, figures_of, make_rows, make_window
 from ..conftest import Run
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
+
+phrases = ENGLISH
 
 RunTool = Callable[..., Run]
 WEEK = 7 * DAY
@@ -124,7 +126,7 @@ def test_an_hour_of_few_analyses_is_marked_in_numbers(sandbox: Sandbox, run: Run
     assert run(*OPTION).code == 0
 
     assert mark(sandbox) == ["15", "62"]
-    warning = phrases.warned(phrases.warning(Deviation(kind="few", value=15, usual=61.5)))
+    warning = phrases.marked(phrases.warning(Deviation(kind="few", value=15, usual=61.5)))
     for text in shown(sandbox):
         assert [line for line in text.splitlines() if "⚠" in line] == [warning]
     assert sandbox.alerts == []
@@ -300,7 +302,7 @@ def test_an_unusual_empty_hour_is_sent_though_empty_ones_are_skipped(sandbox: Sa
     assert run("--start", "2026-11-22T12", REPORT_WHEN_EMPTY="skip").code == 0
 
     (mail,) = sandbox.mails
-    empty = phrases.warned(phrases.warning(Deviation(kind="empty", value=0, usual=61.5)))
+    empty = phrases.marked(phrases.warning(Deviation(kind="empty", value=0, usual=61.5)))
     assert mail.message["Subject"].startswith(f"{empty} - ")
     assert mark(sandbox) == ["62"]
     assert mail.text.count(phrases.NO_ANALYSES) == 1
@@ -320,8 +322,8 @@ def test_the_alert_chat_is_told_of_an_unusual_hour_in_a_message_of_its_own(sandb
     (told,) = sandbox.unusual
     assert (told.chat, told.silent) == (ALERT_CHAT, False)
     head, *rest = told.text.splitlines()
-    lead = phrases.warned(phrases.warning(Deviation(kind="failed", value=0.6, usual=0)))
-    assert head == phrases.led(lead, phrases.caption_title(make_window(), "Staging"))
+    lead = phrases.marked(phrases.warning(Deviation(kind="failed", value=0.6, usual=0)))
+    assert head == phrases.with_lead(lead, phrases.caption_title(make_window(), "Staging"))
     assert [figures_of(line)[:1] for line in rest[:3]] == [["100"], ["60"], ["90.0"]]
 
 

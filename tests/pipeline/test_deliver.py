@@ -15,9 +15,8 @@ from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome, not_delivered
 from src.errors import DeliveryError, Problem
 from src.ledger.interface import NoLedger
-from src.message.alert import Failure
-from src.message.alert_text import AlertText
-from src.message.report import Report
+from src.message.alert import AlertText, Failure
+from src.message.content import Report
 from src.pipeline.alerts import Alerts
 from src.pipeline.deliver import deliver
 from src.pipeline.run import Run as StartedRun

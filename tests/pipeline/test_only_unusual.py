@@ -11,7 +11,7 @@ import pytest
 
 from src.ledger.claim import Claim
 from src.ledger.record import Entry, EntryState, new_record
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from ..alerts import are_clear, hours_in
 from ..builders import NO_TIME, OPTION, START, make_rows, make_window
@@ -254,7 +254,7 @@ def test_rows_that_come_late_for_such_an_hour_are_announced_to_all_and_not_from_
 
     assert (before, copies(sandbox)) == (NOBODY, ONCE)
     assert [[rows for _, rows in late_rows(one)] for one in (told, after)] == [[1], []]
-    said = english.late_rows(make_window(this_hour(5)), 1, failed=3)
+    said = ENGLISH.late_rows(make_window(this_hour(5)), 1, failed=3)
     assert all(said in text for text in (sandbox.mails[0].text, *(sent.text for sent in sandbox.messages)))
 
 

@@ -21,8 +21,8 @@ from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.domain.outcome import Outcome
 from src.errors import TooLargeError
-from src.message.report import Report
-from src.phrases import english as phrases
+from src.message.content import Report
+from src.phrases.language import ENGLISH
 from src.pipeline.oversize import StoredAttachment
 from src.runtime.redaction import Redaction
 
@@ -34,6 +34,8 @@ from ..processes import killed_when
 from ..sandbox import CHATS, RECIPIENTS, Sandbox, links
 from ..sandbox.web import FOREVER, Answer, Fault
 from ..supabase.test_storage import make_storage
+
+phrases = ENGLISH
 
 RunTool = Callable[..., Run]
 BUCKET = {"REPORT_BUCKET": "reports"}

@@ -4,14 +4,16 @@ import json
 from collections.abc import Callable
 
 from src.errors import Stage
-from src.message.all_clear import Recovery, render_all_clear
-from src.phrases import english as phrases
+from src.message.recovery import Recovery, render_all_clear
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, make_rows, make_window
 from ..conftest import Run
 from ..ledger.test_ledger import CATCH_UP, job, this_hour
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Answer, Fault
+
+phrases = ENGLISH
 
 RunTool = Callable[..., Run]
 EVERYONE = [*RECIPIENTS, *CHATS]

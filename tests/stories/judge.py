@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from src.domain.outcome import ChannelAddress
 from src.domain.window import HOUR
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from ..alerts import delivered_to_everyone, failed_recipients, hours_in, keys_in, said_to_work
 from ..builders import data_rows_again, make_window
@@ -109,7 +109,7 @@ class Judge:
             key = copy.deployment, copy.to, copy.hour
             before = [one for one in self._copies[:place] if (one.deployment, one.to, one.hour) == key]
             is_known = copy.message_id and copy.message_id in [one.message_id for one in before]
-            if before and not (is_known or english.REPEAT in copy.text or self._is_resent(copy)):
+            if before and not (is_known or ENGLISH.REPEAT in copy.text or self._is_resent(copy)):
                 yield f"{copy.to} got {copy.hour} of {copy.deployment} {len(before) + 1} times, without a mark"
 
     def _is_resent(self, copy: Copy) -> bool:
@@ -185,7 +185,7 @@ class Judge:
             return ""
         window = make_window(BEGIN + hour * HOUR)
         remarks = [
-            english.late_rows(window, more, skipped=skipped)
+            ENGLISH.late_rows(window, more, skipped=skipped)
             for more in range(missing, len(rows) + 1)
             for skipped in (True, False)
         ]

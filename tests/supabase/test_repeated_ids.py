@@ -10,7 +10,7 @@ import pytest
 from src.domain.analysis import TOO_LONG
 from src.domain.summary import Anomaly
 from src.domain.window import HOUR
-from src.phrases import english
+from src.phrases.language import ENGLISH
 from src.supabase.analyses import GROUP_ROWS
 from src.supabase.source_errors import BadAnswerError, RowsMissingError
 
@@ -105,7 +105,7 @@ def test_the_report_counts_a_row_once_and_says_what_is_odd(sandbox: Sandbox, run
     cells = data_rows(sandbox.mails[0].attachment())
     assert [(row[0], row[2]) for row in cells] == [(0, "a"), (1, "a"), (1, "b"), (2, "a"), (3, "a")]
     for kind in ("doubled", "shared id"):
-        assert english.anomaly(Anomaly(kind=kind, count=1)) in sandbox.mails[0].text
+        assert ENGLISH.anomaly(Anomaly(kind=kind, count=1)) in sandbox.mails[0].text
 
 
 def test_an_hour_is_read_carefully_though_it_is_over_by_our_own_clock_alone(sandbox: Sandbox, run: RunTool) -> None:
@@ -143,7 +143,7 @@ def test_rows_that_share_an_id_at_different_moments_are_kept_if_the_table_has_th
 
     assert (result.code, result.keys) == (0, ["source.repeated_ids"])
     assert [row[2] for row in data_rows(sandbox.mails[0].attachment())] == [*"abcdef"]
-    assert english.anomaly(Anomaly(kind="shared id", count=3)) in sandbox.mails[0].text
+    assert ENGLISH.anomaly(Anomaly(kind="shared id", count=3)) in sandbox.mails[0].text
 
 
 def test_more_rows_of_one_id_than_are_read_are_an_error_that_names_it(sandbox: Sandbox, run: RunTool) -> None:

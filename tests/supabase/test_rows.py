@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from src.domain.summary import Anomaly
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, START, data_rows, data_rows_again, make_rows
 from ..conftest import Run
@@ -90,4 +90,4 @@ def test_no_number_as_a_figure_keeps_an_hour_from_anybody(sandbox: Sandbox, run:
     assert run(*OPTION, SUPABASE_TABLE="analyses_joined").code == 0
     cells = data_rows(sandbox.mails[0].attachment())
     assert [cells[place][3 + columns.index(column)] for place, (column, _) in enumerate(odd)] == HUGE * 3
-    assert english.anomaly(Anomaly(kind="no number", count=len(odd))) in sandbox.mails[0].text
+    assert ENGLISH.anomaly(Anomaly(kind="no number", count=len(odd))) in sandbox.mails[0].text

@@ -8,12 +8,14 @@ import pytest
 
 from src.domain.analysis import FAILED_STATUSES, FailedStatuses
 from src.domain.window import DAY, HOUR
-from src.phrases import english as phrases
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, START, make_window
 from ..conftest import Run
 from ..sandbox import Sandbox
 from .test_analyses import NEARLY, WORDS, opened_table
+
+phrases = ENGLISH
 
 RunTool = Callable[..., Run]
 

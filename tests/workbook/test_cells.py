@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.phrases.english import SHORTENED
+from src.phrases.english import English
 from src.runtime.visible_text import units, visible
 from src.workbook.cells import TEXT_UNITS, cell_text
 
@@ -48,8 +48,8 @@ def test_a_long_text_is_shortened_with_a_mark_to_what_excel_accepts(tmp_path: Pa
 
     arrived = data_rows(content)[0][2]
     assert TEXT_UNITS - 1 <= units(arrived) <= TEXT_UNITS
-    assert arrived.endswith(SHORTENED)
-    assert visible(text).startswith(arrived.removesuffix(SHORTENED))
+    assert arrived.endswith(English.SHORTENED)
+    assert visible(text).startswith(arrived.removesuffix(English.SHORTENED))
     assert data_rows_again(content)[0][2] == arrived
 
 
@@ -59,8 +59,8 @@ def test_a_long_text_of_escapes_is_shortened_with_a_mark_and_no_escape_is_torn(t
     content = build(tmp_path, make_analysis(status=text))
 
     arrived = data_rows_again(content)[0][2]
-    assert arrived.endswith(SHORTENED)
-    assert text.startswith(arrived.removesuffix(SHORTENED))
+    assert arrived.endswith(English.SHORTENED)
+    assert text.startswith(arrived.removesuffix(English.SHORTENED))
     assert unescaped(data_rows(content)[0][2]) == arrived
 
 
@@ -87,5 +87,5 @@ def test_no_escapes_make_a_text_longer_than_a_cell(count: int) -> None:
     written = cell_text(text)
 
     assert units(written) <= TEXT_UNITS
-    assert written.endswith(SHORTENED)
-    assert text.startswith(unescaped(written).removesuffix(SHORTENED))
+    assert written.endswith(English.SHORTENED)
+    assert text.startswith(unescaped(written).removesuffix(English.SHORTENED))

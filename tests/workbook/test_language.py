@@ -8,7 +8,7 @@ import pytest
 
 from src.domain.analysis import TOO_LONG
 from src.domain.baseline import Comparison, Counts, Usual
-from src.phrases import russian
+from src.phrases.russian import RUSSIAN
 from src.workbook.cells import TEXT_UNITS, breadth
 from src.workbook.layout import WIDTHS
 from src.workbook.summary_sheet import Assessment
@@ -34,7 +34,7 @@ def test_every_reader_finds_every_cell_under_russian_headers(
         assert header[:3] == ["Идентификатор", "Время", "Статус"]
         assert_same_cells(cells, part)
     texts = {str(value) for row in read(path, "Сводка") for value in row}
-    assert {"Ежечасный отчёт", "Таблица", russian.label(WINDOW), "Анализы", "completed", "Худшие анализы"} <= texts
+    assert {"Ежечасный отчёт", "Таблица", RUSSIAN.label(WINDOW), "Анализы", "completed", "Худшие анализы"} <= texts
 
 
 def test_each_of_the_worst_leads_to_its_row_in_a_russian_sheet(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from openpyxl.cell import Cell
 from python_calamine import CalamineWorkbook
 
 from src.domain.analysis import Analysis, success_rates
-from src.phrases import english
+from src.phrases.language import ENGLISH
 from src.workbook.archive import SharedStrings
 from src.workbook.cells import put
 from src.workbook.data_sheet import SHEET_COLUMNS, Styles
@@ -127,7 +127,7 @@ def test_each_column_keeps_its_format_in_every_row(tmp_path: Path) -> None:
     formats = {tuple(cell.number_format for cell in row) for row in sheet.iter_rows(min_row=2)}
     (only,) = formats
     assert only[1] == 'yyyy-mm-dd hh:mm:ss "UTC+3"'
-    assert only[6] == english.RATE_FORMAT
+    assert only[6] == ENGLISH.RATE_FORMAT
 
 
 def test_every_moment_is_written_as_its_full_second(tmp_path: Path) -> None:

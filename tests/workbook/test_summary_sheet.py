@@ -18,14 +18,15 @@ from src.domain.baseline import Comparison, Counts, Deviation, DeviationKind, Us
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import day_of
-from src.phrases import english as phrases
-from src.phrases.formats import number, rate, seconds, shown
-from src.phrases.language import phrases_of
+from src.phrases.formats import EN, shown
+from src.phrases.language import ENGLISH, phrases_of
 from src.runtime.visible_text import units
 from src.workbook.layout import TEXT_SHOWN
 from src.workbook.summary_sheet import ANALYSES_COLOUR, FAILED_COLOUR, STATUSES_SHOWN, Assessment
 
 from ..builders import START, build, figures_of, make_analysis, make_window, opened
+
+phrases = ENGLISH
 
 REMARK = "12 rows have come late for 2026-11-22 12:00-13:00 UTC, after its report was sent."
 
@@ -111,9 +112,9 @@ def test_the_cards_have_every_figure_as_a_number(tmp_path: Path) -> None:
         "Median duration": 2.5,
         phrases.P95: pytest.approx(8.95),
     }
-    assert seen(found["Records succeeded"]) == rate(691 / 800)
+    assert seen(found["Records succeeded"]) == EN.rate(691 / 800)
     durations = [seen(found[label]) for label in ("Longest duration", "Median duration", phrases.P95)]
-    assert durations == [*map(seconds, (10, 2.5, 8.95))]
+    assert durations == [*map(EN.seconds, (10, 2.5, 8.95))]
 
 
 def test_a_share_is_never_rounded_to_a_whole_one(tmp_path: Path) -> None:
@@ -121,18 +122,18 @@ def test_a_share_is_never_rounded_to_a_whole_one(tmp_path: Path) -> None:
     rows = [make_analysis(records_processed=10_000, records_failed=0)] * 1100
     content = build(tmp_path, *rows, make_analysis(status="failed", records_failed=1))
 
-    assert seen(cards(content)["Records succeeded"]) == rate(0.9999)
+    assert seen(cards(content)["Records succeeded"]) == EN.rate(0.9999)
     shares = [row[2] for row in opened(content)["Summary"].iter_rows() if row[0].value in ("completed", "failed")]
-    assert [seen(cell) for cell in shares] == [rate(0.9999), rate(0.0001)]
+    assert [seen(cell) for cell in shares] == [EN.rate(0.9999), EN.rate(0.0001)]
     whole = cards(build(tmp_path, rows[0]))["Records succeeded"]
-    assert (whole.value, seen(whole)) == (1, rate(1.0))
+    assert (whole.value, seen(whole)) == (1, EN.rate(1.0))
 
 
 def test_a_sum_that_no_number_of_excel_holds_has_its_separators(tmp_path: Path) -> None:
     """As text, digit for digit."""
     found = cards(build(tmp_path, make_analysis(records_processed=2**60, records_failed=7)))
 
-    assert found["Records processed"].value == number(2**60)
+    assert found["Records processed"].value == EN.number(2**60)
     assert found["Records failed"].value == 7
 
 
@@ -388,7 +389,7 @@ def test_counts_stand_beside_those_before_and_the_usual_ones(tmp_path: Path) -> 
         ["Failed share", 0.5, "-", pytest.approx(12 / 2400.5)],
     ]
     lines = lines_of(content)
-    assert lines.index([phrases.warned(phrases.warning(found[0]))]) < lines.index(["Analyses", 2, 3, 2400])
+    assert lines.index([phrases.marked(phrases.warning(found[0]))]) < lines.index(["Analyses", 2, 3, 2400])
     assert lines.index(["Failed", 1, "-", 12]) < lines.index(["Statuses"])
     assert lines.index(["Statuses"]) < lines.index([shown(phrases.what_is_usual(make_window(), comparison), 500)])
     assert not [line for line in lines_of(build(tmp_path, *rows)) if line[:1] == ["Compared"]]
@@ -424,7 +425,7 @@ def test_an_empty_window_is_compared_too(tmp_path: Path) -> None:
     found = [Deviation(kind="empty", value=0, usual=2400)]
     content = build(tmp_path, assessment=Assessment(comparison=comparison, deviations=found))
 
-    assert [phrases.warned(phrases.warning(found[0]))] in lines_of(content)
+    assert [phrases.marked(phrases.warning(found[0]))] in lines_of(content)
     assert ["Analyses", 0, 3, 2400] in lines_of(content)
 
 
@@ -435,7 +436,7 @@ def test_the_shares_bars_are_as_long_as_the_shares(tmp_path: Path) -> None:
     ((reach, rule),) = [(reach, reach.rules[0]) for reach in sheet.conditional_formatting]
     assert (rule.dataBar.minLength, rule.dataBar.maxLength) == (0, 100)
     assert [(end.type, end.val) for end in rule.dataBar.cfvo] == [("num", 0), ("num", 1)]
-    assert [seen(cell) for (cell,) in sheet[str(reach.sqref)]] == [rate(0.75), rate(0.25)]
+    assert [seen(cell) for (cell,) in sheet[str(reach.sqref)]] == [EN.rate(0.75), EN.rate(0.25)]
 
 
 def test_the_statuses_that_count_as_failed_are_named(tmp_path: Path) -> None:

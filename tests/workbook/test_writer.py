@@ -18,12 +18,14 @@ from src.domain.analysis import FAILED_STATUSES
 from src.domain.summary import Summary
 from src.domain.window import day_of
 from src.errors import WorkbookError
-from src.phrases import english as phrases
+from src.phrases.language import ENGLISH
 from src.workbook import data_sheet
 from src.workbook.data_sheet import SHEET_COLUMNS, SHEET_ROWS, Styles, sheet_name
 from src.workbook.writer import WorkbookWriter
 
 from ..builders import START, build, data_rows, data_rows_again, make_analysis, make_window, opened
+
+phrases = ENGLISH
 
 
 def test_the_header_is_the_customers_in_white_bold_on_blue_frozen_and_filterable(tmp_path: Path) -> None:

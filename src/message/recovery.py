@@ -1,19 +1,61 @@
-"""The texts of all-clears: what works again, and which windows have reached everyone."""
+"""What later runs do about a failure, and the texts of all-clears, once it is over."""
 
 from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from ..config.settings import DEFAULT_NAME
+from ..config.settings import DEFAULT_NAME, ReportSettings
 from ..domain.window import Window, as_ranges
 from ..runtime.visible_text import one_line_quote
-from .alert import RECOVERABLE
-from .alert_text import AlertText, Piece, command_piece, joined, ours
+from .alert import RECOVERABLE, AlertText, Coverage, Piece, RecoveryNote, command_piece, joined, ours
 
 ALL_CLEAR = "✅ All clear:"
 _PARTS_NAMED = 10
 _RANGES_NAMED = 5
 _WINDOWS_NAMED = 30
+
+
+def recovery_note(
+    settings: ReportSettings, coverage: Coverage, *, in_reach: bool, is_before: bool, to_everyone: bool
+) -> RecoveryNote:
+    """Say whether later runs send the report to those whom `coverage` says it lacks.
+
+    `in_reach`: catching up reaches the window. `is_before`: no scheduled run began with it or an earlier one, so that
+    none looks for it. `to_everyone`: the command names nobody.
+    """
+    if settings.report_ledger != "supabase" and settings.job_name is None:
+        return RecoveryNote(words="No run sends it automatically, because REPORT_LEDGER is not supabase.")
+    if settings.report_ledger != "supabase":
+        again = "the command sends to everyone again" if to_everyone else "each run of the command sends again"
+        return RecoveryNote(
+            words="Kubernetes may start this Job again; no other run sends it automatically. "
+            f"This deployment keeps no lasting ledger, so {again}."
+        )
+    back = f"{settings.report_catch_up} {'days' if settings.report_template == 'daily' else 'hours'}"
+    settled = _settled(coverage)
+    if not coverage.owed and settled:
+        return RecoveryNote(words=f"No run sends it automatically: {settled}.")
+    if not in_reach:
+        return RecoveryNote(words=f"No run sends it automatically: runs look only {back} back (REPORT_CATCH_UP).")
+    if is_before:
+        return RecoveryNote(words="No run sends it automatically: the ledger's first scheduled report is a later one.")
+    once = f"automatically once the cause is gone; runs look {back} back."
+    if not settled:
+        return RecoveryNote(words=f"The next run sends it {once}", todo="Send it at once:")
+    some = _recipients_in_words(len(coverage.owed))
+    return RecoveryNote(words=f"The next run sends it to {some} {once} No run sends the rest: {settled}.")
+
+
+def _settled(coverage: Coverage) -> str:
+    """Say what no later run changes."""
+    refused, without_file = len(coverage.refused), len(coverage.without_file)
+    parts = [f"{_recipients_in_words(refused)} {'was' if refused == 1 else 'were'} refused"] if refused else []
+    parts += [f"{_recipients_in_words(without_file)} got it without the workbook"] if without_file else []
+    return ", ".join(parts)
+
+
+def _recipients_in_words(count: int) -> str:
+    return "1 recipient" if count == 1 else f"{count} recipients"
 
 
 class Recovery(Struct, frozen=True, kw_only=True):
