@@ -111,7 +111,7 @@ def rule_error(
         transient=rule.later,
         fault=rule.fault,
         ambiguous=ambiguous,
-        retry_after=retry_after,
+        retry_after=retry_after if rule.later else 0.0,
     )
 
 

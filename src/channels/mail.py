@@ -105,7 +105,11 @@ class MailChannel(Channel):
                 await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
                 refused |= named.refused
                 waiting = named.rest
-        self._refused = self._recipient_errors(refused, others_accepted=len(refused) < len(self.everyone))
+        is_any_accepted = len(refused) < len(self.everyone)
+        self._refused = {
+            address: refusal(error, self._settings, others_accepted=is_any_accepted)
+            for address, error in refused.items()
+        }
         login = "no login" if self._settings.smtp_login == "none" else "login accepted"
         return f"{login} over {self._settings.smtp_security}, takes up to {EN.megabytes(_largest(server))}"
 
@@ -152,7 +156,8 @@ class MailChannel(Channel):
         async with asyncio.timeout_at(deadline):
             named = await envelope(server, self._sender.address, recipients, mail.size)
         others_accepted = others_accepted or bool(named.accepted)
-        results |= self._recipient_errors(named.refused, others_accepted=others_accepted)
+        for address, refused in named.refused.items():
+            results[address] = refusal(refused, self._settings, others_accepted=others_accepted)
         if named.accepted:
             try:
                 reply = await data(server, mail, self._timeouts.smtp, deadline)
@@ -161,20 +166,6 @@ class MailChannel(Channel):
                 raise SMTPServerDisconnected(str(error)) from error
             results |= dict.fromkeys(named.accepted, in_quotes(reply))
         return named.rest
-
-    def _recipient_errors(
-        self, refused: Mapping[str, SMTPRecipientRefused], *, others_accepted: bool
-    ) -> dict[str, DeliveryError]:
-        """Return the error of each refused address; `others_accepted`: the server took the message for somebody."""
-        return {
-            address: refusal(
-                error,
-                self._settings,
-                setting="SMTP_TO" if address in self.recipients else "SMTP_ALERT_TO",
-                others_accepted=others_accepted,
-            )
-            for address, error in refused.items()
-        }
 
     def _check_size(self, size: int, server: SMTP) -> None:
         """Raise TooLargeError if `size` bytes are more than the server takes, by its SIZE (RFC 1870; 0 is no limit)."""

@@ -79,27 +79,29 @@ def refusal(
     settings: MailSettings,
     phase: Phase | None = None,
     *,
-    setting: str = "",
-    others_accepted: bool = False,
+    others_accepted: bool | None = None,
 ) -> DeliveryError:
     """Return the error of a reply that refuses, in the `phase` that the kind of `error` names if none is given.
 
-    With a `setting`, which lists the recipient, it is about that one. `others_accepted` tells whether the server
-    accepted any address for the same message.
+    It is about the recipient if `others_accepted` says whether the server accepted an address for the same message.
     """
     message = error.message.removeprefix("Malformed SMTP response line: ") if error.code == NO_REPLY else error.message
+    recipient = ""
+    if others_accepted is not None and isinstance(error, SMTPRecipientRefused):
+        recipient = error.recipient
     reply = Reply(
         phase=phase or _PHASES.get(type(error), Phase.STARTTLS),
         code=error.code,
         text=decode(message),
         sender=settings.sender.address,
-        recipient=error.recipient if setting and isinstance(error, SMTPRecipientRefused) else "",
+        recipient=recipient,
         login=settings.smtp_login,
     )
+    setting = "SMTP_TO" if recipient in settings.smtp_to else "SMTP_ALERT_TO"
     server = _name(settings)
-    target = reply.recipient or f"the mail server {server}"
-    facts = {"server": server, "recipient": reply.recipient, "setting": setting, "target": target}
-    return _as_error(classify(reply, others_accepted=others_accepted), reply.quote, facts)
+    target = recipient or f"the mail server {server}"
+    facts = {"server": server, "recipient": recipient, "setting": setting, "target": target}
+    return _as_error(classify(reply, others_accepted=bool(others_accepted)), reply.quote, facts)
 
 
 def refused_before(key: str, settings: MailSettings) -> DeliveryError:

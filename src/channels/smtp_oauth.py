@@ -9,7 +9,6 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
-from pydantic import SecretStr
 
 from ..config.environment import proxy_for
 from ..config.settings import MailSettings
@@ -128,6 +127,9 @@ class Tokens:
         self._tls = tls
         self._timeouts = timeouts
         self._hide = hide
+        self._url = settings.smtp_oauth_token_url or ""
+        self._endpoint = {"endpoint": urlsplit(self._url).hostname or ""}
+        self._grant: Grant = "refresh_token" if settings.smtp_oauth_refresh_token else "client_credentials"
         self._token = ""
         self._good_until = 0.0
         self._may_renew = True
@@ -148,39 +150,38 @@ class Tokens:
 
     async def _ask(self) -> tuple[str, float]:
         """Ask for a token; return it, and for how many seconds it may be used."""
-        url = self._settings.smtp_oauth_token_url or ""
+        connect, limit = self._timeouts.connect, self._timeouts.oauth
         try:
-            async with (
-                asyncio.timeout(self._timeouts.oauth),
-                http_client(
-                    self._tls,
-                    proxy_for(url),
-                    limit=_LARGEST,
-                    connect=self._timeouts.connect,
-                    answer=self._timeouts.oauth,
-                ) as session,
-            ):
-                answer = await session.post(url, data=_form(self._settings))
+            client = http_client(self._tls, proxy_for(self._url), limit=_LARGEST, connect=connect, answer=limit)
+            async with asyncio.timeout(limit), client as session:
+                answer = await session.post(self._url, data=_form(self._settings, self._grant))
         except (*CONNECTION_ERRORS, TimeoutError) as error:
-            found = diagnose(error, address="SMTP_OAUTH_TOKEN_URL")
-            what = f"The token endpoint {_name(url)} could not be reached:"
-            raise connection_error(found, f"oauth.{found.kind}", what) from error
-        return self._read(answer, url)
+            failure = diagnose(error, address="SMTP_OAUTH_TOKEN_URL")
+            what = "The token endpoint {endpoint} could not be reached:".format_map(self._endpoint)
+            raise connection_error(failure, f"oauth.{failure.kind}", what) from error
+        return self._read(answer)
 
-    def _read(self, answer: Response, url: str) -> tuple[str, float]:
+    def _read(self, answer: Response) -> tuple[str, float]:
         content = _decode(answer.content)
         given = (content.get(name) for name in ("access_token", "refresh_token", "id_token"))
         self._hide(words for words in given if isinstance(words, str))
         if not answer.is_success:
-            raise _refusal(answer, content, _grant(self._settings), url)
+            raise self._refusal(answer, content)
         token = content.get("access_token")
         # A token of other letters would not pass as one line of SMTP.
         is_bearer = str(content.get("token_type", "bearer")).lower() == "bearer"
         if not isinstance(token, str) or not re.fullmatch("[!-~]+", token) or not is_bearer:
-            raise rule_error(NOT_A_TOKEN, f"HTTP {answer.status_code}", {"endpoint": _name(url)})
+            raise rule_error(NOT_A_TOKEN, f"HTTP {answer.status_code}", self._endpoint)
         self._hide([bearer(self._settings.smtp_user or "", token)])
         lasts = str(content.get("expires_in"))  # of Microsoft's older endpoint a text
         return token, (float(lasts) if re.fullmatch("[0-9]{1,9}", lasts) else _LASTS) - _EARLIER
+
+    def _refusal(self, answer: Response, content: Mapping[str, Any]) -> DeliveryError:
+        """Return the error of an unsuccessful answer; of one that does not follow the RFC, quote only the status."""
+        error, description = (str(content.get(name) or "") for name in ("error", "error_description"))
+        said = one_line_quote(" ".join(filter(None, [f"HTTP {answer.status_code}", error, description])))
+        rule = classify(answer.status_code, error, description, self._grant)
+        return rule_error(rule, said, self._endpoint, retry_after=retry_after(answer.headers))
 
 
 def bearer(user: str, token: str) -> str:
@@ -195,24 +196,15 @@ def classify(status: int, error: str, description: str, grant: Grant) -> OauthRu
     return next((rule for rule in rules if rule.matches(status, error, description, grant)), NOT_A_TOKEN)
 
 
-def _grant(settings: MailSettings) -> Grant:
-    return "refresh_token" if settings.smtp_oauth_refresh_token else "client_credentials"
-
-
-def _form(settings: MailSettings) -> dict[str, str]:
+def _form(settings: MailSettings, grant: Grant) -> dict[str, str]:
     """Return the request of RFC 6749 6 with a refresh token, of 4.4.2 without one."""
-    values: dict[str, str | SecretStr | None] = {
-        "grant_type": _grant(settings),
-        "client_id": settings.smtp_oauth_client_id,
+    secrets = {
         "client_secret": settings.smtp_oauth_client_secret,
-        "scope": settings.smtp_oauth_scope,
         "refresh_token": settings.smtp_oauth_refresh_token,
     }
-    return {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value
-        for name, value in values.items()
-        if value is not None
-    }
+    values = {"grant_type": grant, "client_id": settings.smtp_oauth_client_id, "scope": settings.smtp_oauth_scope}
+    values |= {name: secret.get_secret_value() for name, secret in secrets.items() if secret}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _decode(content: bytes) -> Mapping[str, Any]:
@@ -221,16 +213,3 @@ def _decode(content: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _refusal(answer: Response, content: Mapping[str, Any], grant: Grant, url: str) -> DeliveryError:
-    """Return the error of an unsuccessful answer; of one that does not follow the RFC, quote only the status."""
-    error, description = (str(content.get(name) or "") for name in ("error", "error_description"))
-    said = one_line_quote(" ".join(filter(None, [f"HTTP {answer.status_code}", error, description])))
-    rule = classify(answer.status_code, error, description, grant)
-    wait = retry_after(answer.headers) if rule.later else 0.0
-    return rule_error(rule, said, {"endpoint": _name(url)}, retry_after=wait)
-
-
-def _name(url: str) -> str:
-    return urlsplit(url).hostname or ""
