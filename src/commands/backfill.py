@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
-from ..pipeline.job import only_option
 from ..pipeline.report_window import report_window
+from ..pipeline.run import only_option
 from ..pipeline.services import Services
 from ..runtime.terminal import is_watched, windows_bar
 

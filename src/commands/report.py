@@ -19,9 +19,8 @@ from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.failures import describe_failure, different_clocks, failed_result, result_of
-from ..pipeline.job import goes_by_job, has_next_pod, is_named
 from ..pipeline.report_window import report_window
-from ..pipeline.run import Run
+from ..pipeline.run import Run, goes_by_job, has_next_pod, is_named
 from ..pipeline.services import Services, ledger_place, open_services
 from ..supabase.source_errors import ClocksDifferError
 from .asked import check_consent, check_limit, choose_windows
