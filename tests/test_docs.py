@@ -23,7 +23,7 @@ from src.phrases import english
 from src.pipeline.heartbeat import MONITOR_RULES
 from src.runtime.connection import CONNECTION_RULES
 from src.supabase.rest_rules import RULES as REST_RULES
-from src.supabase.storage_rules import STORAGE_RULES
+from src.supabase.storage import STORAGE_RULES
 from src.workbook.columns import SHEET_COLUMNS
 
 from .pages import ALL, PAGES, PATHS, ROOT, anchors, commands, fragments, section, shell_blocks, symptoms

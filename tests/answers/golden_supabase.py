@@ -25,7 +25,7 @@ from src.ledger.table_rules import LEDGER_RULES
 from src.supabase.credentials import Credentials
 from src.supabase.reply import Reply, ReplyRule, as_error
 from src.supabase.rest_rules import RULES, facts
-from src.supabase.storage_rules import STORAGE_RULES, storage_facts
+from src.supabase.storage import STORAGE_RULES, storage_facts
 
 from .supabase import CREDENTIALS, FOLDER
 
