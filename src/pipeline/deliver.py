@@ -193,9 +193,7 @@ class ChannelDelivery:
                 break
             batch, waiting = (waiting[:1], waiting[1:]) if self._channel.one_by_one else (waiting, [])
             await self._claim.sending(self._channel.name, batch)
-            answers = [self._fallback.adjusted(answer) for answer in await self._send(batch)]
-            # What an earlier attempt may have brought is still there, however this one failed.
-            answers = [replace(one, ambiguous=one.ambiguous or one.recipient in self._repeats) for one in answers]
+            answers = [self._unconfirmed(self._fallback.adjusted(answer)) for answer in await self._send(batch)]
             await self._claim.note(answers)
             outcomes += answers
         return [self._with_cause(outcome) for outcome in outcomes]
@@ -213,6 +211,11 @@ class ChannelDelivery:
             answers = not_delivered(self._channel.name, recipients, DeliveryError.of(problem, ambiguous=True))
         seconds = time.monotonic() - began
         return [replace(answer, seconds=seconds) for answer in answers]
+
+    def _unconfirmed(self, outcome: Outcome) -> Outcome:
+        """Return `outcome`; what an earlier attempt may have brought is still there, however this one failed."""
+        is_ambiguous = outcome.state == "failed" and (outcome.ambiguous or outcome.recipient in self._repeats)
+        return replace(outcome, ambiguous=is_ambiguous)
 
     def _with_cause(self, outcome: Outcome) -> Outcome:
         """Return `outcome`; if the deadline cut its attempt short, with the error of the attempt before.
