@@ -23,7 +23,7 @@ from src.ledger.table_rules import LEDGER_RULES
 from src.phrases.language import ENGLISH
 from src.runtime.connection import CONNECTION_RULES
 from src.supabase.rest_rules import RULES as REST_RULES
-from src.supabase.storage_rules import STORAGE_RULES
+from src.supabase.storage import STORAGE_RULES
 from src.workbook.data_sheet import SHEET_COLUMNS
 
 from .pages import ALL, PAGES, PATHS, ROOT, anchors, commands, fragments, section, shell_blocks, symptoms

@@ -13,7 +13,7 @@ import yaml
 
 from src import VERSION
 from src.config.settings import ReportSettings
-from src.pipeline.job import rerun_command
+from src.pipeline.run import rerun_command
 
 from .builders import make_window
 from .kubernetes_api import KubernetesApi

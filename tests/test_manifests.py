@@ -21,8 +21,8 @@ from src import VERSION
 from src.config.loader import load_settings
 from src.config.settings import GROUPS
 from src.config.timeouts import Timeouts
-from src.pipeline.job import CRONJOB as CRONJOB_NAME
-from src.pipeline.job import NAMESPACE
+from src.pipeline.run import CRONJOB as CRONJOB_NAME
+from src.pipeline.run import NAMESPACE
 
 from .manifests import (
     BASES,

@@ -10,7 +10,7 @@ from ..config.settings import ReportSettings
 from ..domain.outcome import includes
 from ..domain.window import Template, Window, after, around, as_option, bare_date, last_full, moment_of, until
 from ..errors import OptionError, ReportError, SettingsError
-from ..pipeline.job import is_named, scheduled_time
+from ..pipeline.run import is_named, scheduled_time
 
 _CLOSE = 0.75
 """How alike both parts of two addresses are at least, before and behind the @, where one is a slip for the other."""

@@ -1,4 +1,4 @@
-"""A report: the run's own window and those that were missed, or the windows that were named."""
+"""A report: the run's own window and those that were missed, or the windows that were named, one after the other."""
 
 import asyncio
 import logging
@@ -12,20 +12,19 @@ from msgspec.structs import replace
 from ..channels.interface import Channel
 from ..config.loader import Settings
 from ..config.options import limited_to
-from ..domain.request import Result, WindowRequest
-from ..domain.window import Window
+from ..domain.request import Result, Tally, WindowRequest
+from ..domain.window import Window, as_option
 from ..errors import SIGINT_CODE, SIGTERM_CODE, InputError, OptionError, Problem, ReportError, Stage
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
 from ..pipeline.catch_up import report_with_catch_up
 from ..pipeline.failures import describe_failure, different_clocks, failed_result, result_of
-from ..pipeline.job import goes_by_job, has_next_pod, is_named
 from ..pipeline.report_window import report_window
-from ..pipeline.run import Run
+from ..pipeline.run import Run, goes_by_job, has_next_pod, is_named, only_option
 from ..pipeline.services import Services, ledger_place, open_services
+from ..runtime.terminal import is_watched, windows_bar
 from ..supabase.source_errors import ClocksDifferError
 from .asked import check_consent, check_limit, choose_windows
-from .backfill import report_each
 from .heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -218,3 +217,68 @@ async def settle(window: Window, grace: timedelta, at: datetime, *, is_over: boo
 def now() -> datetime:
     """Return this moment, aware UTC."""
     return datetime.now(UTC)
+
+
+async def report_each(services: Services, windows: Sequence[Window], *, resend: bool) -> Result:
+    """Report `windows` in their order, each with a time limit of its own; return the worst code."""
+    results: list[tuple[Window, Result]] = []
+    with windows_bar(len(windows)) as advance:
+        for place, window in enumerate(windows, 1):
+            results.append((window, await _report_place(services, window, place, len(windows), resend=resend)))
+            advance()
+            if not is_watched():
+                _log_progress(results, len(windows))
+    logger.info("%s", _as_table(results), extra={"event": "backfill"})
+    label = f"{windows[0].label()} to {windows[-1].label()}"
+    return replace(_summed_up([result for _, result in results]), label=label)
+
+
+async def _report_place(services: Services, window: Window, place: int, count: int, *, resend: bool) -> Result:
+    """Report the window at `place` of `count`; where the run is stopped, say how to go on."""
+    try:
+        return await report_window(services, WindowRequest(window=window, resend=resend), services.run.policy())
+    except asyncio.CancelledError:
+        goes_on = f"--start {as_option(window)} --count {count - place + 1}"
+        goes_on += " --resend" if resend else ""
+        goes_on += f" {only_option(services.only)}" if services.only else ""
+        extra = {"event": "stopped", "window": as_option(window)}
+        logger.warning("Stopped at %d of %d; go on with %s", place, count, goes_on, extra=extra)
+        raise
+
+
+def _log_progress(results: Sequence[tuple[Window, Result]], count: int) -> None:
+    window, result = results[-1]
+    label = window.label()
+    logger.info("%d of %d: %s: %s", len(results), count, label, result.words, extra={"event": "progress"})
+
+
+def _summed_up(results: Sequence[Result]) -> Result:
+    failed = [result for result in results if result.code]
+    tallies = [result.tally for result in results if result.tally]
+    problem = None
+    if failed and (first := failed[0].problem):
+        reason = f"{len(failed)} of {len(results)} windows failed, the first because: {first.reason}"
+        problem = replace(first, key="backfill", reason=reason)
+    return Result(
+        code=max(result.code for result in results),
+        words=f"{len(results) - len(failed)} of {len(results)} windows reported",
+        problem=problem,
+        rows=sum(result.rows or 0 for result in results),
+        tally=Tally(
+            delivered=sum(tally.delivered for tally in tallies),
+            owed=sum(tally.owed for tally in tallies),
+            refused=sum(tally.refused for tally in tallies),
+            recipients=sum(tally.recipients for tally in tallies),
+        ),
+    )
+
+
+def _as_table(results: Sequence[tuple[Window, Result]]) -> str:
+    """Write a line for each window."""
+    width = max(len(window.label()) for window, _ in results)
+    lines = [
+        f"{'FAIL' if result.code else 'OK  '} {window.label():<{width}}  {result.words}"
+        f"{f'. {result.problem.statement}' if result.code and result.problem else ''}"
+        for window, result in results
+    ]
+    return "\n".join(["All windows:", *lines])

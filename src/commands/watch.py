@@ -16,8 +16,7 @@ from ..ledger.notices import LOOKED, MemoryNotices, watch_notices
 from ..ledger.record import Record
 from ..message.alert import Failure
 from ..pipeline.failures import describe_failure, failed_result
-from ..pipeline.job import rerun_command
-from ..pipeline.run import Run
+from ..pipeline.run import Run, rerun_command
 from ..pipeline.services import Services, ledger_of, open_services
 from ..runtime.retry import RetryPolicy
 

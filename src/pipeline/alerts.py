@@ -38,8 +38,7 @@ from ..message.recovery import Recovery, recovery_note, render_all_clear
 from ..runtime.terminal import is_watched
 from .alert_routes import AlertSender
 from .failures import coverage_of
-from .job import rerun_command, shared_by_pods, span_command
-from .run import Run
+from .run import Run, rerun_command, shared_by_pods, span_command
 
 logger = logging.getLogger(__name__)
 _LONGEST_NAMES = 500

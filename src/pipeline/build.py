@@ -28,8 +28,8 @@ from ..workbook.data_sheet import sheet_columns
 from ..workbook.summary_sheet import Assessment
 from ..workbook.writer import WorkbookWriter, disk_errors
 from .failures import different_clocks
-from .job import goes_by_job
 from .other_windows import compare
+from .run import goes_by_job
 from .services import Services
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from ..errors import LedgerError, Problem, ReportError, SourceError, Stage, unex
 from ..ledger.record import SILENT_RUNS, EntryState, Record
 from ..message.alert import Command, Coverage, Failure, recipient_names
 from ..runtime.visible_text import one_line_quote
-from .job import rerun_command
+from .run import rerun_command
 
 logger = logging.getLogger(__name__)
 RECORDS_NAMED = 5

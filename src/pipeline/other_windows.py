@@ -19,7 +19,7 @@ from ..phrases.language import ENGLISH, Phrases, phrases_of
 from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
 from .failures import log_ledger_error
-from .job import rerun_command
+from .run import rerun_command
 
 logger = logging.getLogger(__name__)
 SIDE_BY_SIDE = 4

@@ -22,7 +22,7 @@ from ..runtime.visible_text import foreign
 from . import failures
 from .build import built_report
 from .deliver import deliver
-from .job import has_next_pod, rerun_command
+from .run import has_next_pod, rerun_command
 from .services import Services
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Put workbooks too large for a channel into a private bucket of Supabase Storage, behind a link that expires.
 
 Requests and answers are those of hosted Supabase (github.com/supabase/storage, src/http), where a refusal is mostly
-HTTP 400 with the true status in its body.
+HTTP 400 with the true status in its body. Codes and statuses: src/internal/errors/codes.ts there.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ from ..runtime.connection import diagnose
 from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, Response, http_client
 from ..runtime.retry import RetryPolicy, retry
 from .client import ClockSkew
-from .credentials import credentials
-from .reply import Action, read_reply
-from .storage_rules import storage_refusal
+from .credentials import ROLE_SQL, Credentials, credentials
+from .reply import CLOCK, Action, Reply, ReplyRule, as_error, first_match, passing_rule, read_reply
+from .rest_rules import PROJECT_RULES
 
 LISTED = 100
 """Names requested at once: each takes some 200 bytes of an answer."""
@@ -36,6 +36,83 @@ _PREFIX = "/storage/v1"
 """Of the path in a signed link; hosted Supabase leaves it out, others write it."""
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{20,4096}")
 """A JWT (RFC 7515): three parts in base64url, with dots between."""
+_ACTIONS: dict[Action, tuple[str, str]] = {
+    "store": ("may not store in the bucket", "select, insert, update"),
+    "list": ("may not list the bucket", "select"),
+    "remove": ("may not remove from the bucket", "select, delete"),
+}
+"""What was refused, and the rights on storage.objects that it requires."""
+_OTHERS = "Look for what else uses the project."
+
+STORAGE_RULES = (
+    CLOCK,
+    ReplyRule(
+        key="permission",
+        status="401",
+        code="",
+        words=r"\A(?!<)",  # of the gateway, which looks at the key alone; a web page is not its own
+        reason="Supabase rejected SUPABASE_KEY.",
+        remedy="Set SUPABASE_KEY to a key from the project's API settings.",
+    ),
+    ReplyRule(
+        key="permission",
+        status="40[013]",
+        code="InvalidJWT|.*JWT.*",
+        reason="{setting} {refused} {bucket}.",
+        remedy="Use a secret key of this project, or a token that has not expired.",
+    ),
+    ReplyRule(
+        key="permission",
+        status="40[13]",
+        words=r"\A(?!<)",
+        reason="{setting} {refused} {bucket}.",
+        remedy="Use a secret key, or give its role policies on storage.buckets (select) and storage.objects "
+        f"({{rights}}): {ROLE_SQL} has them.",
+    ),
+    ReplyRule(
+        key="no_such_bucket",
+        status="404",
+        words="bucket not found|related resource does not exist|resource was not found",
+        reason="{setting} sees no bucket {bucket} in Supabase Storage.",
+        remedy="Create it there, private, or correct REPORT_BUCKET.",
+    ),
+    ReplyRule(
+        key="no_such_file",
+        status="404",
+        words="object not found",
+        reason="Supabase Storage doesn't find a file in the bucket {bucket}.",
+        remedy="Look for what removes files from the bucket.",
+    ),
+    ReplyRule(
+        key="too_large",
+        status="413",
+        reason="Supabase Storage takes no file of this size.",
+        remedy="Raise the size limit of the bucket or of the project.",
+    ),
+    ReplyRule(
+        key="type",
+        status="415|422",
+        reason="The bucket {bucket} takes no workbooks.",
+        remedy=f"Allow the type {MEDIA_TYPE} in its settings.",
+    ),
+    passing_rule(key="locked", reason="Another request holds the file in the bucket {bucket}.", status="423"),
+    passing_rule(
+        key="rate_limit", reason="Supabase Storage limits the number of requests.", remedy=_OTHERS, status="429"
+    ),
+    passing_rule(
+        key="rate_limit", reason="Supabase Storage limits the number of requests.", remedy=_OTHERS, words="SlowDown"
+    ),
+    *(replace(rule, group="") for rule in PROJECT_RULES),
+    passing_rule(
+        key="gateway", reason="Supabase's gateway has no answer from Storage.", status="50[234]|52.|530", code=""
+    ),
+    passing_rule(key="failed", reason="Supabase Storage is out of order.", status="5..|408|425"),
+    ReplyRule(
+        key="rejected",
+        reason="Supabase Storage rejected the request.",
+        remedy="Its words say why.",
+    ),
+)
 
 
 class Storage:
@@ -184,6 +261,18 @@ class Storage:
         with suppress(ValueError, RecursionError):
             return json.loads(response.content)
         return None
+
+
+def storage_refusal(reply: Reply, bucket: str, used: Credentials) -> StorageError:
+    """Return the error of a refused request about `bucket` with the credentials `used`."""
+    rule = first_match(STORAGE_RULES, reply, used)
+    return as_error(StorageError, "storage", rule, reply, storage_facts(reply.action, bucket, used))
+
+
+def storage_facts(action: Action, bucket: str, used: Credentials) -> dict[str, str]:
+    """Return the facts that reasons and remedies of the rules name."""
+    refused, rights = _ACTIONS[action]
+    return {"setting": used.setting, "bucket": bucket, "refused": refused, "rights": rights}
 
 
 def bad_answer(wanted: str) -> StorageError:

@@ -22,7 +22,7 @@ from src.supabase.source_errors import (
     PageTooLargeError,
     RowsMissingError,
 )
-from src.supabase.storage_rules import STORAGE_RULES, storage_facts
+from src.supabase.storage import STORAGE_RULES, storage_facts
 
 from .supabase import CREDENTIALS, FOLDER
 

@@ -6,7 +6,7 @@ import pytest
 
 from src.errors import StorageError
 from src.supabase.reply import Action, first_match, read_reply
-from src.supabase.storage_rules import STORAGE_RULES, storage_refusal
+from src.supabase.storage import STORAGE_RULES, storage_refusal
 
 from ..builders import make_policy
 from ..sandbox import Sandbox

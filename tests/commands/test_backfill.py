@@ -145,6 +145,18 @@ def test_pods_that_fail_of_one_cause_are_one_alert(sandbox: Sandbox) -> None:
     assert (len(sandbox.alerts), sandbox.alerted) == (2, ["smtp.login", "source.no_table"])
 
 
+def test_pods_that_see_the_same_wrong_clock_are_one_alert(sandbox: Sandbox) -> None:
+    """Not only of hours that fail do they alert in turn."""
+    fill(sandbox, 2)
+    sandbox.supabase.slow = 2 * 3600
+    sandbox.bot.always = Fault(delay=2)  # the other pod comes to its alert meanwhile
+
+    with ThreadPoolExecutor(2) as two:
+        codes = list(two.map(Pods(sandbox).run, [0, 1]))
+
+    assert (codes, len(sandbox.alerts), sandbox.alerted) == ([0, 0], 1, ["source.clocks_differ"])
+
+
 def test_pods_that_cannot_use_the_ledger_alert_each(sandbox: Sandbox) -> None:
     """They can't know of each other, and silence would be worse."""
     fill(sandbox, 2)

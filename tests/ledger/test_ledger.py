@@ -25,7 +25,7 @@ from src.domain.window import HOUR, day_of
 from src.ledger.history import windows_before
 from src.ledger.record import Entry, EntryState, new_record
 from src.phrases.language import ENGLISH
-from src.pipeline.job import scheduled_time
+from src.pipeline.run import scheduled_time
 
 from ..alerts import are_clear, lacking, ranges
 from ..builders import NO_TIME, OPTION, QUICK, Rows, data_rows, ids, make_rows, make_window

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from src.config.settings import ReportSettings
-from src.pipeline.job import rerun_command
+from src.pipeline.run import rerun_command
 
 from ..builders import make_window
 

@@ -23,7 +23,7 @@ from src.domain.outcome import Outcome
 from src.errors import TooLargeError
 from src.message.content import Report
 from src.phrases.language import ENGLISH
-from src.pipeline.oversize import StoredAttachment
+from src.pipeline.deliver import StoredAttachment
 from src.runtime.redaction import Redaction
 
 from ..builders import OPTION, make_deadline, make_policy, make_report, make_rows
@@ -34,8 +34,6 @@ from ..processes import killed_when
 from ..sandbox import CHATS, RECIPIENTS, Sandbox, links
 from ..sandbox.web import FOREVER, Answer, Fault
 from ..supabase.test_storage import make_storage
-
-phrases = ENGLISH
 
 phrases = ENGLISH
 

@@ -45,10 +45,11 @@ def make_storage(
     )
 
 
-def put(sandbox: Sandbox, *, first_wait: float = 0.01, **options: Any) -> Attachment:
-    """Put a file into the bucket, with the `options` of make_storage."""
+def put(sandbox: Sandbox, *, first_wait: float = 0.01, content: bytes | None = CONTENT, **options: Any) -> Attachment:
+    """Put a file into the bucket, with the `options` of make_storage; without `content` there is no file."""
     workbook = sandbox.folder / NAME
-    workbook.write_bytes(CONTENT)
+    if content is not None:
+        workbook.write_bytes(content)
 
     async def asked() -> Attachment:
         storage = make_storage(sandbox, **options)
@@ -244,6 +245,13 @@ def test_a_public_bucket_gets_nothing(sandbox: Sandbox) -> None:
 
     assert failure(sandbox) == "storage.public_bucket"
     assert [request.method for request in sandbox.supabase.requests] == ["GET"]
+
+
+def test_a_workbook_that_cannot_be_read_is_said(sandbox: Sandbox) -> None:
+    """Storage is not to blame."""
+    sandbox.supabase.make_bucket("reports")
+
+    assert failure(sandbox, content=None) == "workbook.unreadable"
 
 
 def test_a_host_that_is_not_known_is_said(sandbox: Sandbox) -> None:
