@@ -17,6 +17,9 @@ READERS_DIR := tests/workbook/node
 READERS := $(READERS_DIR)/node_modules/.ready
 MACHINE := $(shell uname -s)-$(shell uname -m)
 KIND := $(if $(filter Linux-x86_64,$(MACHINE)),$(SANDBOX),lite)
+# Compiled once and kept, whatever the environment says: otherwise each process of a test run compiles everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+COMPILED := $(VENV)/.compiled
 # Only wheels: building a package runs code of its own on this machine, with whatever may be read here.
 PIP_INSTALL = -m pip install --disable-pip-version-check --progress-bar off --only-binary :all: --require-hashes
 NPM_CI = ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=http
@@ -24,8 +27,8 @@ NPM_CI = ci --ignore-scripts --no-audit --no-fund --no-update-notifier --logleve
 STEP = @$(PYTHON) tests/step.py
 PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 # Seconds that `make test-long` spends on each test of random examples and on chaos, and the seed that this begins with.
-FUZZ_SECONDS ?= 20
-CHAOS_SECONDS ?= 180
+FUZZ_SECONDS ?= 10
+CHAOS_SECONDS ?= 120
 SEED ?= 1
 
 # The kustomization names the image, so that what is pushed is what is pulled.
@@ -50,21 +53,21 @@ demo: $(DEMO) $(if $(filter lite,$(KIND)),$(LITE),$(SERVERS))  ## report an hour
 	@$(BIN)/python -m tests.sandbox $(if $(ARGS),,--next-hour) -- $(BIN)/python reports_generator.py $(ARGS)
 
 # mypy beside the tests: neither keeps both processors busy to its end.
-test: supported lint cluster $(SERVERS) $(LITE) $(READERS)  ## lint, types, tests: the gate
+test: supported lint cluster $(SERVERS) $(LITE) $(READERS) $(COMPILED)  ## lint, types, tests: the gate
 	@$(BIN)/mypy >$(VENV)/mypy.log 2>&1 & mypy=$$!; \
 		$(PYTEST); tests=$$?; wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
 
-test-long: supported $(READY) $(SERVERS) $(LITE)  ## what is long and random: FUZZ_SECONDS=20 CHAOS_SECONDS=180, and huge answers
+test-long: supported $(READY) $(SERVERS) $(LITE)  ## what is long and random: FUZZ_SECONDS=10 CHAOS_SECONDS=120, and huge answers
 	FUZZ_SECONDS=$(FUZZ_SECONDS) CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(SEED) $(PYTEST) -m "long or random"
 
-quick: lint  ## lint, and the tests that need no server, in half a minute
+quick: lint $(COMPILED)  ## lint, and the tests that need no server, in half a minute
 	$(PYTEST) --quick
 
 # Not in the gate: counting lines makes the tests take half as long again.
 coverage: supported $(READY) $(SERVERS) $(LITE) $(READERS)  ## the tests once more, and how much of the code they run: at least 95 %
 	$(PYTEST) --cov --cov-fail-under=95 --cov-report=term
 
-fuzz: $(READY)  ## odd answers and rows for each part that reads them, each time others; FUZZ_SECONDS=20 for each test
+fuzz: $(READY)  ## odd answers and rows for each part that reads them, each time others; FUZZ_SECONDS=10 for each test
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) -m random tests/test_fuzz.py tests/test_hostile.py
 
 chaos: supported $(READY) $(SERVERS)  ## stories of pods that are killed, servers that fail, recipients that change; SEED=7 CHAOS_SECONDS=0 plays two of them
@@ -132,6 +135,10 @@ lock: $(READY)  ## compile the requirement lists anew, with hashes
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-* sbom.json $(SERVERS_DIR)/node_modules $(LITE_DIR)/node_modules $(READERS_DIR)/node_modules .sandbox .mypy_cache .pytest_cache .ruff_cache .coverage
+
+# pytest compiles tests in a way of its own, in each of its workers at once unless it was done before.
+$(COMPILED): $(READY) $(shell find src tests -name '*.py' -not -path '*/node_modules/*')
+	@$(BIN)/python -m pytest -n 0 --collect-only -qq >/dev/null && touch $@
 
 $(DEMO): requirements.demo.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,8 +28,7 @@ from src.message.content import Content, describe
 from src.message.report import Report
 from src.phrases.language import phrases_of
 from src.runtime.retry import RetryPolicy
-from src.workbook.columns import Column, sheet_columns
-from src.workbook.data_sheet import SHEET_ROWS
+from src.workbook.data_sheet import SHEET_ROWS, Column, sheet_columns
 from src.workbook.summary_sheet import Assessment
 from src.workbook.writer import WorkbookWriter
 
@@ -143,9 +143,9 @@ def build(
     summary.add(rows)
     generated = window.end + timedelta(seconds=35)
     columns = columns or sheet_columns(FailedStatuses(), phrases_of(language))
-    with WorkbookWriter(window, columns=columns, sheet_rows=sheet_rows, language=language) as workbook:
+    with WorkbookWriter(window, folder, columns=columns, sheet_rows=sheet_rows, language=language) as workbook:
         workbook.add(rows)
-        path = workbook.save(folder, summary, table=table, generated=generated, assessment=assessment, **options)
+        path = workbook.save(summary, table=table, generated=generated, assessment=assessment, **options)
         return path.read_bytes()
 
 
@@ -156,8 +156,14 @@ def opened(content: bytes) -> Any:
 
 def data_rows(content: bytes, sheet: str = "Hourly Report") -> list[tuple[Any, ...]]:
     """Read the cells below the header, values as openpyxl reads them."""
-    rows = opened(content)[sheet].iter_rows(min_row=2, values_only=True)
-    return [tuple(row) for row in rows]
+    return [*_data_rows(content, sheet)]
+
+
+@lru_cache(maxsize=256)
+def _data_rows(content: bytes, sheet: str) -> tuple[tuple[Any, ...], ...]:
+    """Read them, of each workbook once: every recipient of a report has the same one."""
+    book = load_workbook(io.BytesIO(content), read_only=True)
+    return tuple(tuple(row) for row in book[sheet].iter_rows(min_row=2, values_only=True))
 
 
 def data_rows_again(content: bytes, sheet: str = "Hourly Report") -> list[list[Any]]:

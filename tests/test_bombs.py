@@ -7,16 +7,16 @@ import ssl
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from src.config.limits import LARGEST_ANSWER, LARGEST_PAGE
 from src.domain.analysis import TOO_LONG
 from src.domain.summary import Anomaly
 from src.phrases import english
+from src.runtime.http import LARGEST_ANSWER, LARGEST_PAGE
 from src.supabase.decode import LARGEST_JSON
 
 from .bench import launcher
@@ -88,23 +88,25 @@ def assert_light(cost: Cost) -> None:
     assert len(cost.log) < 20_000
 
 
-PAGES = {
-    "gzip": gzip_bomb(),
-    "endless": ENDLESS,
-    "deep": deep(LARGEST_PAGE),
-    "empty lists": filled(b"[]"),
-    "empty objects": filled(b"{}"),
-    "small objects": filled(b'{"a":1}'),
-    "objects within": filled(b'{"a":{"a":{"a":{"a":{}}}}}'),
-    "numbers": filled(b"1e9"),
-    "short texts": filled(b'"ab"'),
-    "one long text": filled(b"x" * (LARGEST_PAGE - 9), (b'["', b'"]')),
-    "one long text, wide": filled("🙂".encode() + b"x" * (LARGEST_PAGE - 13), (b'["', b'"]')),
-    "another encoding": Answer(headers={"content-encoding": "br"}, body=b"[]"),
+MakeAnswer = Callable[[], Answer]
+"""Made in the test that wants it: each is as large as an answer may be."""
+PAGES: dict[str, MakeAnswer] = {
+    "gzip": gzip_bomb,
+    "endless": lambda: ENDLESS,
+    "deep": lambda: deep(LARGEST_PAGE),
+    "empty lists": lambda: filled(b"[]"),
+    "empty objects": lambda: filled(b"{}"),
+    "small objects": lambda: filled(b'{"a":1}'),
+    "objects within": lambda: filled(b'{"a":{"a":{"a":{"a":{}}}}}'),
+    "numbers": lambda: filled(b"1e9"),
+    "short texts": lambda: filled(b'"ab"'),
+    "one long text": lambda: filled(b"x" * (LARGEST_PAGE - 9), (b'["', b'"]')),
+    "one long text, wide": lambda: filled("🙂".encode() + b"x" * (LARGEST_PAGE - 13), (b'["', b'"]')),
+    "another encoding": lambda: Answer(headers={"content-encoding": "br"}, body=b"[]"),
 }
 
 
-def named(answers: Mapping[str, Answer], often: Iterable[str]) -> list[object]:
+def named(answers: Mapping[str, MakeAnswer], often: Iterable[str]) -> list[object]:
     """Make parameters of `answers`, of which `make test` tries those `often`, `make test-long` the others."""
     return [
         pytest.param(answer, id=name, marks=[] if name in often else [pytest.mark.long])
@@ -113,9 +115,9 @@ def named(answers: Mapping[str, Answer], often: Iterable[str]) -> list[object]:
 
 
 @pytest.mark.parametrize("answer", named(PAGES, ("gzip", "endless", "deep", "small objects", "one long text, wide")))
-def test_no_page_of_supabase_fills_the_memory(sandbox: Sandbox, answer: Answer) -> None:
+def test_no_page_of_supabase_fills_the_memory(sandbox: Sandbox, answer: MakeAnswer) -> None:
     """The hour fails with a sentence and one alert, and the next one is tried again."""
-    sandbox.supabase.always = Fault(answer=answer)
+    sandbox.supabase.always = Fault(answer=answer())
 
     cost = ended(sandbox, REPORT_TIME_LIMIT="30")
 
@@ -140,10 +142,10 @@ def test_no_number_of_rows_that_supabase_counts_fills_the_memory(sandbox: Sandbo
 
 
 @pytest.mark.parametrize("answer", named(PAGES, ("gzip", "small objects", "one long text, wide")))
-def test_no_answers_to_counts_fill_the_memory(sandbox: Sandbox, answer: Answer) -> None:
+def test_no_answers_to_counts_fill_the_memory(sandbox: Sandbox, answer: MakeAnswer) -> None:
     """Eleven of which are asked for at once; the report goes out, and is compared with nothing."""
     sandbox.supabase.insert(make_rows(3))
-    sandbox.supabase.always = Fault(answer=answer, match="?select=id&")
+    sandbox.supabase.always = Fault(answer=answer(), match="?select=id&")
 
     cost = ended(sandbox)
 
@@ -154,9 +156,9 @@ def test_no_answers_to_counts_fill_the_memory(sandbox: Sandbox, answer: Answer) 
 
 
 @pytest.mark.parametrize("answer", named(PAGES, ("endless", "deep")))
-def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, answer: Answer) -> None:
+def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, answer: MakeAnswer) -> None:
     """As with the rows."""
-    sandbox.supabase.always = Fault(answer=answer, match="/report_deliveries")
+    sandbox.supabase.always = Fault(answer=answer(), match="/report_deliveries")
 
     cost = ended(sandbox, REPORT_LEDGER="supabase", REPORT_TIME_LIMIT="30")
 
@@ -165,14 +167,19 @@ def test_no_page_of_the_ledger_fills_the_memory(sandbox: Sandbox, answer: Answer
     assert {key.partition(".")[0] for key in sandbox.alerted} == {"ledger"}
 
 
-ANSWERS = {"gzip": gzip_bomb(), "endless": ENDLESS, "deep": deep(), "small objects": filled(b'{"a":1}', size=1 << 20)}
+ANSWERS: dict[str, MakeAnswer] = {
+    "gzip": gzip_bomb,
+    "endless": lambda: ENDLESS,
+    "deep": deep,
+    "small objects": lambda: filled(b'{"a":1}', size=1 << 20),
+}
 
 
 @pytest.mark.parametrize("answer", named(ANSWERS, ("gzip", "endless")))
-def test_no_answer_of_telegram_fills_the_memory(sandbox: Sandbox, answer: Answer) -> None:
+def test_no_answer_of_telegram_fills_the_memory(sandbox: Sandbox, answer: MakeAnswer) -> None:
     """The mails go out, and one of them is the alert."""
     sandbox.supabase.insert(make_rows(3))
-    sandbox.bot.always = Fault(answer=answer)
+    sandbox.bot.always = Fault(answer=answer())
 
     cost = ended(sandbox, REPORT_TIME_LIMIT="30")
 
@@ -186,17 +193,17 @@ def test_no_answer_of_telegram_fills_the_memory(sandbox: Sandbox, answer: Answer
     ("match", "answer"),
     [
         pytest.param("/bucket/", ANSWERS["gzip"], id="bucket, gzip"),
-        pytest.param("/bucket/", ENDLESS, id="bucket, endless", marks=pytest.mark.long),
+        pytest.param("/bucket/", ANSWERS["endless"], id="bucket, endless", marks=pytest.mark.long),
         pytest.param("/object/sign", ANSWERS["gzip"], id="sign, gzip", marks=pytest.mark.long),
-        pytest.param("/object/sign", ENDLESS, id="sign, endless"),
+        pytest.param("/object/sign", ANSWERS["endless"], id="sign, endless"),
     ],
 )
-def test_no_answer_of_storage_fills_the_memory(sandbox: Sandbox, match: str, answer: Answer) -> None:
+def test_no_answer_of_storage_fills_the_memory(sandbox: Sandbox, match: str, answer: MakeAnswer) -> None:
     """Everyone gets the message, without the workbook, and somebody is told."""
     sandbox.supabase.insert(make_rows(7))
     sandbox.supabase.make_bucket("reports")
     large(sandbox)
-    sandbox.supabase.always = Fault(answer=answer, match=match)
+    sandbox.supabase.always = Fault(answer=answer(), match=match)
 
     cost = ended(sandbox, REPORT_BUCKET="reports", REPORT_TIME_LIMIT="30")
 
@@ -207,10 +214,10 @@ def test_no_answer_of_storage_fills_the_memory(sandbox: Sandbox, match: str, ans
 
 
 @pytest.mark.parametrize("answer", named(ANSWERS, ("gzip", "endless")))
-def test_no_answer_of_the_monitor_fills_the_memory_or_takes_long(sandbox: Sandbox, answer: Answer) -> None:
+def test_no_answer_of_the_monitor_fills_the_memory_or_takes_long(sandbox: Sandbox, answer: MakeAnswer) -> None:
     """Its status is all that is wanted of it."""
     sandbox.supabase.insert(make_rows(3))
-    sandbox.monitor.always = Fault(answer=answer)
+    sandbox.monitor.always = Fault(answer=answer())
 
     cost = ended(sandbox, HEARTBEAT_URL=sandbox.monitor.check_url, LOG_FORMAT="json")
 
@@ -316,22 +323,22 @@ FITS = LARGEST_JSON - 2000
 
 
 @pytest.mark.parametrize(
-    ("status", "end"),
+    ("first", "more", "count", "end"),
     [
-        pytest.param("\x7f" * FITS, "[shortened]", id="DEL", marks=pytest.mark.long),
-        pytest.param("\x01" * (FITS // 6), "[shortened]", id="controls", marks=pytest.mark.long),
-        pytest.param("🙂" + "x" * (FITS - 4), "[shortened]", id="one wide"),
-        pytest.param("\x85" * (FITS // 2), "[shortened]", id="C1", marks=pytest.mark.long),
-        pytest.param("🙂" + "x" * (15 * MIB), TOO_LONG, id="longer, one wide"),
-        pytest.param("\x85" * (7 * MIB), TOO_LONG, id="longer, C1", marks=pytest.mark.long),
+        pytest.param("", "\x7f", FITS, "[shortened]", id="DEL", marks=pytest.mark.long),
+        pytest.param("", "\x01", FITS // 6, "[shortened]", id="controls", marks=pytest.mark.long),
+        pytest.param("🙂", "x", FITS - 4, "[shortened]", id="one wide"),
+        pytest.param("", "\x85", FITS // 2, "[shortened]", id="C1", marks=pytest.mark.long),
+        pytest.param("🙂", "x", 15 * MIB, TOO_LONG, id="longer, one wide"),
+        pytest.param("", "\x85", 7 * MIB, TOO_LONG, id="longer, C1", marks=pytest.mark.long),
     ],
 )
 def test_a_status_that_fits_is_shown_cut_and_a_longer_one_has_a_mark(
-    sandbox: Sandbox, giant: GiantTable, status: str, end: str
+    sandbox: Sandbox, giant: GiantTable, first: str, more: str, count: int, end: str
 ) -> None:
     """The first as any text that is longer than a cell."""
     giant.rows = make_rows(3)
-    giant.rows[1]["status"] = status
+    giant.rows[1]["status"] = first + more * count
 
     cost = ended(sandbox, SUPABASE_URL=giant.url)
 

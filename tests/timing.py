@@ -24,9 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="only the quick tests, which need no server")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return how many tests run at a time with `-n auto`."""
-    return min(WORKERS_A_CPU * len(os.sched_getaffinity(0)), MOST_WORKERS)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many tests run at a time with `-n auto`; those without servers never wait."""
+    return min((1 if config.getoption("--quick") else WORKERS_A_CPU) * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from ..errors import LedgerError, LedgerVersionError, PageTooLargeError, RecordsTooLargeError, SourceError
+from ..errors import LedgerError, LedgerVersionError, RecordsTooLargeError, SourceError
 from ..runtime.http import Response
 from ..supabase.credentials import ROLE_SQL, Credentials
 from ..supabase.reply import ReplyRule, as_error, first_match, json_object, read_reply
 from ..supabase.rest_rules import INSUFFICIENT_PRIVILEGE, MISSING_TABLE, RULES, STOPPED_QUERY, facts
+from ..supabase.source_errors import PageTooLargeError
 
 SQL = "src/sql/report_deliveries.sql"
 NOT_NULL = "23502"

@@ -23,6 +23,8 @@ from ..supabase.storage import Storage
 from .services import Services
 
 logger = logging.getLogger(__name__)
+_TIME = 30.0
+"""Seconds for all of it."""
 AT_ONCE = 100
 """Windows whose workbooks one run removes from the bucket at most, and files that it removes from REPORT_DIR."""
 _WORKBOOK = re.compile(r"report_(?:[0-9]{8}_[0-9]{6}|daily_[0-9]{8})(?:_[2-9])?\.xlsx")
@@ -34,7 +36,7 @@ async def remove_old(services: Services, window: Window, watermark: datetime | N
     In REPORT_DIR any workbook of a report goes that is this user's and older than a day.
     From `watermark` on (aware), somebody is still to be sent a window or alerted about it, so that its record stays.
     """
-    days = services.settings.report.report_keep_days
+    days = services.report.report_keep_days
     if days is None:
         return
     try:
@@ -63,7 +65,7 @@ async def _remove_all(
     """Remove what is older than `before`, each kind for itself."""
     kept = min(before, watermark or before)
     try:
-        async with asyncio.timeout(min(services.run.timeouts.retention, policy.left())):
+        async with asyncio.timeout(min(_TIME, policy.left())):
             await _log("records of the ledger", kept, services.ledger.prune(kept, policy))
             if services.storage:
                 await _log(
@@ -73,7 +75,7 @@ async def _remove_all(
                 )
     except TimeoutError:
         logger.warning("There was no time to remove what is old; the next run goes on", extra={"event": "retention"})
-    folder, day_ago = services.settings.report.report_dir, services.run.clock() - DAY
+    folder, day_ago = services.report.report_dir, services.run.clock() - DAY
     await _log(f"workbooks in {folder}", day_ago, asyncio.to_thread(_remove_workbooks, folder, day_ago))
 
 

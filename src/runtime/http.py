@@ -13,33 +13,27 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
-from httpx import (
-    AsyncClient,
-    ConnectError,
-    ConnectTimeout,
-    Headers,
-    ProxyError,
-    ReadTimeout,
-    Response,
-    TimeoutException,
-    TransportError,
-)
+from httpx import AsyncClient as AsyncClient
+from httpx import ConnectError as ConnectError
+from httpx import ConnectTimeout as ConnectTimeout
+from httpx import Headers as Headers
+from httpx import ProxyError as ProxyError
+from httpx import ReadTimeout as ReadTimeout
+from httpx import Response as Response
+from httpx import TimeoutException as TimeoutException
+from httpx import TransportError as TransportError
 from msgspec import Struct
-
-__all__ = [
-    "AsyncClient",
-    "ConnectError",
-    "ConnectTimeout",
-    "Headers",
-    "ProxyError",
-    "ReadTimeout",
-    "Response",
-    "TimeoutException",
-    "TransportError",
-]
 
 _GZIP = 16 + zlib.MAX_WBITS
 """Tells zlib to expect a gzip header."""
+# Bytes of an answer once it is unpacked. A run has 1 GiB in its pod: with a page at hand, and the next on its way, it
+# stays below 200 MiB.
+LARGEST_PAGE = 16 << 20
+"""A page of rows or of the ledger. 5,000 ordinary rows, the most that are asked for at once, have 1.1 MiB."""
+LARGEST_ANSWER = 1 << 20
+"""Any other answer: what Telegram and Storage say has some hundred bytes."""
+LARGEST_SHORT = 64 << 10
+"""An answer with a single row: a count bears one id of at most 2,000 characters, and an error some hundred bytes."""
 
 
 class AnswerTooLargeError(TransportError):
@@ -92,7 +86,7 @@ def http_client(
     """
     return AsyncClient(
         transport=BoundedTransport(tls, proxy, limit=limit),
-        timeout=httpx.Timeout(answer, connect=min(connect, answer)),
+        timeout=httpx.Timeout(answer, connect=connect),
         base_url=base_url,
         headers=headers,
     )

@@ -1,4 +1,4 @@
-"""Whatever may be well again is tried again, with growing waits, until a deadline.
+"""Retry what may pass, with growing waits, until a deadline.
 
 The only layer of retries: postgrest's own is not used, and the other clients have none.
 """
@@ -44,7 +44,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
     def describe_next(self, attempt: int, wait: float) -> str:
-        """Say when the next attempt comes, and after the first one also for how long there are any."""
+        """Say when the next attempt is made, and after the first one also for how long."""
         end = f", for up to {self.left():.0f} s more" if attempt == 1 else ""
         return f"Retrying in {wait:.1f} s{end}."
 
@@ -71,8 +71,8 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
     """Do `action` until it succeeds; raise its error if it is not transient or the deadline leaves no time.
 
-    A server that wants to be left alone for longer than that is asked once more within the time: what it says may be
-    wrong, or of another minute.
+    A server that asks for a longer wait than that gets one more attempt within the time: what it says may be wrong or
+    out of date.
     """
     was_put_off = False
     for attempt, wait in enumerate(policy.waits(), 1):

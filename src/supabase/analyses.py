@@ -22,10 +22,17 @@ from urllib.parse import quote
 
 from postgrest import AsyncSelectRequestBuilder, CountMethod
 
-from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, TOO_LONG, Analysis, FailedStatuses
 from ..domain.window import EARLIEST, Window
-from ..errors import (
+from ..runtime.http import LARGEST_PAGE, Response
+from ..runtime.retry import RetryPolicy, retry
+from ..runtime.visible_text import one_line_quote
+from .client import PostgrestClient, quoted_value
+from .decode import memory_of, read_analysis, read_json, read_moments, read_page
+from .metadata import MEDIA_TYPE, sort_cost, type_without_moments
+from .page import Page, PageSize, different_ids, last_group, overlaps, page_of, within
+from .reply import error_code
+from .source_errors import (
     BadAnswerError,
     ColumnTypeError,
     HiddenRowsError,
@@ -35,14 +42,6 @@ from ..errors import (
     RepeatedIdsError,
     RowsMissingError,
 )
-from ..runtime.http import Response
-from ..runtime.retry import RetryPolicy, retry
-from ..runtime.visible_text import one_line_quote
-from .client import PostgrestClient, quoted_value
-from .decode import memory_of, read_analysis, read_json, read_moments, read_page
-from .metadata import MEDIA_TYPE, sort_cost, type_without_moments
-from .page import Page, PageSize, different_ids, last_group, overlaps, page_of, within
-from .reply import error_code
 
 logger = logging.getLogger(__name__)
 PAGE_ROWS = 5000

@@ -12,16 +12,25 @@ from email.utils import parsedate_to_datetime
 
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
-from ..config.limits import LARGEST_PAGE, LARGEST_SHORT
-from ..config.proxies import proxy_for
+from ..config.environment import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..errors import ClocksDifferError, PageTooLargeError, SourceError
+from ..errors import SourceError
 from ..runtime.connection import diagnose
-from ..runtime.http import CONNECTION_ERRORS, AnswerTooLargeError, AsyncClient, Headers, Response, http_client
+from ..runtime.http import (
+    CONNECTION_ERRORS,
+    LARGEST_PAGE,
+    LARGEST_SHORT,
+    AnswerTooLargeError,
+    AsyncClient,
+    Headers,
+    Response,
+    http_client,
+)
 from .credentials import Credentials, credentials
 from .reply import CLOCK, read_reply
 from .rest_rules import refusal
+from .source_errors import ClocksDifferError, PageTooLargeError
 
 logger = logging.getLogger(__name__)
 LARGEST_DIFFERENCE = timedelta(minutes=5)

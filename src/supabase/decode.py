@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, LARGEST_FIGURE, LONGEST_TEXT, Analysis, Figure
-from ..errors import BadAnswerError, IdTooLongError, NotPostgrestError, OddRowError, PageTooLargeError, SourceError
+from ..errors import SourceError
+from ..runtime.http import LARGEST_PAGE
 from ..runtime.visible_text import one_line_quote
 from .reply import excerpt
+from .source_errors import BadAnswerError, IdTooLongError, NotPostgrestError, OddRowError, PageTooLargeError
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?")
 """A number as JSON and PostgreSQL write it; 007 is not one."""

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ..domain.analysis import Analysis
 from ..domain.window import Window
-from ..errors import BadAnswerError
+from .source_errors import BadAnswerError
 
 FEWER = 10
 """How many times fewer rows are requested if a page is too large, and more again if there is room for them."""

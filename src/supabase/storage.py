@@ -16,14 +16,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..config.limits import LARGEST_ANSWER
-from ..config.proxies import proxy_for
+from ..config.environment import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
 from ..runtime.connection import diagnose
-from ..runtime.http import CONNECTION_ERRORS, Response, http_client
+from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, Response, http_client
 from ..runtime.retry import RetryPolicy, retry
 from .client import ClockSkew
 from .credentials import ROLE_SQL, Credentials, credentials

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import lru_cache
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -36,7 +37,7 @@ class Delivery:
     @property
     def message(self) -> EmailMessage:
         """The parsed message."""
-        return message_from_bytes(self.raw, _class=EmailMessage, policy=default)
+        return _parsed(self.raw)
 
     @property
     def text(self) -> str:
@@ -59,6 +60,12 @@ class Delivery:
         """The one file that came along."""
         (content,) = self.attachments()
         return content
+
+
+@lru_cache(maxsize=256)
+def _parsed(raw: bytes) -> EmailMessage:
+    """Parse a message, each once: a test asks for it several times."""
+    return message_from_bytes(raw, _class=EmailMessage, policy=default)
 
 
 class Mailbox:

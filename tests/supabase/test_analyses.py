@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +14,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from src.config.limits import LARGEST_PAGE
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
 from src.domain.analysis import (
@@ -25,11 +25,13 @@ from src.domain.analysis import (
     FailedStatuses,
 )
 from src.domain.window import HOUR, Window
-from src.errors import BadAnswerError, IdTooLongError, OddRowError, PageTooLargeError, RowsMissingError, SourceError
+from src.errors import SourceError
 from src.runtime.connection import tls_context
+from src.runtime.http import LARGEST_PAGE
 from src.supabase.analyses import LONGEST_VALUE, PAGE_ROWS, AnalysesTable
 from src.supabase.client import open_client, quoted_value
 from src.supabase.page import Page
+from src.supabase.source_errors import BadAnswerError, IdTooLongError, OddRowError, PageTooLargeError, RowsMissingError
 
 from ..builders import START, ids, make_policy, make_rows, make_window
 from ..sandbox import Sandbox
@@ -444,7 +446,6 @@ def test_a_run_that_is_stopped_leaves_no_question_behind(sandbox: Sandbox, momen
     assert asyncio.run(stop()) == []
 
 
-BLANKS = "".join(chr(code) for code in range(0x110000) if chr(code).isspace())
 WORDS = ("failed", "timed out", "a.b*(c)", "50 %", "x\\y", "[z]", "c++", "Ошибка", "naïve", "é", "“q”", "a&b=c#d?")
 NEARLY = (
     "fail",
@@ -468,8 +469,9 @@ def test_the_database_counts_as_failed_what_the_rows_own_test_calls_failed(
 ) -> None:
     """In whatever case, with whatever blanks around; no sign of a pattern means anything."""
     failed = FailedStatuses(names)
+    blanks = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
     forms = [form for word in (*WORDS, *FAILED_STATUSES) for form in (word, word.upper(), word.title(), f" {word}\t")]
-    statuses = [*forms, *NEARLY, *(f"{blank}failed{blank}" for blank in BLANKS), "cra\u017fhed", None]
+    statuses = [*forms, *NEARLY, *(f"{blank}failed{blank}" for blank in blanks), "cra\u017fhed", None]
     rows = [row | {"status": status} for row, status in zip(make_rows(len(statuses)), statuses, strict=True)]
     sandbox.supabase.insert(rows)
 

@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from src.domain.analysis import COLUMNS, LONGEST_TEXT, Analysis
-from src.errors import OddRowError, PageTooLargeError, SourceError
+from src.errors import SourceError
 from src.supabase.decode import read_page
+from src.supabase.source_errors import OddRowError, PageTooLargeError
 
 from ..builders import make_rows
 from ..sandbox import Sandbox

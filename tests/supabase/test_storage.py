@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from src.config.limits import LARGEST_ANSWER
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.errors import StorageError
+from src.runtime.http import LARGEST_ANSWER
 from src.runtime.retry import RetryPolicy
 from src.supabase.storage import Storage
 

@@ -1,6 +1,6 @@
-"""The proxy that the environment names for an address: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, and NO_PROXY.
+"""Variables that other programs read too: NO_COLOR, SSL_CERT_FILE, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
 
-httpx reads them too, but would go by a proxy even to this very machine, and fail with a traceback where one is wrong.
+httpx reads the proxies too, but would use one even for this very machine, and fail with a traceback where one is wrong.
 """
 
 import os
@@ -15,7 +15,20 @@ _KINDS = ("https", "http", "all")
 _PORTS = {"http": 80, "https": 443}
 _SOCKS = ("socks5", "socks5h")
 _SHORTEST_SECRET = 4
-"""Characters from which on a password is hidden by itself; a shorter one is part of half the words of a log."""
+"""Characters of a password that is hidden wherever it stands; a shorter one is part of half the words of a log."""
+
+
+def colours_are_wanted() -> bool:
+    """Return whether NO_COLOR is unset or empty; only a terminal shows colours."""
+    return not os.environ.get("NO_COLOR")
+
+
+def authority_problems() -> list[str]:
+    """Say that SSL_CERT_FILE names no readable file: Python would pass it over in silence."""
+    path = os.environ.get("SSL_CERT_FILE")
+    if not path or (os.path.isfile(path) and os.access(path, os.R_OK)):  # noqa: PTH113 - Path raises for some
+        return []
+    return ["SSL_CERT_FILE names a file that does not exist or may not be read; use an authority's certificate"]
 
 
 def is_loopback(host: str) -> bool:

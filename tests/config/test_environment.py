@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.config.proxies import is_loopback, proxy_for, proxy_problems, proxy_secrets
+from src.config.environment import is_loopback, proxy_for, proxy_problems, proxy_secrets
 from src.runtime.http import Proxy
 
 
