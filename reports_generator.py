@@ -11,7 +11,7 @@ from pathlib import Path
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 UNUSED = ("cryptography", "h2")
-"""What the libraries load where they find it, for Telegram Passport and HTTP/2: 11 MiB that nothing here needs."""
+"""Loaded where they are found, for Telegram Passport and HTTP/2: 15 ms of processor time each, and 11 MiB."""
 
 
 def start() -> int:

@@ -9,7 +9,7 @@
     workbook    rows and figures → the `.xlsx` file
     supabase    its REST interface and Storage
     phrases     every word that a recipient reads
-    config      environment and `.env` → settings; windows and commands that follow from them
+    config      environment and `.env` → settings; the options
     domain      windows, analyses and figures: pure data and arithmetic
     runtime     retries, connections, logs, files
     errors      everything that can go wrong

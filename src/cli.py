@@ -17,20 +17,22 @@ from typing import NoReturn
 from msgspec import structs
 
 from . import VERSION
+from .commands.alert import send_test_alert
 from .commands.check import check
 from .commands.deliveries import deliveries
-from .commands.report import SIGINT_CODE, now, report
-from .commands.test_alert import test_alert
+from .commands.report import now, report
 from .commands.watch import watch
-from .config.loader import ENV_FILE, load_settings
+from .config.environment import colours_are_wanted
+from .config.loader import ENV_FILE, LoadedSettings, load_settings
 from .config.options import Options
 from .config.settings import LARGEST_COUNT
 from .config.timeouts import Timeouts
 from .domain.request import Result
-from .pipeline.services import Run, start_run
+from .errors import SIGINT_CODE
+from .pipeline.run import Run, start_run
 from .runtime.logs import set_up_logs
 from .runtime.redaction import SECRETS
-from .runtime.standard_streams import (
+from .runtime.terminal import (
     OutputError,
     abandon_broken_streams,
     escape_unknown_characters,
@@ -80,46 +82,41 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         add_help=False,
     )
-    again = parser.add_argument_group("report other hours", "reports_generator.py --start 2026-11-23T13")
-    again.add_argument(
-        "--start", metavar="TIME", help="report the hour (or day) that starts at TIME, in UTC unless TIME has an offset"
-    )
-    again.add_argument(
-        "--count", metavar="N", type=_count, help="report N hours (or days) from --start on, oldest first"
-    )
-    again.add_argument("--resend", action="store_true", help="also send to recipients who already have the report")
-    again.add_argument(
-        "--only", metavar="WHO", type=_recipients, help="send only to these recipients, separated by commas"
-    )
-    trial = parser.add_argument_group("try it", "reports_generator.py --dry-run --output out")
-    trial.add_argument("--dry-run", action="store_true", help="send nothing; write workbook, mail and caption to files")
-    trial.add_argument(
-        "--output", metavar="DIR", type=Path, help="write these files to DIR (default: the present folder)"
-    )
-    trial.add_argument("--until-now", action="store_true", help="report the last 60 minutes (daily: the last 24 hours)")
-    trial.add_argument("--yes", action="store_true", help="with --until-now: send to everybody, not only to some")
-    look = parser.add_argument_group("check the setup", "reports_generator.py --check")
-    look.add_argument("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
-    look.add_argument("--test-alert", action="store_true", help="send a test alert to everybody who gets alerts")
-    look.add_argument("--watch", action="store_true", help="alert if reports that were due are not settled")
-    look.add_argument(
-        "--deliveries",
-        metavar="FROM",
-        nargs="?",
-        const="",
-        help="list who got what since FROM (default: the last 24 hours, or days)",
-    )
-    look.add_argument("--json", action="store_true", help="print lines of JSON, for programs (--check, --deliveries)")
+    _add_windows(parser)
+    _add_trials(parser)
+    _add_checks(parser)
     about = parser.add_argument_group("about the program", "reports_generator.py --version")
-    about.add_argument(
-        "--version",
-        action=_Version,
-        nargs=0,
-        default=argparse.SUPPRESS,
-        help="print the versions of the program and its libraries",
-    )
+    words = "print the versions of the program and its libraries"
+    about.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help=words)
     about.add_argument("-h", "--help", action="help", help="print this help")
     return parser
+
+
+def _add_windows(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("report other hours", "reports_generator.py --start 2026-11-23T13").add_argument
+    words = "report the hour (or day) that starts at TIME, in UTC unless TIME has an offset"
+    add("--start", metavar="TIME", help=words)
+    add("--count", metavar="N", type=_count, help="report N hours (or days) from --start on, oldest first")
+    add("--resend", action="store_true", help="also send to recipients who already have the report")
+    add("--only", metavar="WHO", type=_recipients, help="send only to these recipients, separated by commas")
+
+
+def _add_trials(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("try it", "reports_generator.py --dry-run --output out").add_argument
+    add("--dry-run", action="store_true", help="send nothing; write workbook, mail and caption to files")
+    add("--output", metavar="DIR", type=Path, help="write these files to DIR (default: the present folder)")
+    add("--until-now", action="store_true", help="report the last 60 minutes (daily: the last 24 hours)")
+    add("--yes", action="store_true", help="with --until-now: send to everybody, not only to some")
+
+
+def _add_checks(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("check the setup", "reports_generator.py --check").add_argument
+    add("--check", action="store_true", help="try settings, table, mailbox, bot, ledger; send nothing")
+    add("--test-alert", action="store_true", help="send a test alert to everybody who gets alerts")
+    add("--watch", action="store_true", help="alert if reports that were due are not settled")
+    words = "list who got what since FROM (default: the last 24 hours, or days)"
+    add("--deliveries", metavar="FROM", nargs="?", const="", help=words)
+    add("--json", action="store_true", help="print lines of JSON, for programs (--check, --deliveries)")
 
 
 def main(
@@ -143,13 +140,7 @@ def main(
     except SystemExit:
         abandon_broken_streams()
         raise
-    loaded = load_settings(env_file)
-    SECRETS.forget()  # those of a run before this one in the same process
-    SECRETS.hide(loaded.secrets())
-    set_up_logs(SECRETS, loaded.watch.log_format, loaded.watch.log_level)
-    for hint in loaded.hints:
-        logger.warning("%s", hint)
-    run = start_run(options, loaded, SECRETS, timeouts or Timeouts(), clock, began)
+    run = start_run(options, _load(env_file), SECRETS, timeouts or Timeouts(), clock, began)
     try:
         result = asyncio.run(command_of(options)(run))
     except KeyboardInterrupt:
@@ -161,12 +152,23 @@ def main(
     return result.code
 
 
+def _load(env_file: Path | None) -> LoadedSettings:
+    """Load the settings; from then on logs are as they say, without their secrets."""
+    loaded = load_settings(env_file)
+    SECRETS.forget()  # those of a run before this one in the same process
+    SECRETS.hide(loaded.secrets())
+    set_up_logs(SECRETS, loaded.watch.log_format, loaded.watch.log_level, colours=colours_are_wanted())
+    for hint in loaded.hints:
+        logger.warning("%s", hint)
+    return loaded
+
+
 def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result]]:
     """Return what the command line asks for."""
     if options.check:
         return check
     if options.test_alert:
-        return test_alert
+        return send_test_alert
     if options.watch:
         return watch
     return report if options.deliveries is None else deliveries
@@ -174,10 +176,9 @@ def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result
 
 def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
     """Sum the run up in one line: for the log, and with its problem for Kubernetes, where it wants one."""
-    seconds = run.seconds()
-    why = str(result.problem) if result.problem and result.code else ""
-    given = {"window": result.window, "rows": result.rows, "bytes": result.bytes, "why": why}
-    given["key"] = result.problem.key if result.problem and result.code else ""
+    seconds, problem = run.seconds(), result.problem if result.code else None
+    why, key = (str(problem), problem.key) if problem else ("", "")
+    given = {"window": result.window, "rows": result.rows, "bytes": result.bytes, "why": why, "key": key}
     fields = {"event": "run", "code": result.code, "seconds": round(seconds, 3)}
     fields |= structs.asdict(result.tally) if result.tally else {}
     fields |= {name: value for name, value in given.items() if value not in (None, "")}
@@ -194,24 +195,23 @@ def parse(arguments: Sequence[str] | None) -> Options:
     """Parse the command line; options that contradict each other are exit 2 too."""
     parser = make_parser()
     options = Options(**vars(parser.parse_args(arguments)))
-    if options.output and not options.dry_run:
-        parser.error("--output goes with --dry-run")
-    if options.only and options.dry_run:
-        parser.error("--only has nobody to choose from with --dry-run, which sends to nobody")
-    if options.until_now and (options.start or options.count):
-        parser.error("--until-now is a window of its own, without --start and --count")
-    if options.yes and not options.until_now:
-        parser.error("--yes goes with --until-now")
-    if options.check and (options.test_alert or options.dry_run):
-        parser.error(f"--check goes without {'--test-alert' if options.test_alert else '--dry-run'}")
-    if options.test_alert and options != Options(test_alert=True):
-        parser.error("--test-alert goes alone")
-    if options.watch and options != Options(watch=True):
-        parser.error("--watch goes alone")
-    if options.deliveries is not None and options != Options(deliveries=options.deliveries, json=options.json):
-        parser.error("--deliveries goes alone, or with --json")
-    if options.json and not options.check and options.deliveries is None:
-        parser.error("--json goes with --check or --deliveries")
+    only_check = "--test-alert" if options.test_alert else "--dry-run"
+    listing = Options(deliveries=options.deliveries, json=options.json)
+    contradictions = {
+        "--output goes with --dry-run": options.output and not options.dry_run,
+        "--only has nobody to choose from with --dry-run, which sends to nobody": options.only and options.dry_run,
+        "--until-now is a window of its own, without --start and --count": options.until_now
+        and (options.start or options.count),
+        "--yes goes with --until-now": options.yes and not options.until_now,
+        f"--check goes without {only_check}": options.check and (options.test_alert or options.dry_run),
+        "--test-alert goes alone": options.test_alert and options != Options(test_alert=True),
+        "--watch goes alone": options.watch and options != Options(watch=True),
+        "--deliveries goes alone, or with --json": options.deliveries is not None and options != listing,
+        "--json goes with --check or --deliveries": options.json and not options.check and options.deliveries is None,
+    }
+    for words, is_wrong in contradictions.items():
+        if is_wrong:
+            parser.error(words)
     return options
 
 

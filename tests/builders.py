@@ -28,8 +28,7 @@ from src.message.content import Content, describe
 from src.message.report import Report
 from src.phrases.language import phrases_of
 from src.runtime.retry import RetryPolicy
-from src.workbook.columns import Column, sheet_columns
-from src.workbook.data_sheet import SHEET_ROWS
+from src.workbook.data_sheet import SHEET_ROWS, Column, sheet_columns
 from src.workbook.summary_sheet import Assessment
 from src.workbook.writer import WorkbookWriter
 
@@ -144,9 +143,9 @@ def build(
     summary.add(rows)
     generated = window.end + timedelta(seconds=35)
     columns = columns or sheet_columns(FailedStatuses(), phrases_of(language))
-    with WorkbookWriter(window, columns=columns, sheet_rows=sheet_rows, language=language) as workbook:
+    with WorkbookWriter(window, folder, columns=columns, sheet_rows=sheet_rows, language=language) as workbook:
         workbook.add(rows)
-        path = workbook.save(folder, summary, table=table, generated=generated, assessment=assessment, **options)
+        path = workbook.save(summary, table=table, generated=generated, assessment=assessment, **options)
         return path.read_bytes()
 
 

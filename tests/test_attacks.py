@@ -16,7 +16,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from src.ledger.record import Entry, Record, new_record
-from src.runtime.atomic_write import remove_left_overs
 from src.runtime.redaction import HIDDEN, SECRETS, Redaction
 from src.runtime.visible_text import FOREIGN, foreign
 
@@ -247,7 +246,7 @@ def test_an_hour_whose_record_is_too_large_is_sent_marked_as_a_possible_repeat(
     def answer(request: Request) -> Answer:
         is_read = request.method == "GET" and "record" in request.target and "=eq.2026-11-22" in request.target
         (row,) = sandbox.supabase.sql("select record from report_deliveries")
-        return PAGES["one long text, wide"] if is_read and not row["record"]["entries"] else real(request)
+        return PAGES["one long text, wide"]() if is_read and not row["record"]["entries"] else real(request)
 
     monkeypatch.setattr(sandbox.supabase, "answer", answer)
 
@@ -319,18 +318,3 @@ except WorkbookError as error:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ENTRY.parent)
 
     assert (done.returncode, done.stdout.split()) == (0, ["workbook.disk"])
-
-
-@pytest.mark.parametrize(("mode", "stays"), [(0o777, True), (0o775, True), (0o1777, False), (0o700, False)])
-def test_what_others_may_have_renamed_is_not_removed_as_a_left_over(tmp_path: Path, mode: int, stays: bool) -> None:
-    """Only in a folder with the sticky bit, or of this user's own, a name says whose it is."""
-    mine = tmp_path / ".report_build_mine"
-    mine.mkdir(mode=0o700)
-    (mine / "thesis.txt").write_text("of years")
-    now = datetime.now(UTC)
-    os.utime(mine, (now.timestamp() - 2 * 86_400,) * 2)
-    tmp_path.chmod(mode)
-
-    remove_left_overs(tmp_path, now)
-
-    assert mine.exists() == stays

@@ -13,10 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from src.config.limits import LARGEST_ANSWER, LARGEST_PAGE
 from src.domain.analysis import TOO_LONG
 from src.domain.summary import Anomaly
 from src.phrases import english
+from src.runtime.http import LARGEST_ANSWER, LARGEST_PAGE
+from src.supabase.decode import LARGEST_JSON
 
 from .bench import launcher
 from .builders import OPTION, Rows, data_rows, ids, make_rows
@@ -317,20 +318,25 @@ def test_an_id_too_large_for_an_address_ends_the_hour_with_a_sentence(sandbox: S
     assert (len(sandbox.alerts), sandbox.alerted) == (1, ["source.page_too_large"])
 
 
+FITS = LARGEST_JSON - 2000
+"""Bytes that a row with a long status may have."""
+
+
 @pytest.mark.parametrize(
-    ("first", "more", "count"),
+    ("first", "more", "count", "end"),
     [
-        pytest.param("", "\x7f", 15 * MIB, id="DEL", marks=pytest.mark.long),
-        pytest.param("", "\x01", 2 * MIB, id="controls", marks=pytest.mark.long),
-        pytest.param("🙂", "x", 15 * MIB, id="one wide"),
-        pytest.param("", "🙂", 3 * MIB, id="wide", marks=pytest.mark.long),
-        pytest.param("", "\x85", 7 * MIB, id="C1"),
+        pytest.param("", "\x7f", FITS, "[shortened]", id="DEL", marks=pytest.mark.long),
+        pytest.param("", "\x01", FITS // 6, "[shortened]", id="controls", marks=pytest.mark.long),
+        pytest.param("🙂", "x", FITS - 4, "[shortened]", id="one wide"),
+        pytest.param("", "\x85", FITS // 2, "[shortened]", id="C1", marks=pytest.mark.long),
+        pytest.param("🙂", "x", 15 * MIB, TOO_LONG, id="longer, one wide"),
+        pytest.param("", "\x85", 7 * MIB, TOO_LONG, id="longer, C1", marks=pytest.mark.long),
     ],
 )
-def test_a_status_that_just_fits_is_shown_cut(
-    sandbox: Sandbox, giant: GiantTable, first: str, more: str, count: int
+def test_a_status_that_fits_is_shown_cut_and_a_longer_one_has_a_mark(
+    sandbox: Sandbox, giant: GiantTable, first: str, more: str, count: int, end: str
 ) -> None:
-    """As any text that is longer than a cell."""
+    """The first as any text that is longer than a cell."""
     giant.rows = make_rows(3)
     giant.rows[1]["status"] = first + more * count
 
@@ -340,7 +346,7 @@ def test_a_status_that_just_fits_is_shown_cut(
     assert cost.code == 0
     rows = data_rows(sandbox.mails[0].attachment())
     assert [row[0] for row in rows] == ids(giant.rows)
-    assert rows[1][2].endswith("[shortened]")
+    assert rows[1][2].endswith(end)
 
 
 @pytest.mark.parametrize(

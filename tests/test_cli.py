@@ -8,7 +8,7 @@ import pytest
 
 from src import VERSION
 from src.cli import parse
-from src.config.schedule import choose_windows
+from src.commands.asked import choose_windows
 from src.config.settings import ReportSettings
 from src.domain.window import as_option
 from src.errors import OptionError, ReportError, SettingsError

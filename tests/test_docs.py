@@ -13,6 +13,7 @@ import pytest
 
 from src.channels.telegram_rules import RULES
 from src.cli import make_parser, parse
+from src.commands.heartbeat import MONITOR_RULES
 from src.config.options import Options
 from src.config.settings import GROUPS
 from src.domain.analysis import COLUMNS, FAILED_STATUSES, UNFINISHED_STATUSES
@@ -20,11 +21,10 @@ from src.domain.summary import AnomalyKind
 from src.errors import LedgerError
 from src.ledger.table_rules import LEDGER_RULES
 from src.phrases import english
-from src.pipeline.heartbeat import MONITOR_RULES
 from src.runtime.connection import CONNECTION_RULES
 from src.supabase.rest_rules import RULES as REST_RULES
 from src.supabase.storage_rules import STORAGE_RULES
-from src.workbook.columns import SHEET_COLUMNS
+from src.workbook.data_sheet import SHEET_COLUMNS
 
 from .pages import ALL, PAGES, PATHS, ROOT, anchors, commands, fragments, section, shell_blocks, symptoms
 

@@ -5,35 +5,25 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from src import errors
 from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
+from src.commands.asked import starting_at
 from src.config.settings import MailSettings, TelegramSettings
 from src.config.timeouts import Timeouts
-from src.domain.summary import Summary
-from src.domain.window import HOUR, starting_at
+from src.domain.window import HOUR
 from src.errors import (
-    BadAnswerError,
-    ClocksDifferError,
-    ColumnTypeError,
     DeliveryError,
-    HiddenRowsError,
-    IdTooLongError,
     InputError,
     LedgerError,
     LedgerVersionError,
-    NotOverError,
-    NotPostgrestError,
-    OddRowError,
     OptionError,
-    PageTooLargeError,
     RecordsTooLargeError,
-    RepeatedIdsError,
     ReportError,
-    RowsMissingError,
     SettingsError,
     SourceError,
     StorageError,
@@ -45,23 +35,40 @@ from src.ledger.directory import held_by_another
 from src.ledger.record import read_record
 from src.runtime.connection import tls_context
 from src.runtime.redaction import Redaction
+from src.supabase import source_errors
+from src.supabase.source_errors import (
+    BadAnswerError,
+    ClocksDifferError,
+    ColumnTypeError,
+    HiddenRowsError,
+    IdTooLongError,
+    NotOverError,
+    NotPostgrestError,
+    OddRowError,
+    PageTooLargeError,
+    RepeatedIdsError,
+    RowsMissingError,
+)
 from src.supabase.storage import bad_answer
 from src.workbook.writer import WorkbookWriter
 
 from .builders import START, alert_text, make_window
 
-CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, ReportError)]
+MODULES = (errors, source_errors)
+CLASSES = dict.fromkeys(
+    cls for module in MODULES for _, cls in inspect.getmembers(module, inspect.isclass) if issubclass(cls, ReportError)
+)
 NEXT_STEP = re.compile(
     r"(Set|Check|Use|Run|run|Correct|Copy|Grant|Look|Write|Did you mean|It needs|give|Look in|helps: create) "
 )
 
 
-def drawn() -> dict[str, tuple[str, int]]:
-    """Read the drawing: each class with its parent and its exit code."""
+def drawn(module: ModuleType) -> dict[str, tuple[str, int]]:
+    """Read a module's drawing: each class with its parent and its exit code."""
     tree: dict[str, tuple[str, int]] = {}
     line_of_parents: list[tuple[int, str, int]] = []
-    for line in (errors.__doc__ or "").splitlines():
-        match = re.match(r"^( {4}[ │├└─]*)(\w+Error|ReportError)\b\s*(\d)?", line)
+    for line in (module.__doc__ or "").splitlines():
+        match = re.match(r"^( {4}[ │├└─]*)(\w+Error)\b\s*(\d)?", line)
         if match:
             depth = len(match[1])
             line_of_parents = [parent for parent in line_of_parents if parent[0] < depth]
@@ -73,10 +80,10 @@ def drawn() -> dict[str, tuple[str, int]]:
 
 
 def test_the_drawn_tree_is_the_real_one() -> None:
-    """Parents and exit codes."""
+    """Parents and exit codes; the branch of one module is the root of another."""
     real = {cls.__name__: (cls.__mro__[1].__name__, cls.exit_code) for cls in CLASSES}
 
-    assert drawn() == real
+    assert drawn(source_errors) | drawn(errors) == real
 
 
 def raised_by(action: Callable[[], object]) -> ReportError:
@@ -88,8 +95,7 @@ def raised_by(action: Callable[[], object]) -> ReportError:
 
 def unsaved() -> None:
     """Save a workbook into a folder that is not there."""
-    with WorkbookWriter(make_window()) as workbook:
-        workbook.save(Path("/no/such/folder"), Summary(), table="analyses", generated=START)
+    WorkbookWriter(make_window(), Path("/no/such/folder"))
 
 
 def unsent(channel: MailChannel | TelegramChannel) -> None:

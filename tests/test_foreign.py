@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from src.pipeline.report_window import describe_failure
+from src.pipeline.failures import describe_failure
 
 from .alerts import command_in
 from .builders import NO_TIME, OPTION, make_rows

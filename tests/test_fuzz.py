@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from src.channels.mail import MailChannel, size_limit
 from src.channels.telegram import TelegramChannel
+from src.commands.heartbeat import Heartbeat
 from src.config.settings import MailSettings, SupabaseSettings, TelegramSettings
 from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
@@ -35,14 +36,14 @@ from src.ledger.key import LedgerKey
 from src.ledger.record import read_record
 from src.ledger.table import TableLedger
 from src.message.content import describe
-from src.pipeline.heartbeat import Heartbeat
 from src.runtime.connection import tls_context
+from src.runtime.http import retry_after
 from src.runtime.redaction import Redaction
-from src.runtime.retry import RetryPolicy, retry_after
+from src.runtime.retry import RetryPolicy
 from src.supabase.analyses import AnalysesTable
 from src.supabase.client import open_client
 from src.supabase.decode import read_page
-from src.supabase.query_plan import sort_cost
+from src.supabase.metadata import sort_cost
 from src.supabase.storage import Storage
 
 from .builders import START, alert_text, build, make_rows, make_window
@@ -285,7 +286,7 @@ def test_telegram_takes_a_message_or_it_is_said_why_not(server: Server, raw: byt
         values = {"telegram_bot_token": telegram.TOKEN, "telegram_chat_id": "42", "telegram_api_url": url}
         channel = TelegramChannel(TelegramSettings.model_validate(values), TLS, TIMEOUTS)
         alert = channel.alert(alert_text("text"), START, ["42"])
-        for question in (alert, channel.check_bot(), channel.check_chat("42")):
+        for question in (alert, channel.check(), channel.check_recipient("42")):
             with suppress(ReportError):
                 await question
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from src import VERSION
-from src.config.rerun_command import rerun_command
 from src.config.settings import ReportSettings
+from src.pipeline.job import rerun_command
 
 from .builders import make_window
 from .kubernetes_api import KubernetesApi

@@ -19,10 +19,10 @@ from kubernetes_validate import ValidationError, validate
 
 from src import VERSION
 from src.config.loader import load_settings
-from src.config.rerun_command import CRONJOB as CRONJOB_NAME
-from src.config.rerun_command import NAMESPACE
 from src.config.settings import GROUPS
 from src.config.timeouts import Timeouts
+from src.pipeline.job import CRONJOB as CRONJOB_NAME
+from src.pipeline.job import NAMESPACE
 
 from .manifests import (
     BASES,

@@ -89,10 +89,9 @@ def test_a_secret_in_base64_or_escaped_is_hidden_too(secret: str) -> None:
 def test_a_login_and_half_a_token_are_hidden(sandbox: Sandbox) -> None:
     """AUTH PLAIN puts name and password into one; without the bot's public number a token is still one."""
     environment = {name.lower(): value for name, value in sandbox.environment.items()}
-    mail, chats = MailSettings.model_validate(environment), TelegramSettings.model_validate(environment)
     login = base64.b64encode(f"\0{smtp.USER}\0{smtp.PASSWORD}".encode()).decode()
     token = environment["telegram_bot_token"].partition(":")[2]
-    redaction = Redaction([*mail.secrets(), *chats.secrets()])
+    redaction = Redaction([*MailSettings.secrets(environment), *TelegramSettings.secrets(environment)])
 
     assert redaction(f"AUTH PLAIN {login}, bot {token}").replace("=", "") == f"AUTH PLAIN {HIDDEN}, bot {HIDDEN}"
 

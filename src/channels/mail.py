@@ -8,39 +8,30 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPServerDisconnected
-from msgspec import Struct, field
 
 from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
-from ..domain.outcome import Outcome, not_delivered
+from ..domain.outcome import Outcome
 from ..errors import DeliveryError, TooLargeError
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
 from ..runtime.visible_text import in_quotes
-from .interface import Limits
-from .mime import Mail, as_repeat, compose, compose_alert, domain, in_base64
+from .interface import Channel, Limits, RefusalStore
+from .mime import Mail, as_repeat, compose, compose_alert, domain
 from .smtp_data import UnansweredError, data, envelope
-from .smtp_errors import recipient_error, smtp_errors, unanswered
-from .smtp_login import Login, Refusals, connect, encrypt
+from .smtp_errors import refusal, smtp_errors, unanswered
+from .smtp_login import Login, connect, encrypt
 from .smtp_oauth import Tokens
 
 LARGEST = 25_000_000
 """Bytes of a whole message, for a server that names no limit of its own: what Gmail and others take at most."""
 
 
-class Sent(Struct, frozen=True, kw_only=True):
-    """The result of sending a message: the server's last words for each whom it accepted, and the others' errors."""
-
-    replies: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, DeliveryError] = field(default_factory=dict)
-
-
-class MailChannel:
+class MailChannel(Channel):
     """Sends a report from one mailbox to several addresses; each sees the others in To, unless they are hidden."""
 
-    name = "email"
-    one_by_one = False
+    name = way = "email"
 
     def __init__(
         self,
@@ -58,48 +49,23 @@ class MailChannel:
         self._tls = tls
         self._timeouts = timeouts
         self._login = Login(settings, Tokens(settings, tls, timeouts, hide))
+        self._refused: dict[str, DeliveryError] = {}
+        """Those whom the server refused in a check."""
         self._goodbyes: set[asyncio.Task[None]] = set()
-
-    @property
-    def settings(self) -> MailSettings:
-        """The settings that it was made of."""
-        return self._settings
-
-    @property
-    def refusals(self) -> Refusals:
-        """The refusals of its login."""
-        return self._login.refusals
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """The addresses of SMTP_TO."""
         return self._settings.smtp_to
 
-    async def send(
-        self,
-        report: Report,
-        recipients: Sequence[str],
-        repeats: Set[str],
-        limits: Limits,
-    ) -> list[Outcome]:
+    async def send(self, report: Report, recipients: Sequence[str], repeats: Set[str], limits: Limits) -> list[Outcome]:
         """Send one message; a repeat is known by its Message-ID, and says that it may be one if that is another one."""
         if report.repeats and not repeats.isdisjoint(recipients):
             report = as_repeat(report)
-        at_least = in_base64(report.attachment.size) if report.attachment.is_attached else 0
-        sent = await self._transmit(
-            lambda: compose(report, self._sender, self.recipients),
-            recipients,
-            limits.deadline,
-            at_least=at_least,
-            others_accepted=self._has_accepted,
-        )
-        self._has_accepted = self._has_accepted or bool(sent.replies)
-        return [self._outcome(address, sent) for address in recipients]
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """All addresses that it writes to, each once."""
-        return tuple(dict.fromkeys((*self.recipients, *self.operators)))
+        mail = compose(report, self._sender, self.recipients)
+        results = await self._transmit(mail, recipients, limits.deadline, others_accepted=self._has_accepted)
+        self._has_accepted = self._has_accepted or _accepts_any(results)
+        return [self.outcome(address, results[address]) for address in recipients]
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -116,56 +82,52 @@ class MailChannel:
         mail = compose_alert(text, at, self._sender, recipients)
         # Whoever sends the alert says how long that may take.
         deadline = asyncio.get_running_loop().time() + self._timeouts.send
-        sent = await self._transmit(lambda: mail, recipients, deadline)
-        return sent.failed
+        results = await self._transmit(mail, recipients, deadline)
+        return {address: error for address, error in results.items() if isinstance(error, DeliveryError)}
 
-    async def check(self) -> tuple[str, dict[str, DeliveryError]]:
-        """Go as far as a run would without sending: log in, name sender, recipients and operators, and take that back.
-
-        Return how large a message may be, in words, and those of `addresses` that were refused. Raise DeliveryError
-        where the login or the sender is refused.
-        """
-        waiting: Sequence[str] = self.addresses
+    async def check(self) -> str:
+        """Do all that a run does before it sends: log in, name the sender and everyone, and take that back."""
+        waiting: Sequence[str] = self.everyone
         refused: dict[str, SMTPRecipientRefused] = {}
-        with smtp_errors(self._settings):
-            async with self._connection(self._soon()) as server:
-                while waiting:
-                    named = await envelope(server, self._sender.address, waiting, size=0)
-                    await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
-                    refused |= named.refused
-                    waiting = named.rest
+        async with self._connection(asyncio.get_running_loop().time() + self._timeouts.smtp) as server:
+            while waiting:
+                named = await envelope(server, self._sender.address, waiting, size=0)
+                await server.execute_command(b"RSET")  # whatever the reply: the next MAIL is refused if it failed
+                refused |= named.refused
+                waiting = named.rest
+        self._refused = self._recipient_errors(refused, others_accepted=len(refused) < len(self.everyone))
         login = "no login" if self._settings.smtp_login == "none" else "login accepted"
-        words = f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
-        return words, self._recipient_errors(refused, others_accepted=len(refused) < len(self.addresses))
+        return f"{login} over {self._settings.smtp_security}, takes up to {megabytes(_largest(server))}"
+
+    async def check_recipient(self, recipient: str) -> str:
+        """Say whether the server accepted `recipient` in the check."""
+        if recipient in self._refused:
+            raise self._refused[recipient]
+        return "accepted by the mail server"
+
+    def remember_refusals(self, store: RefusalStore | None) -> None:
+        """Count refused logins in `store` too."""
+        self._login.refusals.remember_in(store)
 
     async def _transmit(
-        self,
-        write: Callable[[], Mail],
-        recipients: Sequence[str],
-        deadline: float,
-        *,
-        at_least: int = 0,
-        others_accepted: bool = False,
-    ) -> Sent:
-        """Send what `write` writes, until `deadline`, as often as the server's limit of recipients wants it.
+        self, mail: Mail, recipients: Sequence[str], deadline: float, *, others_accepted: bool = False
+    ) -> dict[str, str | DeliveryError]:
+        """Send `mail`, until `deadline`, as often as the server's limit of recipients requires.
 
-        Nothing is written if even `at_least` bytes are too many. `others_accepted`: the server took the same before,
-        for other recipients.
+        Return the server's last words for each whom it accepted the message for, and the others' errors.
+        `others_accepted`: the server took the same before, for other recipients.
         """
-        sent, waiting = Sent(), recipients
+        results: dict[str, str | DeliveryError] = {}
+        waiting = recipients
         try:
-            with smtp_errors(self._settings):
-                async with self._connection(deadline) as server:
-                    self._check_size(at_least, server)
-                    mail = write()
-                    self._check_size(mail.size, server)
-                    while waiting:
-                        waiting = await self._send_once(
-                            server, mail, waiting, deadline, sent, others_accepted=others_accepted
-                        )
+            async with self._connection(deadline) as server:
+                self._check_size(mail.size, server)
+                while waiting:
+                    before = others_accepted or _accepts_any(results)
+                    waiting = await self._send_once(server, mail, waiting, deadline, results, before)
         except DeliveryError as error:
-            sent.failed.update({address: error for address in waiting if address not in sent.failed})
-        return sent
+            return dict.fromkeys(waiting, error) | results
+        return results
 
     async def _send_once(
         self,
@@ -173,22 +135,21 @@ class MailChannel:
         mail: Mail,
         recipients: Sequence[str],
         deadline: float,
-        sent: Sent,
-        *,
+        results: dict[str, str | DeliveryError],
         others_accepted: bool,
     ) -> Sequence[str]:
-        """Send one message to as many of `recipients` as it may have, enter them into `sent`, return the rest."""
+        """Send one message to as many of `recipients` as it may have, enter them into `results`, return the rest."""
         async with asyncio.timeout_at(deadline):
             named = await envelope(server, self._sender.address, recipients, mail.size)
-        others_accepted = bool(named.accepted or sent.replies or others_accepted)
-        sent.failed.update(self._recipient_errors(named.refused, others_accepted=others_accepted))
+        others_accepted = others_accepted or bool(named.accepted)
+        results |= self._recipient_errors(named.refused, others_accepted=others_accepted)
         if named.accepted:
             try:
                 reply = await data(server, mail, self._timeouts.smtp, deadline)
             except UnansweredError as error:  # only these may have it, not those whose turn has not come
-                sent.failed.update(dict.fromkeys(named.accepted, unanswered(error, self._settings)))
+                results |= dict.fromkeys(named.accepted, unanswered(error, self._settings))
                 raise SMTPServerDisconnected(str(error)) from error
-            sent.replies.update(dict.fromkeys(named.accepted, reply))
+            results |= dict.fromkeys(named.accepted, in_quotes(reply))
         return named.rest
 
     def _recipient_errors(
@@ -196,31 +157,28 @@ class MailChannel:
     ) -> dict[str, DeliveryError]:
         """Return the error of each refused address; `others_accepted`: the server took the message for somebody."""
         return {
-            address: recipient_error(
+            address: refusal(
                 error,
-                "SMTP_TO" if address in self.recipients else "SMTP_ALERT_TO",
                 self._settings,
+                setting="SMTP_TO" if address in self.recipients else "SMTP_ALERT_TO",
                 others_accepted=others_accepted,
             )
             for address, error in refused.items()
         }
-
-    def _soon(self) -> float:
-        """Return the deadline of a check."""
-        return asyncio.get_running_loop().time() + self._timeouts.smtp
 
     def _check_size(self, size: int, server: SMTP) -> None:
         """Raise TooLargeError if `size` bytes are more than the server takes, by its SIZE (RFC 1870; 0 is no limit)."""
         largest = _largest(server)
         if size > largest:
             raise TooLargeError(
+                "too_large",
                 f"The message is too large for the mail server {self._settings.smtp_host}:{self._settings.smtp_port}, "
-                f"which takes {megabytes(largest)}."
+                f"which takes {megabytes(largest)}.",
             )
 
     @asynccontextmanager
     async def _connection(self, deadline: float) -> AsyncIterator[SMTP]:
-        """Log in, until `deadline` at the latest, for the block."""
+        """Log in, until `deadline` at the latest, for the block; raise DeliveryError for what aiosmtplib raises."""
         settings = self._settings
         server = SMTP(
             # No certificate bears the dot of a name that is whole.
@@ -238,10 +196,11 @@ class MailChannel:
                 async with asyncio.timeout_at(deadline):
                     await connect(server, settings, self._timeouts.smtp)
             transport = server.transport
-            async with asyncio.timeout_at(deadline):
-                await encrypt(server, settings)
-                await self._login.log_in(server)
-            yield server
+            with smtp_errors(settings):
+                async with asyncio.timeout_at(deadline):
+                    await encrypt(server, settings)
+                    await self._login.log_in(server)
+                yield server
         except BaseException:
             await _hang_up(server, transport)
             raise
@@ -251,12 +210,9 @@ class MailChannel:
         goodbye.add_done_callback(self._goodbyes.discard)
         await asyncio.sleep(0)  # QUIT is on its way before the next step, which may be the process's last
 
-    def _outcome(self, address: str, sent: Sent) -> Outcome:
-        if address in sent.replies:
-            receipt = in_quotes(sent.replies[address])
-            return Outcome(channel=self.name, recipient=address, state="delivered", receipt=receipt)
-        (outcome,) = not_delivered(self.name, [address], sent.failed[address])
-        return outcome
+
+def _accepts_any(results: Mapping[str, str | DeliveryError]) -> bool:
+    return any(isinstance(result, str) for result in results.values())
 
 
 async def _say_goodbye(server: SMTP, transport: asyncio.BaseTransport | None, wait: float) -> None:

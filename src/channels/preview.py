@@ -1,10 +1,8 @@
 """A dry run: what a channel would send becomes files beside the workbook, and nobody is sent anything."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from datetime import datetime
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.loader import Settings
@@ -12,7 +10,6 @@ from ..config.settings import ChannelName, MailSettings, Sender
 from ..domain.outcome import Outcome, not_delivered
 from ..errors import DeliveryError
 from ..message import caption, html
-from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.language import phrases_of
 from ..runtime.atomic_write import atomic_write
@@ -23,19 +20,19 @@ from .mime import compose, in_base64
 _EXAMPLE = Sender(address="reports@example.com")
 
 
-class Preview(Struct, frozen=True, kw_only=True):
+class Preview(Channel):
     """Stands in for the channel `name`: files in `folder` show what it would send, by email as `mail` says.
 
     Without `mail`, because its settings are missing or wrong, the message bears addresses of an example.
     """
 
-    name: ChannelName
-    folder: Path
-    mail: MailSettings | None = None
-    recipients: tuple[str, ...] = ("file",)
-    one_by_one: bool = False
-    operators: tuple[str, ...] = ()
-    alerted_readers: tuple[str, ...] = ()
+    way = "files"
+    recipients = ("file",)
+
+    def __init__(self, name: ChannelName, folder: Path, mail: MailSettings | None) -> None:
+        self.name = name
+        self._folder = folder
+        self._mail = mail
 
     async def send(
         self,
@@ -45,8 +42,8 @@ class Preview(Struct, frozen=True, kw_only=True):
         limits: Limits,  # noqa: ARG002
     ) -> list[Outcome]:
         """Write the files, for their owner only."""
-        files = _mail(report, self.mail) if self.name == "email" else _caption(report)
-        stem = self.folder / report.workbook.stem
+        files = _mail(report, self._mail) if self.name == "email" else _caption(report)
+        stem = self._folder / report.workbook.stem
         try:
             for suffix, pieces in files.items():
                 _write(stem.with_suffix(suffix), pieces)
@@ -56,20 +53,11 @@ class Preview(Struct, frozen=True, kw_only=True):
         receipt = " and ".join([f"{stem.with_suffix(first)}", *others])
         return [Outcome(channel=self.name, recipient=one, state="written", receipt=receipt) for one in recipients]
 
-    async def alert(
-        self,
-        text: AlertText,  # noqa: ARG002
-        at: datetime,  # noqa: ARG002
-        recipients: Sequence[str],  # noqa: ARG002
-    ) -> dict[str, DeliveryError]:
-        """Send nothing."""
-        return {}
-
 
 def previews(settings: Settings) -> list[Channel]:
     """Make a preview of each channel that the settings choose, into REPORT_DIR."""
     folder = settings.report.report_dir
-    return [Preview(name=name, folder=folder, mail=settings.mail) for name in settings.channels]
+    return [Preview(name, folder, settings.mail) for name in settings.channels]
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:

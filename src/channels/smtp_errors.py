@@ -15,8 +15,9 @@ from aiosmtplib import (
 from msgspec.structs import replace
 
 from ..config.settings import MailSettings, SmtpSecurity
-from ..errors import DeliveryError, TooLargeError
+from ..errors import DeliveryError
 from ..runtime.connection import ConnectionFailure, Kind, diagnose
+from .interface import connection_error, rule_error
 from .smtp_data import DotError, UnansweredError
 from .smtp_reply import NO_REPLY, Phase, Reply, decode
 from .smtp_rules import RULES, TOO_LARGE, UNANSWERED, SmtpRule, classify
@@ -64,35 +65,41 @@ def smtp_errors(settings: MailSettings, *, connecting: bool = False) -> Iterator
         yield
     except (OSError, SMTPException) as error:
         if isinstance(error, SMTPResponseException):
-            phase = Phase.CONNECT if connecting else _PHASES.get(type(error), Phase.STARTTLS)
-            raise _refusal(_reply(error, phase, settings), settings) from error
+            raise refusal(error, settings, Phase.CONNECT if connecting else None) from error
         is_open = not connecting and settings.smtp_security == "tls"
         failure = diagnose(error, address="SMTP_HOST", is_open=is_open)
         by_security = _security_remedy(failure, settings) if connecting or failure.kind == "not_tls" else ""
-        raise DeliveryError(
-            f"smtp.{failure.kind}",
-            f"The mail server {_name(settings)} could not be used: {failure.reason}.",
-            f"{by_security or failure.remedy}.",
-            group="The mail server can't be reached",
-            transient=failure.transient,
-            fault=failure.fault,
-        ) from error
+        failure = replace(failure, remedy=by_security or failure.remedy, group="The mail server can't be reached")
+        what = f"The mail server {_name(settings)} could not be used:"
+        raise connection_error(failure, f"smtp.{failure.kind}", what) from error
 
 
-def recipient_error(
-    error: SMTPRecipientRefused, setting: str, settings: MailSettings, *, others_accepted: bool
+def refusal(
+    error: SMTPResponseException,
+    settings: MailSettings,
+    phase: Phase | None = None,
+    *,
+    setting: str = "",
+    others_accepted: bool = False,
 ) -> DeliveryError:
-    """Return the error of a recipient, whom `setting` lists and whom the server refused.
+    """Return the error of a reply that refuses, in the `phase` that the kind of `error` names if none is given.
 
-    `others_accepted` tells whether the server accepted any address for the same message.
+    With a `setting`, which lists the recipient, it is about that one. `others_accepted` tells whether the server
+    accepted any address for the same message.
     """
-    reply = _reply(error, Phase.RCPT, settings, error.recipient)
-    return _refusal(reply, settings, setting, others_accepted=others_accepted)
-
-
-def login_error(error: SMTPAuthenticationError, settings: MailSettings) -> DeliveryError:
-    """Return the error of a login that the server refused."""
-    return _refusal(_reply(error, Phase.AUTH, settings), settings)
+    message = error.message.removeprefix("Malformed SMTP response line: ") if error.code == NO_REPLY else error.message
+    reply = Reply(
+        phase=phase or _PHASES.get(type(error), Phase.STARTTLS),
+        code=error.code,
+        text=decode(message),
+        sender=settings.sender.address,
+        recipient=error.recipient if setting and isinstance(error, SMTPRecipientRefused) else "",
+        login=settings.smtp_login,
+    )
+    server = _name(settings)
+    target = reply.recipient or f"the mail server {server}"
+    facts = {"server": server, "recipient": reply.recipient, "setting": setting, "target": target}
+    return _as_error(classify(reply, others_accepted=others_accepted), reply.quote, facts)
 
 
 def refused_before(key: str, settings: MailSettings) -> DeliveryError:
@@ -112,43 +119,8 @@ def unanswered(error: UnansweredError, settings: MailSettings) -> DeliveryError:
     return _as_error(UNANSWERED, "", {"server": _name(settings), "why": why})
 
 
-def _reply(error: SMTPResponseException, phase: Phase, settings: MailSettings, recipient: str = "") -> Reply:
-    text = decode(
-        error.message.removeprefix("Malformed SMTP response line: ") if error.code == NO_REPLY else error.message
-    )
-    return Reply(
-        phase=phase,
-        code=error.code,
-        text=text,
-        sender=settings.sender.address,
-        recipient=recipient,
-        login=settings.smtp_login,
-    )
-
-
-def _refusal(
-    reply: Reply, settings: MailSettings, setting: str = "", *, others_accepted: bool = False
-) -> DeliveryError:
-    server = _name(settings)
-    target = reply.recipient or f"the mail server {server}"
-    facts = {"server": server, "recipient": reply.recipient, "setting": setting, "target": target}
-    return _as_error(classify(reply, others_accepted=others_accepted), reply.quote, facts)
-
-
 def _as_error(rule: SmtpRule, said: str, facts: dict[str, str]) -> DeliveryError:
-    problem = rule.problem(said, facts)
-    if rule is TOO_LARGE:
-        return TooLargeError(problem.reason, said=said)
-    return DeliveryError(
-        problem.key,
-        problem.reason,
-        problem.remedy,
-        said=said,
-        group=problem.group,
-        transient=rule.later,
-        fault=rule.fault,
-        ambiguous=rule.ambiguous,
-    )
+    return rule_error(rule, said, facts, too_large=rule is TOO_LARGE, ambiguous=rule.ambiguous)
 
 
 def _security_remedy(failure: ConnectionFailure, settings: MailSettings) -> str:

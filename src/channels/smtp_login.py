@@ -6,10 +6,8 @@ A login goes by one mechanism at a time, and hardly ever with what the server ha
 import asyncio
 import binascii
 import hmac
-import socket
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from aiosmtplib import (
     SMTP,
@@ -21,8 +19,9 @@ from aiosmtplib import (
 )
 
 from ..config.settings import MailSettings
+from .interface import RefusalStore
 from .smtp_data import is_success
-from .smtp_errors import login_error, refused_before
+from .smtp_errors import refusal, refused_before
 from .smtp_oauth import Tokens, bearer
 
 _NEXT_ADDRESS = 0.25
@@ -51,18 +50,14 @@ async def connect(server: SMTP, settings: MailSettings, wait: float) -> None:
     # aiosmtplib itself has no happy eyeballs. It hands the socket to asyncio's transport, which closes it, be it after
     # a handshake that failed, or when the session ends.
     async with asyncio.timeout(wait):
-        found = await _connected(settings.smtp_host, settings.smtp_port)
-    await server.connect(sock=found)
-
-
-async def _connected(host: str, port: int) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_connection(_Silent, host, port, happy_eyeballs_delay=_NEXT_ADDRESS)
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            _Silent, settings.smtp_host, settings.smtp_port, happy_eyeballs_delay=_NEXT_ADDRESS
+        )
     try:
-        found: socket.socket = transport.get_extra_info("socket").dup()
-        return found
+        connection = transport.get_extra_info("socket").dup()
     finally:
         transport.abort()  # which closes its own descriptor alone
+    await server.connect(sock=connection)
 
 
 async def encrypt(server: SMTP, settings: MailSettings) -> None:
@@ -76,19 +71,6 @@ async def encrypt(server: SMTP, settings: MailSettings) -> None:
             raise SMTPResponseException(SMTPStatus.completed, "no STARTTLS")
         await server.starttls()
         await server.ehlo()  # what the server said in the clear counts no more (RFC 3207 4.2)
-
-
-class RefusalStore(Protocol):
-    """Remembers beyond this run which problem each refusal of this login was, by its key."""
-
-    async def recent(self) -> Sequence[str]:
-        """Return the keys of the last hour's refusals, the latest last."""
-
-    async def add(self, key: str) -> None:
-        """Add a refusal of this moment."""
-
-    async def clear(self) -> None:
-        """Forget all of them."""
 
 
 class Refusals:
@@ -158,19 +140,19 @@ class Login:
     async def _by_token(self, server: SMTP) -> None:
         """Log in with the run's token, and once more with another one if that is refused."""
         _choose({"xoauth2": _xoauth2}, server)
-        user, refusal = self._settings.smtp_user or "", None
+        user, refused = self._settings.smtp_user or "", None
         while True:
             try:
                 reply = await _xoauth2(server, user, await self._tokens.get())
             except SMTPServerDisconnected:
-                if refusal is None:
+                if refused is None:
                     raise
-                raise _error(refusal) from None
+                raise _error(refused) from None
             if is_success(reply.code):
                 return
             if not _is_refusal(reply):
                 raise _error(reply)
-            refusal = reply
+            refused = reply
             await self._refused(reply)
             if not (self._tokens.renew() and server.is_connected and self.refusals.are_allowed):
                 raise _error(reply)
@@ -198,7 +180,7 @@ class Login:
         raise _error(next((one for one in failures if one.code not in _OF_THE_MECHANISM), failures[-1]))
 
     async def _refused(self, reply: SMTPResponse) -> None:
-        await self.refusals.add(login_error(_error(reply), self._settings).problem.key)
+        await self.refusals.add(refusal(_error(reply), self._settings).problem.key)
 
 
 def _choose(known: dict[str, Mechanism], server: SMTP, *, first: str = "") -> list[tuple[str, Mechanism]]:

@@ -8,17 +8,17 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import httpx
+from msgspec.structs import replace
 from pydantic import SecretStr
 
+from ..config.environment import proxy_for
 from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
-from ..errors import DeliveryError, Fault, Rule
-from ..runtime.bounded_answers import bounded
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
-from ..runtime.proxies import proxy_for
-from ..runtime.retry import retry_after
+from ..errors import DeliveryError, Rule
+from ..runtime.connection import diagnose
+from ..runtime.http import CONNECTION_ERRORS, Response, http_client, retry_after
 from ..runtime.visible_text import one_line_quote
+from .interface import connection_error, rule_error
 
 GROUP = "No token for the mail server"
 Grant = Literal["client_credentials", "refresh_token"]
@@ -50,26 +50,19 @@ class OauthRule(Rule, frozen=True, kw_only=True):
         return is_named or not (self.errors or self.words)
 
 
-class _LaterRule(OauthRule, frozen=True, kw_only=True):
-    fault: Fault = "nobody"
-    later: bool = True
-
-
+_LATER = OauthRule(
+    key="smtp.oauth_later",
+    statuses=(408, 425, 429, *range(500, 600)),
+    reason="The token endpoint {endpoint} gives no token now.",
+    remedy="Check the provider's status if this lasts.",
+    fault="nobody",
+    later=True,
+)
 _CODE = r"AADSTS({})\b"
 """Microsoft's codes stand in the description."""
 OAUTH_RULES = (
-    _LaterRule(
-        key="smtp.oauth_later",
-        statuses=(408, 425, 429, *range(500, 600)),
-        reason="The token endpoint {endpoint} gives no token now.",
-        remedy="Check the provider's status if this lasts.",
-    ),
-    _LaterRule(
-        key="smtp.oauth_later",
-        errors=("temporarily_unavailable", "server_error", "slow_down"),
-        reason="The token endpoint {endpoint} gives no token now.",
-        remedy="Check the provider's status if this lasts.",
-    ),
+    _LATER,
+    replace(_LATER, statuses=range(400, 500), errors=("temporarily_unavailable", "server_error", "slow_down")),
     OauthRule(
         key="smtp.oauth_client_expired",
         words=_CODE.format("7000222"),
@@ -156,34 +149,25 @@ class Tokens:
     async def _ask(self) -> tuple[str, float]:
         """Ask for a token; return it, and for how many seconds it may be used."""
         url = self._settings.smtp_oauth_token_url or ""
-        limits = httpx.Timeout(self._timeouts.oauth, connect=min(self._timeouts.connect, self._timeouts.oauth))
         try:
             async with (
                 asyncio.timeout(self._timeouts.oauth),
-                # A redirect is not followed: it would carry the secret to another host.
-                httpx.AsyncClient(
-                    verify=self._tls,
-                    timeout=limits,
-                    proxy=proxy_for(url, self._tls),
-                    trust_env=False,
-                    follow_redirects=False,
-                    **bounded(_LARGEST),
+                http_client(
+                    self._tls,
+                    proxy_for(url),
+                    limit=_LARGEST,
+                    connect=self._timeouts.connect,
+                    answer=self._timeouts.oauth,
                 ) as session,
             ):
                 answer = await session.post(url, data=_form(self._settings))
-        except (*CONNECTION_ERRORS, httpx.InvalidURL, TimeoutError) as error:
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = diagnose(error, address="SMTP_OAUTH_TOKEN_URL")
-            raise DeliveryError(
-                f"oauth.{found.kind}",
-                f"The token endpoint {_name(url)} could not be reached: {found.reason}.",
-                f"{found.remedy}.",
-                group=found.group,
-                transient=found.transient,
-                fault=found.fault,
-            ) from error
+            what = f"The token endpoint {_name(url)} could not be reached:"
+            raise connection_error(found, f"oauth.{found.kind}", what) from error
         return self._read(answer, url)
 
-    def _read(self, answer: httpx.Response, url: str) -> tuple[str, float]:
+    def _read(self, answer: Response, url: str) -> tuple[str, float]:
         content = _decode(answer.content)
         given = (content.get(name) for name in ("access_token", "refresh_token", "id_token"))
         self._hide(words for words in given if isinstance(words, str))
@@ -193,7 +177,7 @@ class Tokens:
         # A token of other letters would not pass as one line of SMTP.
         is_bearer = str(content.get("token_type", "bearer")).lower() == "bearer"
         if not isinstance(token, str) or not re.fullmatch("[!-~]+", token) or not is_bearer:
-            raise _as_error(NOT_A_TOKEN, f"HTTP {answer.status_code}", url)
+            raise rule_error(NOT_A_TOKEN, f"HTTP {answer.status_code}", {"endpoint": _name(url)})
         self._hide([bearer(self._settings.smtp_user or "", token)])
         lasts = str(content.get("expires_in"))  # of Microsoft's older endpoint a text
         return token, (float(lasts) if re.fullmatch("[0-9]{1,9}", lasts) else _LASTS) - _EARLIER
@@ -239,25 +223,13 @@ def _decode(content: bytes) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _refusal(answer: httpx.Response, content: Mapping[str, Any], grant: Grant, url: str) -> DeliveryError:
+def _refusal(answer: Response, content: Mapping[str, Any], grant: Grant, url: str) -> DeliveryError:
     """Return the error of an answer that is no success; of one that is not the RFC's, only the status is quoted."""
     error, description = (str(content.get(name) or "") for name in ("error", "error_description"))
     said = one_line_quote(" ".join(filter(None, [f"HTTP {answer.status_code}", error, description])))
-    return _as_error(classify(answer.status_code, error, description, grant), said, url, retry_after(answer.headers))
-
-
-def _as_error(rule: OauthRule, said: str, url: str, wait: float = 0.0) -> DeliveryError:
-    problem = rule.problem(said, {"endpoint": _name(url)})
-    return DeliveryError(
-        problem.key,
-        problem.reason,
-        problem.remedy,
-        said=said,
-        group=problem.group,
-        transient=rule.later,
-        fault=rule.fault,
-        retry_after=wait if rule.later else 0.0,
-    )
+    rule = classify(answer.status_code, error, description, grant)
+    wait = retry_after(answer.headers) if rule.later else 0.0
+    return rule_error(rule, said, {"endpoint": _name(url)}, retry_after=wait)
 
 
 def _name(url: str) -> str:

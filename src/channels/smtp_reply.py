@@ -1,7 +1,9 @@
-"""A reply of a mail server: its codes, its words, and what of it may be quoted."""
+"""A reply of a mail server: its codes, its words, and what of it may be quoted; and which replies a rule is for."""
 
 import re
+from collections.abc import Container, Iterable
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 from msgspec import Struct
@@ -44,6 +46,23 @@ class Phase(StrEnum):
     DOT = "dot"
 
 
+class When(Struct, frozen=True, kw_only=True):
+    """Which replies a rule is for: those that have all of this. `enhanced` are patterns, "" for no enhanced code.
+
+    `logins`: of which kinds our login is.
+
+    `words` is a regular expression that is searched for. `others`: whether the server accepted somebody else for the
+    same message.
+    """
+
+    phases: Container[Phase] = (*Phase,)
+    codes: Container[int] = range(400, 600)
+    enhanced: tuple[str, ...] = ()
+    words: str = ""
+    others: bool | None = None
+    logins: tuple[SmtpLogin, ...] = ("password", "oauth2", "none")
+
+
 class Reply(Struct, frozen=True, kw_only=True, dict=True):
     """A reply: its code, NO_REPLY if it has none, and its text; `sender` and `recipient` are those of the message.
 
@@ -80,6 +99,18 @@ class Reply(Struct, frozen=True, kw_only=True, dict=True):
             known = (text for text in _LOGIN_TEXTS if self.words.startswith(text.casefold()))
             return " ".join(filter(None, [str(self.code), self.enhanced, next(known, "(words withheld)")]))
         return one_line_quote(f"{self.code} {self.text}")
+
+    def is_one_of(self, kinds: Iterable[When], *, others_accepted: bool) -> bool:
+        """Return whether the reply has all of one of `kinds`."""
+        return any(
+            self.phase in kind.phases
+            and self.code in kind.codes
+            and kind.others in (None, others_accepted)
+            and self.login in kind.logins
+            and (not kind.enhanced or any(fnmatchcase(self.enhanced, pattern) for pattern in kind.enhanced))
+            and re.search(kind.words, self.words) is not None
+            for kind in kinds
+        )
 
 
 def decode(text: str) -> str:

@@ -1,45 +1,11 @@
 """The table of rules for a mail server's replies: what each means, and whose fault it is."""
 
-import re
-from collections.abc import Container
-from fnmatch import fnmatchcase
-
-from msgspec import Struct
 from msgspec.structs import replace
 
-from ..config.settings import SmtpLogin
 from ..errors import Rule
-from .smtp_reply import NO_REPLY, Phase, Reply
+from .smtp_reply import NO_REPLY, Phase, Reply, When
 
 _LATER, _FINAL = range(400, 500), range(500, 600)
-
-
-class When(Struct, frozen=True, kw_only=True):
-    """Which replies a rule is for: those that have all of this. `enhanced` are patterns, "" for no enhanced code.
-
-    `logins`: of which kinds our login is.
-
-    `words` is a regular expression that is searched for. `others`: whether the server accepted somebody else for the
-    same message.
-    """
-
-    phases: Container[Phase] = (*Phase,)
-    codes: Container[int] = range(400, 600)
-    enhanced: tuple[str, ...] = ()
-    words: str = ""
-    others: bool | None = None
-    logins: tuple[SmtpLogin, ...] = ("password", "oauth2", "none")
-
-    def matches(self, reply: Reply, *, others_accepted: bool) -> bool:
-        """Return whether `reply` is one of these."""
-        return (
-            reply.phase in self.phases
-            and reply.code in self.codes
-            and self.others in (None, others_accepted)
-            and reply.login in self.logins
-            and (not self.enhanced or any(fnmatchcase(reply.enhanced, pattern) for pattern in self.enhanced))
-            and re.search(self.words, reply.words) is not None
-        )
 
 
 class SmtpRule(Rule, frozen=True, kw_only=True):
@@ -374,13 +340,9 @@ def classify(reply: Reply, *, others_accepted: bool = False) -> SmtpRule:
 
     NOT_SMTP is the rule for a code that is neither 4xx nor 5xx, where no other rule expects one.
     """
-    return next((rule for rule in RULES if _matches(rule.when, reply, others_accepted)), NOT_SMTP)
+    return next((rule for rule in RULES if reply.is_one_of(rule.when, others_accepted=others_accepted)), NOT_SMTP)
 
 
 def is_one_too_many(reply: Reply) -> bool:
     """Return whether a recipient may be refused only because others were accepted for the same message."""
-    return _matches(ONE_TOO_MANY, reply, True)
-
-
-def _matches(when: tuple[When, ...], reply: Reply, others_accepted: bool) -> bool:
-    return any(one.matches(reply, others_accepted=others_accepted) for one in when)
+    return reply.is_one_of(ONE_TOO_MANY, others_accepted=True)

@@ -3,32 +3,28 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence, Set
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
-import httpx
 from telegram import Bot, Chat, InputFile, LinkPreviewOptions, Message, MessageEntity
 from telegram.constants import ParseMode
-from telegram.error import NetworkError, TimedOut
+from telegram.error import NetworkError
 
-from ..config.limits import LARGEST_ANSWER
+from ..config.environment import proxy_for
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
-from ..domain.outcome import Outcome, chat_and_topic, not_delivered
+from ..domain.outcome import Outcome, chat_and_topic
 from ..errors import DeliveryError, Problem, TooLargeError
 from ..message import caption
 from ..message.alert_text import AlertText
 from ..message.report import Report
 from ..phrases.formats import megabytes
-from ..runtime.bounded_answers import bounded
-from ..runtime.connection import CONNECTION_ERRORS
-from ..runtime.proxies import proxy_for
+from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, BoundedTransport
 from ..runtime.visible_text import foreign, in_quotes, units
-from .interface import Limits, unreadable
+from .interface import Channel, Limits, unreadable
 from .telegram_replies import BotRequest, CutShortError, RefusedError, telegram_errors
 from .telegram_rules import CHATS, ELSEWHERE, Asked, judge, moved
 
@@ -44,11 +40,13 @@ _NOTHING_SENT = " to forward"
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
-class TelegramChannel:
+class TelegramChannel(Channel):
     """Sends a report as one bot to several chats, one after the other."""
 
     name = "telegram"
+    way = "telegram bot"
     one_by_one = True
+    alerts_first = True
 
     def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext, timeouts: Timeouts) -> None:
         self._settings = settings
@@ -76,44 +74,59 @@ class TelegramChannel:
         """The first chat of TELEGRAM_CHAT_ID."""
         return self.recipients[:1]
 
+    @property
+    def notified(self) -> tuple[str, ...]:
+        """The alert chat, if it is one that doesn't get the reports themselves."""
+        chat = self._settings.unusual_chat
+        return (chat,) if chat else ()
+
     async def alert(
         self,
         text: AlertText,
         at: datetime,  # noqa: ARG002 - Telegram dates its messages itself
         recipients: Sequence[str],
     ) -> dict[str, DeliveryError]:
-        """Send `text` to each chat of `recipients`; return an error for each that did not get it."""
+        """Send `text` to each chat of `recipients`; return an error for each that did not get it.
+
+        As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
+        """
         failed: dict[str, DeliveryError] = {}
         async with self._bot() as bot:
+
+            async def send(chat: str) -> Message:
+                group, topic = chat_and_topic(chat)
+                return await bot.send_message(
+                    group, str(text), entities=_as_code(text), link_preview_options=_NO_PREVIEW, message_thread_id=topic
+                )
+
             for chat in recipients:
                 asked = Asked(what="the alert", chat=chat, setting=_ALERT_CHAT if chat in self.operators else CHATS)
                 try:
                     with telegram_errors(asked):
-                        await _alert(asked, text, bot)
+                        _, notice = await _send_or_follow(asked, send)
                 except DeliveryError as error:
                     failed[chat] = error
+                    continue
+                if notice:
+                    extra = {"event": "notice", "channel": self.name, "recipient": chat, "key": notice.key}
+                    logger.warning("%s", notice, extra=extra)
         return failed
 
-    @property
-    def chats(self) -> tuple[str, ...]:
-        """Every chat that is written to, that of the alerts too."""
-        return tuple(dict.fromkeys([*self.recipients, *self.operators]))
-
-    async def check_bot(self) -> str:
+    async def check(self) -> str:
         """Name the bot; raise DeliveryError if its token is not accepted."""
         async with self._bot() as bot:
             with telegram_errors(Asked(what="the query about the bot", sends=False)):
                 return f"@{foreign((await bot.get_me()).username)}"
 
-    async def check_chat(self, chat: str) -> str:
-        """Say what `chat` is; raise DeliveryError if the bot doesn't see it."""
-        setting = CHATS if chat in self.recipients else _ALERT_CHAT
-        asked = Asked(what="the query about the chat", chat=chat, setting=setting, sends=False)
+    async def check_recipient(self, recipient: str) -> str:
+        """Say what a chat is; raise DeliveryError if the bot doesn't see it."""
+        setting = CHATS if recipient in self.recipients else _ALERT_CHAT
+        asked = Asked(what="the query about the chat", chat=recipient, setting=setting, sends=False)
         async with self._bot() as bot:
             with telegram_errors(asked):
                 # The library's get_chat fails where a server older than itself leaves a field out. In small letters,
                 # which the Bot API takes too, for it warns of a name that it has a method for.
-                group, topic = chat_and_topic(chat)
+                group, topic = chat_and_topic(recipient)
                 found: Chat = await bot.do_api_request("getchat", {"chat_id": group}, return_type=Chat)
                 if topic:
                     await _check_topic(asked, found, bot)
@@ -124,14 +137,14 @@ class TelegramChannel:
     @asynccontextmanager
     async def _bot(self) -> AsyncIterator[Bot]:
         # Owned here and shared with the bot's second slot, so that there is one pool, and it is closed.
+        proxy = proxy_for(self._settings.telegram_api_url)
         request = BotRequest(
             connect_timeout=self._timeouts.connect,
             read_timeout=self._timeouts.telegram_read,
             write_timeout=self._timeouts.telegram_read,
             media_write_timeout=self._timeouts.telegram_upload,
             pool_timeout=self._timeouts.connect,
-            proxy=proxy_for(self._settings.telegram_api_url, self._tls),
-            httpx_kwargs={"verify": self._tls, "trust_env": False, **bounded(LARGEST_ANSWER)},
+            httpx_kwargs={"transport": BoundedTransport(self._tls, proxy, limit=LARGEST_ANSWER)},
         )
         token = self._settings.telegram_bot_token.get_secret_value()
         base_url = f"{self._settings.telegram_api_url}/bot"
@@ -147,45 +160,26 @@ class TelegramChannel:
         try:
             with telegram_errors(asked):
                 _check_size(report)
-                try:
-                    sent = await _upload(chat, bot, report, words, limits, silent=silent)
-                    notice = _notice(asked, sent)
-                except RefusedError as error:
-                    notice, to = moved(error.answer, asked)
-                    sent = await _upload(to, bot, report, words, limits, silent=silent)
-                receipt = f"message {foreign(sent.message_id)}"
+                sent, notice = await _send_or_follow(
+                    asked, lambda to: _upload(to, bot, report, words, limits, silent=silent)
+                )
+                return self.outcome(chat, f"message {foreign(sent.message_id)}", notice)
         except DeliveryError as error:
-            (outcome,) = not_delivered(self.name, [chat], error)
-            return outcome
-        return Outcome(channel=self.name, recipient=chat, state="delivered", receipt=receipt, notice=notice)
+            return self.outcome(chat, error)
 
 
-async def _alert(asked: Asked, text: AlertText, bot: Bot) -> None:
-    """Send `text` to the chat that is `asked`, or to the supergroup that it has become.
+async def _send_or_follow(asked: Asked, send: Callable[[str], Awaitable[Message]]) -> tuple[Message, Problem | None]:
+    """Send to the chat that is `asked`, or to the supergroup that it has become.
 
-    As plain text: of what servers said in it Telegram makes no link, and it opens none for a preview.
+    Return the message, and what is wrong if it went elsewhere than `asked`.
     """
-
-    async def send(chat: str) -> Message:
-        group, topic = chat_and_topic(chat)
-        return await bot.send_message(
-            group, str(text), entities=_as_code(text), link_preview_options=_NO_PREVIEW, message_thread_id=topic
-        )
-
     try:
-        notice = _notice(asked, await send(asked.chat))
+        sent = await send(asked.chat)
     except RefusedError as error:
         notice, to = moved(error.answer, asked)
-        await send(to)
-    if notice:
-        extra = {"event": "notice", "channel": TelegramChannel.name, "recipient": asked.chat, "key": notice.key}
-        logger.warning("%s", notice, extra=extra)
-
-
-def _notice(asked: Asked, sent: Message) -> Problem | None:
-    """Return what is wrong if a message has not come into the topic that was `asked`."""
+        return await send(to), notice
     _, topic = chat_and_topic(asked.chat)
-    return judge(ELSEWHERE, asked).problem if topic and sent.message_thread_id != topic else None
+    return sent, judge(ELSEWHERE, asked).problem if topic and sent.message_thread_id != topic else None
 
 
 async def _check_topic(asked: Asked, found: Chat, bot: Bot) -> None:
@@ -223,62 +217,46 @@ def _as_code(text: AlertText) -> list[MessageEntity]:
 
 def _check_size(report: Report) -> None:
     if report.attachment.is_attached and report.attachment.size > LARGEST:
-        raise TooLargeError(f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
+        raise TooLargeError("too_large", f"The file is too large for Telegram, which takes {megabytes(LARGEST)}.")
 
 
 async def _upload(chat: str, bot: Bot, report: Report, words: str, limits: Limits, *, silent: bool) -> Message:
-    """Send the report with these `words` within `limits`, without a sound if it is `silent`.
-
-    Raise TelegramError if it was not taken, DeliveryError if the workbook can't be read.
-    """
+    """Send the report with these `words` within `limits`, without a sound if it is `silent`."""
     group, topic = chat_and_topic(chat)
+    options: dict[str, Any] = {
+        "message_thread_id": topic,
+        "parse_mode": ParseMode.HTML,
+        "disable_notification": silent,
+        "read_timeout": limits.answer,
+    }
     if not report.attachment.is_attached:
-        async with _until(limits.deadline):
-            return await bot.send_message(
-                group,
-                words,
-                message_thread_id=topic,
-                parse_mode=ParseMode.HTML,
-                link_preview_options=_NO_PREVIEW,
-                disable_notification=silent,
-                read_timeout=limits.answer,
-            )
-    with _opened(report.workbook) as document:
-        # Not read here and now, as the library would: it goes out piece by piece.
-        file = InputFile(document, filename=report.attachment.name, read_file_handle=False)
-        try:
-            async with _until(limits.deadline):
-                return await bot.send_document(
-                    group,
-                    file,
-                    message_thread_id=topic,
-                    caption=words,
-                    parse_mode=ParseMode.HTML,
-                    disable_notification=silent,
-                    read_timeout=limits.answer,
-                )
-        except NetworkError as error:
-            cause = error.__cause__
-            if isinstance(cause, OSError) and not isinstance(cause, CONNECTION_ERRORS):  # an error of the file
-                raise unreadable(report.workbook, cause) from error
-            # Where writing fails, httpx looks for an answer all the same, and tells of that only.
-            if isinstance(cause, CONNECTION_ERRORS) and document.tell() < report.attachment.size:
-                raise CutShortError(error.message) from cause
-            raise
+        async with asyncio.timeout_at(limits.deadline):
+            return await bot.send_message(group, words, link_preview_options=_NO_PREVIEW, **options)
+    with _opened(report) as file:
+        async with asyncio.timeout_at(limits.deadline):
+            return await bot.send_document(group, file, caption=words, **options)
 
 
-def _opened(workbook: Path) -> BinaryIO:
+@contextmanager
+def _opened(report: Report) -> Iterator[InputFile]:
+    """Open the workbook for the block, which sends it; raise DeliveryError if it can't be read.
+
+    Raise CutShortError if the connection ends before all of it has left.
+    """
     try:
-        return workbook.open("rb")
+        document = report.workbook.open("rb")
     except OSError as error:
-        raise unreadable(workbook, error) from error
-
-
-@asynccontextmanager
-async def _until(deadline: float) -> AsyncIterator[None]:
-    """End the block at `deadline` as the library ends what takes too long."""
-    try:
-        async with asyncio.timeout_at(deadline):
-            yield
-    except TimeoutError as error:
-        raise TimedOut from httpx.ReadTimeout(str(error))
+        raise unreadable(report.workbook, error) from error
+    with document:
+        try:
+            # Not read here and now, as the library would: it goes out piece by piece.
+            yield InputFile(document, filename=report.attachment.name, read_file_handle=False)
+        except (NetworkError, TimeoutError) as error:
+            cause = error if isinstance(error, TimeoutError) else error.__cause__
+            is_cut_short = cause is error or isinstance(cause, CONNECTION_ERRORS)
+            # Where writing fails, httpx looks for an answer all the same, and reports that only.
+            if is_cut_short and document.tell() < report.attachment.size:
+                raise CutShortError(str(error)) from cause
+            if isinstance(cause, OSError) and not is_cut_short:  # an error of the file
+                raise unreadable(report.workbook, cause) from error
+            raise

@@ -3,19 +3,18 @@
 import json
 import logging
 import os
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
-import httpx
 from telegram.error import NetworkError, TelegramError
 from telegram.request import HTTPXRequest
 
 from ..errors import DeliveryError
-from ..runtime.bounded_answers import AnswerEncodingError, AnswerTooLargeError
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
+from ..runtime.connection import diagnose
+from ..runtime.http import AFTER_SENDING, CONNECTION_ERRORS
+from .interface import connection_error
 from .telegram_rules import Asked, BotAnswer, judge
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's switch for retry_after without a warning
@@ -24,11 +23,6 @@ _LONGEST_WAIT = 10**9
 """Cap on retry_after, in seconds: thirty years."""
 _PAGE = 500
 """Bytes that are kept of another server's page."""
-_AFTER_SENDING = (
-    *(httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError, ssl.SSLError),
-    *(AnswerTooLargeError, AnswerEncodingError),
-)
-"""What httpx raises once all has been sent, unless the file was not read to its end."""
 
 
 class CutShortError(NetworkError):
@@ -61,31 +55,29 @@ def refusal_in(status: int, body: bytes) -> BotAnswer | None:
     except ValueError:
         content = None
     except RecursionError:
-        return BotAnswer(status=status, description=_status(status), form="unreadable")
+        return BotAnswer(status=status, description=_describe(status), form="unreadable")
     if not isinstance(content, dict) or not isinstance(content.get("ok"), bool):
         # A success that was cut off begins like one; anything else is a page.
         is_cut = status < 300 and content is None and body.strip()[:1] in (b"", b"{")
-        return BotAnswer(status=status, description=_excerpt(status, body), form="unreadable" if is_cut else "foreign")
+        return BotAnswer(status=status, description=_describe(status, body), form="unreadable" if is_cut else "foreign")
     if status < 300 and content["ok"]:
         return None
     code, found = content.get("error_code"), content.get("parameters")
     numbers = {name: value for name, value in found.items() if type(value) is int} if isinstance(found, dict) else {}
     return BotAnswer(
         status=code if status < 300 and isinstance(code, int) else status,
-        description=str(content.get("description") or _status(status)),
+        description=str(content.get("description") or _describe(status)),
         form="bot_api",
         moved_to=numbers.get("migrate_to_chat_id"),
         retry_after=min(max(0, numbers.get("retry_after", 0)), _LONGEST_WAIT),
     )
 
 
-def _status(status: int) -> str:
-    return f"HTTP {status} {HTTPStatus(status).phrase}" if status in {*HTTPStatus} else f"HTTP {status}"
-
-
-def _excerpt(status: int, body: bytes) -> str:
+def _describe(status: int, body: bytes = b"") -> str:
+    """Name a status, and quote the beginning of another server's page."""
+    name = f"HTTP {status} {HTTPStatus(status).phrase}" if status in {*HTTPStatus} else f"HTTP {status}"
     page = body[:_PAGE].decode("utf-8", "replace")
-    return f"{_status(status)}, {page}" if page.strip() else _status(status)
+    return f"{name}, {page}" if page.strip() else name
 
 
 _ODD_FORMS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
@@ -102,8 +94,9 @@ def telegram_errors(asked: Asked) -> Iterator[None]:
     except DeliveryError:
         raise
     except Exception as error:
-        if isinstance(error, NetworkError) and isinstance(error.__cause__, CONNECTION_ERRORS):
-            raise _connection_failure(error, asked) from error
+        cause = error.__cause__ if isinstance(error, NetworkError) else error
+        if isinstance(cause, (*CONNECTION_ERRORS, TimeoutError)):
+            raise _connection_failure(error, cause, asked) from error
         # An answer that the library can't read; the next chat must still get its report.
         unread = judge(BotAnswer(status=200, description=type(error).__name__, form="unreadable"), asked)
         if not isinstance(error, _ODD_FORMS):
@@ -112,20 +105,11 @@ def telegram_errors(asked: Asked) -> Iterator[None]:
         raise unread from error
 
 
-def _connection_failure(error: NetworkError, asked: Asked) -> DeliveryError:
+def _connection_failure(error: Exception, cause: Exception, asked: Asked) -> DeliveryError:
     """Describe a connection that failed; where all had been sent, the message may have arrived."""
-    cause = error.__cause__
-    is_open = isinstance(cause, _AFTER_SENDING)
+    is_open = isinstance(cause, (*AFTER_SENDING, TimeoutError))
     found = diagnose(error, address="TELEGRAM_API_URL", is_open=is_open)
     is_sent = is_open and asked.sends and not isinstance(error, CutShortError) and found.kind != "client_certificate"
+    what = "Telegram did not confirm the message:" if is_sent else "Telegram could not be reached:"
     key = "telegram.unanswered" if is_sent and found.kind == "timed_out" else f"telegram.{found.kind}"
-    what = "Telegram did not confirm the message" if is_sent else "Telegram could not be reached"
-    return DeliveryError(
-        key,
-        f"{what}: {found.reason}.",
-        f"{found.remedy}.",
-        group=found.group,
-        transient=found.transient,
-        fault=found.fault,
-        ambiguous=is_sent,
-    )
+    return connection_error(found, key, what, ambiguous=is_sent)

@@ -7,8 +7,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..domain.outcome import chat_and_topic
-from ..errors import DeliveryError, Fault, Problem, Rule, TooLargeError
+from ..errors import DeliveryError, Fault, Problem, Rule
 from ..runtime.visible_text import one_line_quote
+from .interface import rule_error
 
 CHATS = "TELEGRAM_CHAT_ID"
 Form = Literal["bot_api", "foreign", "unreadable", "elsewhere"]
@@ -43,22 +44,18 @@ class Asked(Struct, frozen=True, kw_only=True):
     setting: str = CHATS
     sends: bool = True
 
-    @property
-    def chat_or_bot(self) -> str:
-        """The chat in words."""
-        return f"chat {self.chat}" if self.chat else "the bot"
-
     def facts(self, answer: BotAnswer) -> dict[str, str]:
         """Return what reasons and remedies may name."""
-        name = self.chat_or_bot
-        group, topic = chat_and_topic(self.chat)
+        group, number = chat_and_topic(self.chat)
+        chat = f"chat {self.chat}" if self.chat else "the bot"
+        topic = f"topic {number}" if number else "the topic"
         return {
             "what": self.what,
-            "chat": name,
-            "Chat": name[0].upper() + name[1:],
+            "chat": chat,
+            "Chat": chat[0].upper() + chat[1:],
             "group": f"chat {group}",
-            "topic": f"topic {topic}" if topic else "the topic",
-            "Topic": f"Topic {topic}" if topic else "The topic",
+            "topic": topic,
+            "Topic": topic[0].upper() + topic[1:],
             "setting": self.setting,
             "moved_to": self.moved_to(answer),
         }
@@ -299,17 +296,11 @@ RULES = (
 def judge(answer: BotAnswer, asked: Asked) -> DeliveryError:
     """Return the error that `answer` means, by the first rule that matches."""
     rule = next((rule for rule in RULES if rule.matches(answer)), RULES[-1])
-    problem = rule.problem(one_line_quote(answer.description), asked.facts(answer))
-    if rule.key == "telegram.too_large":
-        return TooLargeError(problem.reason, said=problem.said, key=rule.key)
-    return DeliveryError(
-        problem.key,
-        problem.reason,
-        problem.remedy,
-        said=problem.said,
-        group=problem.group,
-        transient=rule.later,
-        fault=rule.fault,
+    return rule_error(
+        rule,
+        one_line_quote(answer.description),
+        asked.facts(answer),
+        too_large=rule.key == _TOO_LARGE.key,
         ambiguous=rule.arrived and asked.sends,
         retry_after=answer.retry_after,
     )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ..config.rerun_command import only_option
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
+from ..pipeline.job import only_option
 from ..pipeline.report_window import report_window
 from ..pipeline.services import Services
-from ..runtime.progress import is_watched, windows_bar
+from ..runtime.terminal import is_watched, windows_bar
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ async def report_each(services: Services, windows: Sequence[Window], *, resend: 
 async def _report(services: Services, window: Window, place: int, count: int, *, resend: bool) -> Result:
     """Report the window at `place` of `count`; where the run is stopped, say how to go on."""
     try:
-        return await report_window(services, WindowRequest(window=window, resend=resend), services.policy())
+        return await report_window(services, WindowRequest(window=window, resend=resend), services.run.policy())
     except asyncio.CancelledError:
         goes_on = f"--start {as_option(window)} --count {count - place + 1}"
         goes_on += " --resend" if resend else ""

@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import os
 import shutil
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache, partial
 from statistics import median
 from tempfile import TemporaryFile
@@ -16,29 +15,26 @@ from typing import Literal, TypeVar
 from msgspec import Struct, structs
 
 from ..channels.interface import Channel
-from ..channels.mail import MailChannel
-from ..channels.telegram import TelegramChannel
+from ..config.environment import colours_are_wanted, proxies_are_set, proxy_for
 from ..config.loader import Settings
-from ..config.recipients import check_limit
-from ..config.schedule import choose_windows
 from ..domain.analysis import COLUMNS, NUMBER, Analysis, FailedStatuses
 from ..domain.request import Note, Result
 from ..domain.window import Window, last_full
 from ..errors import Problem, ReportError, SourceError, WorkbookError, unexpected
-from ..ledger.notices import LOOKED, MemoryNotices, watch_notices
 from ..ledger.table import has_table
-from ..pipeline.heartbeat import check_answer
-from ..pipeline.report_window import failed_result
-from ..pipeline.services import Run, Services, open_services
-from ..runtime.proxies import proxies_are_set, proxy_of
+from ..pipeline.failures import failed_result
+from ..pipeline.run import Run
+from ..pipeline.services import Services, open_services
 from ..runtime.redaction import Redaction
 from ..runtime.retry import RetryPolicy
-from ..runtime.standard_streams import print_answer
+from ..runtime.terminal import print_answer
 from ..runtime.visible_text import one_line_quote, visible
 from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient
 from ..supabase.credentials import ROLE_SQL, Credentials
-from .silence import who_breaks_the_silence
+from .asked import check_limit, choose_windows
+from .heartbeat import check_answer
+from .watch import check_quiet, check_watch
 
 TIMED_OUT = "Why a connection failed"
 INDEX_SQL = "src/sql/analyses_index.sql"
@@ -51,8 +47,8 @@ With the index it never sorts for more than a few, because the first row by the 
 _NO_USUAL_FAILURES = (
     "Its status is not text but an enum or the like, so the reports can't say how many failed analyses are usual"
 )
-_WATCHED = timedelta(days=4)
-"""For so long --watch counts as used: its schedule may leave out a long weekend."""
+_TIME = 75.0
+"""Seconds of one part: a little more than its own client waits, which then says what it waited for."""
 _ROOM = 2**16
 """Bytes that are written to see whether there is room."""
 
@@ -75,6 +71,8 @@ class CheckResult(Struct, frozen=True, kw_only=True):
 
 
 Check = Callable[[], Awaitable[str]]
+Probe = Callable[[], Awaitable[int]]
+"""Counts the rows of a window, once for all who ask."""
 T = TypeVar("T")
 
 
@@ -86,14 +84,12 @@ async def check(run: Run) -> Result:
         check_limit(run.options, settings)
     except ReportError as error:
         return failed_result(error)
-    channels = run.channels()
-    alerts = run.alerts(channels)
     window = last_full(settings.report.report_template, settings.report.report_timezone, run.clock())
     found = []
-    async with open_services(run, settings, channels, alerts) as services:
+    async with open_services(run, settings, run.channels()) as services:
         parts = checks(services, window, run.loaded.hints)
         width = max(len(part) for part, _ in parts)
-        async with aclosing(run_checks(parts, run.timeouts.check)) as results:
+        async with aclosing(run_checks(parts, _TIME)) as results:
             async for result in results:
                 print_answer(as_json(result, run) if run.options.json else result_line(result, width, run.redaction))
                 found.append(result)
@@ -113,7 +109,7 @@ def as_json(result: CheckResult, run: Run) -> str:
 def result_line(result: CheckResult, width: int, redaction: Redaction) -> str:
     """Write a result in one line, in colour on a terminal."""
     status = f"{result.status:<4}"
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+    if sys.stdout.isatty() and colours_are_wanted():
         status = f"\x1b[{COLOURS[result.status]}m{status}\x1b[0m"
     return f"{status} {result.part:<{width}}  {visible(redaction(result.words))}"
 
@@ -154,7 +150,7 @@ def failed_check(part: str, problem: Problem) -> CheckResult:
 
 
 class NotTriedError(ReportError):
-    """A part that could not be looked at, because another one that it needs is not well."""
+    """A part that could not be checked, because another one that it needs failed."""
 
     def __init__(self, part: str) -> None:
         super().__init__("check.not_tried", f"Not tried: see {part}.")
@@ -176,25 +172,21 @@ async def _behind(part: str, asked: Callable[[], Awaitable[T]]) -> T:
 
 def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tuple[str, Check]]:
     """List what is looked at, each asked once: the operator is at the terminal."""
-    limit = services.run.timeouts.check
-    # The first wait is longer than there is time.
-    policy = RetryPolicy(
-        deadline=asyncio.get_running_loop().time() + limit, first_wait=3 * limit, longest_wait=3 * limit
-    )
-    client = services.client
+    deadline = asyncio.get_running_loop().time() + _TIME
+    policy = RetryPolicy(deadline=deadline, first_wait=3 * _TIME, longest_wait=3 * _TIME)  # there is no time for one
     found = checks_of_settings(services.settings, hints)
-    found += checks_of_table(services.table, window, policy, client, services.run.clock)
+    found += checks_of_table(services.table, window, policy, services.client, services.run.clock)
     for channel in services.channels:
         found += checks_of_channel(channel)
     if services.storage:
         found.append(("bucket", services.storage.check))
     found.append(("ledger", partial(_check_ledger, services, policy)))
     if services.quiet:
-        found.append(("only unusual", partial(who_breaks_the_silence, services, policy)))
+        found.append(("only unusual", partial(check_quiet, services, policy)))
     if services.run.loaded.watch.heartbeat_url:
         found.append(("monitor", partial(check_answer, services.alerts.notices)))
     else:
-        found.append(("watch", partial(_who_watches, services)))
+        found.append(("watch", partial(check_watch, services)))
     return found
 
 
@@ -210,20 +202,6 @@ async def _check_ledger(services: Services, policy: RetryPolicy) -> str:
     if await has_table(services.client):
         notes.append("the table report_deliveries exists, but is not used: set REPORT_LEDGER=supabase")
     return Note("; ".join(notes)) if len(notes) > 1 else words
-
-
-async def _who_watches(services: Services) -> str:
-    """Say who notices that runs don't start any more, as far as that is known here; no Prometheus rule is."""
-    run, settings = services.run, services.settings
-    if settings.report.report_ledger == "supabase":
-        notices = watch_notices(settings, services.client, MemoryNotices(), run.timeouts.alert_note)
-        looked = (await notices.told()).get(LOOKED)
-        if looked and run.clock() - looked < _WATCHED:
-            return f"--watch looked at the reports at {looked:%Y-%m-%d %H:%M} UTC"
-    return Note(
-        "neither HEARTBEAT_URL nor --watch is in use; without rules in Prometheus, nobody notices if runs stop: "
-        "see docs/monitoring.md"
-    )
 
 
 def checks_of_settings(settings: Settings, hints: Sequence[str]) -> list[tuple[str, Check]]:
@@ -258,7 +236,7 @@ def _proxies(settings: Settings) -> list[str]:
     """Say what goes by a proxy, and where one is set that mail goes directly."""
     urls = {"Supabase": settings.supabase.supabase_url}
     urls |= {"Telegram": settings.telegram.telegram_api_url} if settings.telegram else {}
-    said = [f"{name} is reached by the proxy {by}" for name, url in urls.items() if (by := proxy_of(url)[1])]
+    said = [f"{name} is reached by the proxy {by.host}" for name, url in urls.items() if (by := proxy_for(url))]
     said += ["Email goes directly: a proxy is not used for it"] if settings.mail and proxies_are_set() else []
     return said
 
@@ -267,52 +245,59 @@ def checks_of_table(
     table: AnalysesTable, window: Window, policy: RetryPolicy, client: PostgrestClient, clock: Callable[[], datetime]
 ) -> list[tuple[str, Check]]:
     """Check that the table can be read as a run reads it, the kind of key, the index, and the clock."""
-    used = client.credentials
-    probe = _once(lambda: table.probe(window, policy))
+    probe = _once(partial(table.probe, window, policy))
+    return [
+        ("table", partial(_check_rows, table, window, policy, probe)),
+        ("key", partial(_check_key, client.credentials, clock, probe)),
+        ("index", partial(_check_index, table, window, probe)),
+        ("clock", partial(_check_clock, client, clock, probe)),
+    ]
 
-    async def rows() -> str:
-        await table.check_type()
-        counted = await probe()
-        page = await table.check_ids(window, policy)
-        words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
-        words += _median_duration(page, counted)
-        note = await _baseline_note(table, window)
-        return Note(f"{words}. {note}") if note else words
 
-    async def key() -> str:
-        await _behind("table", probe)
-        until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
-        expiry, retirement = used.expiry_note(clock()), used.retirement_note
-        words = ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", expiry or until, retirement]))
-        is_ok = (used.sees_all or used.is_reports_role) and not expiry and not retirement
-        return words if is_ok else Note(words)
+async def _check_rows(table: AnalysesTable, window: Window, policy: RetryPolicy, probe: Probe) -> str:
+    await table.check_type()
+    counted = await probe()
+    page = await table.check_ids(window, policy)
+    words = f"readable with its {len(COLUMNS)} columns, {counted:,} rows in {window.label()}"
+    words += _median_duration(page, counted)
+    note = await _baseline_note(table, window)
+    return Note(f"{words}. {note}") if note else words
 
-    async def index() -> str:
-        await _behind("table", probe)
-        cost = await table.sort_cost(window)
-        if cost is None:
-            return Note(f"can't be seen through the API; {_MAKES_INDEX}")
-        if cost > _SMALL_SORT:
-            raise SourceError(
-                "source.index",
-                "Each page sorts the table anew: the index is missing, or invalid because its build was cut off.",
-                f"Run {INDEX_SQL} in the SQL editor: it makes or repairs the index.",
-                group="Supabase stopped the query",
-            )
-        return Note(f"not used, because the table is small; {_MAKES_INDEX}") if cost else "used"
 
-    async def clocks() -> str:
-        await _behind("table", probe)
-        client.check_clock(clock())
-        if client.server_time is None:
-            return Note("can't be compared: Supabase's answers bear no date")
-        return "agrees with Supabase's"
+async def _check_key(used: Credentials, clock: Callable[[], datetime], probe: Probe) -> str:
+    await _behind("table", probe)
+    until = f"good until {used.expires:%Y-%m-%d}" if used.expires else ""
+    expiry, retirement = used.expiry_note(clock()), used.retirement_note
+    words = ". ".join(filter(None, [f"{used.kind}, {_sight(used)}", expiry or until, retirement]))
+    is_ok = (used.sees_all or used.is_reports_role) and not expiry and not retirement
+    return words if is_ok else Note(words)
 
-    return [("table", rows), ("key", key), ("index", index), ("clock", clocks)]
+
+async def _check_index(table: AnalysesTable, window: Window, probe: Probe) -> str:
+    await _behind("table", probe)
+    cost = await table.sort_cost(window)
+    if cost is None:
+        return Note(f"can't be seen through the API; {_MAKES_INDEX}")
+    if cost > _SMALL_SORT:
+        raise SourceError(
+            "source.index",
+            "Each page sorts the table anew: the index is missing, or invalid because its build was cut off.",
+            f"Run {INDEX_SQL} in the SQL editor: it makes or repairs the index.",
+            group="Supabase stopped the query",
+        )
+    return Note(f"not used, because the table is small; {_MAKES_INDEX}") if cost else "used"
+
+
+async def _check_clock(client: PostgrestClient, clock: Callable[[], datetime], probe: Probe) -> str:
+    await _behind("table", probe)
+    client.check_clock(clock())
+    if client.server_time is None:
+        return Note("can't be compared: Supabase's answers bear no date")
+    return "agrees with Supabase's"
 
 
 def _median_duration(rows: Sequence[Analysis], counted: int) -> str:
-    """Say how long analyses take, as the reports would: whoever sees it knows whether the column holds seconds."""
+    """Say how long analyses take, as the reports would: that shows whether the column holds seconds."""
     durations = [row.duration for row in rows if isinstance(row.duration, NUMBER) and row.duration >= 0]
     if not durations:
         return ""
@@ -321,7 +306,7 @@ def _median_duration(rows: Sequence[Analysis], counted: int) -> str:
 
 
 async def _baseline_note(table: AnalysesTable, window: Window) -> str:
-    """Say why the reports can't know what is usual, as far as one window's counts tell; nothing if they can."""
+    """Say why one window's counts don't let the reports know what is usual; nothing if they do."""
     try:
         await table.first_moment(window.end)
         counted = await table.count_failed(window.start, window.end, FailedStatuses())
@@ -342,35 +327,11 @@ def _sight(used: Credentials) -> str:
 
 
 def checks_of_channel(channel: Channel) -> list[tuple[str, Check]]:
-    """Check the way to a channel's recipients, and each of them."""
-    if isinstance(channel, MailChannel):
-        return checks_of_mail(channel)
-    return checks_of_telegram(channel) if isinstance(channel, TelegramChannel) else []
-
-
-def checks_of_mail(channel: MailChannel) -> list[tuple[str, Check]]:
-    """Check connection, certificate, login and sender; and whether the server takes each recipient and operator."""
-    answer = _once(channel.check)
-
-    async def server() -> str:
-        words, _ = await answer()
-        return words
+    """Check the way to a channel's recipients and operators, and each of them."""
+    way = _once(channel.check)
 
     async def one(recipient: str) -> str:
-        _, refused = await _behind("email", answer)
-        if recipient in refused:
-            raise refused[recipient]
-        return "accepted by the mail server"
+        await _behind(channel.way, way)
+        return await channel.check_recipient(recipient)
 
-    return [("email", server), *((f"email {recipient}", partial(one, recipient)) for recipient in channel.addresses)]
-
-
-def checks_of_telegram(channel: TelegramChannel) -> list[tuple[str, Check]]:
-    """Check the bot, and each chat that it writes to."""
-    bot = _once(channel.check_bot)
-
-    async def one(chat: str) -> str:
-        await _behind("telegram bot", bot)
-        return await channel.check_chat(chat)
-
-    return [("telegram bot", bot), *((f"telegram {chat}", partial(one, chat)) for chat in channel.chats)]
+    return [(channel.way, way), *((f"{channel.name} {who}", partial(one, who)) for who in channel.everyone)]

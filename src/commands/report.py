@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,23 +11,24 @@ from msgspec.structs import replace
 
 from ..channels.interface import Channel
 from ..config.loader import Settings
-from ..config.recipients import check_consent, check_limit, limited_to
-from ..config.schedule import choose_windows, goes_by_job, has_next_pod, is_named
+from ..config.options import limited_to
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window
-from ..errors import ClocksDifferError, InputError, OptionError, Problem, ReportError, Stage
+from ..errors import SIGINT_CODE, SIGTERM_CODE, InputError, OptionError, Problem, ReportError, Stage
 from ..message.alert import STOPPED_BY_SIGTERM, Failure
 from ..pipeline.alerts import Alerts
-from ..pipeline.build import tell_of_clocks
 from ..pipeline.catch_up import report_with_catch_up
-from ..pipeline.heartbeat import Heartbeat
-from ..pipeline.report_window import alert_in_turn, describe_failure, failed_result, report_window
-from ..pipeline.services import Run, Services, ledger_place, open_services
+from ..pipeline.failures import describe_failure, different_clocks, failed_result, result_of
+from ..pipeline.job import goes_by_job, has_next_pod, is_named
+from ..pipeline.report_window import report_window
+from ..pipeline.run import Run
+from ..pipeline.services import Services, ledger_place, open_services
+from ..supabase.source_errors import ClocksDifferError
+from .asked import check_consent, check_limit, choose_windows
 from .backfill import report_each
+from .heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
-SIGTERM_CODE = 128 + signal.SIGTERM
-SIGINT_CODE = 128 + signal.SIGINT
 _STOPPED = Result(code=SIGTERM_CODE, words="stopped by SIGTERM", problem=STOPPED_BY_SIGTERM)
 _BY_HAND = Problem(key="interrupted", reason="The run was stopped from the keyboard.")
 
@@ -36,16 +36,16 @@ _BY_HAND = Problem(key="interrupted", reason="The run was stopped from the keybo
 async def report(run: Run) -> Result:
     """Report what was asked for; log, alert and tell the monitor whatever fails."""
     channels = run.channels()
-    alerts = run.alerts(channels)
+    alerts = Alerts(run, channels)
     url = None if run.options.is_trial else run.loaded.watch.heartbeat_url
     heartbeat = Heartbeat(url, run.tls, run.redaction, run.timeouts)
-    stop = _Stop(run, alerts)
+    run.stop.listen()
     try:
         await heartbeat.started()
         result = await _reported(run, channels, alerts, heartbeat)
     except asyncio.CancelledError:
-        result = await stop.result(_likely_window(run))
-    with suppress(asyncio.CancelledError):  # what became of the report is settled
+        result = await _stopped(run, alerts)
+    with suppress(asyncio.CancelledError):  # the report's own result is final
         if result.is_left:  # the next pod tells the monitor how it ended
             pass
         elif result.code:
@@ -63,9 +63,8 @@ async def _reported(run: Run, channels: Sequence[Channel], alerts: Alerts, heart
         return failed_result(error)
     except Exception as error:
         failure = describe_failure(error)
-        await alerts.send(_likely_window(run), [failure])
-        code = error.exit_code if isinstance(error, ReportError) else 1
-        return Result(code=code, words=f"failed: {failure.what}", problem=failure.problem)
+        await alerts.send([failure], _likely_window(run))
+        return result_of(failure, error.exit_code if isinstance(error, ReportError) else 1)
 
 
 async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts, heartbeat: Heartbeat) -> Result:
@@ -77,8 +76,8 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
     except ReportError as error:  # a pod's window isn't over, nor are those of the pods after it
         failure = describe_failure(error)
         async with open_services(run, settings, channels, alerts) as services:
-            await alert_in_turn(services, None, [failure], services.policy())
-        return Result(code=error.exit_code, words=f"failed: {failure.what}", problem=failure.problem)
+            await services.alerts.send([failure])
+        return result_of(failure, error.exit_code)
     check_limit(options, settings)
     check_consent(options, settings)
     logger.info("Ledger: %s", ledger_place(run, settings), extra={"event": "ledger"})
@@ -86,27 +85,26 @@ async def _report_windows(run: Run, channels: Sequence[Channel], alerts: Alerts,
         grace, by_job = settings.report.report_settle, goes_by_job(options, settings.report, run.clock())
         await settle(windows[-1], timedelta(seconds=grace), run.clock(), is_over=by_job)
     async with open_services(run, settings, channels, alerts) as services:
-        _warn_of_hidden_rows(services)
         _warn_of_the_key(services)
         result = await _asked_for(services, windows)
-        if not run.options.until_now:  # which has refused
+        if not options.until_now:  # which has refused
             await _check_clock(services)
         is_whole = not (services.only or options.is_trial)
-        await alerts.conclude(services.ledger, services.policy(), is_well=is_whole and result.code == 0)
-        await heartbeat.note(alerts.notices, run.clock())
+        await services.alerts.conclude(is_well=is_whole and result.code == 0)
+        await heartbeat.note(services.alerts.notices, run.clock())
         return result
 
 
 async def _asked_for(services: Services, windows: Sequence[Window]) -> Result:
     """Report several windows, one that was named, or the run's own and those that were missed before."""
-    options, report = services.run.options, services.settings.report
+    options, report = services.run.options, services.report
     resend = options.resend or report.report_resend
     if len(windows) > 1:
         return await report_each(services, windows, resend=resend)
     if services.only:
         logger.info("Only to %s: nobody else is sent anything", ", ".join(services.only))
     if options.is_trial or is_named(options, report) or limited_to(options, report):
-        return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.policy())
+        return await report_window(services, WindowRequest(window=windows[0], resend=resend), services.run.policy())
     return await report_with_catch_up(services, windows[0], resend=resend)
 
 
@@ -115,26 +113,20 @@ async def _check_clock(services: Services) -> None:
     try:
         services.client.check_clock(services.run.clock())
     except ClocksDifferError as error:
-        await tell_of_clocks(services, error)
-
-
-def _warn_of_hidden_rows(services: Services) -> None:
-    """Say, once a run, that rows may be missing though every count agrees: the server counts what the key may see."""
-    used = services.client.credentials
-    if used.sees_all or used.is_reports_role:
-        return
-    logger.warning(
-        "Row-level security of the table %s may hide rows from this key (%s); the report has every row that the key "
-        "may see. A secret key sees all.",
-        services.settings.supabase.supabase_table,
-        used.kind,
-        extra={"event": "key_is_limited"},
-    )
+        await services.alerts.send([different_clocks(error)])
 
 
 def _warn_of_the_key(services: Services) -> None:
-    """Say, once a run, that the token ends within days, or the kind of key: from then on every hour fails."""
+    """Say, once a run, what the key does not see though every count agrees, and that it ends within days."""
     used = services.client.credentials
+    if not (used.sees_all or used.is_reports_role):
+        logger.warning(
+            "Row-level security of the table %s may hide rows from this key (%s); the report has every row that the "
+            "key may see. A secret key sees all.",
+            services.settings.supabase.supabase_table,
+            used.kind,
+            extra={"event": "key_is_limited"},
+        )
     if note := used.expiry_note(services.run.clock()):
         logger.warning("%s.", note, extra={"event": "key_expires"})
     if note := used.retirement_note:
@@ -167,22 +159,41 @@ def _likely_window(run: Run) -> Window | None:
     return None
 
 
-async def _is_left(run: Run, window: Window | None, *, is_told: bool) -> bool:
+async def _stopped(run: Run, alerts: Alerts) -> Result:
+    """Return the result of the stopped run.
+
+    Alert of a SIGTERM that came before a window was at hand, unless the Job's next pod does the work.
+    """
+    stop = run.stop
+    if stop.by_hand:
+        return Result(code=SIGINT_CODE, words="stopped from the keyboard", problem=_BY_HAND)
+    stop.let_finish()
+    window, is_handled = stop.window or _likely_window(run), stop.is_handled
+    if not stop.is_failure and await _is_left(run, window, is_handled=is_handled):
+        return replace(_STOPPED, is_left=True)
+    if not is_handled:
+        extra = {"event": "failed", "stage": Stage.RUN, "key": STOPPED_BY_SIGTERM.key}
+        logger.error("%s", STOPPED_BY_SIGTERM, extra=extra)
+        await alerts.send([Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)], window)
+    return _STOPPED
+
+
+async def _is_left(run: Run, window: Window | None, *, is_handled: bool) -> bool:
     """Return whether the Job's next pod, or else a later run, surely does the work of a run that was stopped.
 
-    Of a window of which nothing was told yet, a later run sees that nobody sent it only if the ledger began before.
+    Of a window whose result nobody knows yet, a later run sees that nobody sent it only if the ledger began before.
     """
     settings = run.loaded.report
     if not (window and settings and has_next_pod(run.options, settings, run.clock())):
         return False
-    if is_told:
+    if is_handled:
         return True
     try:
         async with (
             asyncio.timeout(run.timeouts.alert_note),
-            open_services(run, run.loaded.checked(), [], run.alerts([])) as services,
+            open_services(run, run.loaded.checked(), []) as services,
         ):
-            begun = await services.ledger.begun(services.policy())
+            begun = await services.ledger.begun(run.policy())
     except (ReportError, TimeoutError):
         return False
     if begun is None or begun > window.start:
@@ -190,48 +201,6 @@ async def _is_left(run: Run, window: Window | None, *, is_told: bool) -> bool:
     words = "Stopped by SIGTERM; the Job's next pod reports %s, or else a later run"
     logger.warning(words, window.label(), extra={"event": "stopped"})
     return True
-
-
-class _Stop:
-    """Stops the present task at SIGTERM and Ctrl-C, and says what came of that."""
-
-    def __init__(self, run: Run, alerts: Alerts) -> None:
-        self._run = run
-        self._alerts = alerts
-        self._is_interrupted = False
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        with suppress(ValueError, RuntimeError):  # not the main thread
-            self._loop.add_signal_handler(signal.SIGTERM, self._cancel)
-            self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
-
-    async def result(self, window: Window | None) -> Result:
-        """Return the result of the stopped run.
-
-        Alert of a SIGTERM that came before a window was at hand, unless the Job's next pod does the work.
-        """
-        if self._is_interrupted:
-            return Result(code=SIGINT_CODE, words="stopped from the keyboard", problem=_BY_HAND)
-        self._task = None  # another SIGTERM finds the run being stopped already
-        window, is_told = self._alerts.at_hand or window, self._alerts.stop_is_told
-        if not self._alerts.stop_is_failure and await _is_left(self._run, window, is_told=is_told):
-            return replace(_STOPPED, is_left=True)
-        if not is_told:
-            logger.error(
-                "%s", STOPPED_BY_SIGTERM, extra={"event": "failed", "stage": Stage.RUN, "key": STOPPED_BY_SIGTERM.key}
-            )
-            await self._alerts.send(window, [Failure(what=Stage.RUN, problem=STOPPED_BY_SIGTERM)])
-        return _STOPPED
-
-    def _cancel(self) -> None:
-        self._alerts.is_stopping = True
-        if self._task:
-            self._task.cancel()
-
-    def _interrupt(self) -> None:
-        """Stop; whoever pressed the keys need not be alerted, and a second time doesn't want to wait."""
-        self._loop.remove_signal_handler(signal.SIGINT)
-        self._is_interrupted = self._alerts.muted = True
-        self._cancel()
 
 
 async def settle(window: Window, grace: timedelta, at: datetime, *, is_over: bool) -> None:

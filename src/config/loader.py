@@ -3,10 +3,10 @@
 import os
 import shlex
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from dotenv.parser import Binding
 from msgspec import Struct, field
 from msgspec.structs import replace
 from pydantic import SecretStr, ValidationError
@@ -15,10 +15,9 @@ from pydantic_settings import SettingsError as SettingsSourceError
 
 from ..domain.window import Template
 from ..errors import SettingsError
-from ..runtime.proxies import proxy_problems, proxy_secrets
 from . import validators
-from .env_file import read_env_file
-from .hints import hints
+from .environment import authority_problems, proxy_problems, proxy_secrets
+from .hints import hints, read_env_file
 from .settings import (
     GROUPS,
     ChannelChoice,
@@ -32,13 +31,11 @@ from .settings import (
     WatchSettings,
 )
 
-_SHORTEST = 4
-"""Characters of a secret at least: what is shorter would be hidden in every other word."""
 ENV_FILE = Path(__file__).parents[2] / ".env"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """All settings of a run; of a channel that is left out None, and in a dry run also of one that can't send.
+    """All settings of a run; None for a channel that is left out, and in a dry run also for one that can't send.
 
     `channels` are those that REPORT_CHANNELS chooses.
     """
@@ -59,12 +56,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class LoadedSettings(Struct, kw_only=True):
-    """The groups of settings that are whole, and one line a variable for what is missing or wrong.
+    """The groups of settings that are complete and right, and one line a variable for what is missing or wrong.
 
-    `hints` are sentences about what is no error, but hardly meant: misspelt variables, values that don't go together.
-    `of_sending` are those of `problems` that a dry run has no use for. `channels` are those that were chosen.
-    `unchecked` are the secrets of groups that aren't used: right or wrong, nobody is to see them.
-    `is_job`: they are a Job's on a cluster. `remedy` says how to begin where there is no `.env`.
+    `hints` are warnings about settings that are probably mistakes. `of_sending` are those of `problems` that don't
+    matter to a dry run, which sends nothing. `channels` are those that were chosen.
+    `hidden` are the secrets, also those of groups that are incomplete or not used. `report_dir` is the text of
+    REPORT_DIR. `is_job`: they are a Job's on a cluster. `remedy` says how to begin where there is no `.env`.
     """
 
     report: ReportSettings | None = None
@@ -76,7 +73,8 @@ class LoadedSettings(Struct, kw_only=True):
     problems: list[str] = field(default_factory=list)
     of_sending: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
-    unchecked: list[Group] = field(default_factory=list)
+    hidden: list[SecretStr] = field(default_factory=list)
+    report_dir: str = ""
     is_job: bool = False
     remedy: str = ""
 
@@ -94,52 +92,81 @@ class LoadedSettings(Struct, kw_only=True):
         )
 
     def folder(self) -> Path:
-        """Return REPORT_DIR, also where other settings are wrong; the temporary folder where that is not there."""
+        """Return REPORT_DIR, also where other settings are wrong; the temporary folder if it does not exist."""
         if self.report:
             return self.report.report_dir
-        named = [str(group.report_dir) for group in self.unchecked if isinstance(group, ReportSettings)]
-        return Path(next((name for name in named if os.path.isdir(name)), tempfile.gettempdir()))  # noqa: PTH112
+        return Path(self.report_dir if os.path.isdir(self.report_dir) else tempfile.gettempdir())  # noqa: PTH112
 
     def secrets(self) -> list[str]:
-        """List the values that must not be seen, as far as they are known."""
-        groups = (self.report, self.supabase, self.mail, self.telegram, self.watch, *self.unchecked)
-        return [*(secret for group in groups if group for secret in group.secrets()), *proxy_secrets()]
+        """List the values that must not be seen."""
+        return [*(secret.get_secret_value() for secret in self.hidden), *proxy_secrets()]
 
 
 _G = TypeVar("_G", bound=Group)
 
 
+class _Reader:
+    """Reads each variable once: the environment wins over `env_file`, and both over the files in `folder`."""
+
+    def __init__(self, env_file: Path | None) -> None:
+        self.folder: Path | None = None
+        self.lines: list[Binding] = []
+        self.texts: dict[str, str] = {}
+        self.problems: list[str] = []
+        self._is_whole = True
+        try:
+            self.lines = read_env_file(env_file)
+        except (OSError, UnicodeError) as error:
+            self._note(f"{env_file}", error)
+            self._is_whole = False
+
+    def read(self, group: type[_G], *, is_used: bool = True) -> _G | None:
+        """Return the group; None if it is not used, or can't be made: `problems` say why."""
+        texts, is_whole = dict[str, str](), self._is_whole
+        try:
+            texts |= SecretsSettingsSource(group, secrets_dir=self.folder)()
+        except SettingsSourceError as error:
+            self._note("A file in SECRETS_DIR", error.__cause__ or error)
+            is_whole = False
+        # Nothing in a line of .env is replaced, as pydantic does with ${NAME}: it may be a password.
+        lines = {line.key.lower(): line.value for line in self.lines if line.key and line.value is not None}
+        texts |= {name: text for name, text in lines.items() if name in group.model_fields}
+        texts |= EnvSettingsSource(group)()
+        self.texts |= texts
+        try:
+            return group.model_validate(texts) if is_used and is_whole else None
+        except ValidationError as error:
+            self.problems += _lines(group, error)
+            return None
+
+    def _note(self, what: str, error: BaseException) -> None:
+        problem = f"{what} can't be read ({type(error).__name__}); use a readable text file in UTF-8"
+        self.problems += [problem] if problem not in self.problems else []
+
+
 def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     """Read the environment, then `env_file`, then the files in SECRETS_DIR for what is left out; check all of it."""
-    loaded = LoadedSettings(is_job=bool(os.environ.get("JOB_NAME")))
-    where = _read(SecretsFolder, env_file, None, loaded.problems)
-    folder = where.secrets_dir if where else None
-
-    def read(group: type[_G]) -> _G | None:
-        return _read(group, env_file, folder, loaded.problems)
-
-    loaded.supabase = read(SupabaseSettings)
-    choice = read(ChannelChoice)
+    loaded, reader = LoadedSettings(is_job=bool(os.environ.get("JOB_NAME"))), _Reader(env_file)
+    where = reader.read(SecretsFolder)
+    reader.folder = where.secrets_dir if where else None
+    loaded.supabase = reader.read(SupabaseSettings)
+    choice = reader.read(ChannelChoice)
     loaded.channels = choice.report_channels if choice else loaded.channels
-    known = len(loaded.problems)
-    loaded.mail = read(MailSettings) if "email" in loaded.channels else None
-    loaded.telegram = read(TelegramSettings) if "telegram" in loaded.channels else None
-    loaded.of_sending = loaded.problems[known:]
-    loaded.report = read(ReportSettings)
-    loaded.watch = read(WatchSettings) or loaded.watch
-    loaded.hints = hints(env_file, folder, loaded.mail, loaded.supabase, loaded.telegram)
+    known = len(reader.problems)
+    loaded.mail = reader.read(MailSettings, is_used="email" in loaded.channels)
+    loaded.telegram = reader.read(TelegramSettings, is_used="telegram" in loaded.channels)
+    loaded.of_sending = reader.problems[known:]
+    loaded.report = reader.read(ReportSettings)
+    loaded.watch = reader.read(WatchSettings) or loaded.watch
+    loaded.report_dir = reader.texts.get("report_dir", "")
+    loaded.hidden = [SecretStr(secret) for group in GROUPS for secret in group.secrets(reader.texts)]
+    loaded.hints = hints(env_file, reader.lines, reader.folder, loaded.mail, loaded.supabase, loaded.telegram)
+    loaded.problems = reader.problems
     _refuse_plain_http(loaded)
     _refuse_proxies(loaded)
-    _want_ledger_name(loaded)
-    _refuse_strangers(loaded)
-    authority = os.environ.get("SSL_CERT_FILE")
-    if authority and not (os.path.isfile(authority) and os.access(authority, os.R_OK)):  # noqa: PTH113
-        # Python would pass it over in silence.
-        loaded.problems.append(
-            "SSL_CERT_FILE names a file that does not exist or may not be read; use an authority's certificate"
-        )
-    if loaded.problems or not (loaded.mail and loaded.telegram):
-        loaded.unchecked = [_unchecked(group, env_file, folder) for group in GROUPS]
+    _require_ledger_name(loaded)
+    _require_known_recipients(loaded)
+    loaded.problems += authority_problems()
     if any(" is missing" in problem for problem in loaded.problems):
         loaded.remedy = _first_steps(env_file)
     return loaded
@@ -160,39 +187,6 @@ def _first_steps(env_file: Path | None) -> str:
     )
 
 
-def _read(group: type[_G], env_file: Path | None, folder: Path | None, problems: list[str]) -> _G | None:
-    """Read a group; add what is missing or wrong to `problems`, and return None then."""
-    try:
-        return group(_env_file=env_file, _secrets_dir=folder)  # type: ignore[call-arg] # taken at run time
-    except ValidationError as error:
-        problems += _lines(group, error)
-        return None
-    except (OSError, UnicodeError) as error:
-        what, cause = f"{env_file}", type(error).__name__
-    except SettingsSourceError as error:  # what a file in the folder came to
-        what, cause = "A file in SECRETS_DIR", type(error.__cause__ or error).__name__
-    problem = f"{what} can't be read ({cause}); use a readable text file in UTF-8"
-    problems += [problem] if problem not in problems else []
-    return None
-
-
-def _unchecked(group: type[Group], env_file: Path | None, folder: Path | None) -> Group:
-    """Return the secrets of a group as they were read; placeholders and what is too short for one are none."""
-    values: dict[str, object] = {}
-    with suppress(SettingsSourceError):  # said where it is read, as what follows
-        values |= SecretsSettingsSource(group, secrets_dir=folder)()
-    with suppress(OSError, UnicodeError):
-        values |= {name.lower(): value for name, value in read_env_file(env_file).items()}
-        values |= EnvSettingsSource(group)()
-    kept: dict[str, object] = {}
-    for name, value in values.items():
-        known = group.model_fields.get(name)  # .env may have others too
-        if known and isinstance(value, str) and not validators.is_placeholder(text := value.strip()):
-            is_secret = "SecretStr" in str(known.annotation)
-            kept |= {name: SecretStr(text) if is_secret else text} if len(text) >= _SHORTEST or not is_secret else {}
-    return group.model_construct(None, **kept)
-
-
 def _refuse_plain_http(loaded: LoadedSettings) -> None:
     if loaded.report and loaded.report.report_allow_http:
         return
@@ -200,7 +194,7 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
     monitor = loaded.watch.heartbeat_url
     if monitor and validators.is_plain_http(monitor.get_secret_value()):
         loaded.problems.append(f"HEARTBEAT_URL {wanted}")
-        loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})  # nor a failure be told that way
+        loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})  # nor may a failure
     if loaded.supabase and validators.is_plain_http(loaded.supabase.supabase_url):
         loaded.problems.append(f"SUPABASE_URL {wanted}")
     if loaded.telegram and validators.is_plain_http(loaded.telegram.telegram_api_url):
@@ -210,15 +204,15 @@ def _refuse_plain_http(loaded: LoadedSettings) -> None:
 
 
 def _refuse_proxies(loaded: LoadedSettings) -> None:
-    """Name the proxies that can't be used; of that, no alert can go by Telegram, nor the monitor be told."""
+    """Name the proxies that can't be used; then neither an alert by Telegram nor a ping of the monitor can go out."""
     if problems := proxy_problems():
         loaded.problems += problems
         loaded.telegram = None
         loaded.watch = loaded.watch.model_copy(update={"heartbeat_url": None})
 
 
-def _want_ledger_name(loaded: LoadedSettings) -> None:
-    """Ask who is to be acted for, where no namespace says it: a trial must not take an hour from production."""
+def _require_ledger_name(loaded: LoadedSettings) -> None:
+    """Require a deployment's name if there is no namespace: a trial must not take an hour from production."""
     report = loaded.report
     if report and report.report_ledger == "supabase" and not report.ledger_name:
         loaded.problems.append(
@@ -230,15 +224,15 @@ def _want_ledger_name(loaded: LoadedSettings) -> None:
 
 
 _NUMBERS = {"int_parsing": "an integer", "float_parsing": "a number"}
-"""What pydantic could not read a value as, in our words."""
+"""What pydantic could not parse a value as."""
 _OWN = "Value error, "
 """How pydantic begins the reasons of our own checks."""
 
 
-def _refuse_strangers(loaded: LoadedSettings) -> None:
-    """Refuse whoever is to get only unusual reports, but gets none by the chosen channels, as far as these are known.
+def _require_known_recipients(loaded: LoadedSettings) -> None:
+    """Refuse names in REPORT_ONLY_UNUSUAL that no chosen channel sends to: a misspelt address would get every report.
 
-    A misspelt address would get every report.
+    Of a channel whose settings are wrong, the recipients are not known.
     """
     named = loaded.report.report_only_unusual if loaded.report else ()
     if ("email" in loaded.channels and not loaded.mail) or ("telegram" in loaded.channels and not loaded.telegram):

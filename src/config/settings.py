@@ -5,26 +5,21 @@ is wrong. No error ever repeats a value.
 """
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..domain.analysis import FAILED_STATUSES
 from ..domain.baseline import Thresholds
 from . import validators
-from .env_file import read_env_file
 
+SHORTEST_SECRET = 4
+"""Characters of a secret at least: what is shorter would be hidden in every other word."""
 LARGEST_COUNT = 10_000
 """Windows of one backfill: over a year of hours."""
 DEFAULT_NAME = "Digital Twin"
@@ -56,25 +51,17 @@ class Sender(Struct, frozen=True, kw_only=True):
 class Group(BaseSettings):
     """Variables that belong together: stripped, placeholders refused, unknown ones left alone.
 
-    An empty one is one that isn't set, also where .env sets it.
+    The loader passes their texts, so that it knows them where the group is incomplete. An empty one isn't set.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+    def settings_customise_sources(  # type: ignore[override] # the others are passed by name
+        cls, _: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: object
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read `.env` in place of pydantic, which would replace `${NAME}` even in single quotes."""
-        path = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else None
-        written = read_env_file(path if isinstance(path, Path) else None)
-        values = {name.lower(): value for name, value in written.items() if name.lower() in cls.model_fields}
-        return init_settings, env_settings, InitSettingsSource(settings_cls, values), file_secret_settings
+        """Read nothing but what is passed."""
+        return (init_settings,)
 
     @model_validator(mode="before")
     @classmethod
@@ -91,10 +78,12 @@ class Group(BaseSettings):
             raise ValueError("is still the placeholder of the example")
         return value
 
-    def secrets(self) -> list[str]:
-        """List the values that must not be seen, as far as they are set."""
-        values = (getattr(self, name, None) for name in type(self).model_fields)
-        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    @classmethod
+    def secrets(cls, texts: Mapping[str, str]) -> list[str]:
+        """List which of the group's `texts` must not be seen, right or wrong; placeholders and short ones may be."""
+        secret = [name for name, field in cls.model_fields.items() if "SecretStr" in str(field.annotation)]
+        found = [texts[name].strip() for name in secret if name in texts]
+        return [text for text in found if len(text) >= SHORTEST_SECRET and not validators.is_placeholder(text)]
 
 
 class SupabaseSettings(Group):
@@ -112,10 +101,11 @@ class SupabaseSettings(Group):
     def _without_rest_path(cls, value: str) -> str:
         return validators.as_usual(value.removesuffix("/rest/v1").rstrip("/"))
 
-    def secrets(self) -> list[str]:
+    @classmethod
+    def secrets(cls, texts: Mapping[str, str]) -> list[str]:
         """List key and token, and the token's signature: what stands before it can be guessed."""
-        signature = self.supabase_jwt.get_secret_value().rpartition(".")[2] if self.supabase_jwt else ""
-        return [*super().secrets(), *([signature] if signature else [])]
+        signature = texts.get("supabase_jwt", "").strip().rpartition(".")[2]
+        return [*super().secrets(texts), *([signature] if len(signature) >= SHORTEST_SECRET else [])]
 
 
 class ChannelChoice(Group):
@@ -132,7 +122,7 @@ class MailSettings(Group):
     smtp_host: validators.Host = Field(description="the mail server's name, like smtp.gmail.com")
     smtp_port: int = Field(465, ge=1, le=65535, description="a port, like 465 (tls) or 587 (starttls)")
     smtp_security: SmtpSecurity = Field("tls", description="tls (from the first byte, port 465) or starttls (port 587)")
-    smtp_login: Annotated[SmtpLogin, BeforeValidator(validators.in_small_letters)] = Field(
+    smtp_login: Annotated[SmtpLogin, BeforeValidator(str.lower)] = Field(
         "password", description="password, oauth2, or none (a relay that knows this machine)"
     )
     # Required, but may be None: whether they are needed depends on SMTP_LOGIN.
@@ -183,11 +173,11 @@ class MailSettings(Group):
             raise ValueError("is missing, which SMTP_LOGIN=oauth2 needs")
         return value
 
-    def secrets(self) -> list[str]:
+    @classmethod
+    def secrets(cls, texts: Mapping[str, str]) -> list[str]:
         """List the secrets, and what AUTH PLAIN makes of name and password (RFC 4616)."""
-        password = getattr(self, "smtp_password", None)
-        whole = [f"\0{getattr(self, 'smtp_user', '')}\0{password.get_secret_value()}"] if password else []
-        return [*super().secrets(), *whole]
+        found, password = super().secrets(texts), texts.get("smtp_password", "").strip()
+        return [*found, *([f"\0{texts.get('smtp_user', '').strip()}\0{password}"] if password in found else [])]
 
     @property
     def sender(self) -> Sender:
@@ -222,9 +212,10 @@ class TelegramSettings(Group):
     )
     telegram_api_url: validators.Url = Field("https://api.telegram.org", description="a Bot API server's address")
 
-    def secrets(self) -> list[str]:
+    @classmethod
+    def secrets(cls, texts: Mapping[str, str]) -> list[str]:
         """List the token, and its part behind the colon: before it is the bot's public number."""
-        return [part for token in super().secrets() for part in (token, token.partition(":")[2]) if part]
+        return [part for token in super().secrets(texts) for part in (token, token.partition(":")[2]) if part]
 
     def is_silent(self, *, is_as_usual: bool) -> bool:
         """Return whether the report of a window makes no sound."""
@@ -248,9 +239,7 @@ class ReportSettings(Group):
     report_name: validators.Name = Field(
         DEFAULT_NAME, description="one line of at most 60 characters, like Digital Twin"
     )
-    report_language: Annotated[Language, BeforeValidator(validators.in_small_letters)] = Field(
-        "en", description="en or ru"
-    )
+    report_language: Annotated[Language, BeforeValidator(str.lower)] = Field("en", description="en or ru")
     report_failed_statuses: validators.Statuses = Field(
         FAILED_STATUSES, description="statuses with commas between, like failed,error"
     )
@@ -330,16 +319,18 @@ class WatchSettings(Group):
     heartbeat_url: validators.SecretUrl | None = Field(
         None, description="a check's address, like https://hc-ping.com/…"
     )
-    log_format: Annotated[Literal["auto", "text", "json"], BeforeValidator(validators.in_small_letters)] = Field(
+    log_format: Annotated[Literal["auto", "text", "json"], BeforeValidator(str.lower)] = Field(
         "auto", description="auto, text or json"
     )
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(validators.in_capitals)] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
 
-    def secrets(self) -> list[str]:
-        """List the monitor's address, and what of it gives it away alone."""
-        return [part for url in super().secrets() for part in (url, *validators.secret_parts(url))]
+    @classmethod
+    def secrets(cls, texts: Mapping[str, str]) -> list[str]:
+        """List the monitor's address, also without the slashes at its end, and what of it gives it away alone."""
+        urls = super().secrets(texts)
+        return [part for url in urls for part in (url, url.rstrip("/"), *validators.secret_parts(url))]
 
 
 class SecretsFolder(Group):

@@ -1,4 +1,4 @@
-"""All times and limits of a run, in one place; whoever waits is passed them."""
+"""The times of a run that tests shorten. Other numbers stand next to what they bound."""
 
 from msgspec import Struct
 
@@ -30,10 +30,6 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """Up to eleven counts over five windows, all at once; the report matters more."""
     history: float = 60.0
     """Reading from the ledger what was missed; the run's own window matters more."""
-    retention: float = 30.0
-    """Removing what is older than REPORT_KEEP_DAYS."""
-    late_rows: float = 30.0
-    """Looking for rows that came late."""
     storage_read: float = 60.0
     """One wait for Storage, which answers when it has taken in the whole upload."""
     storage: float = 300.0
@@ -68,8 +64,6 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     alert_at_stop: float = 20.0
     """The same after SIGTERM: two fit into the grace period that Kubernetes gives."""
     alert_note: float = 5.0
-    """Noting in the ledger that somebody was alerted; it must fit into that period too."""
+    """Recording in the ledger that an alert was sent; it must fit into that period too."""
     heartbeat: float = 12.0
     """Telling the monitor, repeats included; so must this. A resolver asks again after 5 s if its question got lost."""
-    check: float = 75.0
-    """One part of --check: a little more than its own client waits, which then says what it waited for."""

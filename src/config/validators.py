@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from ..runtime.proxies import is_loopback
+from .environment import is_loopback
 
 _PLACEHOLDER = re.compile(r"your-email@gmail\.com|your-app-password|.*change-me.*", re.IGNORECASE | re.DOTALL)
 # RFC 5322's dot-atom on both sides; quoted local parts and other scripts are left to nobody's hourly report.
@@ -43,12 +43,6 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 # RFC 1123 as Kubernetes has it (apimachinery's validation): small letters only.
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _DNS_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
-LONGEST_LABEL = 63
-"""Characters of a Job's name and of a namespace."""
-LONGEST_CRONJOB = 52
-"""Characters of a CronJob's name: its Jobs' names have eleven more."""
-LONGEST_SUBDOMAIN = 253
-"""Characters of a pod's name."""
 _NEAR_ZONE = 0.8
 """How much of a zone's name is to be right for a suggestion, as difflib counts."""
 
@@ -85,16 +79,6 @@ def as_usual(url: str) -> str:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else f"{parts.hostname}"
     port = f":{parts.port}" if parts.port not in (None, usual) else ""
     return f"{parts.scheme}://{host}{port}{parts.path}"
-
-
-def in_small_letters(value: object) -> object:
-    """Write text in small letters."""
-    return value.lower() if isinstance(value, str) else value
-
-
-def in_capitals(value: object) -> object:
-    """Write text in capitals."""
-    return value.upper() if isinstance(value, str) else value
 
 
 def entries(value: object) -> object:
@@ -139,12 +123,8 @@ def _named(pattern: str, longest: int, kind: str) -> Callable[[object], object]:
     return _matches(rf"(?=.{{1,{longest}}}\Z){pattern}", f"is not {kind} in Kubernetes")
 
 
-def _each(
-    pattern: re.Pattern[str], kind: str, *, may_be_none: bool = False
-) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+def _each(pattern: re.Pattern[str], kind: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
     def check(parts: tuple[str, ...]) -> tuple[str, ...]:
-        if not parts and not may_be_none:
-            raise ValueError("is empty")
         wrong = [str(place) for place, part in enumerate(parts, 1) if not pattern.fullmatch(part)]
         if wrong:
             raise ValueError(f"entry {', '.join(wrong)} of {len(parts)} is not {kind}")
@@ -250,7 +230,7 @@ Bucket = Annotated[str, BeforeValidator(_matches(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,
 # RFC 7515: header, payload and signature, in base64url.
 Jwt = Annotated[
     SecretStr,
-    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is no JWT (three parts, dots between)")),
+    BeforeValidator(_matches(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}", "is not a JWT (three parts, dots between)")),
 ]
 Key = Annotated[
     SecretStr,
@@ -267,11 +247,12 @@ OauthSecret = Annotated[
     SecretStr,
     BeforeValidator(_matches(r"[!-~]{4,}", "is shorter than 4 characters, or contains blanks or unusual ones")),
 ]
-JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_LABEL, "a Job's name"))]
-JobUid = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a Job's uid"))]
-CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_CRONJOB, "a CronJob's name"))]
-PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, LONGEST_SUBDOMAIN, "a pod's name"))]
-Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, LONGEST_LABEL, "a namespace"))]
+JobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, 63, "a Job's name"))]
+JobUid = Annotated[str, BeforeValidator(_named(_DNS_LABEL, 63, "a Job's uid"))]
+# Its Jobs' names have eleven characters more.
+CronJobName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, 52, "a CronJob's name"))]
+PodName = Annotated[str, BeforeValidator(_named(_DNS_SUBDOMAIN, 253, "a pod's name"))]
+Namespace = Annotated[str, BeforeValidator(_named(_DNS_LABEL, 63, "a namespace"))]
 Address = Annotated[str, BeforeValidator(_matches(_ADDRESS, "is not an e-mail address"))]
 SenderHeader = Annotated[str, BeforeValidator(_matches(_SENDER, "is neither an e-mail address nor Name <address>"))]
 # It stands in subjects and headings.
@@ -281,18 +262,19 @@ Statuses = Annotated[
     NoDecode,
     BeforeValidator(entries),
     AfterValidator(_each(_STATUS, "a status of at most 60 characters without |")),
-    Field(max_length=50),
+    Field(min_length=1, max_length=50),
 ]
 Chat = Annotated[str, BeforeValidator(_matches(_CHAT, "is not a chat id"))]
-Addresses = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(mailboxes), AfterValidator(_each(_ADDRESS, "an e-mail address"))
-]
-AddressesOrNone = Annotated[
+Chats = Annotated[
     tuple[str, ...],
     NoDecode,
-    BeforeValidator(mailboxes),
-    AfterValidator(_each(_ADDRESS, "an e-mail address", may_be_none=True)),
+    BeforeValidator(entries),
+    AfterValidator(_each(_CHAT, "a chat id")),
+    Field(min_length=1),
 ]
+AddressesOrNone = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(mailboxes), AfterValidator(_each(_ADDRESS, "an e-mail address"))
+]
+Addresses = Annotated[AddressesOrNone, Field(min_length=1)]
 RecipientsOrNone = Annotated[tuple[str, ...], NoDecode, BeforeValidator(mailboxes)]
 Recipients = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(entries), AfterValidator(_not_empty)]
-Chats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(entries), AfterValidator(_each(_CHAT, "a chat id"))]

@@ -1,4 +1,4 @@
-"""What became of a report for one recipient."""
+"""The result of sending a report to one recipient."""
 
 import re
 from collections.abc import Sequence
@@ -6,22 +6,20 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..errors import DeliveryError, Problem, TooLargeError
+from ..errors import DeliveryError, Problem
 
 OutcomeState = Literal["delivered", "written", "without file", "refused", "failed"]
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of a report for one recipient.
+    """The result of sending a report to one recipient.
 
-    `delivered`: `receipt` is the server's own word for it.
+    `delivered`: the server took it; `receipt` is the server's own word for it.
     `written`: nothing was sent, `receipt` is the file that shows what would have been.
-    `refused`: the recipient is why, and no later run tries by itself; `failed`: it stays owed, and `retry` tells
-    whether trying again in this run may help. `problem` says why.
-    `without file`: it arrived, but neither with its workbook nor with a link to it; `problem` says why.
-    `too_large`: it failed of its size; without its file it may be taken.
-    `ambiguous`: it may have arrived all the same. `retry_after`: seconds the server wants to be left alone.
-    It came of that `attempt`, counted from 1, which took `seconds`.
+    `without file`: it arrived, but neither with its workbook nor with a link to it; `error` says why.
+    `refused`: the recipient is why, and no later run tries again; `failed`: it stays owed. `error` says why.
+    `ambiguous`: it may have arrived all the same, in this attempt or an earlier one.
+    The result of that `attempt`, counted from 1, which took `seconds`.
     `notice` is what the operator must do before the next delivery, though this one succeeded.
     """
 
@@ -29,14 +27,21 @@ class Outcome(Struct, frozen=True, kw_only=True):
     recipient: str
     state: OutcomeState
     receipt: str = ""
-    problem: Problem | None = None
+    error: DeliveryError | None = None
     notice: Problem | None = None
-    retry: bool = False
     ambiguous: bool = False
-    too_large: bool = False
-    retry_after: float = 0.0
     attempt: int = 0
     seconds: float = 0.0
+
+    @property
+    def problem(self) -> Problem | None:
+        """The problem of its error."""
+        return self.error.problem if self.error else None
+
+    @property
+    def retry(self) -> bool:
+        """Whether another attempt in this run may help."""
+        return self.error is not None and self.error.transient
 
     @property
     def delivered(self) -> bool:
@@ -51,17 +56,9 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 def not_delivered(channel: str, recipients: Sequence[str], error: DeliveryError) -> list[Outcome]:
     """Make the outcome of `error` for each of `recipients`."""
+    state: OutcomeState = "refused" if error.fault == "theirs" and not error.transient else "failed"
     return [
-        Outcome(
-            channel=channel,
-            recipient=recipient,
-            state="refused" if error.fault == "theirs" and not error.transient else "failed",
-            problem=error.problem,
-            retry=error.transient,
-            ambiguous=error.ambiguous,
-            too_large=isinstance(error, TooLargeError),
-            retry_after=error.retry_after,
-        )
+        Outcome(channel=channel, recipient=recipient, state=state, error=error, ambiguous=error.ambiguous)
         for recipient in recipients
     ]
 

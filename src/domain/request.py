@@ -1,4 +1,4 @@
-"""What a run is asked for, and what came of it."""
+"""What a run is asked for, and its result."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,9 +11,9 @@ from .outcome import Outcome
 from .window import Window
 
 Trigger = Literal["scheduled", "manual", "catch_up"]
-"""Why a window is reported: it is this run's own, somebody asked for it, or it was missed before.
+"""Why a window is reported: it is this run's own, it was asked for, or it was missed before.
 
-Trials and runs with --only are asked for too.
+Trials, and runs for some recipients only, are asked for too.
 """
 
 
@@ -37,7 +37,7 @@ class WindowRequest(Struct, frozen=True, kw_only=True):
 
 
 class Note(str):
-    """What `--check` says of a part that is not wrong, but not known, not used, or soon to be changed."""
+    """What a check says of a part that is not wrong, but not known, not used, or soon to be changed."""
 
     __slots__ = ()
 
@@ -55,12 +55,12 @@ class Tally(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """How one window, or a whole run, went: its exit code, in words, and the `problem` that it failed of.
+    """The result of one window, or of a whole run: its exit code, in words, and the `problem` if it failed.
 
     `outcomes` are those of its recipients, `known` tells whether its failure was alerted before; `window` is its start,
     `label` its name for people, `rows` are those it had, `bytes` those of its workbook, `tally` counts its recipients.
     Of several windows, `rows` and `tally` are sums, and `outcomes`, `known`, `window` and `bytes` are not set.
-    `is_left`: the run was stopped, and the next pod of its Job does its work, so nobody has to know.
+    `is_left`: the run was stopped, and the next pod of its Job does its work, so no alert is needed.
     """
 
     code: int
@@ -81,7 +81,7 @@ class Result(Struct, frozen=True, kw_only=True):
         return any(outcome.delivered for outcome in self.outcomes)
 
     def last_line(self, seconds: float) -> str:
-        """Sum up in one line what came of a run that took so many `seconds`."""
+        """Sum up in one line a run that took so many `seconds`."""
         tally = self.tally or Tally()
         owed = f"still owed to {tally.owed}" if tally.owed else ""
         refused = f"refused by {tally.refused}" if tally.refused else ""

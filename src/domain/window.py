@@ -11,11 +11,9 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import OptionError
-
 Template = Literal["hourly", "daily"]
 EARLIEST, LATEST = datetime(1970, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 - compared without zones
-"""Beyond these a moment can't be told in every zone, nor written into a sheet."""
+"""Beyond these a moment does not exist in every zone, nor fit into a sheet."""
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -71,7 +69,7 @@ def before(window: Window) -> Window:
 
 def after(window: Window) -> Window:
     """Return the window that starts where `window` ends."""
-    return _around(window.end, window.template, window.zone)
+    return around(window.end, window.template, window.zone)
 
 
 def as_ranges(windows: Sequence[Window]) -> list[list[Window]]:
@@ -94,35 +92,6 @@ def until(template: Template, zone: ZoneInfo, now: datetime) -> Window:
     return Window(template=template, start=end - (DAY if template == "daily" else HOUR), end=end, zone=zone)
 
 
-def starting_at(text: str, template: Template, zone: ZoneInfo, now: datetime, *, option: str = "--start ") -> Window:
-    """Return the window that starts at `text`, an ISO 8601 moment: UTC unless it carries an offset.
-
-    For `daily` a bare date is that day of `zone`. `option` is what stands before `text` where it was asked for.
-    Raise OptionError if no window starts there, or if it is not over at `now`; the error names the likely one.
-    """
-    is_variable = option.endswith("=")
-    if template == "hourly" and (day := bare_date(text)):
-        raise OptionError(
-            f"{option}{text} is a whole day.",
-            f"Ask for its hours with {option}{day}T00 {'REPORT_COUNT=24' if is_variable else '--count 24'}, "
-            f"or for one of them, like {option}{day}T13.",
-        )
-    moment = _moment(text, template, zone, option)
-    window = _around(moment, template, zone)
-    if window.start != moment:
-        raise OptionError(
-            f"{option}{text} is not the start of {_a_window(template, zone)}.",
-            f"Did you mean {option}{as_option(window)}?",
-        )
-    if window.end > now:
-        raise OptionError(
-            f"{option}{text} names a window that is not over before {window.end:%Y-%m-%dT%H:%M} UTC.",
-            f"Did you mean the last full one, {option}{as_option(last_full(template, zone, now))}"
-            f"{', or --until-now' if option == '--start ' else ''}?",
-        )
-    return window
-
-
 def day_of(day: date, zone: ZoneInfo) -> Window:
     """Return a local day from midnight to midnight: 23 or 25 hours long where the clocks change."""
     start, end = (datetime.combine(date_, time(), tzinfo=zone).astimezone(UTC) for date_ in (day, day + DAY))
@@ -137,35 +106,32 @@ def bare_date(text: str) -> date | None:
         return None
 
 
-def _moment(text: str, template: Template, zone: ZoneInfo, option: str) -> datetime:
+def moment_of(text: str, template: Template, zone: ZoneInfo) -> datetime | None:
+    """Return the moment that `text` is in ISO 8601, in UTC, which also is its zone if it has no offset.
+
+    For `daily` a bare date is that day's beginning in `zone`. None for anything else, or what is too early or late.
+    """
     try:
         moment = datetime.fromisoformat(text)
-        possible = EARLIEST < moment.replace(tzinfo=None) < LATEST
     except ValueError:
-        possible = False
-    if not possible:
-        raise OptionError(
-            f"{option}{text} is not a valid date and time.",
-            "Write it like 2026-11-23T13 (UTC) or 2026-11-23T16:00+03:00.",
-        )
+        return None
+    if not EARLIEST < moment.replace(tzinfo=None) < LATEST:
+        return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone if template == "daily" and bare_date(text) else UTC)
     return moment.astimezone(UTC)
 
 
-def _around(moment: datetime, template: Template, zone: ZoneInfo) -> Window:
+def around(moment: datetime, template: Template, zone: ZoneInfo) -> Window:
+    """Return the full hour, or the day of `zone`, that an aware moment lies in."""
     if template == "daily":
         return day_of(moment.astimezone(zone).date(), zone)
     start = moment.replace(minute=0, second=0, microsecond=0)
     return Window(template=template, start=start, end=start + HOUR, zone=zone)
 
 
-def _a_window(template: Template, zone: ZoneInfo) -> str:
-    return f"a day in {zone.key}" if template == "daily" else "a full hour in UTC"
-
-
 def as_option(window: Window) -> str:
-    """Write the window as --start takes it."""
+    """Write the window's start as people give it: `2026-11-23T13`, of a day `2026-11-23`."""
     if window.template == "daily":
         return f"{window.start.astimezone(window.zone):%Y-%m-%d}"
     return f"{window.start:%Y-%m-%dT%H}"

@@ -218,4 +218,6 @@ def notices_of(
     report = settings.report
     if options.is_trial or report.report_ledger != "supabase":
         return fallback
+    if options.watch:
+        return watch_notices(settings, client, fallback, limit)
     return TableNotices(client, ledger_key(report, settings.supabase).text, fallback, limit)

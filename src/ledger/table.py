@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from postgrest import AsyncQueryRequestBuilder, AsyncSelectRequestBuilder, CountMethod, ReturnMethod
 
 from ..config.timeouts import Timeouts
 from ..domain.request import Note
 from ..domain.window import Window
 from ..errors import LedgerError, LedgerVersionError, RecordsTooLargeError, SourceError
+from ..runtime.http import Response
 from ..runtime.retry import RetryPolicy, retry
 from ..supabase.client import PostgrestClient, quoted_value
 from ..supabase.decode import read_json
@@ -296,7 +296,7 @@ class TableLedger:
         words = f"readable and writable{note}, {since}"
         return Note(words) if note else words
 
-    async def _probe(self, policy: RetryPolicy) -> dict[str, httpx.Response]:
+    async def _probe(self, policy: RetryPolicy) -> dict[str, Response]:
         """Return what the database answers to a question for each right that a run needs; none changes anything."""
         table = self._client.table(TABLE)
         questions = {
@@ -359,14 +359,14 @@ class TableLedger:
 
         return await retry(once, policy)
 
-    async def _accepted(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> httpx.Response:
+    async def _accepted(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> Response:
         """Send a question once; raise LedgerError if it is refused."""
         response = await self._send(query, policy)
         if not response.is_success:
             raise await self._refusal(response, policy)
         return response
 
-    async def _send(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> httpx.Response:
+    async def _send(self, query: AsyncQueryRequestBuilder, policy: RetryPolicy) -> Response:
         """Send a question once; raise LedgerError if no answer comes."""
         try:
             async with asyncio.timeout(policy.left() + self._timeouts.ledger_last_word):
@@ -382,7 +382,7 @@ class TableLedger:
         except SourceError as error:
             raise unusable(error) from error
 
-    async def _refusal(self, response: httpx.Response, policy: RetryPolicy) -> LedgerError:
+    async def _refusal(self, response: Response, policy: RetryPolicy) -> LedgerError:
         """Return the error of a refusal; where a right is missing, it names which one."""
         missing: list[str] = []
         if error_code(response) == INSUFFICIENT_PRIVILEGE:
@@ -399,7 +399,7 @@ async def has_table(client: PostgrestClient) -> bool:
         return False
 
 
-def _rows(response: httpx.Response) -> list[dict[str, Any]]:
+def _rows(response: Response) -> list[dict[str, Any]]:
     """Read the rows of an answer; raise LedgerError if it is something else."""
     try:
         return read_json(response.content, TABLE) if response.content else []

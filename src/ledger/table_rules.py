@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 
-import httpx
-
-from ..errors import LedgerError, LedgerVersionError, PageTooLargeError, RecordsTooLargeError, SourceError
+from ..errors import LedgerError, LedgerVersionError, RecordsTooLargeError, SourceError
+from ..runtime.http import Response
 from ..supabase.credentials import ROLE_SQL, Credentials
 from ..supabase.reply import ReplyRule, as_error, first_match, json_object, read_reply
 from ..supabase.rest_rules import INSUFFICIENT_PRIVILEGE, MISSING_TABLE, RULES, STOPPED_QUERY, facts
+from ..supabase.source_errors import PageTooLargeError
 
 SQL = "src/sql/report_deliveries.sql"
 NOT_NULL = "23502"
@@ -102,7 +102,7 @@ LEDGER_RULES = (
 )
 
 
-def refused(response: httpx.Response, table: str, used: Credentials, missing: Sequence[str] = ()) -> LedgerError:
+def refused(response: Response, table: str, used: Credentials, missing: Sequence[str] = ()) -> LedgerError:
     """Return the error of a refusal; `missing` are the rights that the role lacks, where that is known to be why."""
     reply = read_reply(response, "read" if response.request.method == "GET" else "write", table)
     rule = first_match(LEDGER_RULES, reply, used)
@@ -110,7 +110,7 @@ def refused(response: httpx.Response, table: str, used: Credentials, missing: Se
     return as_error(error, "ledger", rule, reply, facts(table, used, ", ".join(missing or _RIGHTS)))
 
 
-def trigger_note(refused_row: httpx.Response) -> str:
+def trigger_note(refused_row: Response) -> str:
     """Return what is to be said of the trigger, nothing if it is there; raise LedgerError if it is not.
 
     A row is refused for want of its key only after the trigger has seen it, and the refusal shows the row: with two

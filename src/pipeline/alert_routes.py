@@ -1,4 +1,4 @@
-"""The ways an alert takes: to operators where the settings name some, else to readers; each tried again for a while."""
+"""Send alerts: to operators where the settings name some, else to readers; by each channel several attempts."""
 
 import asyncio
 import logging
@@ -8,12 +8,12 @@ from datetime import datetime
 from msgspec import Struct
 
 from ..channels.interface import Channel
-from ..config.timeouts import Timeouts
 from ..domain.outcome import Outcome
 from ..errors import DeliveryError, unexpected
-from ..message.alert_text import AlertText
+from ..message.alert_text import AlertText, joined, ours
 from ..runtime.retry import RetryPolicy
-from ..runtime.visible_text import one_line_quote
+from ..runtime.visible_text import one_line_quote, visible
+from .run import Run
 
 logger = logging.getLogger(__name__)
 ATTEMPTS = 5
@@ -21,15 +21,10 @@ ATTEMPTS = 5
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """One channel, and those whom it tells."""
+    """One channel, and the recipients who get an alert by it."""
 
     channel: Channel
     recipients: Sequence[str]
-
-    @property
-    def label(self) -> str:
-        """Channel and recipients in words."""
-        return f"{self.channel.name} to {', '.join(self.recipients)}"
 
 
 def operator_routes(channels: Sequence[Channel]) -> list[Route]:
@@ -38,30 +33,67 @@ def operator_routes(channels: Sequence[Channel]) -> list[Route]:
 
 
 def reader_routes(channels: Sequence[Channel], outcomes: Sequence[Outcome] = ()) -> list[Route]:
-    """Return the ways to readers, of which an alert takes the first that works, when no operator could be told.
+    """Return the ways to readers, of which an alert takes the first that works, when no operator was reached.
 
-    A channel without a failed outcome comes first, then Telegram before email. Who is an operator too was tried before.
+    A channel without a failed outcome comes first, then one that `alerts_first`.
+    Who is an operator too was tried before.
     """
     failed = {outcome.channel for outcome in outcomes if not outcome.delivered}
-    ordered = sorted(channels, key=lambda channel: (channel.name in failed, channel.name != "telegram"))
+    ordered = sorted(channels, key=lambda channel: (channel.name in failed, not channel.alerts_first))
     readers = [(one, [who for who in one.alerted_readers if who not in one.operators]) for one in ordered]
     return [Route(channel=channel, recipients=recipients) for channel, recipients in readers if recipients]
 
 
-async def send_alert(
-    text: AlertText, at: datetime, route: Route, timeouts: Timeouts, seconds: float | None = None
-) -> dict[str, DeliveryError]:
-    """Send `text`, written `at` (aware), by `route`; return an error for each who did not get it, and never raise.
+class AlertSender:
+    """Sends texts to the operators, or to readers where no operator can be reached."""
 
-    What may succeed a moment later is tried again, until `seconds` are over, or without them the least that an alert
-    has.
+    def __init__(self, run: Run, channels: Sequence[Channel]) -> None:
+        self._run = run
+        self._channels = channels
+
+    async def send(self, text: AlertText, outcomes: Sequence[Outcome] = (), *, what: str = "The alert") -> bool:
+        """Send `text` to all operators, or to the first readers whom it reaches; return whether it reached anybody."""
+        text = text.mapped(self._run.redaction).mapped(visible)
+        operators = operator_routes(self._channels)
+        if any(await asyncio.gather(*(self._send_by(route, text, what=what) for route in operators))):
+            return True
+        for route in reader_routes(self._channels, outcomes):
+            if await self._send_by(route, text, what=what):
+                return True
+        extra = {"event": "nobody_alerted"}
+        if self._channels:
+            logger.error("Nobody could be alerted; this log is the only record of it:\n%s", text, extra=extra)
+        else:  # what it is about was logged before
+            logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
+        return False
+
+    async def send_unusual(self, text: str) -> None:
+        """Send `text` on an unusual window, which is no failure, to those whom channels notify of it."""
+        what = "The message on an unusual window"
+        for channel in self._channels:
+            if channel.notified:
+                route = Route(channel=channel, recipients=channel.notified)
+                await self._send_by(route, joined([ours(self._run.redaction(text))]), what=what, event="unusual")
+
+    async def _send_by(self, route: Route, text: AlertText, *, what: str, event: str = "alerted") -> bool:
+        """Send `text` by one channel; return whether it reached anybody."""
+        channel = route.channel.name
+        failed = await send_alert(self._run, text, route, self._run.alert_time)
+        for recipient, error in failed.items():
+            extra = {"event": "alert_failed", "channel": channel, "recipient": recipient, "key": error.problem.key}
+            logger.error("%s could not be sent by %s to %s: %s", what, channel, recipient, error, extra=extra)
+        reached = ", ".join(one for one in route.recipients if one not in failed)
+        if reached:
+            logger.info("%s was sent by %s to %s", what, channel, reached, extra={"event": event, "channel": channel})
+        return bool(reached)
+
+
+async def send_alert(run: Run, text: AlertText, route: Route, seconds: float) -> dict[str, DeliveryError]:
+    """Send `text` by `route`; return an error for each who did not get it, and never raise.
+
+    What may succeed a moment later is tried again, until `seconds` are over.
     """
-    seconds = timeouts.alert if seconds is None else seconds
-    policy = RetryPolicy(
-        deadline=asyncio.get_running_loop().time() + seconds,
-        first_wait=timeouts.first_wait,
-        longest_wait=timeouts.longest_wait,
-    )
+    policy, at = run.policy(seconds), run.clock()
     failed: dict[str, DeliveryError] = {}
     waiting = route.recipients
     for attempt, wait in enumerate(policy.waits(), 1):
@@ -91,5 +123,5 @@ async def _attempt(
         problem = unexpected(route.channel.name, unforeseen, one_line_quote(unforeseen))
         extra = {"event": "broke_down", "channel": route.channel.name, "key": problem.key}
         logger.exception("The alert by %s broke down", route.channel.name, extra=extra)
-        error = DeliveryError(problem.key, problem.reason, problem.remedy, said=problem.said, group=problem.group)
+        error = DeliveryError.of(problem)
     return dict.fromkeys(route.recipients, error)

@@ -1,8 +1,9 @@
-"""Send alerts: one when a failure begins, then one a day; and the all-clear."""
+"""Decide on alerts: one when a failure begins, then one a day; and the all-clear."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from itertools import accumulate
 from typing import Literal
@@ -10,20 +11,15 @@ from typing import Literal
 from msgspec.structs import replace
 
 from ..channels.interface import Channel, addresses
-from ..config.loader import LoadedSettings
-from ..config.options import Options
-from ..config.recipients import limited_to, nearest_recipients
-from ..config.rerun_command import rerun_command, span_command
+from ..config.options import limited_to, nearest_recipients
 from ..config.settings import DEFAULT_NAME, ReportSettings
-from ..config.timeouts import Timeouts
-from ..domain.outcome import ChannelAddress, Outcome, OutcomeState, same
+from ..domain.outcome import ChannelAddress, Outcome, same
 from ..domain.window import Window, as_option, last_full
 from ..errors import LedgerError, Stage
 from ..ledger.claim import Claim
 from ..ledger.history import is_before_all, is_in_reach, refused_windows
 from ..ledger.interface import Ledger
-from ..ledger.notices import MONITOR, due, notices_without_table
-from ..ledger.record import EntryState
+from ..ledger.notices import MONITOR, Moments, Notices, due, notices_without_table
 from ..message.alert import (
     ALERTED,
     NO_LATER_RUN,
@@ -38,312 +34,298 @@ from ..message.alert import (
     recovery_note,
     render,
 )
-from ..message.alert_text import AlertText, joined, ours
+from ..message.alert_text import AlertText
 from ..message.all_clear import Recovery, render_all_clear
-from ..runtime.progress import is_watched
-from ..runtime.redaction import Redaction
-from ..runtime.retry import RetryPolicy
-from ..runtime.visible_text import visible
-from .alert_routes import Route, operator_routes, reader_routes, send_alert
+from ..runtime.terminal import is_watched
+from .alert_routes import AlertSender
+from .failures import coverage_of
+from .job import rerun_command, shared_by_pods, span_command
+from .run import Run
 
 logger = logging.getLogger(__name__)
 _LONGEST_NAMES = 500
 """Characters of the recipients in a command: an alert has 4,096 in all."""
 _WITHOUT_SETTINGS = RecoveryNote(words="No report is sent until the settings are correct.")
 AlertResult = Literal["now", "before", "nobody"]
+"""Whether somebody was alerted now, or before and less than a day ago; `nobody` was if no channel took the alert."""
+
+
+def is_news(keys: Sequence[str], window: str, notices: Moments, now: datetime, *, is_stop: bool) -> bool:
+    """Decide whether failures with these `keys` are alerted `now`: nobody was of one of them, or not for a day.
+
+    `window` is the key of the window that they are about, if any. A stop ends what failed before: whoever was alerted
+    of this window needs no second alert.
+    """
+    return bool(due(keys, notices, now)) and not (is_stop and window in notices)
+
+
+def find_over(
+    notices: Iterable[str],
+    failing: Collection[str],
+    working: Collection[str],
+    recovered: Collection[str],
+    everyone: Sequence[ChannelAddress],
+    *,
+    is_well: bool,
+) -> dict[str, Cause]:
+    """Decide which of the causes in `notices` are over, by their keys.
+
+    A part of a run is over when it was seen `working` or is none of `everyone` any more; anything else when the run
+    `is_well`, or when it is about a window that has `recovered`.
+    """
+    causes = {key: read_cause(key) for key in notices if key not in failing and not key.startswith(MONITOR)}
+
+    def is_over(cause: Cause) -> bool:
+        if cause.recovers:
+            return cause.part in working or _is_gone(cause.part, everyone)
+        return is_well or cause.window in recovered
+
+    return {key: cause for key, cause in causes.items() if is_over(cause)}
 
 
 class Alerts:
-    """Sends alerts through `channels`, whose settings are whole even where others are not.
+    """The alerts of a run through `channels`, whose settings are whole even where others are not.
 
-    `notices` know what somebody was told of: a failure that lasts is told of when it begins, then once a day.
-    `muted`: nobody is to be told: it is a dry run or a trial from a terminal, or the operator stopped the run there.
-    `at_hand` is the window that is being reported, or was last. `stop_is_told`: a stop by SIGTERM has been dealt with
-    for it, or it has come to its end; `stop_is_failure`: as a failure, rather than left to the Job's next pod.
-    `is_stopping`: this run is being stopped, and has little time. `time_left`: the seconds that are left of its time.
+    `notices` remember what somebody was alerted of, those in Supabase and its `ledger` while it is connected.
     """
 
     def __init__(
-        self,
-        channels: Sequence[Channel],
-        options: Options,
-        loaded: LoadedSettings,
-        redaction: Redaction,
-        clock: Callable[[], datetime],
-        timeouts: Timeouts,
+        self, run: Run, channels: Sequence[Channel], notices: Notices | None = None, ledger: Ledger | None = None
     ) -> None:
-        self._channels = channels
-        self._until_now = options.until_now
-        self._settings = loaded.report
-        self._redaction = redaction
-        self._clock = clock
-        self._timeouts = timeouts
-        named, present = limited_to(options, loaded.report), [one for _, one in addresses(channels)]
-        # One that is no recipient is the failure itself: its alert has the command for whoever was probably meant.
-        self._only = named if loaded.problems or options.only else nearest_recipients(named, present)
+        self.notices = notices or notices_without_table(run.options, run.loaded)
+        self._run = run
+        self._ledger = ledger
+        self._sender = AlertSender(run, channels)
+        self._everyone = addresses(channels)
+        named, is_wrong = limited_to(run.options, run.loaded.report), bool(run.loaded.problems)
+        # A name that no recipient has is the failure itself: its alert has the command for the nearest one.
+        is_kept = is_wrong or run.options.only
+        self._only = named if is_kept else nearest_recipients(named, [recipient for _, recipient in self._everyone])
         self._is_misnamed = self._only != named
-        self._present = [] if loaded.problems or self._is_misnamed else addresses(channels, self._only)
-        self._is_backfill = bool(options.count) or bool(
-            loaded.report and (loaded.report.report_count or loaded.report.job_completion_index is not None)
-        )
-        self._name = loaded.report.report_name if loaded.report else DEFAULT_NAME
-        self._unusual_chat = loaded.telegram.unusual_chat if loaded.telegram else None
+        self._present = [] if is_wrong or self._is_misnamed else addresses(channels, self._only)
         self._failing: set[str] = set()
         self._working: set[str] = set()
         self._recovered: list[Recovery] = []
         self._caught_up: list[Recovery] = []
-        self.notices = notices_without_table(options, loaded)
-        self.ledger: Ledger | None = None
-        self.muted = options.dry_run or ((options.until_now or bool(options.only)) and is_watched())
-        self.at_hand: Window | None = None
-        self.stop_is_told = False
-        self.stop_is_failure = False
-        self.is_stopping = False
-        self.time_left: Callable[[], float] = lambda: 0.0
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether nobody is alerted: it is a dry run or a trial on a terminal, or was stopped there."""
+        options = self._run.options
+        is_trial = options.until_now or bool(options.only)
+        return options.dry_run or self._run.stop.by_hand or (is_trial and is_watched())
 
     async def send(
         self,
-        window: Window | None,
         failures: Sequence[Failure],
+        window: Window | None = None,
         *,
         claim: Claim | None = None,
         outcomes: Sequence[Outcome] = (),
     ) -> AlertResult:
-        """Alert of `failures`, unless somebody was told of them before; only what a channel took counts as told."""
+        """Alert of `failures`, unless somebody was before; only an alert that a channel took counts."""
         causes = [cause for failure in failures for cause in failure.causes(window)]
-        keys = [cause.text for cause in causes]
+        keys, about = [cause.text for cause in causes], _about(window)
         self._failing.update(keys)
-        if self.muted:
+        if self.is_muted:
             logger.info("No alert is sent: whoever started this run sees what failed")
             return "nobody"
-        told = await self.notices.told()
-        now = self._clock()
-        named = [Cause(part=Stage.RUN, key=ALERTED, window=as_option(window)).text] if window else []
-        is_stop = all(failure.problem.key == STOPPED_BY_SIGTERM.key for failure in failures)
-        # A stop ends what failed before: whoever was alerted of this window needs no second alert.
-        if not due(keys, told, now) or (is_stop and named and named[0] in told):
-            logger.info("Already alerted; the next reminder comes 24 hours after the last one")
+        async with self._turn():
+            notices, now = await self.notices.told(), self._run.clock()
+            is_stop = all(failure.problem.key == STOPPED_BY_SIGTERM.key for failure in failures)
             result: AlertResult = "before"
-        else:
-            since = min((told[key] for key in keys if key in told), default=None)
-            text = await self._text(window, failures, claim, outcomes, since)
-            result = "now" if await self._send(text, outcomes) else "nobody"
-        if result == "now":
-            await self.notices.tell([*keys, *named], now)
+            if is_news(keys, about, notices, now, is_stop=is_stop):
+                since = min((notices[key] for key in keys if key in notices), default=None)
+                text = await self._text(failures, window, claim, outcomes, since)
+                result = "now" if await self._sender.send(text, outcomes) else "nobody"
+            else:
+                logger.info("Already alerted; the next reminder comes 24 hours after the last one")
+            if result == "now":
+                await self.notices.tell(filter(None, [*keys, about]), now)
         if claim and result != "nobody":
             await self._noted(claim.note_alert([replace(cause, window="").text for cause in causes]))
         return result
 
-    def works(self, parts: Iterable[str]) -> None:
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Keep the other pods of an Indexed Job from alerting during the block: they may alert of the same.
+
+        Where the ledger can't be used, each alerts for itself, and so does a run that is being stopped.
+        """
+        run, report, ledger = self._run, self._run.loaded.report, self._ledger
+        shared = shared_by_pods(run.options, report) if report and ledger else None
+        longest = 2 * run.timeouts.alert + run.timeouts.alert_note  # another pod's, by Telegram and then by email
+        async with AsyncExitStack() as stack:
+            if ledger and shared and not run.stop.is_requested:
+                try:
+                    await stack.enter_async_context(ledger.claim(shared, run.policy(longest)))
+                except LedgerError as error:
+                    extra = {"event": "ledger_failed"}
+                    logger.warning("What other pods have alerted of is not known: %s", error, extra=extra)
+            yield
+
+    async def send_unusual(self, text: str) -> None:
+        """Send `text` on an unusual window to the alert chat, unless that is one of the report's own chats.
+
+        Neither a trial nor a backfill sends it: the operator sees the reports.
+        """
+        options, report = self._run.options, self._run.loaded.report
+        is_backfill = options.count or (report and (report.report_count or report.job_completion_index is not None))
+        if not (self.is_muted or options.until_now or is_backfill):
+            await self._sender.send_unusual(text)
+
+    def works(self, *parts: str) -> None:
         """Note that `parts`, as alerts name them, did what they are for in this run."""
         self._working.update(parts)
 
-    async def recovered(self, window: Window, claim: Claim, *, is_late: bool) -> None:
-        """Note that `window` has reached everyone: an all-clear names it if an alert did.
+    async def recovered(self, window: Window, claim: Claim, *, is_late: bool = False) -> None:
+        """Note that `window` has reached everyone, if it has: an all-clear names it if an alert did.
 
         One that `is_late` is also named where an all-clear is given anyway: it was missed meanwhile.
         """
-        recovery = Recovery(window=window, skipped=claim.record.is_skipped, as_usual=claim.record.is_as_usual)
+        record, everyone = claim.record, self._everyone
+        # A run that is limited to some may find the window opened for nobody else yet.
+        if not record.is_done(everyone) or (self._only and not record.is_settled(everyone)):
+            return
+        recovery = Recovery(window=window, skipped=record.is_skipped, as_usual=record.is_as_usual)
         if claim.wants_all_clear:
             await self._noted(claim.note_all_clear())
             self._recovered.append(recovery)
-        elif not self.muted and as_option(window) in [read_cause(key).window for key in await self.notices.told()]:
+        elif not self.is_muted and as_option(window) in [read_cause(key).window for key in await self.notices.told()]:
             self._recovered.append(recovery)
         elif is_late:
             self._caught_up.append(recovery)
 
-    async def conclude(self, ledger: Ledger, policy: RetryPolicy, *, is_well: bool) -> None:
+    async def conclude(self, *, is_well: bool) -> None:
         """Give the all-clear of the run: for windows that an alert named, and for what was seen to work again.
 
         `is_well`: everything did what it is for.
         """
-        if self.muted:
+        if self.is_muted:
             return
-        self.works((Stage.SETTINGS, Stage.RUN) if is_well else (Stage.SETTINGS,))
-        told = await self.notices.told()
-        causes = {key: read_cause(key) for key in told if key not in self._failing and not key.startswith(MONITOR)}
-        over = {key: cause for key, cause in causes.items() if self._is_over(cause, is_well=is_well)}
-        parts = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
-        gone = [part for part in parts if self._is_gone(part)]
-        again = [part for part in parts if part not in gone]
-        lacking = await self._lacking([cause for cause in over.values() if cause.part in again], ledger, policy)
-        if self._recovered or parts:
-            known = recipient_names(addresses(self._channels))
-            recovered = sorted(self._recovered + self._caught_up, key=lambda one: one.window.start)
-            text = render_all_clear(
-                recovered,
-                again,
-                known=known,
-                gone=gone,
-                lacking=lacking,
-                command=span_command(lacking, self._settings) if lacking and self._settings else "",
-                name=self._name,
-            )
-            if not await self._send(text, what="The all-clear"):
-                return
+        working = self._working | {Stage.SETTINGS} | ({Stage.RUN} if is_well else set())
+        recovered = {as_option(one.window) for one in self._recovered}
+        notices = await self.notices.told()
+        over = find_over(notices, self._failing, working, recovered, self._everyone, is_well=is_well)
+        if (self._recovered or any(cause.recovers for cause in over.values())) and not await self._send_all_clear(over):
+            return
         self._recovered.clear()
         self._caught_up.clear()
         if over:
-            await self.notices.clear(over, self._clock())
+            await self.notices.clear(over, self._run.clock())
 
-    def _is_over(self, cause: Cause, *, is_well: bool) -> bool:
-        """Return whether what was alerted is over: its part was seen to work, or its recipient is gone."""
-        if cause.recovers:
-            return cause.part in self._working or self._is_gone(cause.part)
-        return is_well or cause.window in [as_option(one.window) for one in self._recovered]
+    async def _send_all_clear(self, over: Mapping[str, Cause]) -> bool:
+        """Send the all-clear for what is `over`; return whether it reached anybody."""
+        report = self._run.loaded.report
+        parts = [*dict.fromkeys(cause.part for cause in over.values() if cause.recovers)]
+        gone = [part for part in parts if _is_gone(part, self._everyone)]
+        again = [part for part in parts if part not in gone]
+        lacking = await self._lacking([cause.part for cause in over.values() if cause.for_good and cause.part in again])
+        text = render_all_clear(
+            sorted(self._recovered + self._caught_up, key=lambda one: one.window.start),
+            again,
+            known=recipient_names(self._everyone),
+            gone=gone,
+            lacking=lacking,
+            command=span_command(lacking, report) if lacking and report else "",
+            name=report.report_name if report else DEFAULT_NAME,
+        )
+        return await self._sender.send(text, what="The all-clear")
 
-    def _is_gone(self, part: str) -> bool:
-        """Return whether `part` is a recipient whom the settings name no more."""
-        channel, _, recipient = part.partition(" to ")
-        return bool(recipient) and same((channel, recipient)) not in map(same, addresses(self._channels))
-
-    async def tell_of_unusual(self, text: str) -> None:
-        """Tell the alert chat of an unusual window, which is no failure, unless it is one of the report's own chats.
-
-        Neither a trial nor a backfill tells of one: the operator sees the reports.
-        """
-        if self.muted or self._until_now or self._is_backfill or not self._unusual_chat:
-            return
-        for channel in self._channels:
-            if channel.name == "telegram":
-                route = Route(channel=channel, recipients=[self._unusual_chat])
-                what = "The message on an unusual window"
-                await self._is_taken(joined([ours(self._redaction(text))]), route, what=what, told={"event": "unusual"})
+    async def _lacking(self, refused: Sequence[str]) -> list[Window] | None:
+        """Return the windows that were `refused` to recipients, which no run sends; None if the ledger can't say."""
+        report, recipients = self._run.loaded.report, {same(_address(part)) for part in refused}
+        if not (recipients and report and self._ledger):
+            return []
+        newest = last_full(report.report_template, report.report_timezone, self._run.clock())
+        limit = self._run.timeouts.alert_note
+        try:
+            async with asyncio.timeout(limit):
+                return await refused_windows(self._ledger, newest, [*recipients], self._run.policy(limit))
+        except (LedgerError, TimeoutError):
+            return None
 
     async def _text(
         self,
-        window: Window | None,
         failures: Sequence[Failure],
+        window: Window | None,
         claim: Claim | None,
         outcomes: Sequence[Outcome],
         since: datetime | None,
     ) -> AlertText:
-        repeated, name = not self.notices.is_lasting, self._name
-        if window is None or self._settings is None:
+        report, is_repeated = self._run.loaded.report, not self.notices.is_lasting
+        name = report.report_name if report else DEFAULT_NAME
+        if window is None or report is None:
             is_setting = any(failure.what == Stage.SETTINGS for failure in failures)
             note = _WITHOUT_SETTINGS if is_setting else NO_RECOVERY_NOTE
-            return render(window, failures, since=since, is_repeated=repeated, note=note, name=name)
-        only = self._recipients_of_command([outcome for outcome in outcomes if not outcome.delivered])
-        coverage = self._coverage(claim, outcomes)
-        ledger = None if claim and claim.record.scheduled else self.ledger
-        is_before = ledger is not None and await is_before_all(window, ledger, self._timeouts.alert_note)
+            return render(window, failures, since=since, is_repeated=is_repeated, note=note, name=name)
+        only = self._recipients_of_command([one.recipient for one in outcomes if not one.delivered], report)
+        coverage = coverage_of(claim.record if claim else None, self._present)
+        is_scheduled = claim is not None and claim.record.scheduled
         return render(
             window,
             failures,
             coverage=coverage,
             since=since,
-            is_repeated=repeated,
-            note=self._note(window, coverage, self._settings, is_before=is_before, to_everyone=not only),
-            command=rerun_command(window, self._settings, until_now=self._until_now, only=only),
+            is_repeated=is_repeated,
+            note=await self._note(window, coverage, report, is_scheduled=is_scheduled, to_everyone=not only),
+            command=rerun_command(window, report, until_now=self._run.options.until_now, only=only),
             name=name,
         )
 
-    def _note(
-        self, window: Window, coverage: Coverage, settings: ReportSettings, *, is_before: bool, to_everyone: bool
+    async def _note(
+        self, window: Window, coverage: Coverage, report: ReportSettings, *, is_scheduled: bool, to_everyone: bool
     ) -> RecoveryNote:
-        if self._until_now:
+        """Say what later runs do about `window`; one that `is_scheduled` was opened by a run that others follow."""
+        if self._run.options.until_now:
             return NO_LATER_RUN
         if self._is_misnamed:
             return RecoveryNote(
                 words="No run sends it until REPORT_ONLY is correct.",
                 todo=f"To send it now to {', '.join(self._only)}, the nearest recipient:",
             )
-        in_reach = is_in_reach(window, settings.report_catch_up, self._clock())
-        return recovery_note(settings, coverage, in_reach=in_reach, is_before=is_before, to_everyone=to_everyone)
+        in_reach, limit = is_in_reach(window, report.report_catch_up, self._run.clock()), self._run.timeouts.alert_note
+        ledger = None if is_scheduled else self._ledger
+        is_before = ledger is not None and await is_before_all(window, ledger, limit)
+        return recovery_note(report, coverage, in_reach=in_reach, is_before=is_before, to_everyone=to_everyone)
 
-    async def _lacking(self, over: Sequence[Cause], ledger: Ledger, policy: RetryPolicy) -> list[Window] | None:
-        """Return the windows refused while what is `over` failed, which no run sends; None if the ledger can't say."""
-        refused = {same((channel, recipient)) for channel, recipient in (_address(one) for one in over if one.for_good)}
-        if not (refused and self._settings):
-            return []
-        newest = last_full(self._settings.report_template, self._settings.report_timezone, self._clock())
-        try:
-            async with asyncio.timeout(self._timeouts.alert_note):
-                return await refused_windows(ledger, newest, [*refused], policy)
-        except (LedgerError, TimeoutError):
-            return None
-
-    def _recipients_of_command(self, lacking: Sequence[Outcome]) -> Sequence[str]:
-        """Name those whom the command is for, where it would send to others besides.
+    def _recipients_of_command(self, lacking: Sequence[str], report: ReportSettings) -> Sequence[str]:
+        """Return those of `lacking` whom the command is for, where it would send to others besides.
 
         A lasting ledger knows who lacks the report; there a command without names also reaches the right address in
         place of a wrong one.
         """
-        names = [outcome.recipient for outcome in lacking]
         if self._only:  # as many as fit: without a name, the command would be for everyone
-            lengths = accumulate(len(name) + 1 for name in names or self._only)
-            return [name for name, end in zip(names or self._only, lengths, strict=True) if end <= _LONGEST_NAMES]
-        if self._settings and (self._settings.report_ledger == "supabase" or not self._settings.job_name):
+            names = lacking or self._only
+            ends = accumulate(len(name) + 1 for name in names)
+            return [name for name, end in zip(names, ends, strict=True) if end <= _LONGEST_NAMES]
+        if report.report_ledger == "supabase" or not report.job_name:
             return []
-        is_short = len(",".join(names)) <= _LONGEST_NAMES
-        return names if is_short and len(names) < len(addresses(self._channels)) else []
-
-    def _coverage(self, claim: Claim | None, outcomes: Sequence[Outcome]) -> Coverage:
-        """Return who has the report and who lacks it: by this run's outcomes, of others by the ledger; else unknown."""
-        tried = {same((one.channel, one.recipient)): one.state for one in outcomes}
-        record = claim.record if claim and claim.record.entries else None
-        if not (tried or record):
-            return Coverage(owed=recipient_names(self._present))
-        others = [one for one in self._present if same(one) not in tried]
-
-        def those(outcome: OutcomeState, *states: EntryState) -> list[ChannelAddress]:
-            by_ledger = record.those(others, *states) if record else []
-            return [one for one in self._present if tried.get(same(one)) == outcome or one in by_ledger]
-
-        return Coverage(
-            owed=recipient_names(those("failed", "owed", "sending")),
-            refused=recipient_names(those("refused", "refused")),
-            without_file=recipient_names(those("without file", "without file")),
-            have=recipient_names(those("delivered", "delivered")),
-            is_certain=True,
-        )
-
-    async def _send(self, text: AlertText, outcomes: Sequence[Outcome] = (), *, what: str = "The alert") -> bool:
-        """Send `text` to all operators, or to the first readers who can be told; return whether anybody was."""
-        text = text.mapped(self._redaction).mapped(visible)
-        operators = operator_routes(self._channels)
-        if any(await asyncio.gather(*(self._is_taken(text, route, what=what) for route in operators))):
-            return True
-        for route in reader_routes(self._channels, outcomes):
-            if await self._is_taken(text, route, what=what):
-                return True
-        extra = {"event": "nobody_alerted"}
-        if self._channels:
-            logger.error("Nobody could be alerted; this log is the only record of it:\n%s", text, extra=extra)
-        else:  # what it is about was logged before
-            logger.error("Nobody could be alerted: no channel has whole settings", extra=extra)
-        return False
-
-    async def _is_taken(
-        self, text: AlertText, route: Route, *, what: str = "The alert", told: dict[str, str] | None = None
-    ) -> bool:
-        """Send `text` by `route`; return whether anybody got it."""
-        failed = await send_alert(text, self._clock(), route, self._timeouts, self._seconds())
-        channel = route.channel.name
-        for recipient, error in failed.items():
-            extra = {"event": "alert_failed", "channel": channel, "recipient": recipient, "key": error.problem.key}
-            logger.error("%s could not be sent by %s to %s: %s", what, channel, recipient, error, extra=extra)
-        reached = ", ".join(one for one in route.recipients if one not in failed)
-        if reached:
-            extra = (told or {"event": "alerted"}) | {"channel": channel}
-            logger.info("%s was sent by %s to %s", what, channel, reached, extra=extra)
-        return bool(reached)
-
-    def _seconds(self) -> float:
-        """Return how long an alert by one channel may take."""
-        return self._timeouts.alert_at_stop if self.is_stopping else max(self._timeouts.alert, self.time_left())
+        is_short = len(",".join(lacking)) <= _LONGEST_NAMES
+        return lacking if is_short and len(lacking) < len(self._everyone) else []
 
     async def _noted(self, saving: Awaitable[None]) -> None:
         extra = {"event": "ledger_failed"}
         try:
-            async with asyncio.timeout(self._timeouts.alert_note):
+            async with asyncio.timeout(self._run.timeouts.alert_note):
                 await saving
-        except LedgerError as error:  # rather told twice than not at all
+        except LedgerError as error:  # rather an alert too many than one too few
             logger.warning("The alert could not be noted: %s", error, extra=extra)
         except TimeoutError:
             logger.warning("The alert could not be noted: the ledger did not answer in time", extra=extra)
 
 
-def _address(cause: Cause) -> ChannelAddress:
-    channel, _, recipient = cause.part.partition(" to ")
+def _about(window: Window | None) -> str:
+    """Return the key of the notice that an alert named `window`; empty without one."""
+    return Cause(part=Stage.RUN, key=ALERTED, window=as_option(window)).text if window else ""
+
+
+def _is_gone(part: str, everyone: Sequence[ChannelAddress]) -> bool:
+    """Return whether `part`, as alerts name it, is a recipient whom the settings name no more."""
+    address = _address(part)
+    return bool(address[1]) and same(address) not in map(same, everyone)
+
+
+def _address(part: str) -> ChannelAddress:
+    channel, _, recipient = part.partition(" to ")
     return channel, recipient

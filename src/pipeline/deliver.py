@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ..channels.interface import Channel, Limits
 from ..domain.outcome import Outcome, not_delivered
-from ..errors import DeliveryError, Problem, unexpected
+from ..errors import DeliveryError, TooLargeError, unexpected
 from ..ledger.claim import Claim
 from ..message.report import Report
 from ..runtime.retry import RetryPolicy
@@ -52,7 +52,7 @@ async def deliver(
 
 
 class ChannelDelivery:
-    """The report on its way by one channel: attempts, until nobody is left for whom another one may help.
+    """The report on its way by one channel: attempt → outcomes → final, or another attempt, until none may help.
 
     `repeats` are those to whom an earlier attempt may have brought it. What may have arrived is repeated once, and then
     left to the next run: a server that never answers would be sent copy after copy.
@@ -73,7 +73,7 @@ class ChannelDelivery:
         self._send_limit = send_limit
         self._fallback = OversizeFallback(channel.name, report, stored, claim.without_attachment(channel.name))
         self._repeats = claim.unconfirmed(channel.name)
-        self._problems: dict[str, Problem | None] = {}
+        self._errors: dict[str, DeliveryError | None] = {}
 
     async def run(self) -> list[Outcome]:
         """Return the final outcome of each recipient who is owed the report."""
@@ -82,47 +82,32 @@ class ChannelDelivery:
             if not owed:
                 break
             outcomes = [replace(outcome, attempt=attempt) for outcome in await self._attempt(owed)]
-            ambiguous = {outcome.recipient for outcome in outcomes if outcome.ambiguous}
-            repeated, self._repeats = ambiguous & self._repeats, self._repeats | ambiguous
-            too_large = [outcome for outcome in outcomes if outcome.too_large]
-            failed = [outcome for outcome in outcomes if self._may_help(outcome, repeated, wait)]
-            owed = tuple(outcome.recipient for outcome in (*too_large, *failed))
-            final += [outcome for outcome in outcomes if outcome.recipient not in owed]
-            if too_large:
-                await self._go_without_file(too_large[0])
-            if failed:
-                await self._wait(failed, wait)
+            again = {outcome.recipient: outcome for outcome in outcomes if self._may_help(outcome, wait)}
+            final += [outcome for outcome in outcomes if outcome.recipient not in again]
+            self._repeats |= {one.recipient for one in outcomes if one.error and one.error.ambiguous}
+            owed = tuple(again)
+            await self._prepare([one.error for one in again.values() if one.error], attempt, wait)
         for outcome in final:
             _log(outcome, self._fallback.report)
         return final
-
-    def _may_help(self, outcome: Outcome, repeated: set[str], wait: float) -> bool:
-        """Return whether another attempt may help: there is time, and what may have arrived was not repeated yet."""
-        if not outcome.retry or outcome.too_large or outcome.recipient in repeated:
-            return False
-        # One that wants to be left alone for longer than there is time doesn't keep the others waiting.
-        return self._policy.allows_sending(max(wait, outcome.retry_after))
 
     async def _attempt(self, owed: Sequence[str]) -> list[Outcome]:
         """Send once to each of `owed`, except those who have it as well as it can be sent now."""
         outcomes = self._fallback.already_sent(owed)
         await self._claim.note(outcomes)
         skipped = {outcome.recipient for outcome in outcomes}
-        rest = tuple(recipient for recipient in owed if recipient not in skipped)
         # Those who may have it already come last: a server that never answers for one keeps it from nobody for ever.
-        one_by_one = sorted(rest, key=lambda recipient: recipient in self._repeats)
-        batches = [(one,) for one in one_by_one] if self._channel.one_by_one or not rest else [rest]
-        for place, batch in enumerate(batches):
+        waiting = sorted((one for one in owed if one not in skipped), key=lambda one: one in self._repeats)
+        while waiting:
             if not self._policy.left():  # who is not tried must not be taken for one who may have it
-                untried = [recipient for one in batches[place:] for recipient in one]
-                outcomes += not_delivered(self._channel.name, untried, _NO_TIME)
+                outcomes += not_delivered(self._channel.name, waiting, _NO_TIME)
                 break
+            batch, waiting = (waiting[:1], waiting[1:]) if self._channel.one_by_one else (waiting, [])
             await self._claim.sending(self._channel.name, batch)
-            answers = await self._send(batch)
-            # What an earlier attempt may have brought is still there, whatever this one failed of.
-            await self._claim.note(
-                [replace(one, ambiguous=one.ambiguous or one.recipient in self._repeats) for one in answers]
-            )
+            answers = [self._fallback.adjusted(answer) for answer in await self._send(batch)]
+            # What an earlier attempt may have brought is still there, however this one failed.
+            answers = [replace(one, ambiguous=one.ambiguous or one.recipient in self._repeats) for one in answers]
+            await self._claim.note(answers)
             outcomes += answers
         return [self._with_cause(outcome) for outcome in outcomes]
 
@@ -137,41 +122,47 @@ class ChannelDelivery:
             problem = unexpected(self._channel.name, error, one_line_quote(error))
             extra = {"event": "broke_down", "channel": self._channel.name, "key": problem.key}
             logger.exception("%s broke down", self._channel.name, extra=extra)
-            unknown = DeliveryError(
-                problem.key, problem.reason, problem.remedy, said=problem.said, group=problem.group, ambiguous=True
-            )
-            answers = not_delivered(self._channel.name, recipients, unknown)
+            answers = not_delivered(self._channel.name, recipients, DeliveryError.of(problem, ambiguous=True))
         seconds = time.monotonic() - began
-        return [replace(self._fallback.judged(one), seconds=seconds) for one in answers]
+        return [replace(answer, seconds=seconds) for answer in answers]
 
     def _with_cause(self, outcome: Outcome) -> Outcome:
-        """Of an attempt that the deadline cut short, tell what the one before failed of.
+        """Return `outcome`; if the deadline cut its attempt short, with the error of the attempt before.
 
-        What may have arrived is told as that.
+        What may have arrived keeps its own error, which says so.
         """
-        before = self._problems.get(outcome.recipient)
-        if not self._policy.left() and outcome.retry and not outcome.ambiguous and before:
-            return replace(outcome, problem=before)
-        self._problems[outcome.recipient] = outcome.problem
+        error, before = outcome.error, self._errors.get(outcome.recipient)
+        if before and error and outcome.retry and not error.ambiguous and not self._policy.left():
+            return replace(outcome, error=before)
+        self._errors[outcome.recipient] = error
         return outcome
 
-    async def _go_without_file(self, too_large: Outcome) -> None:
-        statement, extra = self._retry(too_large)
-        logger.warning("%s: %s Going on without the file.", self._channel.name, statement, extra=extra)
-        await self._fallback.replace_attachment(too_large.problem)
+    def _may_help(self, outcome: Outcome, wait: float) -> bool:
+        """Return whether another attempt may help: there is time, and what may have arrived was not repeated yet."""
+        error = outcome.error
+        if isinstance(error, TooLargeError):
+            return self._fallback.may_leave_out_file
+        if not error or not outcome.retry or (error.ambiguous and outcome.recipient in self._repeats):
+            return False
+        # One that wants to be left alone for longer than there is time doesn't keep the others waiting.
+        return self._policy.allows_sending(max(wait, error.retry_after))
 
-    def _retry(self, failed: Outcome) -> tuple[str, dict[str, object]]:
-        """Return why an attempt failed, and the fields of its line in the log."""
-        extra: dict[str, object] = {"event": "retry", "channel": self._channel.name, "attempt": failed.attempt}
-        return (failed.problem.statement, extra | {"key": failed.problem.key}) if failed.problem else ("", extra)
+    async def _prepare(self, errors: Sequence[DeliveryError], attempt: int, wait: float) -> None:
+        """Make ready for the next attempt: leave out a workbook that is too large; wait after any other error."""
+        too_large = [error for error in errors if isinstance(error, TooLargeError)]
+        others = [error for error in errors if not isinstance(error, TooLargeError)]
+        if too_large:
+            self._log_retry(too_large[0], attempt, "Going on without the file.")
+            await self._fallback.replace_attachment(too_large[0].problem)
+        if others:
+            wait = max([wait, *(error.retry_after for error in others)])
+            self._log_retry(others[0], attempt, self._policy.describe_next(attempt, wait))
+            await asyncio.sleep(wait)
 
-    async def _wait(self, failed: Sequence[Outcome], wait: float) -> None:
-        wait = max([wait, *(outcome.retry_after for outcome in failed)])
-        first = failed[0]
-        reason, extra = self._retry(first)
-        next_attempt = self._policy.describe_next(first.attempt, wait)
-        logger.warning("%s, attempt %d: %s %s", self._channel.name, first.attempt, reason, next_attempt, extra=extra)
-        await asyncio.sleep(wait)
+    def _log_retry(self, error: DeliveryError, attempt: int, what_next: str) -> None:
+        name, problem = self._channel.name, error.problem
+        extra = {"event": "retry", "channel": name, "attempt": attempt, "key": problem.key}
+        logger.warning("%s, attempt %d: %s %s", name, attempt, problem.statement, what_next, extra=extra)
 
 
 def _log(outcome: Outcome, report: Report) -> None:

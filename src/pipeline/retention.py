@@ -1,6 +1,6 @@
 """With REPORT_KEEP_DAYS, the end of a scheduled run removes old records and old workbooks of the bucket.
 
-Workbooks in REPORT_DIR, of which every run makes a new one, go after one day. What fails of that is a warning.
+Workbooks in REPORT_DIR, of which every run makes a new one, go after one day. A failure to remove is a warning.
 """
 
 import asyncio
@@ -8,25 +8,25 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ..config.loader import Settings
 from ..domain.window import DAY, EARLIEST, HOUR, LATEST, Window, day_of
-from ..errors import LedgerError, StorageError
+from ..errors import ReportError
 from ..ledger.identity import deployment_folder, identity_of_2_0
 from ..ledger.key import ledger_key
 from ..runtime.retry import RetryPolicy
 from ..supabase.storage import Storage
-from ..workbook.writer import file_name
 from .services import Services
 
 logger = logging.getLogger(__name__)
-FILES_AT_ONCE = 100
-"""Files that one run removes at most, in the bucket and in REPORT_DIR each."""
-_FOLDER = re.compile(r"report\.(?:hourly|daily)\.([0-9]{8}T[0-9]{6}Z)\.[0-9a-f]+")
-_RESENT = re.compile(r"\.resend\.[0-9]+$")
+_TIME = 30.0
+"""Seconds for all of it."""
+AT_ONCE = 100
+"""Windows whose workbooks one run removes from the bucket at most, and files that it removes from REPORT_DIR."""
 _WORKBOOK = re.compile(r"report_(?:[0-9]{8}_[0-9]{6}|daily_[0-9]{8})(?:_[2-9])?\.xlsx")
 
 
@@ -34,15 +34,14 @@ async def remove_old(services: Services, window: Window, watermark: datetime | N
     """Remove this deployment's own records and stored workbooks that are too old by the end of `window`.
 
     In REPORT_DIR any workbook of a report goes that is this user's and older than a day.
-    From `watermark` on (aware), somebody is still to be sent a window or told of it, so that its record stays.
+    From `watermark` on (aware), somebody is still to be sent a window or alerted about it, so that its record stays.
     """
-    days = services.settings.report.report_keep_days
+    days = services.report.report_keep_days
     if days is None:
         return
     try:
-        if not await _is_over(services, window):
-            return
-        await _remove_all(services, window, window.end - timedelta(days=days), watermark, policy)
+        if await _is_over(services, window):
+            await _remove_all(services, window, window.end - timedelta(days=days), watermark, policy)
     except Exception:  # the reports have gone out
         extra = {"event": "retention_failed"}
         logger.warning("What is old could not be removed; the next run tries again", exc_info=True, extra=extra)
@@ -50,7 +49,7 @@ async def remove_old(services: Services, window: Window, watermark: datetime | N
 
 async def _is_over(services: Services, window: Window) -> bool:
     """Return whether `window` is over by Supabase's clock: a clock of this machine that is ahead removes nothing."""
-    if services.client.server_time is None:  # nothing was asked so far
+    if services.client.server_time is None:  # no request so far
         await services.table.first_moment(window.end)
     server_time = services.client.server_time
     if server_time is not None and window.end <= server_time:
@@ -64,99 +63,95 @@ async def _remove_all(
     services: Services, window: Window, before: datetime, watermark: datetime | None, policy: RetryPolicy
 ) -> None:
     """Remove what is older than `before`, each kind for itself."""
+    kept = min(before, watermark or before)
     try:
-        async with asyncio.timeout(min(services.run.timeouts.retention, policy.left())):
-            await _remove_records(services, min(before, watermark or before), policy)
+        async with asyncio.timeout(min(_TIME, policy.left())):
+            await _log("records of the ledger", kept, services.ledger.prune(kept, policy))
             if services.storage:
-                await _remove_stored(services, services.storage, window, before, policy)
+                await _log(
+                    "workbooks in the bucket",
+                    before,
+                    _remove_stored(services, services.storage, window, before, policy),
+                )
     except TimeoutError:
         logger.warning("There was no time to remove what is old; the next run goes on", extra={"event": "retention"})
-    _remove_workbooks(services.settings.report.report_dir, services.run.clock() - DAY)
+    folder, day_ago = services.report.report_dir, services.run.clock() - DAY
+    await _log(f"workbooks in {folder}", day_ago, asyncio.to_thread(_remove_workbooks, folder, day_ago))
 
 
-async def _remove_records(services: Services, before: datetime, policy: RetryPolicy) -> None:
+async def _log(what: str, before: datetime, removal: Awaitable[int]) -> None:
+    """Log how many of `what` are removed, or why they can't be."""
     try:
-        removed = await services.ledger.prune(before, policy)
-    except LedgerError as error:
+        removed = await removal
+    except ReportError as error:
         extra = {"event": "retention_failed", "key": error.problem.key}
-        logger.warning("Old records of the ledger could not be removed: %s", error, extra=extra)
-    else:
-        _say(removed, f"records of the ledger from before {before:%Y-%m-%dT%H:%M}Z")
+        logger.warning("Old %s could not be removed: %s", what, error, extra=extra)
+        return
+    if removed:
+        words = f"{what} from before {before:%Y-%m-%dT%H:%M}Z"
+        logger.info("Removed %d %s", removed, words, extra={"event": "retention"})
 
 
 async def _remove_stored(
     services: Services, storage: Storage, window: Window, before: datetime, policy: RetryPolicy
-) -> None:
-    """Remove workbooks from the bucket, each by the name that its folder's window gives it."""
-    extra = {"event": "retention_failed"}
-    try:
-        paths = await _old_paths(services, storage, window, before, policy)
-        removed = await storage.remove(paths, policy) if paths else 0
-    except StorageError as error:
-        extra |= {"key": error.problem.key}
-        logger.warning("Old workbooks in the bucket could not be removed: %s", error, extra=extra)
-        return
-    _say(removed, f"workbooks in the bucket from before {before:%Y-%m-%dT%H:%M}Z")
-    if removed < len(paths):
-        left, setting = len(paths) - removed, services.client.credentials.setting
-        why = f"{setting}'s role needs a grant and a policy for delete on storage.objects"
-        logger.warning("%d old workbooks in the bucket could not be removed: %s", left, why, extra=extra)
+) -> int:
+    """Remove the workbooks of the oldest windows before `before` from the bucket; return how many."""
+    found = removed = 0
+    for folder in await _old_folders(services.settings, storage, window, before, policy):
+        paths = [f"{folder}/{name}" async for name in storage.names(folder, "", policy)]
+        found += len(paths)
+        removed += await storage.remove(paths, policy) if paths else 0
+    if removed < found:
+        why = f"{services.client.credentials.setting}'s role needs a grant and a policy for delete on storage.objects"
+        words = "%d old workbooks in the bucket could not be removed: %s"
+        logger.warning(words, found - removed, why, extra={"event": "retention_failed"})
+    return removed
 
 
-async def _old_paths(
-    services: Services, storage: Storage, window: Window, before: datetime, policy: RetryPolicy
+async def _old_folders(
+    settings: Settings, storage: Storage, window: Window, before: datetime, policy: RetryPolicy
 ) -> list[str]:
-    """List the workbooks of windows before `before`: in the deployment's own folder, and those of versions before 2.1.
+    """List the folders of windows before `before`: those in the deployment's own, and those of versions before 2.1.
 
-    The latter lie in the bucket itself, where others keep files too; their own names tell whose they are.
+    The latter lie in the bucket itself, where others keep files too; their names tell whose they are.
     """
-    own, paths = deployment_folder(ledger_key(services.settings.report, services.settings.supabase)), list[str]()
-    for parent in (own, ""):
-        async with aclosing(storage.folders(parent, f"report.{window.template}.", policy)) as folders:
-            async for folder in folders:
-                start = _start_of(folder)
-                if len(paths) == FILES_AT_ONCE or (start and start >= before):
+    folders = list[str]()
+    for parent in (f"{deployment_folder(ledger_key(settings.report, settings.supabase))}/", ""):
+        async with aclosing(storage.names(parent.rstrip("/"), f"report.{window.template}.", policy)) as names:
+            async for name in names:
+                start = _start_of(name)
+                if len(folders) == AT_ONCE or (start and start >= before):
                     break
-                likely = [*_windows_from(start, window)] if start else []
-                if not parent:
-                    identity = _RESENT.sub("", folder)
-                    likely = [one for one in likely if identity_of_2_0(services.settings.supabase, one) == identity]
-                paths += [f"{parent}/{folder}/{file_name(one)}".lstrip("/") for one in likely[:1]]
-    return paths
+                if start and (parent or name.partition(".resend.")[0] in _names_of_2_0(settings, start, window)):
+                    folders.append(f"{parent}{name}")
+    return folders
 
 
 def _start_of(folder: str) -> datetime | None:
     """Return the start of the window that `folder` is named after, None if no window starts then."""
-    if match := _FOLDER.match(folder):
-        with suppress(ValueError):
-            start = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007 - compared without zones
-            return start.replace(tzinfo=UTC) if EARLIEST <= start <= LATEST else None
+    with suppress(ValueError):
+        start = datetime.strptime(folder.split(".")[2], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007 - compared without zones
+        return start.replace(tzinfo=UTC) if EARLIEST <= start <= LATEST else None
     return None
 
 
-def _windows_from(start: datetime, like: Window) -> Iterator[Window]:
-    """Yield the windows of the template of `like` that may start at `start`: a full one, or a trial's."""
+def _names_of_2_0(settings: Settings, start: datetime, like: Window) -> Iterator[str]:
+    """Yield what versions before 2.1 called the windows of the template of `like` that may start at `start`."""
     if like.template == "daily":
-        yield day_of(start.astimezone(like.zone).date(), like.zone)
-    length = DAY if like.template == "daily" else HOUR
-    yield Window(template=like.template, start=start, end=start + length, zone=like.zone)
+        yield identity_of_2_0(settings.supabase, day_of(start.astimezone(like.zone).date(), like.zone))
+    length = DAY if like.template == "daily" else HOUR  # of a trial too
+    window = Window(template=like.template, start=start, end=start + length, zone=like.zone)
+    yield identity_of_2_0(settings.supabase, window)
 
 
-def _remove_workbooks(folder: Path, before: datetime) -> None:
+def _remove_workbooks(folder: Path, before: datetime) -> int:
     """Remove the reports' workbooks of this user's that were put into `folder` before `before` (aware)."""
     removed = 0
     for path in sorted(folder.glob("report_*.xlsx")):
-        if removed == FILES_AT_ONCE:
-            break
         with suppress(OSError):
             found = path.lstat()
             is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and _WORKBOOK.fullmatch(path.name)
-            if is_ours and found.st_mtime < before.timestamp():
+            if is_ours and found.st_mtime < before.timestamp() and removed < AT_ONCE:
                 path.unlink()
                 removed += 1
-    _say(removed, f"workbooks in {folder} from before {before:%Y-%m-%dT%H:%M}Z")
-
-
-def _say(removed: int, what: str) -> None:
-    if removed:
-        logger.info("Removed %d %s", removed, what, extra={"event": "retention"})
+    return removed

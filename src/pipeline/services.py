@@ -1,11 +1,7 @@
-"""The parts of a run, put together once: the only place where they are made."""
+"""The parts of a run while Supabase is connected, put together once: the only place where they are made."""
 
-import asyncio
-import os
-import socket
-import ssl
-import time
-import uuid
+import hashlib
+import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -14,102 +10,26 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..channels.interface import Channel, addresses
-from ..channels.mail import MailChannel
 from ..channels.preview import previews
-from ..channels.telegram import TelegramChannel
-from ..config.loader import LoadedSettings, Settings
-from ..config.options import Options
-from ..config.recipients import limited_to
+from ..channels.smtp_login import MOST_REFUSALS
+from ..config.loader import Settings
+from ..config.options import limited_to
+from ..config.settings import MailSettings, ReportSettings, SupabaseSettings
 from ..config.timeouts import Timeouts
+from ..domain.analysis import FailedStatuses
 from ..domain.outcome import ChannelAddress
 from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
 from ..ledger.key import ledger_key
-from ..ledger.liveness import holder_name
-from ..ledger.notices import login_notices, notices_of
+from ..ledger.notices import LOGINS, Notices, login_notices, notices_of
 from ..ledger.table import TableLedger
-from ..runtime.connection import tls_context
-from ..runtime.redaction import Redaction
-from ..runtime.retry import RetryPolicy
 from ..supabase.analyses import AnalysesTable
 from ..supabase.client import PostgrestClient, open_client
 from ..supabase.storage import Storage
 from .alerts import Alerts
-from .login_refusals import NoticedRefusals, login_mark
+from .run import Run
 
-
-class Run(Struct, frozen=True, kw_only=True):
-    """What a run was started with; `clock` returns this moment, aware UTC, `began` is one of the monotonic clock.
-
-    `token` is no other run's.
-    """
-
-    options: Options
-    loaded: LoadedSettings
-    redaction: Redaction
-    timeouts: Timeouts
-    clock: Callable[[], datetime]
-    tls: ssl.SSLContext
-    began: float
-    token: str
-
-    def seconds(self) -> float:
-        """Return how long it has taken until now."""
-        return time.monotonic() - self.began
-
-    @property
-    def holder(self) -> str:
-        """The name that this run's claims bear: no other process's, even where hosts and process ids are the same."""
-        report = self.loaded.report
-        process = (report and report.pod_name) or f"{socket.gethostname()}.{os.getpid()}"
-        uid, index = (report.sequential_job_uid, report.job_completion_index) if report else (None, None)
-        return holder_name(process, self.token, uid, index)
-
-    def channels(self) -> list[Channel]:
-        """Make the channels whose settings are whole."""
-        found: list[Channel] = []
-        if self.loaded.mail:
-            found.append(MailChannel(self.loaded.mail, self.tls, self.timeouts, hide=self.redaction.hide))
-        if self.loaded.telegram:
-            found.append(TelegramChannel(self.loaded.telegram, self.tls, self.timeouts))
-        return found
-
-    def alerts(self, channels: Sequence[Channel]) -> Alerts:
-        """Make what alerts through `channels`."""
-        alerts = Alerts(channels, self.options, self.loaded, self.redaction, self.clock, self.timeouts)
-        limit = self.timeouts.run or (self.loaded.report.report_time_limit if self.loaded.report else 0)
-        alerts.time_left = lambda: limit - self.seconds()
-        return alerts
-
-    def policy(self, settings: Settings) -> RetryPolicy:
-        """Return the policy of a window whose time begins now."""
-        limit = self.timeouts.run or settings.report.report_time_limit
-        return RetryPolicy(
-            deadline=asyncio.get_running_loop().time() + limit,
-            first_wait=self.timeouts.first_wait,
-            longest_wait=self.timeouts.longest_wait,
-        )
-
-
-def start_run(
-    options: Options,
-    loaded: LoadedSettings,
-    redaction: Redaction,
-    timeouts: Timeouts,
-    clock: Callable[[], datetime],
-    began: float,
-) -> Run:
-    """Put together what a run is started with."""
-    return Run(
-        options=options,
-        loaded=loaded,
-        redaction=redaction,
-        timeouts=timeouts,
-        clock=clock,
-        tls=tls_context(),
-        began=began,
-        token=uuid.uuid4().hex[:12],
-    )
+HOUR = timedelta(hours=1)
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -117,6 +37,8 @@ class Services(Struct, frozen=True, kw_only=True):
 
     run: Run
     settings: Settings
+    report: ReportSettings
+    timeouts: Timeouts
     client: PostgrestClient
     table: AnalysesTable
     ledger: Ledger
@@ -125,68 +47,62 @@ class Services(Struct, frozen=True, kw_only=True):
     alerts: Alerts
 
     @property
-    def resender(self) -> str:
-        """The name that a resend bears: the Job's, so that its restart goes on where it was."""
-        return self.settings.report.job_name or self.run.holder
+    def failed_statuses(self) -> FailedStatuses:
+        """The statuses of analyses that count as failed."""
+        return FailedStatuses(self.report.report_failed_statuses)
 
     @property
     def only(self) -> tuple[str, ...]:
         """The recipients that the run is limited to, as they were named; none if it isn't."""
-        return () if self.run.options.dry_run else limited_to(self.run.options, self.settings.report)
+        return () if self.run.options.dry_run else limited_to(self.run.options, self.report)
+
+    @property
+    def everyone(self) -> list[ChannelAddress]:
+        """The recipients that the settings name now."""
+        return addresses(self.channels)
 
     @property
     def present(self) -> list[ChannelAddress]:
-        """The recipients that the settings name now, as far as the run is for them."""
+        """Those of everyone that the run is for."""
         return addresses(self.channels, self.only)
 
     @property
     def quiet(self) -> list[ChannelAddress]:
         """The recipients who get only unusual windows: each by its own name, a chat without its topics."""
-        named = {one.casefold() for one in self.settings.report.report_only_unusual}
-        return [address for address in addresses(self.channels) if address[1].casefold() in named]
-
-    def policy(self) -> RetryPolicy:
-        """Return the policy of a window whose time begins now."""
-        return self.run.policy(self.settings)
+        named = {one.casefold() for one in self.report.report_only_unusual}
+        return [address for address in self.everyone if address[1].casefold() in named]
 
 
 @asynccontextmanager
 async def open_services(
-    run: Run, settings: Settings, channels: Sequence[Channel], alerts: Alerts
+    run: Run, settings: Settings, channels: Sequence[Channel], alerts: Alerts | None = None
 ) -> AsyncIterator[Services]:
-    """Open the Supabase project for the block, and make the parts that `settings` ask for."""
-    limit = run.timeouts.run or settings.report.report_time_limit
-    timeouts = replace(run.timeouts, clock=min(run.timeouts.clock, limit / 2))
+    """Open the Supabase project for the block, and make the parts that `settings` ask for.
+
+    Its alerts remember where `alerts`, those of the run without a connection, do if Supabase can't be reached.
+    """
+    timeouts = replace(run.timeouts, clock=min(run.timeouts.clock, run.time_limit / 2))
     async with open_client(settings.supabase, run.tls, timeouts) as client:
-        without_table = alerts.notices
+        ledger = ledger_of(run, settings, client)
+        fallback = (alerts or Alerts(run, channels)).notices
+        notices = notices_of(run.options, settings, client, fallback, run.timeouts.alert_note)
         _share_refusals(run, settings, channels, client)
-        alerts.notices = notices_of(run.options, settings, client, without_table, run.timeouts.alert_note)
-        alerts.ledger = ledger_of(run, settings, client)
         try:
             yield Services(
                 run=run,
                 settings=settings,
+                report=settings.report,
+                timeouts=timeouts,
                 client=client,
                 table=AnalysesTable(client, settings.supabase.supabase_table),
-                ledger=alerts.ledger,
+                ledger=ledger,
                 storage=_storage(run, settings, timeouts),
                 channels=previews(settings) if run.options.dry_run else channels,
-                alerts=alerts,
+                alerts=Alerts(run, channels, notices, ledger),
             )
         finally:  # the client ends here
-            alerts.notices, alerts.ledger = without_table, None
             for channel in channels:
-                if isinstance(channel, MailChannel):
-                    channel.refusals.remember_in(None)
-
-
-def _share_refusals(run: Run, settings: Settings, channels: Sequence[Channel], client: PostgrestClient) -> None:
-    """Let the runs of an hour share the logins that the mail server may refuse, where the ledger is in Supabase."""
-    notices = login_notices(run.options, settings, client, run.timeouts.alert_note)
-    for channel in channels:
-        if notices and isinstance(channel, MailChannel) and channel.settings.smtp_login == "password":
-            mark = login_mark(channel.settings, settings.supabase)
-            channel.refusals.remember_in(NoticedRefusals(notices, mark, run.clock))
+                channel.remember_refusals(None)
 
 
 def ledger_place(run: Run, settings: Settings) -> str:
@@ -222,3 +138,61 @@ def _storage(run: Run, settings: Settings, timeouts: Timeouts) -> Storage | None
         hide=run.redaction.hide,
         timeouts=timeouts,
     )
+
+
+def _share_refusals(run: Run, settings: Settings, channels: Sequence[Channel], client: PostgrestClient) -> None:
+    """Let the runs of an hour share the logins that the mail server may refuse, where the ledger is in Supabase."""
+    notices = login_notices(run.options, settings, client, run.timeouts.alert_note)
+    if notices and settings.mail and settings.mail.smtp_login == "password":
+        store = NoticedRefusals(notices, _login_mark(settings.mail, settings.supabase), run.clock)
+        for channel in channels:
+            channel.remember_refusals(store)
+
+
+class NoticedRefusals:
+    """Keeps as many refusals of one login in `notices` as an hour may have, by this machine's `clock`.
+
+    Each has one of so many places, and stands in its notice behind that. Runs that begin at the same moment do not see
+    each other's.
+    """
+
+    def __init__(self, notices: Notices, login: str, clock: Callable[[], datetime]) -> None:
+        self._notices = notices
+        self._login = f"{LOGINS}{login} "
+        self._clock = clock
+
+    async def recent(self) -> list[str]:
+        """Return the keys of the last hour's refusals, the latest last."""
+        now = self._clock()
+        return [notice.split(" ")[-1] for at, notice in await self._kept() if now - at < HOUR]
+
+    async def add(self, key: str) -> None:
+        """Add a refusal of this moment, in place of the oldest where there are enough."""
+        kept, now = [notice for _, notice in await self._kept()], self._clock()
+        places = [f"{self._login}{place} " for place in range(MOST_REFUSALS)]
+        free = [place for place in places if not any(notice.startswith(place) for notice in kept)]
+        if not free:
+            await self._notices.clear(kept[:1], now)
+            free = [place for place in places if kept[0].startswith(place)]
+        await self._notices.tell([f"{free[0]}{key}"], now)
+
+    async def clear(self) -> None:
+        """Forget all of them."""
+        if kept := await self._kept():
+            await self._notices.clear([notice for _, notice in kept], self._clock())
+
+    async def _kept(self) -> list[tuple[datetime, str]]:
+        """Return the moment and the text of each notice, the oldest first."""
+        told = await self._notices.told()
+        return sorted((at, notice) for notice, at in told.items() if notice.startswith(self._login))
+
+
+def _login_mark(mail: MailSettings, supabase: SupabaseSettings) -> str:
+    """Return what stands for host, user and password in the ledger.
+
+    Nobody who reads the ledger can try passwords against it: the key of Supabase, or the token beside it, goes in.
+    """
+    secret = (supabase.supabase_jwt or supabase.supabase_key).get_secret_value()
+    password = mail.smtp_password.get_secret_value() if mail.smtp_password else ""
+    login = "\0".join((mail.smtp_host, mail.smtp_user or "", password))
+    return hmac.new(secret.encode(), login.encode(), hashlib.sha256).hexdigest()

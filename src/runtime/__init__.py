@@ -1,1 +1,1 @@
-"""What any part may need of its process: retries, connections, logs, files."""
+"""What any part may need of its process: HTTP, retries, connections, logs, files."""

@@ -5,16 +5,24 @@ import re
 import socket
 import ssl
 from collections.abc import Container, Iterator
-from contextlib import suppress
 from typing import Literal
+from urllib.parse import urlsplit
 
-import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import Fault, ReportError, Rule
-from .bounded_answers import AnswerEncodingError, AnswerTooLargeError
-from .proxies import proxy_of
+from .http import (
+    AnswerEncodingError,
+    AnswerTooLargeError,
+    ConnectError,
+    ConnectTimeout,
+    ProxyError,
+    TimeoutException,
+    TransportError,
+    request_proxy,
+    request_url,
+)
 from .visible_text import foreign
 
 Kind = Literal[
@@ -123,14 +131,14 @@ CONNECTION_RULES = (
         key="proxy",
         reason="the proxy {proxy} refused to connect to it",
         remedy="Check {variable}; NO_PROXY lists the hosts that are reached without a proxy",
-        errors=(httpx.ProxyError,),
+        errors=(ProxyError,),
         codes=range(400, 500),
     ),
     ConnectionRule(
         key="proxy",
         reason="the proxy {proxy} could not connect to it",
         remedy="Check the proxy; NO_PROXY lists the hosts that are reached without one",
-        errors=(httpx.ProxyError,),
+        errors=(ProxyError,),
     ),
     ConnectionRule(
         key="proxy",
@@ -143,7 +151,7 @@ CONNECTION_RULES = (
         key="timed_out",
         reason="it did not answer in time",
         remedy="Check the server's load and the network in between",
-        errors=(TimeoutError, httpx.TimeoutException),
+        errors=(TimeoutError, TimeoutException),
     ),
     ConnectionRule(
         key="unknown_host",
@@ -244,17 +252,14 @@ CONNECTION_RULES = (
         key="answer_encoding",
         reason="its answer is in an encoding that was not requested",
         remedy="Check which server answers, and any proxy in between",
-        errors=(AnswerEncodingError, httpx.DecodingError),
+        errors=(AnswerEncodingError,),
     ),
     _BROKEN,
 )
 """What a failed connection means: the first rule that matches counts, and the last one matches everything."""
 _NO_REASONS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """Errors of TLS that tell only that the connection ended, or that data was being waited for."""
-_WHILE_CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
-
-CONNECTION_ERRORS = (httpx.HTTPError, ssl.SSLError)
-"""What httpx raises when a connection fails; it passes on an error of TLS that comes after the handshake as it is."""
+_WHILE_CONNECTING = (ConnectError, ConnectTimeout, ProxyError)
 
 
 def tls_context() -> ssl.SSLContext:
@@ -269,15 +274,15 @@ def diagnose(error: BaseException, *, address: str = "the address", is_open: boo
     failed; most errors of httpx say so themselves.
     """
     causes = [cause for cause in _causes(error) if not isinstance(cause, _NO_REASONS)]
-    of_httpx = [cause for cause in causes if isinstance(cause, httpx.TransportError)]
+    of_httpx = [cause for cause in causes if isinstance(cause, TransportError)]
     is_open = is_open or bool(of_httpx and not any(isinstance(cause, _WHILE_CONNECTING) for cause in of_httpx))
-    variable, proxy = next((found for cause in causes if (found := proxy_of(_url(cause)))[0]), ("", ""))
+    proxy = next((found for cause in causes if (found := request_proxy(cause))), None)
     rules = [rule for rule in CONNECTION_RULES if not (rule.in_handshake and is_open)]
-    rules = [rule for rule in rules if variable or not rule.by_proxy]
+    rules = [rule for rule in rules if proxy or not rule.by_proxy]
     pairs = ((rule, cause) for rule in rules for cause in causes if rule.matches(cause))
     rule, cause = next(pairs, (_BROKEN, error))
     detail = _detail(rule, cause, causes)
-    facts = {"address": address, "variable": variable, "proxy": proxy}
+    facts = {"address": address, "variable": proxy.variable if proxy else "", "proxy": proxy.host if proxy else ""}
     return ConnectionFailure(
         kind=rule.key,
         reason=rule.reason.format_map(facts) + (f" ({detail})" if detail else ""),
@@ -299,7 +304,7 @@ def _codes(cause: BaseException) -> list[object]:
         return [getattr(cause, "reason", None)]  # one that Python makes itself, not OpenSSL, has none
     if isinstance(cause, ConnectionRefusedError):
         return [errno.ECONNREFUSED]
-    if isinstance(cause, httpx.ProxyError):
+    if isinstance(cause, ProxyError):
         return [int(status) for status in re.findall(r"^[1-5][0-9]{2}(?![0-9])", str(cause))]
     if isinstance(cause, OSError) and cause.errno is None:
         return [int(number) for number in re.findall(r"\[Errno ([0-9]+)\]", str(cause))]
@@ -312,21 +317,14 @@ def _detail(rule: ConnectionRule, cause: BaseException, causes: list[BaseExcepti
         return foreign(cause.verify_message).rstrip(".")
     if isinstance(cause, ssl.SSLError):
         return getattr(cause, "reason", None) or ""
-    if isinstance(cause, httpx.ProxyError):
+    if isinstance(cause, ProxyError):
         return "".join(f"HTTP {status}" for status in _codes(cause))
     return _host(causes) if rule.key == "unknown_host" else ""
 
 
-def _url(error: BaseException) -> str:
-    """Return the address that httpx was asked for, nothing where it isn't known."""
-    with suppress(RuntimeError):  # raised where it holds no request
-        return str(error.request.url) if isinstance(error, httpx.RequestError) else ""
-    return ""
-
-
 def _host(causes: list[BaseException]) -> str:
-    """Return the host that httpx was to reach, nothing where it isn't known."""
-    return next((httpx.URL(url).host for cause in causes if (url := _url(cause))), "")
+    """Return the host of the request, nothing where it isn't known."""
+    return next((urlsplit(url).hostname or "" for cause in causes if (url := request_url(cause))), "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

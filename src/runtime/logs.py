@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import re
 import sys
 import time
@@ -15,28 +14,14 @@ from .visible_text import visible
 
 logger = logging.getLogger(__name__)
 QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "asyncio": "WARNING", "telegram": "CRITICAL"}
-"""From which level on third parties are heard; below they say too much, the bot's token included.
+"""The lowest level that is logged of third parties; below it they log too much, the bot's token included.
 
-What telegram logs as an error it raises too, and there it is put into words.
+What telegram logs as an error it raises too, and that error is put into words.
 """
 LogForm = Literal["auto", "text", "json"]
 FIELDS = (
-    "event",
-    "window",
-    "stage",
-    "key",
-    "channel",
-    "recipient",
-    "rows",
-    "seconds",
-    "bytes",
-    "attempt",
-    "code",
-    "why",
-    "delivered",
-    "owed",
-    "refused",
-    "recipients",
+    *("event", "window", "stage", "key", "channel", "recipient", "rows", "seconds", "bytes", "attempt", "code", "why"),
+    *("delivered", "owed", "refused", "recipients"),
 )
 """What a line of JSON may bear beside time, level, severity and message; loggers give it as `extra`."""
 LONGEST = 8_000
@@ -56,12 +41,12 @@ window_in_hand: ContextVar[str] = ContextVar("window_in_hand", default="")
 class _Text(logging.Formatter):
     """Writes a record for people: on a terminal short and with a colour for what is wrong, elsewhere dated; in UTC."""
 
-    def __init__(self, redaction: Redaction, *, terminal: bool) -> None:
+    def __init__(self, redaction: Redaction, *, terminal: bool, colours: bool) -> None:
         form = "%(asctime)s %(message)s" if terminal else "%(asctime)s %(levelname)s %(message)s"
         super().__init__(form, datefmt="%H:%M:%SZ" if terminal else "%Y-%m-%dT%H:%M:%SZ")
         self.converter = time.gmtime
         self._redaction = redaction
-        self._colours = COLOURS if terminal and not os.environ.get("NO_COLOR") else {}
+        self._colours = COLOURS if terminal and colours else {}
 
     def format(self, record: logging.LogRecord) -> str:
         text = _clean(super().format(record), self._redaction)
@@ -123,19 +108,22 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 
 def _log_unraisable(found: "sys.UnraisableHookArgs") -> None:
-    """Log what was raised while something was let go; Python would print it past every filter.
+    """Log an error that was raised in a finalizer; Python would print it past every filter.
 
-    What led to it, such as a full disk, was said before.
+    Its cause, such as a full disk, was logged before.
     """
     logger.debug("Raised and ignored: %r", found.exc_value)
 
 
-def set_up_logs(redaction: Redaction, form: LogForm = "auto", level: str = "INFO") -> None:
-    """Log to standard error, one line an event, whatever anyone logs or warns of passing `redaction`."""
+def set_up_logs(redaction: Redaction, form: LogForm = "auto", level: str = "INFO", *, colours: bool = True) -> None:
+    """Log to standard error, one line an event, whatever anyone logs or warns of passing `redaction`.
+
+    `colours`: on a terminal, what is wrong has one.
+    """
     terminal = sys.stderr.isatty()
     handler = _StandardError(sys.stderr)
     as_json = form == "json" or (form == "auto" and not terminal)
-    handler.setFormatter(_Json(redaction) if as_json else _Text(redaction, terminal=terminal))
+    handler.setFormatter(_Json(redaction) if as_json else _Text(redaction, terminal=terminal, colours=colours))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

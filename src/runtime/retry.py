@@ -1,4 +1,4 @@
-"""Whatever may be well again is tried again, with growing waits, until a deadline.
+"""Retry what may pass, with growing waits, until a deadline.
 
 The only layer of retries: postgrest's own is not used, and the other clients have none.
 """
@@ -8,10 +8,8 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -46,7 +44,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
     def describe_next(self, attempt: int, wait: float) -> str:
-        """Say when the next attempt comes, and after the first one also for how long there are any."""
+        """Say when the next attempt is made, and after the first one also for how long."""
         end = f", for up to {self.left():.0f} s more" if attempt == 1 else ""
         return f"Retrying in {wait:.1f} s{end}."
 
@@ -73,8 +71,8 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
     """Do `action` until it succeeds; raise its error if it is not transient or the deadline leaves no time.
 
-    A server that wants to be left alone for longer than that is asked once more within the time: what it says may be
-    wrong, or of another minute.
+    A server that asks for a longer wait than that gets one more attempt within the time: what it says may be wrong or
+    out of date.
     """
     was_put_off = False
     for attempt, wait in enumerate(policy.waits(), 1):
@@ -93,15 +91,3 @@ async def retry(action: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
             logger.warning("%s %s", error.problem.statement, policy.describe_next(attempt, wait), extra=extra)
         await asyncio.sleep(wait)
     raise AssertionError("waits never end")
-
-
-def retry_after(headers: httpx.Headers) -> float:
-    """Return the seconds that Retry-After asks for (RFC 9110 10.2.3), a date being counted from the answer's own."""
-    value = headers.get("retry-after", "").strip()
-    if value.isdecimal() and value.isascii():
-        return float(value)  # more digits than a number holds are infinity, which no deadline allows
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-        return max(0.0, wait.total_seconds())
-    except (TypeError, ValueError, LookupError, OverflowError):  # no date, or only one of them has a zone
-        return 0.0

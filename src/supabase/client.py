@@ -1,29 +1,72 @@
-"""One question to Supabase's REST interface: sent once, timed, and its failures translated."""
+"""Send requests to Supabase's REST interface, with a time limit, and translate their failures."""
 
 import asyncio
+import logging
+import random
 import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-import httpx
 from postgrest import AsyncPostgrestClient, AsyncQueryRequestBuilder, AsyncRequestBuilder
 
-from ..config.limits import LARGEST_PAGE, LARGEST_SHORT
+from ..config.environment import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..errors import ClocksDifferError, PageTooLargeError, SourceError
-from ..runtime.bounded_answers import AnswerTooLargeError, bounded
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
-from ..runtime.proxies import proxy_for
-from .clock_skew import ClockSkew
+from ..errors import SourceError
+from ..runtime.connection import diagnose
+from ..runtime.http import (
+    CONNECTION_ERRORS,
+    LARGEST_PAGE,
+    LARGEST_SHORT,
+    AnswerTooLargeError,
+    AsyncClient,
+    Headers,
+    Response,
+    http_client,
+)
 from .credentials import Credentials, credentials
+from .reply import CLOCK, read_reply
 from .rest_rules import refusal
+from .source_errors import ClocksDifferError, PageTooLargeError
 
+logger = logging.getLogger(__name__)
 LARGEST_DIFFERENCE = timedelta(minutes=5)
-"""What may lie between the clock of this machine and Supabase's before one of them counts as wrong."""
+"""How far the clock of this machine may be from Supabase's before one of them counts as wrong."""
+
+
+class ClockSkew:
+    """Sends a request again while Supabase's own servers disagree about the time.
+
+    Its gateway turns a secret key into a token of that moment, and PostgREST rejects a token that its clock takes for
+    one of the future; the same request succeeds a second or two later. All requests of a client together wait as long
+    as `timeouts.clock` says, so that a clock that stays off costs a run that time once.
+    """
+
+    def __init__(self, part: str, used: Credentials, timeouts: Timeouts) -> None:
+        self._key = f"{part}.{CLOCK.key}"
+        self._used = used
+        self._timeouts = timeouts
+        self._since: float | None = None
+
+    async def answer(self, ask: Callable[[], Awaitable[Response]]) -> Response:
+        """Return the first answer of `ask` that is not about the clock, or the last one in time."""
+        while True:
+            response = await ask()
+            reply = None if response.is_success else read_reply(response, "read")
+            if not reply or not CLOCK.matches(reply, self._used):
+                self._since = None
+                return response
+            now = asyncio.get_running_loop().time()
+            self._since = now if self._since is None else self._since
+            wait = self._timeouts.clock_wait * random.uniform(1, 2)  # noqa: S311 - no secret hangs on it
+            if now + wait > self._since + self._timeouts.clock:
+                return response
+            extra = {"event": "retry", "key": self._key}
+            logger.warning("%s Retrying in %.1f s.", CLOCK.problem(reply.said, {}).statement, wait, extra=extra)
+            await asyncio.sleep(wait)
 
 
 class PostgrestClient:
@@ -45,15 +88,10 @@ class PostgrestClient:
         self._first_answer: tuple[datetime, float] | None = None
 
     @property
-    def sees_all(self) -> bool:
-        """Whether row-level security never hides rows from the key."""
-        return self.credentials.sees_all
-
-    @property
     def server_time(self) -> datetime | None:
-        """What Supabase's own clock shows now, going by its first answer (aware, a second at most behind).
+        """The time by Supabase's own clock, computed from its first answer (aware, at most a second behind).
 
-        None before any answer, and where that bears no date, or one beyond the calendar.
+        None before any answer, and if that one has no date, or one beyond the calendar.
         """
         if self._first_answer is None:
             return None
@@ -78,18 +116,18 @@ class PostgrestClient:
         """Begin a query whose answer has LARGEST_SHORT bytes at most: many of them may be under way at once."""
         return self._short.from_(name)
 
-    async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
-        """Send `query` and return the answer; raise SourceError if none came or it is a refusal."""
+    async def answer(self, query: AsyncQueryRequestBuilder, table: str) -> Response:
+        """Send `query` and return the answer; raise SourceError if no answer comes or it is a refusal."""
         return self.checked(await self.send(query, table), table)
 
-    def checked(self, response: httpx.Response, table: str) -> httpx.Response:
+    def checked(self, response: Response, table: str) -> Response:
         """Return `response`; raise SourceError if it is a refusal."""
         if not response.is_success:
             raise refusal(response, table, self.credentials)
         return response
 
-    async def send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
-        """Send `query` and return the answer, be it a refusal; raise SourceError if none came that can be read.
+    async def send(self, query: AsyncQueryRequestBuilder, table: str) -> Response:
+        """Send `query` and return the answer, even a refusal; raise SourceError if no answer comes that can be read.
 
         It is sent again while Supabase's own clocks differ.
         """
@@ -100,11 +138,11 @@ class PostgrestClient:
                 self._first_answer = date.astimezone(UTC), time.monotonic()
         return response
 
-    async def _send(self, query: AsyncQueryRequestBuilder, table: str) -> httpx.Response:
+    async def _send(self, query: AsyncQueryRequestBuilder, table: str) -> Response:
         try:
             # Sent by hand: execute() hides the status and takes an HTML page or a cut body for data.
             async with asyncio.timeout(self._answer_limit):
-                return await query.request.send(httpx.Headers())
+                response = await query.request.send(Headers())
         except AnswerTooLargeError as error:
             raise PageTooLargeError(table=table) from error
         except (*CONNECTION_ERRORS, TimeoutError) as error:
@@ -116,31 +154,27 @@ class PostgrestClient:
                 group="Supabase can't be reached",
                 transient=found.transient,
             ) from error
+        del response.stream  # it refers back to the response, whose content would stay until garbage is collected
+        return response
 
 
 @asynccontextmanager
 async def open_client(
     settings: SupabaseSettings, tls: ssl.SSLContext, timeouts: Timeouts
 ) -> AsyncIterator[PostgrestClient]:
-    """Open the project that `settings` names; its connections end with the block."""
+    """Open a client of the project that `settings` name; its connections end with the block."""
     used = credentials(settings)
-    # A redirect is not followed: it would carry the key to another host.
-    timeout = httpx.Timeout(timeouts.supabase_read, connect=min(timeouts.connect, timeouts.supabase_read))
-    by = proxy_for(settings.supabase_url, tls)
-    async with AsyncExitStack() as stack:
-        clients = list[AsyncPostgrestClient]()
-        for limit in (LARGEST_PAGE, LARGEST_SHORT):
-            session = await stack.enter_async_context(
-                httpx.AsyncClient(
-                    verify=tls, timeout=timeout, follow_redirects=False, proxy=by, trust_env=False, **bounded(limit)
-                )
-            )
-            url = f"{settings.supabase_url}/rest/v1"
-            clients.append(AsyncPostgrestClient(url, headers=used.headers, http_client=session))
+    proxy, url = proxy_for(settings.supabase_url), f"{settings.supabase_url}/rest/v1"
+
+    def client(limit: int) -> AsyncClient:
+        return http_client(tls, proxy, limit=limit, connect=timeouts.connect, answer=timeouts.supabase_read)
+
+    async with client(LARGEST_PAGE) as pages, client(LARGEST_SHORT) as short:
+        clients = [AsyncPostgrestClient(url, headers=used.headers, http_client=session) for session in (pages, short)]
         yield PostgrestClient(*clients, credentials=used, timeouts=timeouts)
 
 
 def quoted_value(value: object) -> str:
-    """Quote a value for a PostgREST filter in brackets, where commas and brackets have a meaning of their own."""
+    """Quote a value for a PostgREST filter in brackets, where commas and brackets have a meaning."""
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

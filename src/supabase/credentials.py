@@ -1,7 +1,8 @@
-"""What Supabase is asked with: the headers, whose role that is, and until when it is good."""
+"""The credentials of requests to Supabase: headers, role, and expiry."""
 
 import base64
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -12,21 +13,21 @@ from pydantic import SecretStr
 from ..config.settings import SupabaseSettings
 
 REPORTS_ROLE = "reports_generator"
-"""The role that src/sql/reports_role.sql makes. Its policies hide no row, which a request can't see: only its name."""
+"""The role that src/sql/reports_role.sql makes: its policies hide no row. A request can only tell by the name."""
 ROLE_SQL = "src/sql/reports_role.sql"
 EXPIRY_NOTICE = timedelta(days=14)
-"""How long before a token ends its end is warned of."""
+"""How long before a token expires a warning begins."""
 Trait = Literal["sees_all", "reports_role", "token", "jwt_key"]
-"""What rules for answers ask of credentials: a role that sees every row, the role of ROLE_SQL, SUPABASE_JWT or not."""
+"""What rules for answers require of credentials: a role that sees every row, the role of ROLE_SQL, a JWT or not."""
 _HOSTED = (".supabase.co", ".supabase.in")
 _KINDS = {"sb_secret_": "a secret key", "sb_publishable_": "a publishable key"}
 _ROLES = {"sb_secret_": "service_role", "sb_publishable_": "anon"}
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """A project key, and the JWT that speaks in its place where there is one.
+    """A project key, and the JWT that gives requests another role, if there is one.
 
-    Supabase's gateway takes only project keys as `apikey`; whose role a request has is said by Authorization.
+    Supabase's gateway accepts only project keys as `apikey`; Authorization determines the role of a request.
     """
 
     key: SecretStr
@@ -40,34 +41,34 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """What kind of key it is, in words."""
+        """The kind of key, in words."""
         kind = key_kind(self.key.get_secret_value())
         return f"{kind} with {key_kind(self._bearer)}" if self.token else kind
 
     @property
     def setting(self) -> str:
-        """The setting that says whose role it is."""
+        """The setting that determines the role."""
         return "SUPABASE_JWT" if self.token else "SUPABASE_KEY"
 
     @property
     def role(self) -> str:
-        """The database's role that requests have, empty if it can't be told."""
+        """The database's role that requests have, empty if unknown."""
         known = [role for beginning, role in _ROLES.items() if self._bearer.startswith(beginning)]
         return known[0] if known else _claimed_role(self._bearer)
 
     @property
     def sees_all(self) -> bool:
-        """Whether row-level security never hides rows from it."""
+        """Whether row-level security never hides rows."""
         return self.role == "service_role"
 
     @property
     def is_reports_role(self) -> bool:
-        """Whether it is the role made for this program, to whose policies every row is visible."""
+        """Whether it is the role made for this program, whose policies show every row."""
         return self.role == REPORTS_ROLE
 
     @property
     def traits(self) -> list[Trait]:
-        """What rules for answers ask of them."""
+        """The traits that rules for answers know."""
         traits: dict[Trait, bool] = {
             "sees_all": self.sees_all,
             "reports_role": self.is_reports_role,
@@ -78,14 +79,14 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
     @property
     def expires(self) -> datetime | None:
-        """When the JWT ends, None if it doesn't or is none."""
+        """When the JWT expires, None if it doesn't or there is none."""
         try:
             return datetime.fromtimestamp(int(_claims(self._bearer)["exp"]), UTC)
         except (LookupError, TypeError, ValueError, OverflowError, OSError):
             return None
 
     def expiry_note(self, now: datetime) -> str:
-        """Say that the JWT ends soon, or has ended; empty if that is far away."""
+        """Return a warning that the JWT expires soon, or has expired; empty if that is far away."""
         if self.expires is None or self.expires - now > EXPIRY_NOTICE:
             return ""
         verb = "expires" if self.expires > now else "expired"
@@ -93,9 +94,9 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
     @property
     def retirement_note(self) -> str:
-        """Say that hosted Supabase is retiring this kind of key; empty for other keys and other servers.
+        """A warning that hosted Supabase is retiring this kind of key; empty for other keys and other servers.
 
-        A hosted project's JWTs name the project, so that they are recognized behind an address of one's own too.
+        A hosted project's JWTs name the project, so that they are recognized behind a custom domain too.
         """
         role, kind = _claimed_role(self.key.get_secret_value()), {"service_role": "secret", "anon": "publishable"}
         is_hosted = (urlsplit(self.url).hostname or "").endswith(_HOSTED)
@@ -112,12 +113,12 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 
 def credentials(settings: SupabaseSettings) -> Credentials:
-    """Return what the settings ask Supabase with."""
+    """Return the credentials of the settings."""
     return Credentials(key=settings.supabase_key, token=settings.supabase_jwt, url=settings.supabase_url)
 
 
 def key_kind(key: str) -> str:
-    """Tell what kind of key it is: by its beginning, or a JWT by its role."""
+    """Return the kind of a key in words: by its beginning, or a JWT's role."""
     for beginning, kind in _KINDS.items():
         if key.startswith(beginning):
             return kind
@@ -128,22 +129,14 @@ def key_kind(key: str) -> str:
 
 
 def _claimed_role(key: str) -> str:
-    """Return the role that a JWT names, an empty text if it is none or names none."""
-    try:
-        return str(_claims(key)["role"])
-    except (LookupError, ValueError):
-        return ""
+    """Return the role that a JWT names, an empty text if it is not one or names none."""
+    return str(_claims(key).get("role", ""))
 
 
 def _claims(key: str) -> dict[str, Any]:
-    """Return what a JWT claims; whether it is signed is the server's matter. Raise ValueError if it is none."""
-    parts = key.split(".")
-    if len(parts) != 3:
-        raise ValueError("not three parts")
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(claims, dict):
-        raise ValueError("no object")  # noqa: TRY004 - it is what a caller gave as a text
-    return claims
+    """Return what a JWT claims, nothing if it is not one; whether it is signed is the server's matter."""
+    with suppress(ValueError, RecursionError):
+        _, payload, _ = key.split(".")
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return claims if isinstance(claims, dict) else {}
+    return {}

@@ -1,9 +1,9 @@
-"""The body of an answer → rows, every one of them checked."""
+"""Read the body of an answer as rows, and check each of them."""
 
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
@@ -12,14 +12,15 @@ from typing import Any
 
 import msgspec
 
-from ..config.limits import LARGEST_PAGE
 from ..domain.analysis import COLUMNS, LARGEST_FIGURE, LONGEST_TEXT, Analysis, Figure
-from ..errors import BadAnswerError, IdTooLongError, NotPostgrestError, OddRowError, PageTooLargeError, SourceError
+from ..errors import SourceError
+from ..runtime.http import LARGEST_PAGE
 from ..runtime.visible_text import one_line_quote
 from .reply import excerpt
+from .source_errors import BadAnswerError, IdTooLongError, NotPostgrestError, OddRowError, PageTooLargeError
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
-"""A number as JSON and PostgreSQL write it: 007 is none."""
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?")
+"""A number as JSON and PostgreSQL write it; 007 is not one."""
 _COUNT = "[+-]?[0-9]{1,12}"
 _SECONDS = r"[0-9]{1,12}(?:\.[0-9]{1,12})?"
 _CLOCK = r"(?P<hours>[0-9]{1,12}):(?P<minutes>[0-5][0-9]):(?P<seconds>[0-5][0-9](?:\.[0-9]{1,12})?)"
@@ -42,17 +43,16 @@ _INTERVALS = tuple(
     )
 )
 """Intervals in the styles of PostgreSQL: `sign` is that of the time, `whole` that of all."""
-_LENIENT = 2 << 20
-"""Bytes that json reads, which takes also what msgspec won't (NaN, half a surrogate), and a hundred times the room."""
-_VALUES = 300_000
-"""Values of a larger body: each takes 240 bytes at most. A page of the ledger for ten recipients has 60,000."""
+LARGEST_JSON = 2 << 20
+"""Bytes of a body that json reads: it accepts what msgspec rejects (half a surrogate), but takes a hundred times the
+room."""
 _NATIVE = msgspec.json.Decoder(list[Analysis])
 
 
 def read_page(body: bytes, table: str) -> list[Analysis]:
-    """Read an answer's body as rows; raise SourceError for anything else.
+    """Read the body of an answer as rows; raise SourceError for anything else.
 
-    Decoded and validated in one native pass, a quarter of json's time; what that won't take is read by hand.
+    Decoded and checked in one native pass, in a quarter of json's time; a page with an odd row is read by hand.
     (msgspec rounds a seventh fractional digit, fromisoformat truncates it; PostgreSQL sends six.)
     """
     try:
@@ -61,26 +61,19 @@ def read_page(body: bytes, table: str) -> list[Analysis]:
         return read_by_hand(body, table)
     if not all(row.created_at.tzinfo is UTC for row in rows):
         return read_by_hand(body, table)
-    return _checked_size(rows, body, table)
-
-
-def read_by_hand(body: bytes, table: str) -> list[Analysis]:
-    """Read as `read_page` does, slower, but also odd rows, and say what is wrong with the rest."""
-    return _checked_size([read_analysis(row, table) for row in _objects(body, table)], body, table)
-
-
-def _checked_size(rows: list[Analysis], body: bytes, table: str) -> list[Analysis]:
-    """Return `rows`; raise PageTooLargeError if their texts take more than a page may.
-
-    One wide character makes Python store every character of its text in four bytes.
-    """
-    if len(body) > _LENIENT and memory_of(rows) > LARGEST_PAGE:
+    # One wide character makes Python store every character of its text in four bytes.
+    if len(body) > LARGEST_PAGE // 4 and memory_of(rows) > LARGEST_PAGE:
         raise PageTooLargeError(table=table)
     return rows
 
 
+def read_by_hand(body: bytes, table: str) -> list[Analysis]:
+    """Read as `read_page` does, slower, but also odd rows; say what is wrong with anything else."""
+    return [read_analysis(row, table) for row in read_json(body, table)]
+
+
 def memory_of(rows: Iterable[Analysis]) -> int:
-    """Return how many bytes the values of `rows` take, their moments left out."""
+    """Return how many bytes the values of `rows` take, except for their moments."""
     values = chain.from_iterable(
         (row.id, row.status, row.duration, row.records_processed, row.records_failed) for row in rows
     )
@@ -93,21 +86,15 @@ def read_moments(body: bytes, table: str) -> list[datetime]:
 
 
 def read_json(body: bytes, table: str) -> list[dict[str, Any]]:
-    """Read an answer's body as a list of objects.
+    """Read an answer's body as a list of objects; a number that Python can't hold is text.
 
-    Raise PageTooLargeError if its values could fill the memory, or are nested too deeply, BadAnswerError for anything
-    else than such a list.
+    Raise PageTooLargeError if it is larger than LARGEST_JSON or nested too deeply, NotPostgrestError or BadAnswerError
+    for anything but such a list.
     """
-    return [*_objects(body, table)]
-
-
-def _objects(body: bytes, table: str) -> Iterator[dict[str, Any]]:
-    """Read the objects of a list, of a large one each by itself; raise as `read_json` does."""
+    if len(body) > LARGEST_JSON:
+        raise PageTooLargeError(table=table)
     try:
-        if len(body) > _LENIENT:
-            yield from _objects_of_many(body, table)
-            return
-        rows = json.loads(body, parse_int=_whole, parse_float=_fraction)
+        rows = json.loads(body, parse_int=_number, parse_float=_number)
     except RecursionError:
         raise PageTooLargeError(table=table) from None
     except ValueError:
@@ -117,36 +104,20 @@ def _objects(body: bytes, table: str) -> Iterator[dict[str, Any]]:
     for row in rows:
         if not isinstance(row, dict):
             raise BadAnswerError(table=table, came=f"a {type(row).__name__}", said=excerpt(body))
-    yield from rows
+    return rows
 
 
-def _whole(digits: str) -> int | str:
-    """Read a whole number, text where it has more digits than Python reads."""
+def _number(digits: str) -> int | float | str:
+    """Read a number; return `digits` if they are more than Python reads, or if no float is that large."""
     try:
-        return int(digits)
+        number = int(digits) if digits.lstrip("-").isdecimal() else float(digits)
     except ValueError:
         return digits
-
-
-def _fraction(digits: str) -> float | str:
-    """Read a number with a fraction, text where it is larger than a float."""
-    number = float(digits)
-    return number if math.isfinite(number) else digits
-
-
-def _objects_of_many(body: bytes, table: str) -> Iterator[dict[str, Any]]:
-    """Read a large list, if it has no more than _VALUES values: the marks between them are counted, and texts' too."""
-    if sum(map(body.count, (b",", b"[", b"{"))) > _VALUES:
-        raise PageTooLargeError(table=table)
-    try:
-        for row in msgspec.json.decode(body, type=list[msgspec.Raw]):
-            yield msgspec.json.decode(row, type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError):  # fewer rows are read by json, or said to be none
-        raise PageTooLargeError(table=table) from None
+    return digits if abs(number) == math.inf else number
 
 
 def read_analysis(row: dict[str, Any], table: str) -> Analysis:
-    """Read a row from its columns; raise SourceError if it has no place among the others."""
+    """Read a row from its columns; raise SourceError if it can't be placed among the others."""
     if missing := [column for column in COLUMNS if column not in row]:
         raise BadAnswerError(table=table, came=f"a row without {', '.join(missing)}")
     row_id = row["id"]
@@ -166,7 +137,7 @@ def read_analysis(row: dict[str, Any], table: str) -> Analysis:
 
 
 def _not_json(body: bytes, table: str) -> SourceError:
-    """Say what came in place of JSON: a gateway's page, or a body cut short, may be gone at the next attempt."""
+    """Return the error of a body that is not JSON: a gateway's page, or a body cut short, may pass."""
     if body.lstrip().startswith(b"["):
         return BadAnswerError(table=table, came="a list that is cut off", said=excerpt(body))
     came = "a web page" if body.lstrip().startswith(b"<") else "text that is not JSON" if body.strip() else "nothing"
@@ -201,13 +172,13 @@ def _duration(value: object, table: str) -> Figure:
 
 
 def _seconds(interval: str) -> int | float | None:
-    """Return how long an interval is, None if it is none, or counts months, whose length is not definite."""
+    """Return the length of an interval, None if it is not one, or counts months, whose length varies."""
     match = next(filter(None, (style.fullmatch(interval) for style in _INTERVALS)), None)
     if match is None:
         return None
     parts = match.groupdict()
     days, hours, minutes = (int(parts.get(name) or 0) for name in ("days", "hours", "minutes"))
-    # Decimal, because a sum of floats would not be true to the microsecond.
+    # Decimal, because a sum of floats would not be exact to the microsecond.
     time = hours * 3_600 + minutes * 60 + Decimal(parts.get("seconds") or 0)
     seconds = days * 86_400 + (-time if parts.get("sign") == "-" else time)
     seconds = -seconds if parts.get("whole") in ("-", " ago") else seconds
@@ -215,10 +186,9 @@ def _seconds(interval: str) -> int | float | None:
 
 
 def _figure(value: object, table: str) -> Figure:
-    """Read a number, also one that comes as text, as PostgreSQL's `numeric` may; NaN is text."""
-    if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
-        whole = match[1] is None and match[2] is None
-        value = int(value) if whole else float(value)
+    """Read a number, also one in quotes, as PostgreSQL's `numeric` may be; NaN is text."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = _number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _text(value, table)
     # The size first: a whole number may be too large for math.

@@ -1,32 +1,32 @@
-"""What Supabase answers to a request that it refuses: status, code and words as data, and the rules that match them."""
+"""Refusals of Supabase: status, code and words as data, and the rules that match them."""
 
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Literal, TypeVar
 
-import httpx
 from msgspec import Struct
 
 from ..errors import ReportError, Rule
-from ..runtime.retry import retry_after
+from ..runtime.http import Response, retry_after
 from ..runtime.visible_text import one_line_quote
 from .credentials import Credentials, Trait
 
 Action = Literal["read", "write", "store", "list", "remove"]
-"""What a request is for: rows and records are read or written, files of Storage stored, listed or removed."""
+"""What a request does: read or write rows and records; store, list or remove files of Storage."""
 _LARGEST_ERROR = 1 << 16
 """Bytes of an error of PostgREST or Storage; real ones have a few hundred."""
 _EXCERPT = 80
 _READ = 1 << 14
-"""Bytes of an answer that are looked at for an excerpt: a secret that stands at its end is whole in them."""
+"""Bytes of an answer that an excerpt is made from: a secret at its end is whole in them, and so is redacted."""
 _STATUS = re.compile("[1-5][0-9]{2}")
 
 
 class Reply(Struct, frozen=True, kw_only=True):
     """A refusal: `code` is PostgREST's, PostgreSQL's or Storage's, empty where a gateway answers.
 
-    `words` and `hint` are in one line; where there is no message, `words` is the beginning of the body.
+    `words` and `hint` are in one line; without a message, `words` is the beginning of the body.
     """
 
     status: int
@@ -44,8 +44,8 @@ class Reply(Struct, frozen=True, kw_only=True):
         return f"{words}; hint: {self.hint}" if self.hint else words
 
 
-def read_reply(response: httpx.Response, action: Action, table: str = "") -> Reply:
-    """Return what a refusal says to a request about `table`; Storage's HTTP 400 has the true status in its body."""
+def read_reply(response: Response, action: Action, table: str = "") -> Reply:
+    """Read a refusal of a request about `table`; Storage's HTTP 400 has the true status in its body."""
     error = json_object(response.content)
     told = str(error.get("statusCode"))
     code = error.get("code") or error.get("error") or ""
@@ -55,19 +55,19 @@ def read_reply(response: httpx.Response, action: Action, table: str = "") -> Rep
         table=table,
         code=code if isinstance(code, str) else "",
         words=one_line_quote(error["message"]) if error.get("message") else excerpt(response.content),
-        # A gateway, which gives no code, hints at what the remedy says too.
+        # A gateway, which gives no code, hints at the same as the remedy.
         hint=one_line_quote(error["hint"]) if error.get("hint") and error.get("code") else "",
         retry_after=retry_after(response.headers),
     )
 
 
-def error_code(response: httpx.Response) -> str:
-    """Return the code of PostgREST's or PostgreSQL's error in an answer, an empty text if there is none."""
+def error_code(response: Response) -> str:
+    """Return the code of PostgREST's or PostgreSQL's error, an empty text if there is none."""
     return str(json_object(response.content).get("code") or "")
 
 
 def json_object(content: bytes) -> dict[str, Any]:
-    """Return the object in the body of an answer, an empty one if it holds anything else, or far more."""
+    """Return the JSON object of an answer; an empty one for anything else, or if it is far too large."""
     try:
         answer = json.loads(content) if len(content) <= _LARGEST_ERROR else None
     except (ValueError, RecursionError):
@@ -81,11 +81,11 @@ def excerpt(body: bytes) -> str:
 
 
 class ReplyRule(Rule, frozen=True, kw_only=True):
-    """A rule for answers of Supabase's.
+    """A rule for Supabase's answers.
 
     `status`, `code` and `action` are regular expressions for the whole of each (a `code` of "" matches answers without
-    one), `words` for a part of the words, in upper or lower case, where `{table}` stands for the table that was asked
-    for. `who` is a trait of the credentials.
+    one), `words` for a part of the words, in upper or lower case, where `{table}` stands for the requested table.
+    `who` is a trait of the credentials.
     """
 
     status: str = ".*"
@@ -95,7 +95,7 @@ class ReplyRule(Rule, frozen=True, kw_only=True):
     who: Trait | None = None
 
     def matches(self, reply: Reply, used: Credentials) -> bool:
-        """Return whether this rule is about `reply`, to a request with the credentials `used`."""
+        """Return whether this rule matches `reply`, to a request with the credentials `used`."""
         return bool(
             re.fullmatch(self.status, str(reply.status))
             and re.fullmatch(self.code, reply.code, re.DOTALL)
@@ -108,28 +108,8 @@ class ReplyRule(Rule, frozen=True, kw_only=True):
 DASHBOARD = "Look at the project's dashboard and at https://status.supabase.com."
 
 
-def passing_rule(
-    key: str,
-    reason: str,
-    remedy: str = DASHBOARD,
-    *,
-    group: str = "",
-    status: str = ".*",
-    code: str = ".*",
-    words: str = "",
-) -> ReplyRule:
-    """Make the rule of an answer that is nobody's fault, and may be another one at the next attempt."""
-    return ReplyRule(
-        key=key,
-        reason=reason,
-        remedy=remedy,
-        fault="nobody",
-        later=True,
-        group=group,
-        status=status,
-        code=code,
-        words=words,
-    )
+passing_rule = partial(ReplyRule, remedy=DASHBOARD, fault="nobody", later=True)
+"""Makes a rule for an answer that is nobody's fault and may pass."""
 
 
 def first_match(rules: Iterable[ReplyRule], reply: Reply, used: Credentials) -> ReplyRule:
@@ -141,9 +121,9 @@ E = TypeVar("E", bound=ReportError)
 
 
 def as_error(error: type[E], part: str, rule: ReplyRule, reply: Reply, facts: Mapping[str, str]) -> E:
-    """Make the error that `rule` says; its key begins with `part`.
+    """Make the error of `rule`; its key begins with `part`.
 
-    It is final where the clock is why: that was waited for when the answer came (clock_skew.py).
+    One about the clock is final: ClockSkew has already waited.
     """
     problem = rule.problem(reply.said, facts)
     return error(
@@ -160,7 +140,7 @@ def as_error(error: type[E], part: str, rule: ReplyRule, reply: Reply, facts: Ma
 CLOCK = ReplyRule(
     key="clock",
     status="40[013]",
-    # PostgREST's, and what gateways and Storage say of a claim; "The JWT 'iat' claim must be a number" is final.
+    # Those of PostgREST, gateways and Storage about a claim; "The JWT 'iat' claim must be a number" is final.
     code="(?!PGRST30[0245-9]).*",
     words=r"issued ?at ?(the )?future|not ?yet ?valid|not valid yet|\bnbf\b(?!.*must be)|.iat. claim timestamp",
     reason="Supabase's servers disagree about the time: a token counts as issued in the future.",

@@ -1,4 +1,4 @@
-"""What a refusal by PostgREST, PostgreSQL or Supabase's gateway means: one table, for rows and for the ledger.
+"""Rules for refusals by PostgREST, PostgreSQL or Supabase's gateway: one table, for rows and for the ledger.
 
 Codes: docs.postgrest.org/en/stable/references/errors.html and postgresql.org/docs/current/errcodes-appendix.html.
 Statuses: supabase.com/docs/guides/troubleshooting/http-status-codes, and Cloudflare's own 5xx.
@@ -6,10 +6,9 @@ Statuses: supabase.com/docs/guides/troubleshooting/http-status-codes, and Cloudf
 
 from functools import partial
 
-import httpx
-
 from ..domain.analysis import COLUMNS
 from ..errors import SourceError
+from ..runtime.http import Response
 from .credentials import ROLE_SQL, Credentials
 from .reply import CLOCK, DASHBOARD, ReplyRule, as_error, first_match, passing_rule, read_reply
 
@@ -17,36 +16,66 @@ INSUFFICIENT_PRIVILEGE = "42501"
 MISSING_TABLE = "42P01|PGRST205"
 STOPPED_QUERY = "57014|55P03"
 """query_canceled, by statement_timeout; lock_not_available, by lock_timeout."""
-_ROLE_CODES = "22023|42501|42704"
-_ROLE_WORDS = r'\Arole ".*does not exist|set role'
-
-
 _passing = partial(passing_rule, group="Supabase is out of order")
+_jwt_expired = partial(ReplyRule, key="jwt_expired", code="PGRST30[13]", words="expired")
+_key = partial(ReplyRule, key="key", group="Supabase rejected SUPABASE_KEY")
+_no_role = partial(
+    ReplyRule,
+    key="role",
+    code="22023|42501|42704",
+    words=r'\Arole ".*does not exist|set role',
+    reason="{setting} names a role that the database lacks, or may not switch to.",
+    group="The key names a role that isn't there",
+)
+_forbidden = partial(
+    ReplyRule,
+    key="permission",
+    code=INSUFFICIENT_PRIVILEGE,  # with 401 too
+    reason="{setting} may not read the table {table}.",
+    group="The key may not read the table",
+)
+PROJECT_RULES = (
+    ReplyRule(
+        key="redirect",
+        status="30.",
+        code="",
+        reason="SUPABASE_URL leads elsewhere.",
+        remedy="Set SUPABASE_URL to the address that it redirects to, if you know that one.",
+        group="SUPABASE_URL leads elsewhere",
+    ),
+    ReplyRule(
+        key="paused",
+        status="540",
+        reason="The Supabase project is paused.",
+        remedy="Restore it in the dashboard; a project of the free plan is paused after a week without requests.",
+        group="The project is paused or over its quota",
+    ),
+    ReplyRule(
+        key="quota",
+        status="402",
+        reason="The Supabase project is over its quota.",
+        remedy="Look at the organization's usage and billing in the dashboard; raise the plan or the spend cap.",
+        group="The project is paused or over its quota",
+    ),
+)
+"""Rules that Storage has too."""
 
 RULES = (
     CLOCK,
-    ReplyRule(
-        key="jwt_expired",
-        code="PGRST30[13]",
-        words="expired",
+    _jwt_expired(
         who="token",
         reason="SUPABASE_JWT has expired.",
         remedy="Make a new token, as docs/security.md says, and set SUPABASE_JWT to it.",
         group="Supabase rejected SUPABASE_JWT",
     ),
-    ReplyRule(
-        key="jwt_expired",
-        code="PGRST30[13]",
-        words="expired",
+    _jwt_expired(
         who="jwt_key",
         reason="The JWT in SUPABASE_KEY has expired.",
         remedy="Set SUPABASE_KEY to a secret key from the project's API settings.",
         group="Supabase rejected SUPABASE_KEY",
     ),
-    ReplyRule(
-        key="jwt_expired",
-        code="PGRST30[13]",
-        words="expired",  # the gateway's own token: the key has no end
+    _jwt_expired(
+        # The gateway's own token: the key has no end.
         reason="Supabase's gateway sent an expired token to its database.",
         remedy=DASHBOARD,
         group="Supabase rejected SUPABASE_KEY",
@@ -68,86 +97,36 @@ RULES = (
         "with sb_.",
         group="Supabase rejected SUPABASE_KEY",
     ),
-    ReplyRule(
-        key="key",
+    _key(
         code="PGRST30[1-9]",
         reason="Supabase rejected SUPABASE_KEY.",
         remedy="Set SUPABASE_KEY to a secret key from the project's API settings.",
-        group="Supabase rejected SUPABASE_KEY",
     ),
-    ReplyRule(
-        key="role",
-        code=_ROLE_CODES,
-        words=_ROLE_WORDS,
-        who="reports_role",
-        reason="{setting} names a role that the database lacks, or may not switch to.",
-        remedy=f"Run {ROLE_SQL} in the SQL editor: it makes the role.",
-        group="The key names a role that isn't there",
-    ),
-    ReplyRule(
-        key="role",
-        code=_ROLE_CODES,
-        words=_ROLE_WORDS,
-        reason="{setting} names a role that the database lacks, or may not switch to.",
+    _no_role(who="reports_role", remedy=f"Run {ROLE_SQL} in the SQL editor: it makes the role."),
+    _no_role(
         remedy="Use a secret key of this project, or create the role in the SQL editor and grant it to authenticator.",
-        group="The key names a role that isn't there",
     ),
-    ReplyRule(
-        key="permission",
-        code=INSUFFICIENT_PRIVILEGE,  # with 401 too
-        words=r"\b{table}\b",
-        who="sees_all",
-        reason="{setting} may not read the table {table}.",
-        remedy="Run this in the SQL editor: {grant}",
-        group="The key may not read the table",
-    ),
-    ReplyRule(
-        key="permission",
-        code=INSUFFICIENT_PRIVILEGE,
+    _forbidden(words=r"\b{table}\b", who="sees_all", remedy="Run this in the SQL editor: {grant}"),
+    _forbidden(
         who="sees_all",
         reason="{setting} may not read something that the table {table} depends on.",
         remedy="Grant what the database names to service_role in the SQL editor.",
-        group="The key may not read the table",
     ),
-    ReplyRule(
-        key="permission",
-        code=INSUFFICIENT_PRIVILEGE,
-        who="reports_role",
-        reason="{setting} may not read the table {table}.",
-        remedy=f"Run {ROLE_SQL} in the SQL editor, with this table's name in it.",
-        group="The key may not read the table",
-    ),
-    ReplyRule(
-        key="permission",
-        code=INSUFFICIENT_PRIVILEGE,
-        reason="{setting} may not read the table {table}.",
+    _forbidden(who="reports_role", remedy=f"Run {ROLE_SQL} in the SQL editor, with this table's name in it."),
+    _forbidden(
         remedy="Use a secret key, or grant its role select on the table and give it a row-level security policy.",
-        group="The key may not read the table",
     ),
-    ReplyRule(
-        key="key",
+    _key(
         status="401",
         words="in browser",
         reason="Supabase took this program for a browser, from which it takes no secret key.",
         remedy="Look for what changes the User-Agent on the way, such as a proxy.",
-        group="Supabase rejected SUPABASE_KEY",
     ),
-    ReplyRule(
-        key="key",
+    _key(
         status="401",
         words=r"\A(?!<)",  # a web page asks for another login than Supabase's
-        who="token",
         reason="Supabase rejected SUPABASE_KEY.",
-        remedy="Set SUPABASE_KEY to the publishable key from the project's API settings.",
-        group="Supabase rejected SUPABASE_KEY",
-    ),
-    ReplyRule(
-        key="key",
-        status="401",
-        words=r"\A(?!<)",
-        reason="Supabase rejected SUPABASE_KEY.",
-        remedy="Set SUPABASE_KEY to a secret key from the project's API settings.",
-        group="Supabase rejected SUPABASE_KEY",
+        remedy="Set SUPABASE_KEY to {project_key} from the project's API settings.",
     ),
     ReplyRule(
         key="column",
@@ -196,14 +175,23 @@ RULES = (
         later=True,
         group="Supabase stopped the query",
     ),
-    _passing("shut_down", "Supabase's database is shutting down or starting.", code="57P0[1-5]"),
-    _passing("conflict", "Another transaction was in the way of the query on {table}.", code="40[0-9A-Z]{3}"),
-    _passing("no_resources", "Supabase's database has run out of connections, memory or disk.", code="53[0-9A-Z]{3}"),
-    _passing("pool", "Supabase's database had no free connection in time.", code="PGRST003"),
-    _passing("pool", "Supabase's database had no free connection in time.", status="544"),
-    _passing("schema_cache", "Supabase's REST interface can't reach its database.", code="PGRST00."),
+    _passing(key="shut_down", reason="Supabase's database is shutting down or starting.", code="57P0[1-5]"),
     _passing(
-        "rate_limit", "Supabase limits the number of requests.", "Look for what else uses the project.", status="429"
+        key="conflict", reason="Another transaction was in the way of the query on {table}.", code="40[0-9A-Z]{3}"
+    ),
+    _passing(
+        key="no_resources",
+        reason="Supabase's database has run out of connections, memory or disk.",
+        code="53[0-9A-Z]{3}",
+    ),
+    _passing(key="pool", reason="Supabase's database had no free connection in time.", code="PGRST003"),
+    _passing(key="pool", reason="Supabase's database had no free connection in time.", status="544"),
+    _passing(key="schema_cache", reason="Supabase's REST interface can't reach its database.", code="PGRST00."),
+    _passing(
+        key="rate_limit",
+        reason="Supabase limits the number of requests.",
+        remedy="Look for what else uses the project.",
+        status="429",
     ),
     ReplyRule(
         key="database_error",
@@ -213,28 +201,7 @@ RULES = (
         remedy="Correct what it names; a hint says how. To try, select from {table} in the SQL editor.",
         group="The database rejected the query",
     ),
-    ReplyRule(
-        key="redirect",
-        status="30.",
-        code="",
-        reason="SUPABASE_URL leads elsewhere.",
-        remedy="Set SUPABASE_URL to the address that it redirects to, if you know that one.",
-        group="SUPABASE_URL leads elsewhere",
-    ),
-    ReplyRule(
-        key="paused",
-        status="540",
-        reason="The Supabase project is paused.",
-        remedy="Restore it in the dashboard; a project of the free plan is paused after a week without requests.",
-        group="The project is paused or over its quota",
-    ),
-    ReplyRule(
-        key="quota",
-        status="402",
-        reason="The Supabase project is over its quota.",
-        remedy="Look at the organization's usage and billing in the dashboard; raise the plan or the spend cap.",
-        group="The project is paused or over its quota",
-    ),
+    *PROJECT_RULES,
     ReplyRule(
         key="url_too_long",
         status="414|431|494",
@@ -242,9 +209,14 @@ RULES = (
         remedy="Allow addresses of 8 KB in the gateway or proxy before PostgREST.",
         group="Supabase rejected the query",
     ),
-    _passing("gateway_tls", "Supabase's gateway has no TLS connection to the server behind it.", status="52[56]"),
     _passing(
-        "gateway", "Supabase's gateway has no answer from the server behind it.", status="408|50[234]|52.|530", code=""
+        key="gateway_tls", reason="Supabase's gateway has no TLS connection to the server behind it.", status="52[56]"
+    ),
+    _passing(
+        key="gateway",
+        reason="Supabase's gateway has no answer from the server behind it.",
+        status="408|50[234]|52.|530",
+        code="",
     ),
     ReplyRule(
         key="not_postgrest",
@@ -254,9 +226,9 @@ RULES = (
         remedy="Set SUPABASE_URL to the project's own address, like https://abcdefghijklmnop.supabase.co.",
         group="The answer is not a list of rows",
     ),
-    _passing("out_of_order", "Supabase is out of order.", status="5..|408|425"),
+    _passing(key="out_of_order", reason="Supabase is out of order.", status="5..|408|425"),
     ReplyRule(
-        key="refused",
+        key="rejected",
         reason="Supabase rejected the query on {table}.",
         remedy="Its words say why.",
         group="Supabase rejected the query",
@@ -264,20 +236,21 @@ RULES = (
 )
 
 
-def refusal(response: httpx.Response, table: str, used: Credentials) -> SourceError:
-    """Return the error of an answer beyond 2xx to a request for rows with the credentials `used`."""
+def refusal(response: Response, table: str, used: Credentials) -> SourceError:
+    """Return the error of a refused request for rows with the credentials `used`."""
     reply = read_reply(response, "read", table)
     return as_error(SourceError, "source", first_match(RULES, reply, used), reply, facts(table, used, "select"))
 
 
 def facts(table: str, used: Credentials, rights: str) -> dict[str, str]:
-    """Return what reasons and remedies of the rules name."""
-    # Quoted always: PostgreSQL reads a bare name in small letters, and one like "order" not at all.
+    """Return the facts that reasons and remedies of the rules name."""
+    # Always quoted: PostgreSQL reads a bare name in lower case, and one like "order" not at all.
     name = table.replace('"', '""')
     return {
         "table": table,
         "setting": used.setting,
         "columns": ", ".join(COLUMNS),
         "rights": rights,
+        "project_key": "the publishable key" if used.token else "a secret key",
         "grant": f'grant {rights} on "{name}" to service_role;',
     }

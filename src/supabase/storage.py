@@ -1,38 +1,36 @@
-"""A private bucket of Supabase Storage: a workbook too large for a channel is put there and linked for a while.
+"""Put workbooks too large for a channel into a private bucket of Supabase Storage, behind a link that expires.
 
 Requests and answers are those of hosted Supabase (github.com/supabase/storage, src/http), where a refusal is mostly
-HTTP 400 and the true status stands in the body.
+HTTP 400 with the true status in its body.
 """
 
 import asyncio
-import functools
 import json
 import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from msgspec.structs import replace
 
-from ..config.limits import LARGEST_ANSWER
+from ..config.environment import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.attachment import MEDIA_TYPE, Attachment
 from ..errors import StorageError
-from ..runtime.bounded_answers import bounded
-from ..runtime.connection import CONNECTION_ERRORS, diagnose
-from ..runtime.proxies import proxy_for
+from ..runtime.connection import diagnose
+from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, Response, http_client
 from ..runtime.retry import RetryPolicy, retry
-from .clock_skew import ClockSkew
+from .client import ClockSkew
 from .credentials import credentials
-from .reply import Action, json_object, read_reply
+from .reply import Action, read_reply
 from .storage_rules import storage_refusal
 
 LISTED = 100
-"""Folders asked for at once: each takes some 200 bytes of an answer."""
+"""Names requested at once: each takes some 200 bytes of an answer."""
 _CHUNK = 1 << 16
 _PREFIX = "/storage/v1"
 """Of the path in a signed link; hosted Supabase leaves it out, others write it."""
@@ -41,9 +39,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9._-]{20,4096}")
 
 
 class Storage:
-    """The bucket of REPORT_BUCKET. Each link lives `lifetime`.
+    """The bucket of REPORT_BUCKET. Each link is valid for `lifetime`.
 
-    `hide` is called with its token, for that opens the file.
+    `hide` is called with its token, which opens the file.
     """
 
     def __init__(
@@ -57,32 +55,31 @@ class Storage:
         hide: Callable[[Iterable[str]], None],
         timeouts: Timeouts,
     ) -> None:
-        self._address = f"{settings.supabase_url}/storage/v1"
+        self._address = f"{settings.supabase_url}{_PREFIX}"
         self._credentials = credentials(settings)
         self._bucket = bucket
         self._lifetime = lifetime
         self._tls = tls
         self._clock = clock
         self._hide = hide
-        self._limit = timeouts.storage
         self._skew = ClockSkew("storage", self._credentials, timeouts)
-        self._timeout = httpx.Timeout(timeouts.storage_read, connect=min(timeouts.connect, timeouts.storage_read))
+        self._timeouts = timeouts
 
     async def put(self, workbook: Path, attachment: Attachment, folder: str, policy: RetryPolicy) -> Attachment:
-        """Put `workbook` into `folder` of the bucket, in place of one that is there; return `attachment` with its link.
+        """Put `workbook` into `folder` of the bucket, replacing one that is there; return `attachment` with its link.
 
-        It may take half of the run's time that is left, so that a report can still go without.
+        It may take half of the run's remaining time, so that a report can still be sent without it.
         Raise StorageError if the bucket is missing or public, or the file can't be stored or linked.
         """
-        seconds = min(self._limit, policy.left() / 2)
+        seconds = min(self._timeouts.storage, policy.left() / 2)
         policy = replace(policy, deadline=asyncio.get_running_loop().time() + seconds)
         path = f"{self._bucket}/{folder}/{attachment.name}"
         try:
-            async with asyncio.timeout(seconds), self._client() as client:
-                await retry(lambda: self._check_private(client), policy)
-                await retry(lambda: self._upload(client, path, workbook, attachment.size), policy)
+            async with asyncio.timeout(seconds):
+                await retry(self.check, policy)
+                await retry(lambda: self._upload(path, workbook, attachment.size), policy)
                 until = self._clock() + self._lifetime
-                link = await retry(lambda: self._sign(client, path), policy)
+                link = await retry(lambda: self._sign(path), policy)
         except TimeoutError as error:
             raise StorageError(
                 "storage.timed_out",
@@ -98,92 +95,82 @@ class Storage:
         return replace(attachment, link=link, until=until)
 
     async def check(self) -> str:
-        """Look whether the bucket is there and private; raise StorageError if not."""
-        async with self._client() as client:
-            await self._check_private(client)
-        return f"{self._bucket} is there and private"
+        """Return that the bucket is there and private; raise StorageError if not."""
+        match await self._ask("GET", f"/bucket/{self._bucket}"):
+            case {"public": False}:
+                return f"{self._bucket} is there and private"
+            case {"public": True}:
+                raise StorageError(
+                    "storage.public_bucket",
+                    f"The bucket {self._bucket} is public: whoever guesses a report's name could read it.",
+                    "Make it private, or set REPORT_BUCKET to one that is.",
+                )
+        raise bad_answer("whether the bucket is private")
 
-    async def folders(self, parent: str, beginning: str, policy: RetryPolicy) -> AsyncGenerator[str]:
-        """Yield the names of the folders in `parent` that have this `beginning`, in their order; "" is the bucket."""
+    async def names(self, folder: str, beginning: str, policy: RetryPolicy) -> AsyncGenerator[str]:
+        """Yield the names in `folder` with this `beginning`, sorted; "" is the bucket itself."""
+        body = {"prefix": folder, "search": beginning, "limit": LISTED, "sortBy": {"column": "name", "order": "asc"}}
         offset = 0
-        async with self._client() as client:
-            while names := await retry(functools.partial(self._list, client, parent, beginning, offset), policy):
-                for name in names:
-                    if name.startswith(beginning):
-                        yield name
-                offset += len(names)
-
-    async def _list(self, client: httpx.AsyncClient, parent: str, beginning: str, offset: int) -> list[str]:
-        order = {"column": "name", "order": "asc"}
-        body = {"prefix": parent, "search": beginning, "limit": LISTED, "offset": offset, "sortBy": order}
-        content = await self._answer(client, "POST", f"/object/list/{self._bucket}", action="list", json=body)
-        try:
-            return [str(found["name"]) for found in json.loads(content)]
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
-            raise bad_answer("what is in the bucket") from error
+        while found := await retry(lambda: self._list(body | {"offset": offset}), policy):  # noqa: B023 - awaited here
+            for name in found:
+                if name.startswith(beginning):
+                    yield name
+            offset += len(found)
 
     async def remove(self, paths: Sequence[str], policy: RetryPolicy) -> int:
-        """Remove files of the bucket by their paths; return how many of them were there.
+        """Remove files of the bucket by their paths; return how many were removed.
 
-        Raise StorageError if it can't be asked; a key that may not remove them finds none.
+        Raise StorageError if the request fails; a key that may not remove them finds none.
         """
-        async with self._client() as client:
-            ask = functools.partial(self._answer, client, "DELETE", f"/object/{self._bucket}", action="remove")
-            content = await retry(lambda: ask(json={"prefixes": [*paths]}), policy)
+        body, path = {"prefixes": [*paths]}, f"/object/{self._bucket}"
+        removed = await retry(lambda: self._ask("DELETE", path, action="remove", json=body), policy)
+        if not isinstance(removed, list):
+            raise bad_answer("what was removed")
+        return len(removed)
+
+    async def _list(self, body: dict[str, Any]) -> list[str]:
+        found = await self._ask("POST", f"/object/list/{self._bucket}", action="list", json=body)
         try:
-            return len(json.loads(content))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise bad_answer("what was removed") from error
+            return [str(entry["name"]) for entry in found]
+        except (TypeError, LookupError) as error:
+            raise bad_answer("what is in the bucket") from error
 
-    def _client(self) -> httpx.AsyncClient:
-        # A redirect is not followed: it would carry the key to another host.
-        return httpx.AsyncClient(
-            base_url=self._address,
-            headers=self._credentials.headers,
-            verify=self._tls,
-            timeout=self._timeout,
-            follow_redirects=False,
-            proxy=proxy_for(self._address, self._tls),
-            trust_env=False,
-            **bounded(LARGEST_ANSWER),
-        )
-
-    async def _check_private(self, client: httpx.AsyncClient) -> None:
-        found = await self._ask(client, "GET", f"/bucket/{self._bucket}")
-        if not isinstance(found.get("public"), bool):
-            raise bad_answer("whether the bucket is private")
-        if found["public"]:
-            raise StorageError(
-                "storage.public_bucket",
-                f"The bucket {self._bucket} is public: whoever guesses a report's name could read it.",
-                "Make it private, or set REPORT_BUCKET to one that is.",
-            )
-
-    async def _upload(self, client: httpx.AsyncClient, path: str, workbook: Path, size: int) -> None:
+    async def _upload(self, path: str, workbook: Path, size: int) -> None:
         headers = {"content-type": MEDIA_TYPE, "content-length": str(size), "x-upsert": "true"}
-        answer = await self._ask(client, "POST", f"/object/{path}", headers=headers, content=_Chunks(workbook))
-        if "Key" not in answer:
+        answer = await self._ask("POST", f"/object/{path}", headers=headers, content=_Chunks(workbook))
+        if not isinstance(answer, dict) or "Key" not in answer:
             raise bad_answer("that the workbook is stored")
 
-    async def _sign(self, client: httpx.AsyncClient, path: str) -> str:
+    async def _sign(self, path: str) -> str:
         body = {"expiresIn": int(self._lifetime.total_seconds())}
-        answer = await self._ask(client, "POST", f"/object/sign/{path}", json=body)
-        signed = str(answer.get("signedURL") or answer.get("signedUrl")).removeprefix(_PREFIX)
-        found, _, token = signed.partition("?token=")
-        if found != f"/object/sign/{path}" or not _TOKEN.fullmatch(token):
-            raise bad_answer("a signed link to the workbook")
-        self._hide([token])
-        return f"{self._address}{signed}"
+        match await self._ask("POST", f"/object/sign/{path}", json=body):
+            case {"signedURL": str(signed)} | {"signedUrl": str(signed)}:
+                found, _, token = signed.removeprefix(_PREFIX).partition("?token=")
+                if found == f"/object/sign/{path}" and _TOKEN.fullmatch(token):
+                    self._hide([token])
+                    return f"{self._address}{found}?token={token}"
+        raise bad_answer("a signed link to the workbook")
 
-    async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """Send a request with httpx's `options` and return the object that answers it; raise StorageError if none."""
-        return json_object(await self._answer(client, method, path, action="store", **options))
+    async def _ask(self, method: str, path: str, *, action: Action = "store", **options: Any) -> Any:
+        """Send a request with httpx's `options`; return the JSON of the answer, None if it is not JSON.
 
-    async def _answer(
-        self, client: httpx.AsyncClient, method: str, path: str, *, action: Action, **options: Any
-    ) -> bytes:
+        Raise StorageError if no answer comes, or a refusal.
+        """
+
+        async def send() -> Response:
+            async with http_client(
+                self._tls,
+                proxy_for(self._address),
+                limit=LARGEST_ANSWER,
+                connect=self._timeouts.connect,
+                answer=self._timeouts.storage_read,
+                base_url=self._address,
+                headers=self._credentials.headers,
+            ) as client:
+                return await client.request(method, path, **options)
+
         try:
-            response = await self._skew.answer(lambda: client.request(method, path, **options))
+            response = await self._skew.answer(send)
         except CONNECTION_ERRORS as error:
             found = diagnose(error)
             raise StorageError(
@@ -194,11 +181,13 @@ class Storage:
             ) from error
         if not response.is_success:
             raise storage_refusal(read_reply(response, action), self._bucket, self._credentials)
-        return response.content
+        with suppress(ValueError, RecursionError):
+            return json.loads(response.content)
+        return None
 
 
 def bad_answer(wanted: str) -> StorageError:
-    """Say that an answer lacks what was asked for."""
+    """Return the error of an answer that does not say what was `wanted`."""
     return StorageError(
         "storage.bad_answer",
         f"Supabase Storage's answer does not say {wanted}.",
@@ -208,7 +197,7 @@ def bad_answer(wanted: str) -> StorageError:
 
 
 class _Chunks:
-    """A file's content in pieces, from its beginning at each attempt."""
+    """The content of a file in pieces, from its beginning at each attempt."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

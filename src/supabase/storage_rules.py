@@ -1,21 +1,22 @@
-"""What a refusal by Supabase Storage means: one table.
+"""Rules for refusals by Supabase Storage: one table.
 
 Codes and statuses: github.com/supabase/storage, src/internal/errors/codes.ts.
 """
+
+from msgspec.structs import replace
 
 from ..domain.attachment import MEDIA_TYPE
 from ..errors import StorageError
 from .credentials import ROLE_SQL, Credentials
 from .reply import CLOCK, Action, Reply, ReplyRule, as_error, first_match, passing_rule
+from .rest_rules import PROJECT_RULES
 
 _ACTIONS: dict[Action, tuple[str, str]] = {
     "store": ("may not store in the bucket", "select, insert, update"),
     "list": ("may not list the bucket", "select"),
     "remove": ("may not remove from the bucket", "select, delete"),
 }
-"""What is refused, and the rights that it needs on storage.objects."""
-
-
+"""What was refused, and the rights on storage.objects that it requires."""
 _OTHERS = "Look for what else uses the project."
 
 STORAGE_RULES = (
@@ -69,31 +70,20 @@ STORAGE_RULES = (
         reason="The bucket {bucket} takes no workbooks.",
         remedy=f"Allow the type {MEDIA_TYPE} in its settings.",
     ),
-    passing_rule("locked", "Another request holds the file in the bucket {bucket}.", status="423"),
-    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", _OTHERS, status="429"),
-    passing_rule("rate_limit", "Supabase Storage limits the number of requests.", _OTHERS, words="SlowDown"),
-    ReplyRule(
-        key="paused",
-        status="540",
-        reason="The Supabase project is paused.",
-        remedy="Restore it in the dashboard.",
+    passing_rule(key="locked", reason="Another request holds the file in the bucket {bucket}.", status="423"),
+    passing_rule(
+        key="rate_limit", reason="Supabase Storage limits the number of requests.", remedy=_OTHERS, status="429"
     ),
-    ReplyRule(
-        key="quota",
-        status="402",
-        reason="The Supabase project is over its quota.",
-        remedy="Look at the organization's usage and billing in the dashboard.",
+    passing_rule(
+        key="rate_limit", reason="Supabase Storage limits the number of requests.", remedy=_OTHERS, words="SlowDown"
     ),
-    ReplyRule(
-        key="redirect",
-        status="30.",
-        reason="SUPABASE_URL leads elsewhere.",
-        remedy="Set SUPABASE_URL to the address that it redirects to, if you know that one.",
+    *(replace(rule, group="") for rule in PROJECT_RULES),
+    passing_rule(
+        key="gateway", reason="Supabase's gateway has no answer from Storage.", status="50[234]|52.|530", code=""
     ),
-    passing_rule("gateway", "Supabase's gateway has no answer from Storage.", status="50[234]|52.|530", code=""),
-    passing_rule("failed", "Supabase Storage is out of order.", status="5..|408|425"),
+    passing_rule(key="failed", reason="Supabase Storage is out of order.", status="5..|408|425"),
     ReplyRule(
-        key="refused",
+        key="rejected",
         reason="Supabase Storage rejected the request.",
         remedy="Its words say why.",
     ),
@@ -101,12 +91,12 @@ STORAGE_RULES = (
 
 
 def storage_refusal(reply: Reply, bucket: str, used: Credentials) -> StorageError:
-    """Return the error of a refusal to a request about `bucket` with the credentials `used`."""
+    """Return the error of a refused request about `bucket` with the credentials `used`."""
     rule = first_match(STORAGE_RULES, reply, used)
     return as_error(StorageError, "storage", rule, reply, storage_facts(reply.action, bucket, used))
 
 
 def storage_facts(action: Action, bucket: str, used: Credentials) -> dict[str, str]:
-    """Return what reasons and remedies of the rules name."""
+    """Return the facts that reasons and remedies of the rules name."""
     refused, rights = _ACTIONS[action]
     return {"setting": used.setting, "bucket": bucket, "refused": refused, "rights": rights}

@@ -19,6 +19,7 @@ TEXT_UNITS = 32_767
 """UTF-16 units that a cell holds."""
 
 Value = datetime | int | float | str | None
+Style = Font | Alignment | PatternFill | Border
 Sheet = Any  # types-openpyxl knows the write-only sheet only in part
 RULE = Border(bottom=Side("thin", color="D9D9D9"))
 """The line below a row: not every reader draws a table's bands."""
@@ -30,10 +31,12 @@ _BROAD = re.compile("[\u0400-\u052f]")
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
-def cell(sheet: Sheet, value: Value, number_format: str = "General") -> Cell:
-    """Make a cell of `value` shown in `number_format`; text is shown as it stands, None as nothing."""
+def cell(sheet: Sheet, value: Value, number_format: str = "General", **style: Style) -> Cell:
+    """Make a cell of `value` shown in `number_format`, in a `style` of cell attributes, as `put` says."""
     made = WriteOnlyCell(sheet)
     made.number_format = number_format
+    for name, attribute in style.items():
+        setattr(made, name, attribute)
     put(made, value)
     return made
 
@@ -54,17 +57,9 @@ def put(into: Cell, value: Value) -> None:
         into.value = value if value != "" else None  # some readers can't read an empty text
 
 
-def text_cell(sheet: Sheet, text: str, **style: Font | Alignment | PatternFill | Border) -> Cell:
-    """Make a cell that shows `text` as that text, whatever it begins with, in a `style` of cell attributes."""
-    made = cell(sheet, text)
-    for name, value in style.items():
-        setattr(made, name, value)
-    return made
-
-
 def header_cell(sheet: Sheet, text: str) -> Cell:
     """Make a cell of a header: white, bold, centred on blue."""
-    return text_cell(sheet, text, font=_HEADER_FONT, fill=_HEADER_FILL, alignment=_HEADER_ALIGNMENT)
+    return cell(sheet, text, font=_HEADER_FONT, fill=_HEADER_FILL, alignment=_HEADER_ALIGNMENT)
 
 
 def breadth(text: str) -> float:

@@ -1,27 +1,32 @@
-"""A sheet of rows: what it looks like, apart from the rows themselves.
+"""A sheet of rows: its columns, and what it looks like apart from the rows themselves.
 
-`begin` draws what stands above the rows, `Styles` are those of a row, `end` draws what needs their number.
+A new column is a new entry in `sheet_columns`, and everything else follows from it. `begin` draws what stands above
+the rows, `Styles` are those of a row, `end` draws what needs their number.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from math import ceil
+from operator import attrgetter
+from typing import Any, Literal
 
+from msgspec import Struct
 from openpyxl.formatting.rule import Rule
-from openpyxl.styles import Alignment
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.styles.differential import DifferentialStyle
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.filters import AutoFilter
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.table import Table, TableColumn, TableStyleInfo
 from openpyxl.worksheet.worksheet import Worksheet
 
-from ..domain.analysis import Analysis
+from ..domain.analysis import TOO_LONG, Analysis, FailedStatuses, success_rates
 from ..domain.window import Window, offset_name
 from ..phrases import english
+from ..phrases.formats import given
 from ..phrases.language import Phrases
-from .cells import RULE, Sheet, breadth, cell, header_cell
-from .columns import Column
+from .cells import RULE, Sheet, Style, breadth, cell, header_cell
 
 SHEET_ROWS = 1_048_575
 """Rows below the header that fit in one sheet: Excel's 1,048,576 less one ("Excel specifications and limits")."""
@@ -32,6 +37,103 @@ FIRST_ROW = 2
 _WIDEST = 60
 _FILTER_ARROW = 4
 _CENTRED = Alignment(horizontal="center")  # at the right edge a moment would run into the status beside it
+LOW_RATE = 0.9
+"""Success rates below this stand out."""
+Values = Callable[[Sequence[Analysis]], Sequence[Any]]
+
+
+class Highlight(Struct, frozen=True, kw_only=True):
+    """Cells for which `formula` holds stand out in `style`; `{cell}` in it is the cell itself."""
+
+    formula: str
+    style: DifferentialStyle
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    """What stands in a column: `values` are those of many rows, shown in `number_format` under `header`.
+
+    `kind`: figures, which may be numbers or text; moments (aware), shown in the window's zone with its offset beside
+    them; or names, which come again and again.
+    It is as wide as its header and as what is there when a sheet begins; `least_width` is for what may come later.
+    """
+
+    header: str
+    values: Values
+    kind: Literal["figures", "moments", "names"] = "figures"
+    number_format: str = "General"
+    least_width: int = 0
+    highlight: Highlight | None = None
+
+
+def attribute(name: str) -> Values:
+    """Return what takes the attribute `name` of each row."""
+    of_row = attrgetter(name)
+    return lambda rows: [*map(of_row, rows)]
+
+
+def _rates(rows: Sequence[Analysis]) -> list[float | None]:
+    return success_rates(_processed(rows), _failed(rows))
+
+
+_processed, _failed = attribute("records_processed"), attribute("records_failed")
+_FORMULA_TEXT = 120
+"""Characters of a text in a formula: Excel takes 255 UTF-16 units, and an emoji or a doubled quotation mark has two."""
+_LONGEST_INTEGER = len(f"{-(2**63)}")
+
+
+def _failed_status(failed: FailedStatuses) -> Highlight:
+    """Make what highlights the statuses that count as failed."""
+    names = f"|{'|'.join(sorted(failed.plain))}|"
+    texts = [names[place : place + _FORMULA_TEXT] for place in range(0, len(names), _FORMULA_TEXT)]
+    quoted = "&".join('"' + text.replace('"', '""') + '"' for text in texts)
+    escaped = quoted.replace("{", "{{").replace("}", "}}")
+    # Bold and dark on light: told apart from the rest in grey, and by people who don't tell red from green.
+    style = DifferentialStyle(font=Font(bold=True, color="843C0C"), fill=PatternFill("solid", bgColor="F8CBAD"))
+    return Highlight(formula=f'ISNUMBER(FIND("|"&LOWER(TRIM({{cell}}))&"|",{escaped}))', style=style)
+
+
+_LOW_RATE = Highlight(
+    formula=f"AND(ISNUMBER({{cell}}),{{cell}}<{LOW_RATE})",
+    style=DifferentialStyle(font=Font(bold=True, color="7F6000"), fill=PatternFill("solid", bgColor="FFE699")),
+)
+
+
+def _given(values: Values, phrases: Phrases) -> Values:
+    """Return what takes the same values, with the words for one that was too long in the reader's language.
+
+    The rows have them in English already.
+    """
+    if phrases.TOO_LONG == TOO_LONG:
+        return values
+    return lambda rows: [given(value, phrases.TOO_LONG) for value in values(rows)]
+
+
+def sheet_columns(failed: FailedStatuses, phrases: Phrases = english) -> tuple[Column, ...]:
+    """Return the columns of the rows, where these statuses count as failed, with headers in one language."""
+    duration = _given(attribute("duration"), phrases)
+    processed, failed_records = _given(_processed, phrases), _given(_failed, phrases)
+    return (
+        Column(header=phrases.COLUMN_ID, values=attribute("id"), number_format="0", least_width=_LONGEST_INTEGER + 2),
+        Column(
+            header=phrases.COLUMN_TIMESTAMP,
+            values=attribute("created_at"),
+            kind="moments",
+            number_format=phrases.MOMENT_FORMAT,
+        ),
+        Column(
+            header=phrases.COLUMN_STATUS,
+            values=_given(attribute("status"), phrases),
+            kind="names",
+            highlight=_failed_status(failed),
+        ),
+        Column(header=phrases.COLUMN_DURATION, values=duration, number_format="#,##0.00"),
+        Column(header=phrases.COLUMN_PROCESSED, values=processed, number_format="#,##0"),
+        Column(header=phrases.COLUMN_FAILED, values=failed_records, number_format="#,##0"),
+        Column(header=phrases.COLUMN_RATE, values=_rates, number_format=phrases.RATE_FORMAT, highlight=_LOW_RATE),
+    )
+
+
+SHEET_COLUMNS = sheet_columns(FailedStatuses())
 
 
 def sheet_name(window: Window, number: int, phrases: Phrases = english) -> str:
@@ -98,33 +200,27 @@ class Styles:
 
     def __init__(self, sheet: Sheet, columns: Sequence[Column]) -> None:
         self._sheet = sheet
-        self._stamps: dict[str, int] = {}
-        self._numbers = {column.number_format: self._number(column.number_format) for column in columns}
+        self._numbers: dict[str, int] = {}
+        for column in columns:
+            self.of(column)
 
     def of(self, column: Column) -> int:
         """Number the style of a cell of `column`."""
-        return self._numbers[column.number_format]
+        return self._number(column.number_format)
 
     def stamp(self, column: Column, local: datetime) -> int:
         """Number the style of a moment in `column`, which names the offset of `local` (aware)."""
-        number_format = f'{column.number_format} "{offset_name(local)}"'
-        if number_format not in self._stamps:
-            self._stamps[number_format] = self._number(number_format, _CENTRED)
-        return self._stamps[number_format]
+        return self._number(f'{column.number_format} "{offset_name(local)}"', alignment=_CENTRED)
 
-    def _number(self, number_format: str, alignment: Alignment | None = None) -> int:
-        made = cell(self._sheet, None, number_format)
-        made.border = RULE
-        if alignment:
-            made.alignment = alignment
-        return made.style_id
+    def _number(self, number_format: str, **style: Style) -> int:
+        if number_format not in self._numbers:
+            self._numbers[number_format] = cell(self._sheet, None, number_format, border=RULE, **style).style_id
+        return self._numbers[number_format]
 
 
 def _width(column: Column, window: Window, rows: Sequence[Analysis]) -> int:
     """Find a column's width in characters from the rows that are there when the sheet begins."""
     header = ceil(breadth(column.header)) + _FILTER_ARROW
-    if column.width == "header":
-        return header
     if column.kind == "moments":
         offsets = (offset_name(moment.astimezone(window.zone)) for moment in (window.start, window.end))
         shown = column.number_format.replace("\\", "")

@@ -10,7 +10,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from ..phrases.formats import shown
-from .cells import RULE, Sheet, Value, breadth, cell, header_cell, text_cell
+from .cells import RULE, Sheet, Style, Value, breadth, cell, header_cell
 
 TEXT_SHOWN = 60
 """UTF-16 units of a text of the table that these lines show; the rows have the whole of it."""
@@ -47,14 +47,15 @@ _TEXT_PLACE = Alignment(horizontal="left", vertical="top", wrap_text=True, inden
 _INDENT = 2
 _LABEL_PLACE = Alignment(horizontal="left", vertical="bottom", wrap_text=True, indent=1)
 _VALUE_PLACE = Alignment(horizontal="left", vertical="top", shrink_to_fit=True, indent=1)
+Formatted = tuple[Value, str]
+"""A value (None where there is none), and the format that shows it."""
 
 
 class Card(Struct, frozen=True, kw_only=True):
-    """A label above its value (None where there is none), in a format; what is unusual is marked."""
+    """A label above a value in its format; what is unusual is marked."""
 
     label: str
-    value: Value
-    number_format: str
+    value: Formatted
     is_unusual: bool = False
 
 
@@ -76,26 +77,26 @@ class Layout:
 
     def title(self, text: str) -> None:
         """Add the title of the sheet."""
-        self.add(text_cell(self.sheet, text, font=_TITLE), height=26)
+        self.add(cell(self.sheet, text, font=_TITLE), height=26)
 
     def heading(self, text: str) -> None:
         """Add a heading, apart from what stands above."""
         self.add()
-        self.add(text_cell(self.sheet, text, font=_HEADING), height=20)
+        self.add(cell(self.sheet, text, font=_HEADING), height=20)
 
     def fact(self, name: str, text: str) -> None:
         """Add a name and what it is."""
-        self.add(text_cell(self.sheet, name, font=_QUIET), text_cell(self.sheet, shown(text, TEXT_SHOWN)))
+        self.add(cell(self.sheet, name, font=_QUIET), cell(self.sheet, shown(text, TEXT_SHOWN)))
 
     def sentence(self, text: str) -> None:
-        """Add `text` over the whole width, in as many lines as it takes: a merged cell doesn't grow by itself."""
+        """Add `text` over the whole width, in as many lines as it takes: a merged cell doesn't grow with its text."""
         text = shown(text, _SENTENCE)
-        self.add(text_cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(breadth(text) / sum(WIDTHS)))
+        self.add(cell(self.sheet, text, alignment=_WRAPPED), height=_LINE * ceil(breadth(text) / sum(WIDTHS)))
         self.sheet.merged_cells.add(f"A{self.last}:{_LAST_COLUMN}{self.last}")
 
     def headline(self, text: str, *, is_warning: bool) -> None:
         """Add what matters most, over the whole width; a warning stands out by its colour too."""
-        made = text_cell(self.sheet, text, font=_WARNING if is_warning else _HEADLINE, alignment=_WRAPPED)
+        made = cell(self.sheet, text, font=_WARNING if is_warning else _HEADLINE, alignment=_WRAPPED)
         self.add(made, height=20 * ceil(_HEADLINE_BREADTH * breadth(text) / sum(WIDTHS)))
         self.sheet.merged_cells.add(f"A{self.last}:{_LAST_COLUMN}{self.last}")
 
@@ -104,10 +105,9 @@ class Layout:
         for first in range(0, len(cards), CARDS):
             self.add(height=5)
             row = cards[first : first + CARDS]
-            labels = [text_cell(self.sheet, one.label, font=_LABEL, alignment=_LABEL_PLACE) for one in row]
-            values = [cell(self.sheet, "-" if one.value is None else one.value, one.number_format) for one in row]
+            labels = [cell(self.sheet, one.label, font=_LABEL, alignment=_LABEL_PLACE) for one in row]
+            values = [self._value(one.value, font=_VALUE, alignment=_VALUE_PLACE) for one in row]
             for one, label, value in zip(row, labels, values, strict=True):
-                value.font, value.alignment = _VALUE, _VALUE_PLACE
                 label.fill = value.fill = _CARD
                 label.border = value.border = _GAP
                 if one.is_unusual:
@@ -139,23 +139,24 @@ class Layout:
         if beside is None:
             self.add(*cells, height=height)
             return
-        self.add(*cells, text_cell(self.sheet, ""), beside, height=height)
+        self.add(*cells, cell(self.sheet, ""), beside, height=height)
         self.sheet.merged_cells.add(f"{_SIDE_COLUMN}{self.last}:{_LAST_SIDE_COLUMN}{self.last}")
 
     def text(self, text: str, location: str = "") -> Cell:
         """Make a cell of a table that shows as much of `text` as there is room for, and leads to `location`."""
-        made = text_cell(self.sheet, shown(text, TEXT_SHOWN), alignment=_TEXT_PLACE)
+        made = cell(self.sheet, shown(text, TEXT_SHOWN), alignment=_TEXT_PLACE)
         if location:
             made.font, made.hyperlink = _LINK, Hyperlink(ref="", location=location)
         return made
 
-    def figure(self, value: Value, number_format: str) -> Cell:
+    def figure(self, figure: Formatted) -> Cell:
         """Make a cell of a table that shows a figure, a text in its place, or a dash where there is none."""
-        if isinstance(value, str):
-            return self.text(value)
-        made = cell(self.sheet, "-" if value is None else value, number_format)
-        made.alignment = _FIGURE_PLACE
-        return made
+        value, _ = figure
+        return self.text(value) if isinstance(value, str) else self._value(figure, alignment=_FIGURE_PLACE)
+
+    def _value(self, figure: Formatted, **style: Style) -> Cell:
+        value, number_format = figure
+        return cell(self.sheet, "-" if value is None else value, number_format, **style)
 
     def mark(self, *cells: Cell) -> None:
         """Let `cells` stand out by weight and colour."""

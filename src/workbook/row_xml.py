@@ -10,23 +10,20 @@ else one by one. A cell begins behind the number of its row and reaches to that 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from functools import partial
 from itertools import chain
 from math import isfinite
 from types import NoneType
 from typing import Any
 
-from msgspec import Struct
 from msgspec.json import Encoder
-from msgspec.structs import replace
 from openpyxl.utils import get_column_letter
 
 from ..domain.analysis import Analysis, Figure
+from .archive import SharedStrings, is_shared, text_xml
 from .cells import EXACT_DIGITS
-from .columns import Column
-from .data_sheet import Styles
-from .shared_strings import SharedStrings, is_shared, text_xml
+from .data_sheet import Column, Styles
 
 _KEPT = 1000
 """Names whose cells are kept ready, if they have no more than _SHORT characters."""
@@ -58,85 +55,74 @@ class RowWriter:
         return "".join(chain.from_iterable(zip(*parts[:-1], strict=True))).encode()
 
 
-class _Form(Struct, frozen=True):
-    """How the cells of a column are written: in a `style`, with `strings` for texts.
+class _Form:
+    """How the cells of a column are written: in a `style`, with `strings` for texts, and `then` before the next cell.
 
-    `then` is what stands between them and the next cell's number.
+    `around_number` and `around_text` stand before and behind a number, or the number of a text.
     """
 
-    style: int
-    strings: SharedStrings
-    then: str
-
-    @property
-    def around_number(self) -> tuple[str, str]:
-        """What stands before and behind a number."""
-        return f'" s="{self.style}"><v>', f"</v></c>{self.then}"
-
-    @property
-    def around_text(self) -> tuple[str, str]:
-        """What stands before and behind the number of a text."""
-        return f'" s="{self.style}" t="s"><v>', f"</v></c>{self.then}"
-
-    @property
-    def empty(self) -> str:
-        """An empty cell."""
-        return f'" s="{self.style}"/>{self.then}'
+    def __init__(self, style: int, strings: SharedStrings, then: str) -> None:
+        self.strings = strings
+        self.then = then
+        self.around_number = f'" s="{style}"><v>', f"</v></c>{then}"
+        self.around_text = f'" s="{style}" t="s"><v>', f"</v></c>{then}"
+        self.empty = f'" s="{style}"/>{then}'
+        self._inline = f'" s="{style}" t="inlineStr"><is>'
 
     def text(self, text: str) -> str:
-        """A cell of a text that may come again."""
+        """Write the cell of a text that may come again."""
         if not is_shared(text):
-            return f'" s="{self.style}" t="inlineStr"><is>{text_xml(text, self.strings.mark)}</is></c>{self.then}'
+            return f"{self._inline}{text_xml(text, self.strings.mark)}</is></c>{self.then}"
         before, behind = self.around_text
         return f"{before}{self.strings.number(text)}{behind}"
+
+    def numbers(self, values: Sequence[float | None]) -> list[str]:
+        """Write the cells of numbers, empty ones where there is none."""
+        before, behind = self.around_number
+        cells = f"{before}{_digits(values)[1:-1].decode().replace(',', f'{behind},{before}')}{behind}"
+        return cells.replace(f"{before}null{behind}", self.empty).split(",")
 
 
 def _writer(
     column: Column, then: str, styles: Styles, strings: SharedStrings, zone: tzinfo
 ) -> Callable[[Sequence[Any]], list[str]]:
     """Return what writes the cells of `column` for its values."""
-    form = _Form(styles.of(column), strings, then)
     if column.kind == "moments":
-        return _Moments(column, form, styles, zone).cells
+        return _Moments(column, strings, then, styles, zone).cells
+    form = _Form(styles.of(column), strings, then)
     return _Names(form).cells if column.kind == "names" else partial(_cells, form)
 
 
-class _Moments(dict[int, tuple[float, _Form]]):
-    """Minutes since 1970 → the zone's offset in seconds, and the form of a moment's cell."""
+class _Moments(dict[int, tuple[float, int]]):
+    """Minutes since 1970 → the zone's offset in seconds, and the style of a moment's cell."""
 
-    def __init__(self, column: Column, form: _Form, styles: Styles, zone: tzinfo) -> None:
+    def __init__(self, column: Column, strings: SharedStrings, then: str, styles: Styles, zone: tzinfo) -> None:
         super().__init__()
-        self._column = column
-        self._form = form
-        self._styles = styles
+        self._form = partial(_Form, strings=strings, then=then)
+        self._style = partial(styles.stamp, column)
         self._zone = zone
 
-    def __missing__(self, minute: int) -> tuple[float, _Form]:
-        local = datetime.fromtimestamp(minute * 60, UTC).astimezone(self._zone)
+    def __missing__(self, minute: int) -> tuple[float, int]:
+        local = datetime.fromtimestamp(minute * 60, self._zone)
         offset = local.utcoffset()
-        shift = offset.total_seconds() if offset else 0.0
-        found = self[minute] = shift, replace(self._form, style=self._styles.stamp(self._column, local))
+        found = self[minute] = offset.total_seconds() if offset else 0.0, self._style(local)
         return found
 
     def cells(self, moments: Sequence[datetime]) -> list[str]:
-        """Write the cells of aware moments."""
-        return self._cells([moment.timestamp() for moment in moments])
-
-    def _cells(self, moments: Sequence[float]) -> list[str]:
-        """Write moments in seconds since 1970: all with one offset, unless clocks change among them."""
-        reach = range(int(min(moments) // 60), int(max(moments) // 60) + 1)
+        """Write aware moments: all with one offset, unless clocks change among them."""
+        seconds = [moment.timestamp() for moment in moments]
+        reach = range(int(min(seconds) // 60), int(max(seconds) // 60) + 1)
         offsets = {self[minute] for minute in reach[:_MINUTES]}  # clocks change at full minutes
         if len(offsets) > 1 or len(reach) > _MINUTES:
-            return [cell for moment in moments for cell in self._cells([moment])]
-        ((shift, form),) = offsets
+            return [cell for moment in moments for cell in self.cells([moment])]
+        ((shift, style),) = offsets
         since = shift + _BEFORE_1970
         # Full seconds: under a format without fractions Excel rounds up, and other programs cut off.
-        serials = [(moment // 1 + since) / _DAY for moment in moments]
-        return _wrapped(form.around_number, _digits(serials)[1:-1].decode(), ",").split(",")
+        return self._form(style).numbers([(second // 1 + since) / _DAY for second in seconds])
 
 
 class _Names(dict[str | None, str]):
-    """Texts that come again and again → their cells, as far as they are kept ready."""
+    """Texts that come again and again → their cells; the first _KEPT of them stay here."""
 
     def __init__(self, form: _Form) -> None:
         super().__init__()
@@ -159,19 +145,11 @@ def _cells(form: _Form, values: Sequence[Any]) -> list[str]:
     if kinds <= {int, float, NoneType}:
         numbers = [value for value in values if value is not None] if NoneType in kinds else values
         if numbers and -EXACT_DIGITS < min(numbers) <= max(numbers) < EXACT_DIGITS:
-            before, behind = form.around_number
-            cells = _wrapped((before, behind), _digits(values)[1:-1].decode(), ",")
-            return cells.replace(f"{before}null{behind}", form.empty).split(",")
+            return form.numbers(values)
     if kinds == {str} and (shared := form.strings.numbers(values)):
         before, behind = form.around_text
         return [f"{before}{number}{behind}" for number in shared]
     return [_cell(form, value) for value in values]
-
-
-def _wrapped(around: tuple[str, str], texts: str, mark: str) -> str:
-    """Put what is to be `around` them before and behind each of `texts`, between which `mark` stands and stays."""
-    before, behind = around
-    return f"{before}{texts.replace(mark, behind + mark + before)}{behind}"
 
 
 def _cell(form: _Form, value: Figure) -> str:

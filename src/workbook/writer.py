@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Self
 from zipfile import ZIP_STORED, ZipFile
 
@@ -24,24 +23,23 @@ from ..domain.summary import Summary
 from ..domain.window import Window
 from ..errors import WorkbookError
 from ..phrases.language import Phrases, phrases_of
-from ..runtime.atomic_write import atomic_write
 from . import data_sheet
-from .archive import WorkbookArchive
-from .cells import text_cell
-from .columns import SHEET_COLUMNS, Column
-from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_ROWS, Styles, sheet_name
+from .archive import SharedStrings, WorkbookArchive
+from .cells import cell
+from .data_sheet import FIRST_ROW, SHEET_BYTES, SHEET_COLUMNS, SHEET_ROWS, Column, Styles, sheet_name
 from .row_xml import RowWriter
-from .shared_strings import SharedStrings
 from .summary_sheet import Assessment, Origin, write_summary
 
 _AFTER_PAGE = re.compile(rb"(?=<drawing |<tableParts |</worksheet>)")
 """Where a sheet's ignored errors stand (ECMA-376 18.3.1.99)."""
+_LAST_ROW = re.compile(rb'(?<=:)([A-Z]+)%d(?=">)' % (SHEET_ROWS + 1))
+"""Where the ranges of a full sheet's conditional formats end."""
 _IGNORED_ERRORS = b'<ignoredErrors><ignoredError sqref="A1:XFD1048576" numberStoredAsText="1"/></ignoredErrors>'
 """Long ids are text, so that no digit is lost: Excel is not to mark each as a possible mistake."""
 
 
 class WorkbookWriter:
-    """A workbook in the making, as a context manager: `add` pages of rows, then `save` once.
+    """A workbook in the making in `folder`, as a context manager: `add` pages of rows, then `save` once.
 
     `columns` are those of its rows; their headers are in `language`, as all else is. A sheet takes `sheet_rows` rows,
     and pages of them up to `sheet_bytes` bytes of XML, before the next one is begun, behind the Summary.
@@ -50,12 +48,16 @@ class WorkbookWriter:
     def __init__(
         self,
         window: Window,
+        folder: Path,
         *,
         columns: Sequence[Column] = SHEET_COLUMNS,
         sheet_rows: int = SHEET_ROWS,
         sheet_bytes: int = SHEET_BYTES,
         language: Language = "en",
     ) -> None:
+        self._path = folder / file_name(window)
+        with disk_errors(self._path.name):
+            self._archive = WorkbookArchive(self._path)
         self._phrases = phrases = phrases_of(language)
         self._window = window
         self._columns = columns
@@ -66,8 +68,7 @@ class WorkbookWriter:
         self._summary_sheet = self._book.create_sheet(phrases.SUMMARY)
         self._strings = SharedStrings(phrases.SHORTENED)
         self._writer = RowWriter(columns, Styles(self._sheets[0], columns), self._strings, window.zone)
-        self._archive: WorkbookArchive | None = None
-        self._first: Sequence[Analysis] = ()
+        self._tail = b""
         self._starts: list[int] = []
         self._filled = self._rows = 0
 
@@ -75,13 +76,12 @@ class WorkbookWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the temporary files behind sheets that were begun and never saved."""
+        """Close the files of sheets that were begun and never saved."""
         for sheet in (*self._sheets, self._summary_sheet):
-            with suppress(*_DISK_FAILURES):  # what went wrong was said before
+            with suppress(*_DISK_FAILURES):  # raised before
                 if not sheet.closed:
                     sheet.close()
-        if self._archive:
-            self._archive.close()
+        self._archive.close()
         self._strings.close()
 
     def add(self, rows: Sequence[Analysis]) -> None:
@@ -89,24 +89,22 @@ class WorkbookWriter:
 
         Raise WorkbookError if there is no room for them.
         """
-        with translated(f"A temporary file in {gettempdir()}"):
+        with disk_errors(self._path.name):
             while rows:
                 if self._is_full:
-                    self._streamed.end(self._drawn(self._filled))
                     self._end_sheet()
                     name = sheet_name(self._window, len(self._sheets) + 1, self._phrases)
                     self._sheets.append(self._book.create_sheet(name))
                 if not self._filled:
                     self._begin_sheet(rows)
                 taken = rows[: self._sheet_rows - self._filled]
-                self._streamed.write(self._writer.xml(taken, FIRST_ROW + self._filled))
+                self._archive.write(self._writer.xml(taken, FIRST_ROW + self._filled))
                 self._filled += len(taken)
                 self._rows += len(taken)
                 rows = rows[len(taken) :]
 
     def save(
         self,
-        folder: Path,
         summary: Summary,
         *,
         table: str,
@@ -114,13 +112,12 @@ class WorkbookWriter:
         assessment: Assessment | None = None,
         name: str = DEFAULT_NAME,
     ) -> Path:
-        """Write the Summary and the whole file into `folder`; return its path.
+        """Write the Summary and what ends the file; return its path.
 
         `table` is where the rows came from, `generated` (aware) when the report was made, `name` whose report it is.
         Raise WorkbookError if the file cannot be written.
         """
-        path = folder / file_name(self._window)
-        with translated(path.name):
+        with disk_errors(self._path.name):
             if self._filled:
                 self._end_sheet()
             else:
@@ -129,51 +126,44 @@ class WorkbookWriter:
             assessment = assessment or Assessment()
             write_summary(self._summary_sheet, self._window, summary, origin, assessment, self._phrases)
             self._book.properties = _properties(self._window, name, self._phrases)
-            with atomic_write(path) as file:
-                self._streamed.finish(self._saved(), self._strings, file)
-        return path
-
-    @property
-    def _streamed(self) -> WorkbookArchive:
-        self._archive = self._archive or WorkbookArchive()
-        return self._archive
+            self._archive.finish(self._saved(), self._strings)
+        return self._path
 
     @property
     def _is_full(self) -> bool:
-        is_heavy = self._filled and self._streamed.sheet_bytes >= self._sheet_bytes
-        return self._filled == self._sheet_rows or bool(is_heavy)
-
-    @property
-    def _part(self) -> str:
-        return f"xl/worksheets/sheet{self._book.sheetnames.index(self._sheets[-1].title) + 1}.xml"
+        is_heavy = self._archive.sheet_bytes >= self._sheet_bytes
+        return self._filled == self._sheet_rows or bool(self._filled and is_heavy)
 
     def _begin_sheet(self, rows: Sequence[Analysis]) -> None:
-        self._first = rows
         self._starts.append(self._rows)
         data_sheet.begin(self._sheets[-1], self._columns, self._window, rows, self._phrases)
-        self._streamed.begin(self._part, self._drawn(1))
+        head, self._tail = self._drawn(rows)
+        number = len(self._book.sheetnames) if len(self._sheets) > 1 else 1  # the Summary is the second
+        self._archive.begin(f"xl/worksheets/sheet{number}.xml", head)
 
     def _end_sheet(self) -> None:
+        self._archive.end(_LAST_ROW.sub(rb"\g<1>%d" % (FIRST_ROW - 1 + self._filled), self._tail))
         data_sheet.end(self._sheets[-1], self._columns, self._window, len(self._sheets), self._filled, self._phrases)
         self._filled = 0
 
     def _draw_empty(self) -> None:
         sheet = self._sheets[-1]
         data_sheet.begin(sheet, self._columns, self._window, (), self._phrases)
-        sheet.append([text_cell(sheet, self._phrases.no_analyses(self._window))])
+        sheet.append([cell(sheet, self._phrases.no_analyses(self._window))])
         data_sheet.end(sheet, self._columns, self._window, len(self._sheets), 0, self._phrases)
 
-    def _drawn(self, rows: int) -> bytes:
-        """Draw the sheet by itself, as the whole book will have it when it is saved, but for its rows and texts."""
+    def _drawn(self, rows: Sequence[Analysis]) -> tuple[bytes, bytes]:
+        """Draw a sheet that begins with `rows`, as if it were full; return what stands above and below its rows."""
         book = Workbook(write_only=True)
         sheet = book.create_sheet()
         Styles(sheet, self._columns)  # in the order of the whole book, so that styles have the same numbers
-        data_sheet.begin(sheet, self._columns, self._window, self._first, self._phrases)
-        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), rows, self._phrases)
+        data_sheet.begin(sheet, self._columns, self._window, rows, self._phrases)
+        data_sheet.end(sheet, self._columns, self._window, len(self._sheets), SHEET_ROWS, self._phrases)
         with ZipFile(BytesIO(), "w", ZIP_STORED) as saved:
             ExcelWriter(book, saved).write_worksheet(sheet)
             (part,) = saved.namelist()
-            return self._completed(saved.read(part))
+            head, end, tail = self._completed(saved.read(part)).partition(b"</sheetData>")
+        return head, end + tail
 
     def _saved(self) -> dict[str, bytes]:
         """Return the parts of the book as Workbook.save writes them, but for its stamp of the moment, and its texts.
@@ -210,12 +200,12 @@ def file_name(window: Window) -> str:
 
 
 _DISK_FAILURES = (OSError, ValueError, StopIteration)
-"""What openpyxl raises where a disk is full: its sheets are generators, which have ended at the second attempt."""
+"""Raised by openpyxl if a disk is full: its sheets are generators, which have ended at the second attempt."""
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn a failure of the disk, which hinders `what` from being written, into WorkbookError."""
+def disk_errors(what: str) -> Iterator[None]:
+    """Raise WorkbookError if the disk keeps `what` from being written."""
     try:
         yield
     except (OSError, StopIteration) as error:

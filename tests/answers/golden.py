@@ -8,8 +8,8 @@ from pathlib import Path
 
 from src.channels import smtp_rules
 from src.channels.telegram_rules import RULES, Asked, BotAnswer
+from src.commands.heartbeat import MONITOR_RULES
 from src.errors import Rule
-from src.pipeline.heartbeat import MONITOR_RULES
 from src.runtime.connection import CONNECTION_RULES
 
 FOLDER = Path(__file__).parent / "golden"

@@ -5,7 +5,12 @@ What differs afterwards is what operators will see differ: `git diff tests/answe
 
 from collections.abc import Callable, Iterable, Iterator
 
-from src.errors import (
+from src.errors import Problem, RecordsTooLargeError, SourceError, StorageError
+from src.ledger.table_rules import LEDGER_RULES
+from src.supabase.credentials import Credentials
+from src.supabase.reply import Reply, ReplyRule, as_error
+from src.supabase.rest_rules import RULES, facts
+from src.supabase.source_errors import (
     BadAnswerError,
     ClocksDifferError,
     ColumnTypeError,
@@ -15,16 +20,8 @@ from src.errors import (
     NotPostgrestError,
     OddRowError,
     PageTooLargeError,
-    Problem,
-    RecordsTooLargeError,
     RowsMissingError,
-    SourceError,
-    StorageError,
 )
-from src.ledger.table_rules import LEDGER_RULES
-from src.supabase.credentials import Credentials
-from src.supabase.reply import Reply, ReplyRule, as_error
-from src.supabase.rest_rules import RULES, facts
 from src.supabase.storage_rules import STORAGE_RULES, storage_facts
 
 from .supabase import CREDENTIALS, FOLDER

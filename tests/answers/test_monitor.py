@@ -8,8 +8,8 @@ import ssl
 import pytest
 from pydantic import SecretStr
 
+from src.commands.heartbeat import Heartbeat, rule_for
 from src.config.timeouts import Timeouts
-from src.pipeline.heartbeat import Heartbeat, rule_for
 from src.runtime.redaction import Redaction
 
 from ..sandbox import Sandbox

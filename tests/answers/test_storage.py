@@ -47,7 +47,7 @@ def test_an_answer_that_cannot_be_read_has_its_verdict(sandbox: Sandbox, case: C
     sandbox.supabase.always = Fault(answer=answer, match=f"/object/{case.request}/")
 
     async def list_folders() -> None:
-        async for _ in make_storage(sandbox).folders("", "report.", make_policy()):
+        async for _ in make_storage(sandbox).names("", "report.", make_policy()):
             pass
 
     with pytest.raises(StorageError) as caught:

@@ -337,7 +337,7 @@ def test_what_fails_of_the_bot_is_said_of_no_chat(sandbox: Sandbox, answer: Answ
     sandbox.bot.faults.append(Fault(answer=answer))
 
     with pytest.raises(DeliveryError) as caught:
-        asyncio.run(make_channel(sandbox).check_bot())
+        asyncio.run(make_channel(sandbox).check())
 
     assert caught.value.problem.key == f"telegram.{key}"
     assert "chat" not in caught.value.problem.reason
@@ -351,7 +351,7 @@ def test_what_fails_of_a_chat_names_the_setting_that_names_the_chat(sandbox: San
     failed = [asyncio.run(channel.alert(alert_text("text"), CREATED, ["-43"]))["-43"]]
     for chat in ("42", "-43"):
         with pytest.raises(DeliveryError) as caught:
-            asyncio.run(channel.check_chat(chat))
+            asyncio.run(channel.check_recipient(chat))
         failed.append(caught.value)
 
     assert {error.problem.key for error in failed} == {"telegram.unknown_chat"}

@@ -204,4 +204,4 @@ def test_a_check_blames_nobody_if_a_server_knows_no_such_method(sandbox: Sandbox
     sandbox.bot.topics = {GROUP: OPEN}
     sandbox.bot.faults += [Fault(), Fault(answer=refusal(404, "Not Found"))]
 
-    assert "topic 12" in asyncio.run(make_channel(sandbox, telegram_chat_id=TOPIC).check_chat(TOPIC))
+    assert "topic 12" in asyncio.run(make_channel(sandbox, telegram_chat_id=TOPIC).check_recipient(TOPIC))

@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 from msgspec.structs import replace
 
-from src.commands.deliveries_table import Line, as_table, folded
+from src.commands.deliveries import Line, as_table, folded
 from src.domain.window import HOUR, Window
 from src.ledger.record import Entry, Record
 

@@ -81,9 +81,9 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("SUPABASE_KEY", "sb_secret_012345678", "is shorter than 20 characters, or contains blanks or unusual ones"),
         ("SUPABASE_TABLE", "public.analyses", "names a schema"),
         ("SUPABASE_TABLE", "my table", "is not a table's name"),
-        ("SUPABASE_JWT", "sb_secret_0123456789", "is no JWT (three parts, dots between)"),
-        ("SUPABASE_JWT", "eyJh.eyJi", "is no JWT (three parts, dots between)"),
-        ("SUPABASE_JWT", "eyJh.eyJi.c+c=", "is no JWT (three parts, dots between)"),
+        ("SUPABASE_JWT", "sb_secret_0123456789", "is not a JWT (three parts, dots between)"),
+        ("SUPABASE_JWT", "eyJh.eyJi", "is not a JWT (three parts, dots between)"),
+        ("SUPABASE_JWT", "eyJh.eyJi.c+c=", "is not a JWT (three parts, dots between)"),
         ("REPORT_CHANNELS", "email,fax", "must be email, telegram, or both"),
         ("REPORT_CHANNELS", ",", "must have at least 1 item; use email"),
         ("SMTP_HOST", "https://smtp.example.com", "is not a plain host name"),
@@ -111,6 +111,10 @@ def test_everything_missing_is_named_at_once_one_line_a_variable(environment: py
         ("REPORT_WARN_FAILED_ABOVE", "10 %", "must be a number, like 10"),
         ("REPORT_WARN_FAILED_ABOVE", "nan", "must be per cent from 0 to 100"),
         ("REPORT_WARN_SLOWER_THAN", "-1", "must be seconds from 0 to 86400"),
+        ("SMTP_TO", ",", "must have at least 1 item; use addresses"),
+        ("TELEGRAM_CHAT_ID", ",", "must have at least 1 item; use chats"),
+        ("REPORT_ONLY", ",", "is empty; use some of the recipients"),
+        ("REPORT_FAILED_STATUSES", ",", "must have at least 1 item; use statuses"),
         ("SMTP_TO", "a@example.com;b@example.com c@example.com", "entry 2 of 2 is not an e-mail address"),
         ("SMTP_TO", '"a@example.com, b@example.com', "entry 1 of 2 is not an e-mail address"),
         ("SMTP_TO", "Doe, Anna <a@example.com>", "entry 1 of 2 is not an e-mail address"),
@@ -695,6 +699,18 @@ def test_a_secret_in_the_env_file_alone_is_known_too(environment: pytest.MonkeyP
 
     assert "only-in-the-file" in loaded.secrets()
     assert "only-in-the-file" not in repr(loaded)
+
+
+def test_a_secret_of_the_environment_is_known_though_the_env_file_cannot_be_read(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Which is said once, and nothing else: what it would have set is not known."""
+    (tmp_path / ".env").write_bytes(b"SMTP_HOST=\xff\n")
+
+    loaded = load_settings(tmp_path / ".env")
+
+    assert WHOLE["SMTP_PASSWORD"] in loaded.secrets()
+    assert (len(loaded.problems), str(tmp_path / ".env") in loaded.problems[0]) == (1, True)
 
 
 @pytest.mark.parametrize("value", ["change-me", "your-app-password", "abc", " "])

@@ -1,13 +1,11 @@
 """Each window is exact: half-open, in UTC, no row in two of them and none in between."""
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from src.domain.window import HOUR, Template, Window, day_of, last_full, starting_at, to_compare_with, until
-from src.errors import OptionError
+from src.domain.window import HOUR, Template, Window, day_of, last_full, to_compare_with, until
 
 from ..builders import START, make_window
 
@@ -76,58 +74,6 @@ def test_windows_follow_each_other_without_a_gap_for_a_year(template: Template) 
         end = window.end
 
 
-@pytest.mark.parametrize(
-    "text", ["2026-11-22T13", "2026-11-22T13:00", "2026-11-22 13:00:00Z", "2026-11-22T16:00+03:00", "20261122T13"]
-)
-def test_a_start_may_be_written_in_any_iso_form(text: str) -> None:
-    """UTC unless it carries an offset."""
-    assert starting_at(text, "hourly", BERLIN, at("2026-11-23T14:00")).start == at("2026-11-22T13:00")
-
-
-def test_a_daily_start_is_a_date_of_the_reports_zone() -> None:
-    """A day is named as people name it."""
-    window = starting_at("2026-10-25", "daily", BERLIN, at("2026-11-23T14:00"))
-
-    assert (window.start, hours(window)) == (at("2026-10-24T22:00"), 25)
-
-
-@pytest.mark.parametrize(
-    ("template", "text", "hint"),
-    [
-        ("hourly", "2026-11-22T13:30", "Did you mean --start 2026-11-22T13?"),
-        ("hourly", "2026-11-22T13:00:01", "Did you mean --start 2026-11-22T13?"),
-        ("hourly", "2026-11-22T13:00+05:30", "Did you mean --start 2026-11-22T07?"),
-        ("daily", "2026-11-22T00", "Did you mean --start 2026-11-22?"),
-        ("hourly", "2026-11-23T14", "--start 2026-11-23T13, or --until-now"),
-        ("hourly", "2027-11-23T14", "--start 2026-11-23T13, or --until-now"),
-        ("daily", "2026-11-23", "--start 2026-11-22, or --until-now"),
-        ("hourly", "2026-11-23", "--start 2026-11-23T00 --count 24"),
-        ("hourly", "yesterday", "Write it like 2026-11-23T13"),
-        ("hourly", "9999-12-31T23", "Write it like 2026-11-23T13"),
-        ("daily", "0001-01-01", "Write it like 2026-11-23T13"),
-        ("hourly", "1969-12-31T23", "Write it like 2026-11-23T13"),
-    ],
-)
-def test_a_start_that_cannot_be_meant_says_which_was_probably_meant(template: Template, text: str, hint: str) -> None:
-    """A typing error costs one look."""
-    with pytest.raises(OptionError) as caught:
-        starting_at(text, template, BERLIN, at("2026-11-23T14:30"))
-
-    assert text in str(caught.value)
-    assert hint in str(caught.value)
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.parametrize("text", ["2026-11-22T13:30", "2026-11-23T14", "2026-11-23", "yesterday"])
-def test_a_wrong_variable_is_answered_with_variables(text: str) -> None:
-    """Whoever sets REPORT_START for a Job has no command line."""
-    with pytest.raises(OptionError) as caught:
-        starting_at(text, "hourly", BERLIN, at("2026-11-23T14:30"), option="REPORT_START=")
-
-    assert f"REPORT_START={text}" in str(caught.value)
-    assert "--" not in str(caught.value)
-
-
 def test_until_now_covers_the_last_sixty_minutes_or_24_hours_this_second_included() -> None:
     """A row that was inserted a moment ago is in it."""
     now = at("2026-11-23T14:37:12.5")
@@ -170,13 +116,3 @@ def test_a_full_window_is_compared_with_the_full_one_before_it() -> None:
     """The day after the clocks went back with the 25 hours of the day before."""
     assert to_compare_with(day_of(date(2026, 10, 26), BERLIN)) == day_of(date(2026, 10, 25), BERLIN)
     assert to_compare_with(make_window()) == make_window(START - HOUR)
-
-
-@pytest.mark.parametrize("text", ["2026-11-22", "20261122", "2026-W47-7"])
-def test_the_hours_of_a_date_are_asked_for_in_words_that_are_taken(text: str) -> None:
-    """In whatever form it was written."""
-    with pytest.raises(OptionError) as caught:
-        starting_at(text, "hourly", BERLIN, at("2026-11-23T14:30"))
-
-    start, hour = re.findall(r"--start (\S+T\d\d)", caught.value.problem.remedy)
-    assert (start, hour) == ("2026-11-22T00", "2026-11-22T13")

@@ -186,7 +186,7 @@ def test_a_ledger_that_fails_after_an_alert_on_a_stuck_hour_is_a_warning(sandbox
 
     assert (result.code, len(sandbox.alerts)) == (1, 1)
     levels = {record.levelname for record in result.logged("ledger_failed")}
-    assert (levels, "ledger.refused" in result.keys, "failed" in result.events) == ({"WARNING"}, True, False)
+    assert (levels, "ledger.rejected" in result.keys, "failed" in result.events) == ({"WARNING"}, True, False)
     assert hours(sandbox) == [shown(3), shown(1)]
 
 

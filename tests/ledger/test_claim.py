@@ -20,8 +20,8 @@ from src.ledger.interface import Ledger, ReadLimit
 from src.ledger.key import LedgerKey, ledger_key
 from src.ledger.liveness import follows
 from src.ledger.table import TableLedger
-from src.pipeline.services import Run as StartedRun
-from src.pipeline.services import start_run
+from src.pipeline.run import Run as StartedRun
+from src.pipeline.run import start_run
 from src.runtime.redaction import Redaction
 from src.supabase.client import open_client
 

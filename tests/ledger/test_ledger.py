@@ -19,13 +19,13 @@ import pytest
 import trustme
 from msgspec.structs import replace
 
-from src.config.schedule import scheduled_time
 from src.config.timeouts import Timeouts
 from src.domain.request import Trigger
 from src.domain.window import HOUR, day_of
 from src.ledger.history import windows_before
 from src.ledger.record import Entry, EntryState, new_record
 from src.phrases import english
+from src.pipeline.job import scheduled_time
 
 from ..alerts import are_clear, lacking, ranges
 from ..builders import NO_TIME, OPTION, QUICK, Rows, data_rows, ids, make_rows, make_window

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from src.config.limits import LARGEST_PAGE
 from src.ledger.record import Entry, Record
+from src.runtime.http import LARGEST_PAGE
 
 from ..builders import OPTION
 from ..conftest import Run

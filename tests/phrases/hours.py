@@ -21,7 +21,7 @@ from src.domain.window import Window, day_of, to_compare_with, until
 from src.message import unusual
 from src.message.content import describe
 from src.phrases.language import phrases_of
-from src.workbook.columns import sheet_columns
+from src.workbook.data_sheet import sheet_columns
 from src.workbook.summary_sheet import Assessment
 from src.workbook.writer import WorkbookWriter
 
@@ -260,12 +260,10 @@ def got(folder: Path, hour: Hour, language: Language) -> Got:
     )
     assessment = Assessment(comparison=comparison, deviations=found, remarks=remarks)
     columns = sheet_columns(FailedStatuses(), phrases)
-    with WorkbookWriter(hour.window, columns=columns, language=language) as workbook:
+    with WorkbookWriter(hour.window, folder, columns=columns, language=language) as workbook:
         workbook.add(hour.rows[:ROWS_WRITTEN])
         generated = hour.window.end + timedelta(seconds=35)
-        path = workbook.save(
-            folder, summary, table="analyses", generated=generated, assessment=assessment, name=hour.name
-        )
+        path = workbook.save(summary, table="analyses", generated=generated, assessment=assessment, name=hour.name)
     return Got(
         forms=all_forms(content, attachment),
         unusual=unusual.render(content) if found else "",

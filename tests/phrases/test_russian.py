@@ -14,7 +14,7 @@ from src.domain.failure_burst import FailureBurst
 from src.domain.summary import StatusCount, Summary
 from src.domain.window import Window, day_of, until
 from src.phrases import russian
-from src.workbook.columns import sheet_columns
+from src.workbook.data_sheet import sheet_columns
 
 from ..builders import START, make_analysis, make_window
 from ..pages import PAGES

@@ -372,11 +372,11 @@ def limits_of_a_run(play: Play) -> Iterable[str]:
     return play.logged("ledger", "key_is_limited", "note")
 
 
-def kept_beside(play: Play) -> Iterable[str]:
+def not_kept(play: Play) -> Iterable[str]:
     """The workbook's name is taken."""
     (play.sandbox.folder / "report_20261122_130000.xlsx").mkdir()
     play.run()
-    return play.logged("kept_beside")
+    return play.logged("not_kept")
 
 
 def old_ones(play: Play) -> Iterable[str]:
@@ -400,7 +400,7 @@ LOG: Mapping[str, Scene] = {
     "alerted before": alerted_before,
     "a backfill": backfill_that_fails,
     "a limited key and a run for some": limits_of_a_run,
-    "a name that is taken": kept_beside,
+    "a name that is taken": not_kept,
     "what is old": old_ones,
 }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from src.channels.mail import MailChannel
 from src.config.loader import LoadedSettings
 from src.config.options import Options
-from src.config.settings import MailSettings, ReportSettings
+from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
 from src.errors import Problem
 from src.message.alert import ALERT, Failure
 from src.pipeline.alerts import Alerts
+from src.pipeline.run import start_run
 from src.runtime.redaction import Redaction
 
 from ..builders import OPTION, START, make_window
@@ -153,14 +155,14 @@ def test_only_a_run_that_is_being_stopped_gives_an_alert_little_time(sandbox: Sa
     mail = MailSettings.model_validate(values | {"smtp_alert_to": OPERATORS[0]})
     tls = ssl.create_default_context()
     sandbox.authority.configure_trust(tls)
-    timeouts = Timeouts(alert=0.1, alert_at_stop=0.3)
-    loaded = LoadedSettings(unchecked=[ReportSettings.model_construct(report_dir=sandbox.folder)])
+    timeouts = Timeouts(run=60, alert=0.1, alert_at_stop=0.3)
+    loaded = LoadedSettings(report_dir=str(sandbox.folder))
     channel = MailChannel(mail, tls, timeouts, hide=Redaction().hide)
-    alerts = Alerts([channel], Options(), loaded, Redaction(), lambda: START, timeouts)
-    alerts.is_stopping, alerts.time_left = is_stopping, lambda: 60.0
+    run = start_run(Options(), loaded, Redaction(), timeouts, lambda: START, time.monotonic())
+    run.stop.is_requested = is_stopping
 
     failure = Failure(what="the run", problem=Problem(key="boom", reason="It failed."))
-    result = asyncio.run(alerts.send(None, [failure]))
+    result = asyncio.run(Alerts(run, [channel]).send([failure]))
 
     assert result == ("nobody" if is_stopping else "now")
     assert len(sandbox.alerts) == (not is_stopping)

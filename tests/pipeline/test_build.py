@@ -21,6 +21,7 @@ from ..processes import LONGEST, Process, started, wait_until
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Fault
 from ..supabase.test_analyses import answer
+from ..test_run import assert_everyone_has
 
 RunTool = Callable[..., Run]
 NAME = "report_20261122_130000.xlsx"
@@ -165,40 +166,17 @@ def test_a_workbook_that_vanishes_while_it_is_sent_costs_only_those_still_to_com
         assert (lacking(alert), NAME in alert) == (([f"telegram to {chats[1]}"], []), True)
 
 
-def test_a_link_put_in_the_place_of_what_is_sent_sends_nobody_anything_else(sandbox: Sandbox) -> None:
-    """In a REPORT_DIR that others may write to: the second chat too gets the run's own."""
-    sandbox.supabase.insert(rows := make_rows(3))
-    private = sandbox.folder / "private"
-    private.mkdir()
-    (private / NAME).write_bytes(b"PK a private file")
-    swapped = threading.Event()
-    sandbox.bot.faults.append(Fault(until=swapped))
-
-    with started(sandbox, *OPTION, REPORT_CHANNELS="telegram") as process:
-        wait_for_the_bot(sandbox, process)
-        (folder,) = sandbox.folder.glob(".report_build_*")
-        folder.rename(sandbox.folder / "away")
-        folder.symlink_to(private)
-        swapped.set()
-        code = process.wait(LONGEST)
-
-    assert code == 0
-    assert [(chat, [row[0] for row in data_rows(content)]) for chat, content in sandbox.workbooks()] == [
-        (chat, ids(rows)) for chat in CHATS
-    ]
-
-
 def test_a_name_that_is_taken_in_the_folder_costs_no_hour(sandbox: Sandbox, run: RunTool) -> None:
-    """The workbook is kept under another one, which the log names; everybody has the report."""
-    sandbox.supabase.insert(make_rows(3))
+    """The workbook is not kept, which the log says; everybody has the report."""
+    sandbox.supabase.insert(rows := make_rows(3))
     (sandbox.folder / NAME).mkdir()
 
     result = run(*OPTION)
 
     assert result.code == 0
-    (kept,) = result.logged("kept_beside")
-    assert kept.args == (NAME, sandbox.folder, "report_20261122_130000_2.xlsx")
-    assert names(sandbox.folder) == {NAME, "report_20261122_130000_2.xlsx", "report_ledger"}
+    assert_everyone_has(sandbox, rows)
+    assert len(result.logged("not_kept")) == 1
+    assert names(sandbox.folder) == {NAME, "report_ledger"}
 
 
 def test_no_run_may_leave_a_picture_of_its_memory(sandbox: Sandbox) -> None:

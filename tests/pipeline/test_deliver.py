@@ -1,6 +1,7 @@
 """Channels run side by side; every recipient gets an outcome."""
 
 import asyncio
+import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +12,6 @@ import pytest
 from src.channels.interface import Channel, Limits, addresses
 from src.config.loader import LoadedSettings
 from src.config.options import Options
-from src.config.settings import ReportSettings
 from src.config.timeouts import Timeouts
 from src.domain.outcome import Outcome, not_delivered
 from src.errors import DeliveryError, Problem
@@ -21,6 +21,7 @@ from src.message.alert_text import AlertText
 from src.message.report import Report
 from src.pipeline.alerts import Alerts
 from src.pipeline.deliver import deliver
+from src.pipeline.run import start_run
 from src.runtime.redaction import Redaction
 from src.runtime.retry import RetryPolicy
 
@@ -28,7 +29,7 @@ from ..builders import START, make_policy, make_report, make_window
 
 
 @dataclass
-class Fake:
+class Fake(Channel):
     """A channel whose sending waits for `gate` and then fails with `error`, if given; it notes when it is done.
 
     `errors` are those of the sendings to come, one each; `sendings` are the limits of those that were.
@@ -37,7 +38,7 @@ class Fake:
     name: str
     recipients: tuple[str, ...] = ("a", "b")
     one_by_one: bool = False
-    operators: tuple[str, ...] = ()
+    alerts_first: bool = False
     alerted_readers: tuple[str, ...] = ("a",)
     error: Exception | None = None
     errors: list[DeliveryError] = field(default_factory=list)
@@ -137,12 +138,17 @@ def test_each_outcome_is_one_line_of_the_log(tmp_path: Path, caplog: pytest.LogC
 
 def test_an_alert_goes_on_to_the_next_channel_whatever_breaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Even where a channel breaks in a way nobody foresaw."""
-    broken, whole, spare = Fake("telegram", error=ZeroDivisionError("boom")), Fake("email"), Fake("other")
+    broken, whole, spare = (
+        Fake("telegram", alerts_first=True, error=ZeroDivisionError("boom")),
+        Fake("email"),
+        Fake("other"),
+    )
 
-    loaded = LoadedSettings(unchecked=[ReportSettings.model_construct(report_dir=tmp_path)])
-    alerts = Alerts([spare, whole, broken], Options(), loaded, Redaction(), lambda: START, Timeouts(alert=5))
+    loaded = LoadedSettings(report_dir=str(tmp_path))
+    run = start_run(Options(), loaded, Redaction(), Timeouts(alert=5), lambda: START, time.monotonic())
+    alerts = Alerts(run, [spare, whole, broken])
     failure = Failure(what="the run", problem=Problem(key="boom", reason="It failed."))
-    asyncio.run(alerts.send(None, [failure]))
+    asyncio.run(alerts.send([failure]))
 
     assert [len(channel.alerts) for channel in (broken, spare, whole)] == [0, 1, 0]
     (failed,) = [record.__dict__ for record in caplog.records if record.__dict__["event"] == "alert_failed"]

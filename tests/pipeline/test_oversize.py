@@ -20,6 +20,7 @@ from src.config.settings import MailSettings, TelegramSettings
 from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.domain.outcome import Outcome
+from src.errors import TooLargeError
 from src.message.report import Report
 from src.phrases import english as phrases
 from src.pipeline.oversize import StoredAttachment
@@ -304,7 +305,7 @@ def test_the_mail_servers_limit_is_held_against_the_whole_message(sandbox: Sandb
     assert [outcome.delivered for outcome in by_mail(sandbox, report)] == [True, True]
     sandbox.mailbox.largest = size - 1
     outcomes = by_mail(sandbox, report)
-    assert [outcome.too_large for outcome in outcomes] == [True, True]
+    assert [isinstance(outcome.error, TooLargeError) for outcome in outcomes] == [True, True]
     assert f"which takes {(size - 1) / 1e3:.0f} kB" in str(outcomes[0].problem)
     assert len(sandbox.mails) == 2
 
@@ -319,7 +320,9 @@ def test_a_server_that_names_no_limit_gets_25_mb_at_most(sandbox: Sandbox, named
     # As base64 writes it, four bytes for three, it is a byte too large: too much to compose first.
     outcomes = by_mail(sandbox, replace(report, attachment=Attachment(name="report.xlsx", size=18_750_001)))
 
-    assert [(outcome.too_large, outcome.ambiguous) for outcome in outcomes] == [(True, False)] * 2
+    assert [(isinstance(outcome.error, TooLargeError), outcome.ambiguous) for outcome in outcomes] == [
+        (True, False)
+    ] * 2
     assert "which takes 25 MB" in str(outcomes[0].problem)
 
 
@@ -332,7 +335,7 @@ def test_telegram_gets_50_mb_at_most(sandbox: Sandbox, size: int, too_large: boo
 
     outcomes = asyncio.run(channel.send(report, channel.recipients, frozenset(), make_limits()))
 
-    assert [outcome.too_large for outcome in outcomes] == [too_large] * len(CHATS)
+    assert [isinstance(outcome.error, TooLargeError) for outcome in outcomes] == [too_large] * len(CHATS)
     assert bool(sandbox.bot.requests) != too_large
     assert telegram.LARGEST == 50_000_000
 

@@ -4,8 +4,13 @@ import json
 import os
 import time
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 import pytest
+
+from src.config.settings import SupabaseSettings
+from src.domain.window import HOUR, Window
+from src.ledger.identity import identity_of_2_0
 
 from ..builders import OPTION
 from ..conftest import Run
@@ -108,7 +113,7 @@ def test_records_of_hours_that_are_still_to_be_told_of_stay(sandbox: Sandbox, ru
     ("fault", "key"),
     [
         (Fault(answer=FORBIDDEN, match="window_start=lte"), "ledger.permission"),
-        (Fault(answer=Answer(status=400), match="window_start=lte"), "ledger.refused"),
+        (Fault(answer=Answer(status=400), match="window_start=lte"), "ledger.rejected"),
         (Fault(answer=Answer(status=401), match="window_start=lt."), "ledger.key"),
     ],
     ids=["no right to delete", "refused", "not readable"],
@@ -183,6 +188,24 @@ def test_workbooks_in_the_bucket_that_cannot_be_removed_are_a_warning(
     (warned,) = result.logged("retention_failed")
     assert (result.code, result.keys, warned.levelname) == (0, keys, "WARNING")
     assert named in warned.getMessage()
+
+
+def test_workbooks_where_versions_before_2_1_put_them_go_too(sandbox: Sandbox, run: RunTool) -> None:
+    """In the bucket itself, where those of other tables stay; whatever is in a folder goes with it."""
+    sandbox.supabase.make_bucket("reports")
+    values = {"supabase_url": sandbox.supabase.url, "supabase_key": sandbox.supabase.secret_key}
+    own, other = (SupabaseSettings.model_validate(values | {"supabase_table": name}) for name in ("analyses", "other"))
+    start = this_hour(LONG)
+    hour = Window(template="hourly", start=start, end=start + HOUR, zone=ZoneInfo("UTC"))
+    mine, others = identity_of_2_0(own, hour), identity_of_2_0(other, hour)
+    gone = [f"{mine}/report.xlsx", f"{mine}.resend.2/report_2.xlsx", f"{mine}.resend.2/report_3.xlsx"]
+    kept = [f"{others}/report.xlsx", f"{mine}x/report.xlsx", f"mine/{mine}/report.xlsx"]
+    for name in (*gone, *kept):
+        sandbox.supabase.sql("insert into storage.objects (bucket_id, name) values ('reports', $1)", name)
+
+    result = run(JOB_NAME=job(0), **BUCKET, **KEEP)
+
+    assert (result.code, stored(sandbox)) == (0, sorted(kept))
 
 
 def test_folders_of_the_bucket_that_no_report_made_are_passed_over(sandbox: Sandbox, run: RunTool) -> None:

@@ -108,61 +108,9 @@ def test_only_the_same_file_is_taken_away(tmp_path: Path, there: bytes | None) -
     assert file.exists()
 
 
-def test_whoever_swaps_the_private_folder_for_a_link_changes_nothing_of_what_is_read(tmp_path: Path) -> None:
-    """In a folder that others may write to, they may rename what is in it."""
-    alien = tmp_path / "alien"
-    alien.mkdir()
-    (alien / "report.xlsx").write_bytes(b"a private file")
-
-    with private_folder(tmp_path, NOW) as folder:
-        with atomic_write(folder / "report.xlsx") as file:
-            file.write(b"rows")
-        (made,) = tmp_path.glob(".report_build_*")
-        made.rename(tmp_path / "away")
-        made.symlink_to(alien)
-        with atomic_write(folder / "second.xlsx") as file:
-            file.write(b"more rows")
-        read = (folder / "report.xlsx").read_bytes()
-
-    assert read == b"rows"
-    assert [path.name for path in alien.iterdir()] == ["report.xlsx"]
-    assert [*(tmp_path / "away").iterdir()] == []
-
-
-def test_a_private_folder_that_is_not_its_own_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody was faster and put one of theirs in its place."""
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-
-    with pytest.raises(PermissionError, match="was replaced"), private_folder(tmp_path, NOW):
-        pytest.fail("it was used")
-
-    assert [*tmp_path.iterdir()] == []
-
-
-@pytest.mark.parametrize("taken", ["another user's file", "a folder"])
-def test_a_name_that_another_has_taken_costs_only_the_name(tmp_path: Path, taken: str) -> None:
-    """In a sticky /tmp it can't be replaced; the next one made there takes the same other name."""
-    file, name = tmp_path / "built" / "report.xlsx", tmp_path / "report.xlsx"
-    file.parent.mkdir()
-    file.write_bytes(b"rows")
-    if taken == "a folder" or os.geteuid():  # only root can give a file away
-        name.mkdir()
-    else:
-        name.write_bytes(b"another user's")
-        os.chown(name, 12345, 12345)
-
-    assert {put_in_place(file, tmp_path), put_in_place(file, tmp_path)} == {tmp_path / "report_2.xlsx"}
-    assert (tmp_path / "report_2.xlsx").read_bytes() == b"rows"
-    assert name.is_dir() or name.read_bytes() == b"another user's"
-
-    take_away(file, tmp_path)
-
-    assert {path.name for path in tmp_path.iterdir()} == {"built", "report.xlsx"}
-
-
 @pytest.mark.parametrize(("minutes", "stays"), [(59, True), (61, False)])
 def test_half_files_of_killed_runs_are_removed_after_an_hour(tmp_path: Path, minutes: int, stays: bool) -> None:
-    """Nobody else's, and nothing that only bears such a name."""
+    """And nothing that only bears such a name."""
     written = (NOW - timedelta(minutes=minutes)).timestamp()
     half = tmp_path / ".report_20261122_130000.xlsx.0123456789abcdef.part"
     others = [tmp_path / ".download.part", tmp_path / "report.0123456789abcdef.part"]
@@ -176,15 +124,3 @@ def test_half_files_of_killed_runs_are_removed_after_an_hour(tmp_path: Path, min
     remove_left_overs(tmp_path, NOW)
 
     assert {*tmp_path.iterdir()} == {folder, *others, *([half] if stays else [])}
-
-
-def test_another_users_half_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However old it is."""
-    half = tmp_path / ".report_20261122_130000.xlsx.0123456789abcdef.part"
-    half.touch()
-    os.utime(half, (0, 0))
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-
-    remove_left_overs(tmp_path, NOW)
-
-    assert half.exists()

@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from src.config.limits import LARGEST_PAGE
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
 from src.domain.analysis import (
@@ -26,11 +25,13 @@ from src.domain.analysis import (
     FailedStatuses,
 )
 from src.domain.window import HOUR, Window
-from src.errors import BadAnswerError, IdTooLongError, OddRowError, PageTooLargeError, RowsMissingError, SourceError
+from src.errors import SourceError
 from src.runtime.connection import tls_context
+from src.runtime.http import LARGEST_PAGE
 from src.supabase.analyses import LONGEST_VALUE, PAGE_ROWS, AnalysesTable
 from src.supabase.client import open_client, quoted_value
 from src.supabase.page import Page
+from src.supabase.source_errors import BadAnswerError, IdTooLongError, OddRowError, PageTooLargeError, RowsMissingError
 
 from ..builders import START, ids, make_policy, make_rows, make_window
 from ..sandbox import Sandbox

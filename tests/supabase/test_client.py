@@ -13,8 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from src.domain.window import HOUR
-from src.errors import HiddenRowsError, Problem, SourceError
+from src.errors import Problem, SourceError
 from src.supabase.credentials import Credentials
+from src.supabase.source_errors import HiddenRowsError
 
 from ..builders import START, make_rows
 from ..jwt import unsigned_jwt as jwt

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from src.supabase.query_plan import sort_cost
+from src.supabase.metadata import sort_cost
 
 
 def node(kind: str, cost: float, *below: object) -> dict[str, object]:

@@ -10,9 +10,9 @@ import pytest
 from src.domain.analysis import TOO_LONG
 from src.domain.summary import Anomaly
 from src.domain.window import HOUR
-from src.errors import BadAnswerError, RowsMissingError
 from src.phrases import english
 from src.supabase.analyses import GROUP_ROWS
+from src.supabase.source_errors import BadAnswerError, RowsMissingError
 
 from ..builders import OPTION, START, Rows, data_rows, make_policy, make_window
 from ..commands.test_check import check, key_of

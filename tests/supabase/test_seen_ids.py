@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from src.domain.analysis import Analysis
-from src.supabase.seen_ids import SeenIds
+from src.supabase.page import SeenIds
 
 from ..builders import make_analysis
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from src.config.limits import LARGEST_ANSWER
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
 from src.domain.attachment import Attachment
 from src.errors import StorageError
+from src.runtime.http import LARGEST_ANSWER
 from src.runtime.retry import RetryPolicy
 from src.supabase.storage import Storage
 
@@ -162,7 +162,7 @@ def test_a_link_to_anything_but_the_workbook_is_refused_at_once(sandbox: Sandbox
         ("/object/reports", storage_says(400, "Invalid JWT"), "storage.permission"),
         ("/object/reports", storage_says(413, "exceeded"), "storage.too_large"),
         ("/object/reports", storage_says(415, "mime type"), "storage.type"),
-        ("/object/reports", storage_says(409, "odd"), "storage.refused"),
+        ("/object/reports", storage_says(409, "odd"), "storage.rejected"),
         ("/object/sign", storage_says(404, "Object not found"), "storage.no_such_file"),
     ],
 )
@@ -290,7 +290,7 @@ def refused(sandbox: Sandbox, ask: Callable[[Storage, RetryPolicy], Awaitable[ob
 
 
 async def _list(storage: Storage, policy: RetryPolicy) -> None:
-    async for _ in storage.folders("", "report.", policy):
+    async for _ in storage.names("", "report.", policy):
         pass
 
 

@@ -128,10 +128,10 @@ def test_a_sheet_that_would_grow_too_large_goes_on_in_the_next(tmp_path: Path) -
     summary = Summary()
     summary.add(rows)
 
-    with WorkbookWriter(make_window(), sheet_bytes=1) as workbook:
+    with WorkbookWriter(make_window(), tmp_path, sheet_bytes=1) as workbook:
         for place in range(0, 9, 3):
             workbook.add(rows[place : place + 3])
-        book = opened(workbook.save(tmp_path, summary, table="analyses", generated=START).read_bytes())
+        book = opened(workbook.save(summary, table="analyses", generated=START).read_bytes())
 
     names = ["Hourly Report", "Hourly Report (2)", "Hourly Report (3)"]
     assert [[cell.value for cell in book[name]["A"]][1:] for name in names] == [
@@ -148,9 +148,9 @@ def test_a_hundred_thousand_rows_take_a_good_seven_megabytes_at_most(tmp_path: P
     """A mailbox takes them: with base64 not ten."""
     rows = analyses(100_000)[:100_000]
 
-    with WorkbookWriter(make_window()) as workbook:
+    with WorkbookWriter(make_window(), tmp_path) as workbook:
         for place in range(0, len(rows), 1000):
             workbook.add(rows[place : place + 1000])
-        size = workbook.save(tmp_path, Summary(), table="analyses", generated=START).stat().st_size
+        size = workbook.save(Summary(), table="analyses", generated=START).stat().st_size
 
     assert size <= 7_300_000

@@ -19,11 +19,10 @@ from python_calamine import CalamineWorkbook
 
 from src.domain.analysis import Analysis, success_rates
 from src.phrases import english
+from src.workbook.archive import SharedStrings
 from src.workbook.cells import put
-from src.workbook.columns import SHEET_COLUMNS
-from src.workbook.data_sheet import Styles
+from src.workbook.data_sheet import SHEET_COLUMNS, Styles
 from src.workbook.row_xml import RowWriter
-from src.workbook.shared_strings import SharedStrings
 
 from ..builders import START, build, data_rows, make_analysis, make_window, opened
 from ..test_hostile import NASTY

@@ -22,9 +22,8 @@ from src.phrases import english as phrases
 from src.phrases.formats import number, rate, seconds, shown
 from src.phrases.language import phrases_of
 from src.runtime.visible_text import units
-from src.workbook.chart import ANALYSES_COLOUR, FAILED_COLOUR
 from src.workbook.layout import TEXT_SHOWN
-from src.workbook.summary_sheet import STATUSES_SHOWN, Assessment
+from src.workbook.summary_sheet import ANALYSES_COLOUR, FAILED_COLOUR, STATUSES_SHOWN, Assessment
 
 from ..builders import START, build, figures_of, make_analysis, make_window, opened
 

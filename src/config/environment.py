@@ -1,23 +1,34 @@
-"""The proxy that the environment names for an address: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, and NO_PROXY.
+"""Variables that other programs read too: NO_COLOR, SSL_CERT_FILE, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
 
-httpx reads them too, but would go by a proxy even to this very machine, and fail with a traceback where one is wrong.
+httpx reads the proxies too, but would use one even for this very machine, and fail with a traceback where one is wrong.
 """
 
 import os
-import ssl
-from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import httpx
+from ..runtime.http import Proxy
 
 _KINDS = ("https", "http", "all")
 _PORTS = {"http": 80, "https": 443}
 _SOCKS = ("socks5", "socks5h")
 _SHORTEST_SECRET = 4
-"""Characters from which on a password is hidden by itself; a shorter one is part of half the words of a log."""
+"""Characters of a password that is hidden wherever it stands; a shorter one is part of half the words of a log."""
+
+
+def colours_are_wanted() -> bool:
+    """Return whether NO_COLOR is unset or empty; only a terminal shows colours."""
+    return not os.environ.get("NO_COLOR")
+
+
+def authority_problems() -> list[str]:
+    """Say that SSL_CERT_FILE names no readable file: Python would pass it over in silence."""
+    path = os.environ.get("SSL_CERT_FILE")
+    if not path or (os.path.isfile(path) and os.access(path, os.R_OK)):  # noqa: PTH113 - Path raises for some
+        return []
+    return ["SSL_CERT_FILE names a file that does not exist or may not be read; use an authority's certificate"]
 
 
 def is_loopback(host: str) -> bool:
@@ -29,32 +40,25 @@ def is_loopback(host: str) -> bool:
     return address == IPv6Address("::1") if isinstance(address, IPv6Address) else address.is_loopback
 
 
-def proxy_for(url: str, tls: ssl.SSLContext) -> httpx.Proxy | None:
+def proxy_for(url: str) -> Proxy | None:
     """Return the proxy by which `url` is reached, None if it is reached directly, as this machine always is."""
-    _, address = _chosen(url)
-    if not address:
+    parts = urlsplit(url)
+    host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
+    if not host or is_loopback(host) or _is_excepted(host, port):
         return None
-    # httpx refuses a context for a proxy that is spoken to in the clear.
-    return httpx.Proxy(address, ssl_context=tls if urlsplit(address).scheme == "https" else None)
-
-
-def proxy_of(url: str) -> tuple[str, str]:
-    """Return the variable that names the proxy for `url`, and its host and port; nothing if there is none."""
-    name, address = _chosen(url)
-    parts = urlsplit(address)
-    return name, f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
+    return _named(parts.scheme) or _named("all")
 
 
 def proxies_are_set() -> bool:
     """Return whether the environment names any proxy."""
-    return any(address for _, address in _named())
+    return bool(_all())
 
 
 def proxy_problems() -> list[str]:
     """Say of each proxy of the environment that can't be used what is wrong and what is wanted, never its value."""
     found = []
-    for name, address in _named():
-        parts = _parsed(address)
+    for proxy in _all():
+        name, parts = proxy.variable, _parsed(proxy.address)
         if parts is None or parts.scheme not in (*_PORTS, *_SOCKS):
             found.append(f"{name} is not a proxy's address; use one like http://proxy.example.com:3128")
         elif parts.scheme in _SOCKS and find_spec("socksio") is None:
@@ -65,8 +69,8 @@ def proxy_problems() -> list[str]:
 def proxy_secrets() -> list[str]:
     """List the passwords of the proxies, as they are written and as they are sent (RFC 7617)."""
     secrets = []
-    for _, address in _named():
-        parts = _parsed(address)
+    for proxy in _all():
+        parts = _parsed(proxy.address)
         if parts and parts.password:
             user, password = unquote(parts.username or ""), unquote(parts.password)
             secrets += [f"{parts.username}:{parts.password}@", f"{user}:{password}"]
@@ -74,32 +78,16 @@ def proxy_secrets() -> list[str]:
     return secrets
 
 
-def _chosen(url: str) -> tuple[str, str]:
-    """Return the name and the address of the proxy for `url`, both empty if there is none."""
-    parts = urlsplit(url)
-    host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
-    if host and not is_loopback(host) and not _is_excepted(host, port):
-        for kind in (parts.scheme, "all"):
-            name, address = _variable(kind)
-            if address:
-                return name, address
-    return "", ""
+def _all() -> list[Proxy]:
+    return [proxy for kind in _KINDS if (proxy := _named(kind))]
 
 
-def _named() -> Iterator[tuple[str, str]]:
-    """Yield the variables that name a proxy, with its address."""
-    for kind in _KINDS:
-        name, address = _variable(kind)
-        if address:
-            yield name, address
-
-
-def _variable(kind: str) -> tuple[str, str]:
-    """Return the name and the address of the proxy of one kind; without a scheme, one is spoken to by http://."""
+def _named(kind: str) -> Proxy | None:
+    """Return the proxy that the environment names for one kind of address; one without a scheme speaks http."""
     for name in (f"{kind}_proxy", f"{kind}_proxy".upper()):
         if value := os.environ.get(name, "").strip():
-            return name, value if "://" in value else f"http://{value}"
-    return "", ""
+            return Proxy(variable=name, address=value if "://" in value else f"http://{value}")
+    return None
 
 
 def _parsed(address: str) -> SplitResult | None:

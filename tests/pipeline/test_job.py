@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
-from src.config.rerun_command import rerun_command
 from src.config.settings import ReportSettings
+from src.pipeline.job import rerun_command
 
 from ..builders import make_window
 

@@ -1,4 +1,4 @@
-"""Ping a monitor outside the cluster when a run starts and ends; its own trouble never fails a run."""
+"""Ping a monitor outside the cluster when a run starts and ends; its own failure never fails a run."""
 
 import asyncio
 import logging
@@ -8,24 +8,24 @@ from contextlib import suppress
 from datetime import datetime
 from operator import itemgetter
 
-import httpx
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from ..config.environment import proxy_for
 from ..config.timeouts import Timeouts
 from ..domain.request import Note
-from ..errors import Fault, Problem, ReportError, Rule
+from ..errors import Problem, ReportError, Rule
 from ..ledger.notices import MONITOR, Notices
-from ..runtime.connection import CONNECTION_ERRORS, GROUP, diagnose
-from ..runtime.proxies import proxy_for
+from ..runtime.connection import GROUP, diagnose
+from ..runtime.http import CONNECTION_ERRORS, http_client
 from ..runtime.redaction import Redaction
 from ..runtime.visible_text import one_line_quote
 
 logger = logging.getLogger(__name__)
 LONGEST = 500
 """Characters of a ping's body; healthchecks.io keeps 100 kB, and who reads it has the alert too."""
-_LONGEST_ANSWER = 300
-"""Bytes that are read of an answer."""
+_LONGEST_ANSWER, _LARGEST_ANSWER = 300, 1 << 20
+"""Bytes of an answer that are kept, and that may come at once."""
 _GROUP = "The monitor"
 _OK = "ok"
 _CONNECTION, _ANSWER = 0.6, 0.3
@@ -45,35 +45,32 @@ class MonitorRule(Rule, frozen=True, kw_only=True):
         return status in self.statuses and (not self.words or any(words in body.lower() for words in self.words))
 
 
-class LaterRule(MonitorRule, frozen=True, kw_only=True):
-    """A rule for what may pass by itself."""
-
-    fault: Fault = "nobody"
-    later: bool = True
-
-
 _UNKNOWN_CHECK = MonitorRule(
     key="monitor.unknown_check",
     statuses=(404, 410),
     reason="The monitor does not know this check, so it will not report a run that is missing.",
     remedy="Set HEARTBEAT_URL to the ping URL of a check that exists.",
 )
-_RATE_LIMIT = LaterRule(
+_RATE_LIMIT = MonitorRule(
     key="monitor.rate_limit",
     statuses=(429,),
     reason="The monitor ignored the ping, because it receives too many.",
     remedy="Give each deployment a check of its own.",
+    fault="nobody",
+    later=True,
 )
 MONITOR_RULES = (
     replace(_UNKNOWN_CHECK, statuses=range(200, 300), words=("(not found)", "<!doctype html", "<html")),
     _UNKNOWN_CHECK,
     replace(_RATE_LIMIT, statuses=range(200, 300), words=("(rate limited)", "(rate-limited)")),
     _RATE_LIMIT,
-    LaterRule(
+    MonitorRule(
         key="monitor.unavailable",
         statuses=(408, 425, *range(500, 600)),
         reason="The monitor is out of order.",
         remedy="Wait until it works again.",
+        fault="nobody",
+        later=True,
     ),
     MonitorRule(
         key="monitor.redirect",
@@ -112,21 +109,23 @@ class Heartbeat:
         self._answer = ""
 
     async def started(self) -> None:
-        """Tell the monitor that a run began."""
+        """Ping the monitor: a run began."""
         await self._ping("/start", "")
 
     async def succeeded(self, words: str) -> None:
-        """Tell the monitor that the run ended well, and how, in `words`."""
+        """Ping the monitor: the run ended well, as `words` say."""
         await self._ping("", words, is_last=True)
 
     async def failed(self, reason: str) -> None:
-        """Tell the monitor that the run failed, and why."""
+        """Ping the monitor: the run failed, and why."""
         await self._ping("/fail", reason, is_last=True)
 
     async def note(self, notices: Notices, at: datetime) -> None:
         """Keep the answer to the last ping in `notices`, from where --check takes it; nothing without a ping."""
         if self._answer:
-            await note_answer(notices, self._answer, at)
+            kept = f"{MONITOR}{self._answer}"
+            await notices.clear([key for key in await notices.told() if key.startswith(MONITOR) and key != kept], at)
+            await notices.tell([kept], at)
 
     async def _ping(self, path: str, words: str, *, is_last: bool = False) -> None:
         if not self._url:
@@ -157,7 +156,7 @@ class Heartbeat:
             # One that receives too many pings had better not get another.
             may_pass = rule is not None and rule.later and rule.key != _RATE_LIMIT.key
             return (rule.problem(one_line_quote(f"HTTP {status} {said}"), {}) if rule else None), may_pass
-        except (*CONNECTION_ERRORS, httpx.InvalidURL, TimeoutError) as error:
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
             found = diagnose(error, address="HEARTBEAT_URL", is_open=isinstance(error, ssl.SSLError))
             problem = Problem(
                 key=f"monitor.{found.kind}",
@@ -170,12 +169,15 @@ class Heartbeat:
     async def _post(self, url: str, content: bytes, deadline: float) -> tuple[int, str]:
         """Send a ping; return status and beginning of the answer, as much of that as comes in time."""
         latest = deadline - 0.1 * self._limit
-        limits = httpx.Timeout(_ANSWER * self._limit, connect=_CONNECTION * self._limit)
         async with (
-            httpx.AsyncClient(
-                verify=self._tls, timeout=limits, proxy=proxy_for(self._url, self._tls), trust_env=False
+            http_client(
+                self._tls,
+                proxy_for(self._url),
+                limit=_LARGEST_ANSWER,
+                connect=_CONNECTION * self._limit,
+                answer=_ANSWER * self._limit,
             ) as session,
-            session.stream("POST", url, content=content, headers={"accept-encoding": "identity"}) as answer,
+            session.stream("POST", url, content=content) as answer,
         ):
             body = b""
             with suppress(*CONNECTION_ERRORS, TimeoutError):  # the status says most, and the body may never end
@@ -185,13 +187,6 @@ class Heartbeat:
                         if len(body) >= _LONGEST_ANSWER:
                             break
             return answer.status_code, body[:_LONGEST_ANSWER].decode("utf-8", "replace")
-
-
-async def note_answer(notices: Notices, answer: str, at: datetime) -> None:
-    """Keep the monitor's `answer` in place of the one before."""
-    kept = f"{MONITOR}{answer}"
-    await notices.clear([key for key in await notices.told() if key.startswith(MONITOR) and key != kept], at)
-    await notices.tell([kept], at)
 
 
 async def check_answer(notices: Notices) -> str:

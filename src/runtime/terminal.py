@@ -1,14 +1,23 @@
-"""Standard input, output and error: whether anybody reads them never decides what becomes of a report."""
+"""Standard input, output and error, and the one bar that a watching person sees: windows, or else rows.
+
+Whether anybody reads them never decides whether a report is delivered.
+"""
 
 import os
-import signal
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SIGPIPE_CODE
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _STREAMS = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
-SIGPIPE_CODE = 128 + signal.SIGPIPE
-"""What a shell shows for a program whose reader is gone, as after `| head -1`."""
+_has_bar: ContextVar[bool] = ContextVar("_has_bar", default=False)
 
 
 class OutputError(Exception):
@@ -63,3 +72,54 @@ def abandon_broken_streams() -> None:
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, number)
                 os.close(null)
+
+
+def is_watched() -> bool:
+    """Return whether standard error is a terminal, where bars are shown."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def rows_bar() -> Iterator[Callable[[int, int], None]]:
+    """Show rows read of rows counted while the block runs, on a terminal without another bar; else show nothing.
+
+    The block calls what it is given with the number of rows that came and the number counted in all.
+    """
+    if not is_watched() or _has_bar.get():
+        yield lambda rows, counted: None  # noqa: ARG005
+        return
+    with _bar(unit=" rows", desc="Reading") as bar:
+
+        def advance(rows: int, counted: int) -> None:
+            is_first, bar.total = bar.total is None, counted
+            bar.update(rows)
+            if is_first:
+                bar.refresh()  # it draws ten times a second at most, and a short run would never show a count
+
+        yield advance
+
+
+@contextmanager
+def windows_bar(count: int) -> Iterator[Callable[[], object]]:
+    """Show how many of `count` windows are done, and the time left, while the block runs; elsewhere show nothing.
+
+    The block calls what it is given after each window.
+    """
+    if not is_watched():
+        yield lambda: None
+        return
+    token = _has_bar.set(True)
+    try:
+        with _bar(total=count, unit=" windows", desc="Reporting") as bar:
+            yield bar.update
+    finally:
+        _has_bar.reset(token)
+
+
+@contextmanager
+def _bar(**options: Any) -> "Iterator[tqdm[Any]]":
+    from tqdm import tqdm  # only a watched run loads it
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    with logging_redirect_tqdm(), tqdm(leave=False, **options) as bar:
+        yield bar

@@ -9,7 +9,7 @@ from openpyxl.styles.differential import DifferentialStyle
 
 from src.domain.analysis import Analysis, FailedStatuses
 from src.runtime.visible_text import units
-from src.workbook.columns import SHEET_COLUMNS, Column, Highlight, attribute, sheet_columns
+from src.workbook.data_sheet import SHEET_COLUMNS, Column, Highlight, attribute, sheet_columns
 
 from ..builders import build, data_rows, data_rows_again, make_analysis, opened
 
@@ -23,7 +23,6 @@ ADDED = Column(
     header="Duration (min)",
     values=minutes,
     number_format="0.000",
-    width="content",
     highlight=Highlight(formula="{cell}>5", style=DifferentialStyle(font=Font(italic=True))),
 )
 BEGAN = Column(header="Began", values=attribute("created_at"), kind="moments", number_format="hh:mm")

@@ -8,15 +8,15 @@ from ..errors import Problem, ReportError
 from ..message.alert import render_test
 from ..message.alert_text import AlertText, joined, ours
 from ..pipeline.alert_routes import Route, operator_routes, reader_routes, send_alert
-from ..pipeline.report_window import failed_result
-from ..pipeline.services import Run
-from ..runtime.standard_streams import print_answer
+from ..pipeline.failures import failed_result
+from ..pipeline.run import Run
+from ..runtime.terminal import print_answer
 from .check import CheckResult, failed_check, result_line
 
 _TO_READERS = "accepted. Readers get the alerts, because SMTP_ALERT_TO and TELEGRAM_ALERT_CHAT_ID are not set"
 
 
-async def test_alert(run: Run) -> Result:
+async def send_test_alert(run: Run) -> Result:
     """Send the test, print a line for each recipient, and return 1 if one of them did not get it."""
     try:
         run.loaded.checked()
@@ -36,7 +36,7 @@ async def test_alert(run: Run) -> Result:
 
 
 async def _results(text: AlertText, route: Route, words: str, run: Run) -> list[CheckResult]:
-    failed = await send_alert(text, run.clock(), route, run.timeouts)
+    failed = await send_alert(run, text, route, run.timeouts.alert)
     return [
         failed_check(f"{route.channel.name} {one}", failed[one].problem)
         if one in failed

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from src.runtime.connection import tls_context
-from src.runtime.proxies import is_loopback, proxy_for, proxy_of, proxy_problems, proxy_secrets
+from src.config.environment import is_loopback, proxy_for, proxy_problems, proxy_secrets
+from src.runtime.http import Proxy
+
+
+def address_of(proxy: Proxy | None) -> tuple[str, str]:
+    """Return variable and host, nothing of no proxy."""
+    return (proxy.variable, proxy.host) if proxy else ("", "")
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +65,7 @@ def test_a_variable_is_chosen_by_the_address(
     for name, value in named.items():
         environment.setenv(name, value)
 
-    assert proxy_of(url) == chosen
+    assert address_of(proxy_for(url)) == chosen
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_no_proxy_names_what_is_reached_directly(
     environment.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     environment.setenv("NO_PROXY", excepted)
 
-    assert (proxy_of("https://kong.supabase.svc:8443")[1] == "") == is_direct
+    assert (proxy_for("https://kong.supabase.svc:8443") is None) == is_direct
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,7 @@ def test_no_proxy_names_networks_too(environment: pytest.MonkeyPatch, url: str, 
     environment.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     environment.setenv("no_proxy", "10.0.0.0/8,fd00::/8")
 
-    assert (proxy_of(url)[1] == "") == is_direct
+    assert (proxy_for(url) is None) == is_direct
 
 
 @pytest.mark.parametrize(
@@ -138,17 +143,3 @@ def test_the_password_of_a_proxy_is_a_secret_in_every_form_that_it_is_sent_in(en
 
     assert {"p%40ss", "p@ss", "me:p@ss", "me:abc"} <= {*proxy_secrets()}
     assert "abc" not in proxy_secrets()
-
-
-@pytest.mark.parametrize(("scheme", "is_verified"), [("https", True), ("http", False)])
-def test_a_proxy_that_speaks_tls_is_verified_by_the_one_context(
-    environment: pytest.MonkeyPatch, scheme: str, is_verified: bool
-) -> None:
-    """httpx would else trust authorities of its own beside."""
-    environment.setenv("ALL_PROXY", f"{scheme}://proxy.example:3128")
-    tls = tls_context()
-
-    proxy = proxy_for("https://abcdefgh.supabase.co", tls)
-
-    assert proxy is not None
-    assert proxy.ssl_context is (tls if is_verified else None)

@@ -1,4 +1,4 @@
-"""An answer is read up to its limit, however it is packed."""
+"""An answer is read up to its limit, however it is packed; a server that asks to be left alone is."""
 
 import asyncio
 import gzip
@@ -8,8 +8,8 @@ import math
 import httpx
 import pytest
 
-from src.runtime.bounded_answers import AnswerEncodingError, AnswerTooLargeError, bounded
-from src.runtime.connection import diagnose
+from src.runtime.connection import diagnose, tls_context
+from src.runtime.http import AnswerEncodingError, AnswerTooLargeError, http_client, retry_after
 
 from ..sandbox import Sandbox
 from ..sandbox.web import Answer, Fault
@@ -23,7 +23,7 @@ def asked(sandbox: Sandbox, answer: Answer, *, times: int = 1) -> bytes:
     sandbox.monitor.always = Fault(answer=answer)
 
     async def ask() -> bytes:
-        async with httpx.AsyncClient(**bounded(LIMIT)) as client:
+        async with http_client(tls_context(), None, limit=LIMIT, connect=60, answer=60) as client:
             for _ in range(times):
                 content = (await client.get(sandbox.monitor.url)).content
             return content
@@ -88,3 +88,19 @@ def test_a_cookie_is_not_kept(sandbox: Sandbox) -> None:
     asked(sandbox, Answer(headers={"set-cookie": "name=\x80; path=/"}, body=b"[]"), times=2)
 
     assert "cookie" not in sandbox.monitor.requests[1].headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "Mon, 23 Nov 2026 14:01:30 GMT", "date": "Mon, 23 Nov 2026 14:00:00 GMT"}, 90),
+        ({"retry-after": "Mon, 23 Nov 2026 13:00:00 GMT", "date": "Mon, 23 Nov 2026 14:00:00 GMT"}, 0),
+        ({"retry-after": "Mon, 23 Nov 2026 14:01:30 GMT"}, 0),
+        ({"retry-after": "soon"}, 0),
+        ({}, 0),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(headers: dict[str, str], seconds: float) -> None:
+    """By the server's own clock."""
+    assert retry_after(httpx.Headers(headers)) == seconds
