@@ -249,13 +249,8 @@ def _describe(
 def _kept(path: Path, folder: Path) -> str:
     """Put a copy of the workbook into REPORT_DIR; nobody is sent it, so that a report goes out without it too."""
     try:
-        kept = put_in_place(path, folder)
+        return str(put_in_place(path, folder))
     except OSError as error:
         extra = {"event": "not_kept"}
         logger.warning("%s could not be kept in %s (%s)", path.name, folder, error.strerror, extra=extra)
         return path.name
-    if kept.name != path.name:
-        extra = {"event": "kept_beside"}
-        words = "%s in %s is not this user's file, so the workbook is kept as %s"
-        logger.warning(words, path.name, folder, kept.name, extra=extra)
-    return str(kept)

@@ -76,7 +76,9 @@ def test_json_hides_secrets_and_stays_json(capsys: pytest.CaptureFixture[str]) -
 def test_the_page_lists_every_event_and_every_field() -> None:
     """Queries and dashboards hang on these names."""
     source = "\n".join(path.read_text() for path in SRC.rglob("*.py"))
-    written = set(re.findall(r'"event": "([a-z_]+)"', source)) | set(re.findall(r'else "(not_delivered)"', source))
+    written = set(re.findall(r'\bevent(?:": |=|: str = )"([a-z_]+)"', source)) | set(
+        re.findall(r'else "(not_delivered)"', source)
+    )
     listed = set(re.findall(r"^\| `([a-z_]+)` \|", section("monitoring", "Events"), re.MULTILINE))
 
     assert written | {"note"} == listed
