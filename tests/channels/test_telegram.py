@@ -27,12 +27,14 @@ from ..sandbox.markup import plain
 from ..sandbox.telegram import refusal
 from ..sandbox.web import FOREVER, Answer, Fault
 
+STUCK_SOON = Timeouts(telegram_upload=0.5)
 
-def make_channel(sandbox: Sandbox, **changes: str) -> TelegramChannel:
+
+def make_channel(sandbox: Sandbox, timeouts: Timeouts = STUCK_SOON, /, **changes: str) -> TelegramChannel:
     """Make the channel that leads to the sandbox's Bot API; it gives up an upload that is stuck soon."""
     values = {name.lower(): value for name, value in sandbox.environment.items() if name.startswith("TELEGRAM_")}
     settings = TelegramSettings.model_validate(values | changes)
-    return TelegramChannel(settings, ssl.create_default_context(), Timeouts(telegram_upload=0.5))
+    return TelegramChannel(settings, ssl.create_default_context(), timeouts)
 
 
 def send(sandbox: Sandbox, *, answer: float = 60, content: Content | None = None, **changes: str) -> list[Outcome]:
@@ -248,16 +250,24 @@ def test_a_refusal_is_settled_only_where_the_chat_is_why(
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def send_to(sandbox: Sandbox, client: Client, *, size: int = 1, tls: ssl.SSLContext | None = None) -> Outcome:
-    """Send a workbook of `size` bytes to one chat through a server by hand."""
+def send_to(
+    sandbox: Sandbox,
+    client: Client,
+    *,
+    size: int = 1,
+    tls: ssl.SSLContext | None = None,
+    timeouts: Timeouts = STUCK_SOON,
+    seconds: float = 60,
+) -> Outcome:
+    """Send a workbook of `size` bytes to one chat through a server by hand, within `seconds`."""
     report = make_report(sandbox.folder, workbook=os.urandom(size))
 
     async def sending() -> Outcome:
         async with await asyncio.start_server(client, "127.0.0.1", 0, ssl=tls) as server:
             url = f"{'https' if tls else 'http'}://localhost:{server.sockets[0].getsockname()[1]}"
             changes = {"telegram_api_url": url, "telegram_chat_id": "42"}
-            channel = make_channel(sandbox, **changes)
-            (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_deadline())
+            channel = make_channel(sandbox, timeouts, **changes)
+            (outcome,) = await channel.send(report, channel.recipients, frozenset(), make_deadline(seconds))
             return outcome
 
     return asyncio.run(sending())
@@ -286,6 +296,15 @@ def test_an_upload_cut_short_has_brought_nothing(sandbox: Sandbox, client: Clien
     outcome = send_to(sandbox, client, size=20_000_000)
 
     assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, False)
+
+
+def test_an_upload_that_the_deadline_cuts_short_has_brought_nothing(sandbox: Sandbox) -> None:
+    """It stays owed, and the next message does not say that it may be a repeat."""
+    outcome = send_to(sandbox, stall, size=20_000_000, timeouts=Timeouts(), seconds=1)
+
+    assert (outcome.state, outcome.retry, outcome.ambiguous) == ("failed", True, False)
+    assert outcome.problem
+    assert outcome.problem.key == "telegram.timed_out"
 
 
 def test_a_certificate_that_is_not_trusted_stays_owed(sandbox: Sandbox) -> None:
