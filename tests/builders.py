@@ -19,7 +19,7 @@ from python_calamine import CalamineWorkbook
 from src.config.settings import Language
 from src.config.timeouts import Timeouts
 from src.domain.analysis import Analysis, FailedStatuses
-from src.domain.attachment import Attachment
+from src.domain.delivery import Attachment
 from src.domain.summary import Summary
 from src.domain.window import HOUR, Window
 from src.message.alert import AlertText, joined, ours

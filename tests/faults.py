@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from src.config.timeouts import Timeouts
-from src.domain.outcome import chat_and_topic
+from src.domain.delivery import chat_and_topic
 from src.domain.window import HOUR
 
 from .builders import NO_TIME, QUICK, START, data_rows_again, make_rows

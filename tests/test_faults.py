@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.domain.outcome import chat_and_topic
+from src.domain.delivery import chat_and_topic
 from src.phrases.english import English
 
 from .alerts import reasons

@@ -27,7 +27,7 @@ from src.channels.telegram import TelegramChannel
 from src.commands.heartbeat import Heartbeat
 from src.config.settings import MailSettings, SupabaseSettings, TelegramSettings
 from src.config.timeouts import Timeouts
-from src.domain.attachment import Attachment
+from src.domain.delivery import Attachment
 from src.domain.summary import Summary
 from src.errors import ReportError
 from src.ledger.history import read_history

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.config.settings import Language
-from src.domain.attachment import Attachment
 from src.domain.baseline import Comparison, Counts
+from src.domain.delivery import Attachment
 from src.domain.summary import Summary
 from src.message.caption import CAPTION_LIMIT
 from src.message.content import describe

@@ -20,7 +20,7 @@ import sys, tempfile
 from pathlib import Path
 from tests.builders import build, make_analysis, make_content
 from tests.message.forms import all_forms
-from src.domain.attachment import Attachment
+from src.domain.delivery import Attachment
 for language in ("en", "ru"):
     all_forms(make_content("failed", language=language), Attachment(name="r.xlsx", size=1))
     build(Path(tempfile.mkdtemp()), make_analysis(), language=language)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from ..domain.outcome import ChannelAddress, Outcome, includes, not_delivered
+from ..domain.delivery import ChannelAddress, Outcome, includes, not_delivered
 from ..errors import DeliveryError, Problem, Rule, TooLargeError
 from ..message.alert import AlertText
 from ..message.content import Report

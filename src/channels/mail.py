@@ -11,7 +11,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPServerDisc
 
 from ..config.settings import MailSettings
 from ..config.timeouts import Timeouts
-from ..domain.outcome import Outcome
+from ..domain.delivery import Outcome
 from ..errors import DeliveryError, TooLargeError
 from ..message.alert import AlertText
 from ..message.content import Report

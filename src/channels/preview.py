@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from ..config.loader import Settings
 from ..config.settings import ChannelName, MailSettings, Sender
-from ..domain.outcome import Outcome, not_delivered
+from ..domain.delivery import Outcome, not_delivered
 from ..errors import DeliveryError
 from ..message.caption import render_caption
 from ..message.content import Report

@@ -25,7 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.settings import Sender
-from ..domain.attachment import MEDIA_TYPE
+from ..domain.delivery import MEDIA_TYPE
 from ..message.alert import AlertText
 from ..message.content import Report
 from ..message.mail import render_page, render_subject, render_text, unlinked

@@ -16,7 +16,7 @@ from telegram.error import NetworkError
 from ..config.environment import proxy_for
 from ..config.settings import TelegramSettings
 from ..config.timeouts import Timeouts
-from ..domain.outcome import Outcome, chat_and_topic
+from ..domain.delivery import Outcome, chat_and_topic
 from ..errors import DeliveryError, Problem, TooLargeError
 from ..message.alert import AlertText
 from ..message.caption import render_caption

@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..domain.outcome import chat_and_topic
+from ..domain.delivery import chat_and_topic
 from ..errors import DeliveryError, Fault, Problem, Rule
 from ..runtime.visible_text import one_line_quote
 from .interface import rule_error

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from ..config.loader import Settings
 from ..config.options import Options, likeness, limited_to
 from ..config.settings import ReportSettings
-from ..domain.outcome import includes
+from ..domain.delivery import includes
 from ..domain.window import Template, Window, after, around, as_option, bare_date, last_full, moment_of, until
 from ..errors import OptionError, ReportError, SettingsError
 from ..pipeline.run import is_named, scheduled_time

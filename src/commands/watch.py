@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from ..channels.interface import addresses
 from ..config.settings import ReportSettings
-from ..domain.outcome import ChannelAddress, named, same
+from ..domain.delivery import ChannelAddress, format_recipients, normalized
 from ..domain.request import Note, Result
 from ..domain.window import Window, after, before, last_full
 from ..errors import LedgerError, Problem, ReportError, SettingsError, Stage
@@ -113,7 +113,7 @@ async def check_quiet(services: Services, policy: RetryPolicy) -> str:
 
     A Note if nothing is known that does.
     """
-    words = f"{named(services.quiet)}: only reports that are unusual or can't be compared"
+    words = f"{format_recipients(services.quiet)}: only reports that are unusual or can't be compared"
     if services.run.loaded.watch.heartbeat_url:
         return f"{words}; if runs stop, the monitor notices"
     if await _get_daily_reports(services, policy):
@@ -137,7 +137,7 @@ async def _get_daily_reports(services: Services, policy: RetryPolicy) -> bool:
     except LedgerError:  # the line of the ledger says why
         return False
     got = {address for record in records.values() if isinstance(record, Record) for address in _reached(record)}
-    return got >= set(map(same, services.quiet))
+    return got >= set(map(normalized, services.quiet))
 
 
 def _reached(record: Record) -> list[ChannelAddress]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..domain.outcome import includes
+from ..domain.delivery import includes
 from .settings import ReportSettings
 
 

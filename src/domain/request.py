@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ..errors import Problem
-from .outcome import Outcome
+from .delivery import Outcome
 from .window import Window
 
 Trigger = Literal["scheduled", "manual", "catch_up"]

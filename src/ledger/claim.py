@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
-from ..domain.outcome import ChannelAddress, Outcome, same
+from ..domain.delivery import ChannelAddress, Outcome, normalized
 from ..domain.request import Trigger
 from ..domain.window import Window
 from ..errors import LedgerError
@@ -90,7 +90,7 @@ class Claim:
         if is_resent:
             record.resent += bool(record.entries)
             record.resent_by = resend_by
-            again = set(map(same, present))
+            again = set(map(normalized, present))
             repeats = {entry.address: entry.repeat + 1 for entry in record.entries}
             record.entries = [entry for entry in record.entries if entry.address not in again]
         self._owed = [*present] if is_resent else record.owed(present, trigger, is_asked=is_asked)
@@ -98,13 +98,13 @@ class Claim:
         anew = {entry.address for entry in self._entries(self._owed) if entry.state in ("skipped", "as usual")}
         record.entries = [entry for entry in record.entries if entry.address not in anew]
         known = {entry.address for entry in record.entries}
-        new = [address for address in self._owed if same(address) not in known]
+        new = [address for address in self._owed if normalized(address) not in known]
         record.entries += [
             Entry(
                 channel=channel,
                 recipient=recipient,
                 state="sending" if self.lost else "owed",
-                repeat=repeats.get(same((channel, recipient)), 0),
+                repeat=repeats.get(normalized((channel, recipient)), 0),
             )
             for channel, recipient in new
         ]
@@ -164,12 +164,12 @@ class Claim:
 
     def _those(self, channel: str, state: EntryState) -> frozenset[str]:
         found = {entry.address for entry in self.record.entries if entry.state == state}
-        return frozenset(recipient for recipient in self.owed(channel) if same((channel, recipient)) in found)
+        return frozenset(recipient for recipient in self.owed(channel) if normalized((channel, recipient)) in found)
 
     async def sending(self, channel: str, recipients: Sequence[str]) -> None:
         """Note that a sending begins, once more where the end of an earlier one wasn't seen."""
         unconfirmed = self.unconfirmed(channel)
-        repeated = {same((channel, recipient)) for recipient in recipients if recipient in unconfirmed}
+        repeated = {normalized((channel, recipient)) for recipient in recipients if recipient in unconfirmed}
         for entry in self.record.entries:
             entry.repeat += entry.address in repeated
         self._set([(channel, recipient) for recipient in recipients], "sending")
@@ -198,13 +198,13 @@ class Claim:
 
         Those who may have it or lack only its workbook are sent it all the same, and those for whom somebody asked.
         """
-        wanted = set(map(same, quiet))
+        wanted = set(map(normalized, quiet))
         entries = [one for one in self._entries(self._owed) if one.state in ("owed", "refused") and not one.asked]
         left_out = {one.address for one in entries} & wanted
         for entry in entries:
             if entry.address in left_out:
                 entry.rows, entry.failed = self._rows, self._failed
-        found = [address for address in self._owed if same(address) in left_out]
+        found = [address for address in self._owed if normalized(address) in left_out]
         if found:
             self._owed = [address for address in self._owed if address not in found]
             self._set(found, "as usual")
@@ -258,5 +258,5 @@ class Claim:
             entry.state, entry.receipt, entry.at = state, receipt, self._clock().isoformat(timespec="seconds")
 
     def _entries(self, recipients: Iterable[ChannelAddress]) -> list[Entry]:
-        wanted = set(map(same, recipients))
+        wanted = set(map(normalized, recipients))
         return [entry for entry in self.record.entries if entry.address in wanted]

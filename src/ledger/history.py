@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ..domain.outcome import ChannelAddress
+from ..domain.delivery import ChannelAddress
 from ..domain.window import Template, Window, after, before, last_full
 from ..errors import LedgerError
 from ..runtime.retry import RetryPolicy

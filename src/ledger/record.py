@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ..domain.outcome import ChannelAddress, same
+from ..domain.delivery import ChannelAddress, normalized
 from ..domain.request import Trigger
 from ..domain.window import Template, Window
 from ..errors import LedgerError, LedgerVersionError
@@ -56,7 +56,7 @@ class Entry(msgspec.Struct, kw_only=True):
     @property
     def address(self) -> ChannelAddress:
         """The channel and the recipient, to be compared with others."""
-        return same((self.channel, self.recipient))
+        return normalized((self.channel, self.recipient))
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -115,12 +115,12 @@ class Record(msgspec.Struct, kw_only=True):
         states = self._states()
         without: EntryState = "delivered" if trigger == "catch_up" and self.scheduled else "owed"
         sent_by = (*_SENT_BY[trigger], "as usual") if is_asked else _SENT_BY[trigger]
-        return [address for address in present if states.get(same(address), without) in sent_by]
+        return [address for address in present if states.get(normalized(address), without) in sent_by]
 
     def lacking(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
         """Return those of `present` who have an entry, and not the report."""
         states = self._states()
-        return [address for address in present if states.get(same(address), "delivered") not in _DONE]
+        return [address for address in present if states.get(normalized(address), "delivered") not in _DONE]
 
     def still_owed(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
         """Return those of `present` whom a later run sends the report."""
@@ -133,12 +133,12 @@ class Record(msgspec.Struct, kw_only=True):
     def others(self, present: Sequence[ChannelAddress]) -> list[ChannelAddress]:
         """Return the recipients that a scheduled run entered, if none of them is one of `present`."""
         entered = [entry.address for entry in self.entries] if self.scheduled else []
-        return [] if set(entered) & {*map(same, present)} else entered
+        return [] if set(entered) & {*map(normalized, present)} else entered
 
     def those(self, present: Sequence[ChannelAddress], *wanted: EntryState) -> list[ChannelAddress]:
         """Return those of `present` whose entry is in one of the states `wanted`."""
         states = self._states()
-        return [address for address in present if states.get(same(address)) in wanted]
+        return [address for address in present if states.get(normalized(address)) in wanted]
 
     def is_done(self, present: Sequence[ChannelAddress]) -> bool:
         """Return whether those of `present` who have an entry have the report, or were rightly not sent it."""

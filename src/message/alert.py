@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.settings import DEFAULT_NAME
-from ..domain.outcome import ChannelAddress
+from ..domain.delivery import ChannelAddress
 from ..domain.window import Window, as_option
 from ..errors import Problem, Stage
 from ..runtime.visible_text import shortened, units

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlsplit
 
-from ..domain.attachment import Attachment
+from ..domain.delivery import Attachment
 from ..phrases.language import Phrases, phrases_of
 from ..runtime.visible_text import shortened, units
 from .content import Bar, Content

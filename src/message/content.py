@@ -8,10 +8,9 @@ from msgspec import Struct
 
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Analysis, FailedStatuses, Figure
-from ..domain.attachment import Attachment
 from ..domain.baseline import IN_VOLUME, Comparison, Counts, Deviation, DeviationKind, is_as_usual, is_called_normal
-from ..domain.failure_burst import failure_burst
-from ..domain.summary import StatusCount, Summary, TimeBucket, busiest
+from ..domain.delivery import Attachment
+from ..domain.summary import StatusCount, Summary, TimeBucket, busiest, failure_burst
 from ..domain.window import Window
 from ..phrases.formats import clock, clocks, given, shown
 from ..phrases.language import Phrases, phrases_of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ..domain.attachment import Attachment
+from ..domain.delivery import Attachment
 from ..phrases.language import Phrases, phrases_of
 from .content import Bar, Chart, Content
 

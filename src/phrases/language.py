@@ -9,11 +9,10 @@ from datetime import timedelta
 
 from ..config.settings import DEFAULT_NAME, Language
 from ..domain.analysis import Figure
-from ..domain.attachment import Attachment
 from ..domain.baseline import IN_VOLUME, WEEKS, Comparison, Deviation
-from ..domain.failure_burst import FailureBurst
+from ..domain.delivery import Attachment
 from ..domain.quantiles import EXACT, RELATIVE_ERROR
-from ..domain.summary import Anomaly, StatusCount, Summary, TimeBucket
+from ..domain.summary import Anomaly, FailureBurst, StatusCount, Summary, TimeBucket
 from ..domain.window import Window, offset_name
 from .english import English, Forms, Span
 from .formats import BLANK, NAME_LENGTH, clocks, given, shown

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from ..channels.interface import Channel
-from ..domain.outcome import Outcome
+from ..domain.delivery import Outcome
 from ..errors import DeliveryError, unexpected
 from ..message.alert import AlertText, joined, ours
 from ..runtime.retry import RetryPolicy

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ..channels.interface import Channel, addresses
 from ..config.options import limited_to, nearest_recipients
 from ..config.settings import DEFAULT_NAME, ReportSettings
-from ..domain.outcome import ChannelAddress, Outcome, same
+from ..domain.delivery import ChannelAddress, Outcome, normalized
 from ..domain.window import Window, as_option, last_full
 from ..errors import LedgerError, Stage
 from ..ledger.claim import Claim
@@ -232,7 +232,7 @@ class Alerts:
 
     async def _lacking(self, refused: Sequence[str]) -> list[Window] | None:
         """Return the windows that were `refused` to recipients, which no run sends; None if the ledger can't say."""
-        report, recipients = self._run.loaded.report, {same(_address(part)) for part in refused}
+        report, recipients = self._run.loaded.report, {normalized(_address(part)) for part in refused}
         if not (recipients and report and self._ledger):
             return []
         newest = last_full(report.report_template, report.report_timezone, self._run.clock())
@@ -321,7 +321,7 @@ def _about(window: Window | None) -> str:
 def _is_gone(part: str, everyone: Sequence[ChannelAddress]) -> bool:
     """Return whether `part`, as alerts name it, is a recipient whom the settings name no more."""
     address = _address(part)
-    return bool(address[1]) and same(address) not in map(same, everyone)
+    return bool(address[1]) and normalized(address) not in map(normalized, everyone)
 
 
 def _address(part: str) -> ChannelAddress:

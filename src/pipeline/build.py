@@ -8,8 +8,8 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ..domain.attachment import Attachment
 from ..domain.baseline import deviations, is_as_usual
+from ..domain.delivery import Attachment
 from ..domain.request import WindowRequest
 from ..domain.summary import Summary
 from ..domain.window import Window

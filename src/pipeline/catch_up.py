@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, suppress
 
 from msgspec.structs import replace
 
-from ..domain.outcome import ChannelAddress
+from ..domain.delivery import ChannelAddress
 from ..domain.request import Result, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, LedgerVersionError, Problem, Stage

@@ -8,8 +8,7 @@ from collections.abc import Sequence, Set
 from msgspec.structs import replace
 
 from ..channels.interface import Channel
-from ..domain.attachment import Attachment
-from ..domain.outcome import Outcome, not_delivered
+from ..domain.delivery import Attachment, Outcome, not_delivered
 from ..errors import DeliveryError, Problem, StorageError, TooLargeError, unexpected
 from ..ledger.claim import Claim
 from ..message.content import Report

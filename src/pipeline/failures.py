@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ..config.settings import ReportSettings
-from ..domain.outcome import ChannelAddress, Outcome, named
+from ..domain.delivery import ChannelAddress, Outcome, format_recipients
 from ..domain.request import Result
 from ..domain.window import Window, as_option, as_ranges
 from ..errors import LedgerError, Problem, ReportError, SourceError, Stage, unexpected
@@ -124,8 +124,8 @@ def fewer_rows(
     problem = Problem(
         key=f"fewer_rows.{as_option(window)}",
         reason=f"{len(shorter)} of {everyone} got {window.label()} with fewer rows than the others.",
-        remedy=f"Rows came between two attempts: this report has {rows:,}; {named(shorter)} got it earlier, with "
-        "fewer.",
+        remedy=f"Rows came between two attempts: this report has {rows:,}; {format_recipients(shorter)} got it "
+        "earlier, with fewer.",
         group="Some got fewer rows",
     )
     logger.warning("%s To send it again: %s", problem, command, extra={"event": "late_rows", "rows": rows})

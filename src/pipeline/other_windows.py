@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..config.settings import ReportSettings
 from ..domain.analysis import FailedStatuses
 from ..domain.baseline import FEWEST_WEEKS, WEEK, Comparison, Counts, earlier_weeks, usual
-from ..domain.outcome import ChannelAddress, Outcome, named, same
+from ..domain.delivery import ChannelAddress, Outcome, format_recipients, normalized
 from ..domain.window import Window, as_option, to_compare_with
 from ..errors import LedgerError, SourceError
 from ..ledger.interface import Ledger
@@ -72,7 +72,7 @@ class ChangedRows(Struct, frozen=True, kw_only=True):
         command = rerun_command(self.window, report, resend=not skipped)
         how = "To send it" if skipped else "This command sends it to everyone again, every time it is run"
         lacking = self.record.with_fewer_than(self.rows + self.record.deleted)
-        who = f" {named(lacking)} got fewer." if lacking else ""
+        who = f" {format_recipients(lacking)} got fewer." if lacking else ""
         counts = {"event": "late_rows", "rows": self.more} if self.is_late else {"event": "failed_since"}
         extra = counts | {"window": as_option(self.window), "failed": self.failed_since}
         logger.warning("%s%s %s: %s", self.remark(ENGLISH), who, how, command, extra=extra)
@@ -169,9 +169,9 @@ async def note_changed_rows(
 
     `outcomes` are those of the message that announced it. Nobody waits for a recipient who was refused.
     """
-    reached = {same((one.channel, one.recipient)) for one in outcomes if one.has_arrived}
-    refused = {same((one.channel, one.recipient)) for one in outcomes if one.state == "refused"}
-    waited_for = {*map(same, present)} - refused
+    reached = {normalized((one.channel, one.recipient)) for one in outcomes if one.has_arrived}
+    refused = {normalized((one.channel, one.recipient)) for one in outcomes if one.state == "refused"}
+    waited_for = {*map(normalized, present)} - refused
     for one in changed:
         try:
             async with ledger.claim(one.window, policy) as claim:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ..domain.outcome import ChannelAddress, Outcome, same
+from ..domain.delivery import ChannelAddress, Outcome, normalized
 from ..domain.request import Result, Tally, WindowRequest
 from ..domain.window import Window, as_option
 from ..errors import LedgerError, Stage, TimeLimitError
@@ -168,8 +168,8 @@ def _tally(record: Record, present: Sequence[ChannelAddress], outcomes: Sequence
 async def _alert_of_fewer_rows(services: Services, window: Window, record: Record, rows: int) -> None:
     """Alert if some have a report with fewer than `rows`; with a ledger that lasts, the next run reports it."""
     # In the settings' own words: those of the ledger may be anybody's.
-    known_shorter = set(map(same, record.with_fewer_than(rows)))
-    shorter = [address for address in services.everyone if same(address) in known_shorter]
+    known_shorter = set(map(normalized, record.with_fewer_than(rows)))
+    shorter = [address for address in services.everyone if normalized(address) in known_shorter]
     if shorter:
         failure = failures.fewer_rows(window, rows, shorter, len(services.everyone), services.report)
         if not (services.ledger.remembers and services.report.report_catch_up):

@@ -17,7 +17,7 @@ from ..config.options import limited_to
 from ..config.settings import MailSettings, ReportSettings, SupabaseSettings
 from ..config.timeouts import Timeouts
 from ..domain.analysis import FailedStatuses
-from ..domain.outcome import ChannelAddress
+from ..domain.delivery import ChannelAddress
 from ..ledger.directory import FOLDER, DirectoryLedger
 from ..ledger.interface import Ledger, NoLedger
 from ..ledger.key import ledger_key

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from ..config.environment import proxy_for
 from ..config.settings import SupabaseSettings
 from ..config.timeouts import Timeouts
-from ..domain.attachment import MEDIA_TYPE, Attachment
+from ..domain.delivery import MEDIA_TYPE, Attachment
 from ..errors import StorageError
 from ..runtime.connection import diagnose
 from ..runtime.http import CONNECTION_ERRORS, LARGEST_ANSWER, Response, http_client

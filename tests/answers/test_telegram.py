@@ -11,7 +11,7 @@ from src.channels.telegram_replies import refusal_in
 from src.channels.telegram_rules import Asked, judge
 from src.config.settings import TelegramSettings
 from src.config.timeouts import Timeouts
-from src.domain.outcome import Outcome, not_delivered
+from src.domain.delivery import Outcome, not_delivered
 from src.errors import DeliveryError, TooLargeError
 
 from ..builders import make_deadline, make_report

@@ -18,7 +18,7 @@ from src.channels.smtp_errors import smtp_errors
 from src.config.settings import Language, MailSettings
 from src.config.timeouts import Timeouts
 from src.domain.baseline import Deviation
-from src.domain.outcome import Outcome
+from src.domain.delivery import Outcome
 from src.errors import DeliveryError, Problem
 from src.message.mail import render_page, render_subject, render_text
 from src.runtime.redaction import Redaction

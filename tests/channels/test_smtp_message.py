@@ -16,7 +16,7 @@ import trustme
 from src.channels.mail import MailChannel
 from src.config.settings import MailSettings
 from src.config.timeouts import Timeouts
-from src.domain.outcome import Outcome
+from src.domain.delivery import Outcome
 from src.message.content import Report
 from src.runtime.redaction import Redaction
 

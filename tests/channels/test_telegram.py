@@ -15,7 +15,7 @@ from src.channels.telegram import TelegramChannel
 from src.config.settings import TelegramSettings
 from src.config.timeouts import Timeouts
 from src.domain.baseline import Comparison, Deviation, Usual
-from src.domain.outcome import Outcome
+from src.domain.delivery import Outcome
 from src.errors import DeliveryError
 from src.message.caption import render_caption
 from src.message.content import Content

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from src.domain.outcome import includes
+from src.domain.delivery import includes
 
 from ..alerts import are_clear
 from ..answers.rows import blamed

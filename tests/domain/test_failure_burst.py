@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from src.domain.failure_burst import FailureBurst, failure_burst
-from src.domain.summary import BUCKET, TimeBucket
+from src.domain.summary import BUCKET, FailureBurst, TimeBucket, failure_burst
 
 from ..builders import START
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from src.domain.attachment import Attachment
+from src.domain.delivery import Attachment
 from src.message.caption import render_caption
 from src.message.content import Content
 from src.message.mail import render_page, render_subject, render_text

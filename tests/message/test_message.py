@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from src.config.settings import DEFAULT_NAME
 from src.domain.analysis import Analysis
-from src.domain.attachment import Attachment
 from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviations
+from src.domain.delivery import Attachment
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, until
 from src.errors import Problem, SettingsError, Stage

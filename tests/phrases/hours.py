@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from src.config.settings import DEFAULT_NAME, Language
 from src.domain.analysis import TOO_LONG, Analysis, FailedStatuses
-from src.domain.attachment import Attachment
 from src.domain.baseline import Comparison, Counts, Thresholds, Usual, deviations
+from src.domain.delivery import Attachment
 from src.domain.quantiles import EXACT
 from src.domain.summary import Summary
 from src.domain.window import Window, day_of, to_compare_with, until

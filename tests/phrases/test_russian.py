@@ -8,10 +8,9 @@ import pytest
 
 from src.config.settings import DEFAULT_NAME
 from src.domain.analysis import FailedStatuses
-from src.domain.attachment import Attachment
 from src.domain.baseline import Comparison, Deviation
-from src.domain.failure_burst import FailureBurst
-from src.domain.summary import StatusCount, Summary
+from src.domain.delivery import Attachment
+from src.domain.summary import FailureBurst, StatusCount, Summary
 from src.domain.window import Window, day_of, until
 from src.phrases.russian import RUSSIAN
 from src.workbook.data_sheet import sheet_columns

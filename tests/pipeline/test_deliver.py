@@ -12,7 +12,7 @@ from src.channels.interface import Channel, addresses
 from src.config.loader import LoadedSettings
 from src.config.options import Options
 from src.config.timeouts import Timeouts
-from src.domain.outcome import Outcome, not_delivered
+from src.domain.delivery import Outcome, not_delivered
 from src.errors import DeliveryError, Problem
 from src.ledger.interface import NoLedger
 from src.message.alert import AlertText, Failure

@@ -18,8 +18,7 @@ from src.channels.mail import MailChannel
 from src.channels.telegram import TelegramChannel
 from src.config.settings import MailSettings, TelegramSettings
 from src.config.timeouts import Timeouts
-from src.domain.attachment import Attachment
-from src.domain.outcome import Outcome
+from src.domain.delivery import Attachment, Outcome
 from src.errors import TooLargeError
 from src.message.content import Report
 from src.phrases.language import ENGLISH

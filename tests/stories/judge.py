@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from src.domain.outcome import ChannelAddress
+from src.domain.delivery import ChannelAddress
 from src.domain.window import HOUR
 from src.phrases.language import ENGLISH
 

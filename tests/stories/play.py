@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from src.domain.outcome import ChannelAddress
+from src.domain.delivery import ChannelAddress
 from src.domain.window import HOUR
 
 from ..builders import NO_TIME, QUICK

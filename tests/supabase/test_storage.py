@@ -11,7 +11,7 @@ import pytest
 
 from src.config.settings import SupabaseSettings
 from src.config.timeouts import Timeouts
-from src.domain.attachment import Attachment
+from src.domain.delivery import Attachment
 from src.errors import StorageError
 from src.runtime.http import LARGEST_ANSWER
 from src.runtime.retry import RetryPolicy

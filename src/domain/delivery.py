@@ -1,7 +1,8 @@
-"""The result of sending a report to one recipient."""
+"""What is delivered, to whom, and the result of sending it to one recipient."""
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -9,6 +10,27 @@ from msgspec import Struct
 from ..errors import DeliveryError, Problem
 
 OutcomeState = Literal["delivered", "written", "without file", "refused", "failed"]
+
+MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+"""Of every workbook (IANA media types)."""
+
+
+class Attachment(Struct, frozen=True, kw_only=True):
+    """Where the workbook is for one channel: sent along, behind a `link` instead, or left out for a reason.
+
+    `size` in bytes; `until` (aware UTC) is when the link ends; `left_out` is a sentence.
+    """
+
+    name: str
+    size: int
+    link: str = ""
+    until: datetime | None = None
+    left_out: str = ""
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether it is sent along."""
+        return not self.link and not self.left_out
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -67,12 +89,12 @@ ChannelAddress = tuple[str, str]
 """A channel and a recipient there."""
 
 
-def named(addresses: Sequence[ChannelAddress]) -> str:
+def format_recipients(addresses: Sequence[ChannelAddress]) -> str:
     """Name recipients in a sentence."""
     return ", ".join(f"{channel} to {recipient}" for channel, recipient in addresses)
 
 
-def same(address: ChannelAddress) -> ChannelAddress:
+def normalized(address: ChannelAddress) -> ChannelAddress:
     """Return `address` in the form in which two spellings of it are equal."""
     channel, recipient = address
     return channel, recipient.casefold()
