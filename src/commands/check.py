@@ -192,7 +192,7 @@ def checks(services: Services, window: Window, hints: Sequence[str]) -> list[tup
 
 async def _check_ledger(services: Services, policy: RetryPolicy) -> str:
     """Check the ledger, and say what another setting would make better."""
-    words, report = await services.ledger.check(policy), services.settings.report
+    words, report = await services.ledger.check(policy), services.report
     if report.report_ledger == "supabase":
         named = f"{words}, name {report.ledger_name}"
         return Note(named) if isinstance(words, Note) else named

@@ -86,14 +86,10 @@ class Claim:
         window for them, so that they are sent it though it may be as usual.
         """
         record, repeats = self.record, dict[ChannelAddress, int]()
-        is_resent = bool(resend_by and record.resent_by != resend_by)
-        if is_resent:
-            record.resent += bool(record.entries)
-            record.resent_by = resend_by
-            again = set(map(normalized, present))
-            repeats = {entry.address: entry.repeat + 1 for entry in record.entries}
-            record.entries = [entry for entry in record.entries if entry.address not in again]
-        self._owed = [*present] if is_resent else record.owed(present, trigger, is_asked=is_asked)
+        if resend_by and record.resent_by != resend_by:
+            repeats, self._owed = self._begin_resend(present, resend_by), [*present]
+        else:
+            self._owed = record.owed(present, trigger, is_asked=is_asked)
         # Whoever was sent nothing, and is now, begins anew: if this run fails, a later one sends it.
         anew = {entry.address for entry in self._entries(self._owed) if entry.state in ("skipped", "as usual")}
         record.entries = [entry for entry in record.entries if entry.address not in anew]
@@ -114,6 +110,15 @@ class Claim:
         record.scheduled = record.scheduled or trigger != "manual"
         record.watermark = watermark or record.watermark
         await self.save()
+
+    def _begin_resend(self, present: Sequence[ChannelAddress], resend_by: str) -> dict[ChannelAddress, int]:
+        """Remove the entries of those who are sent the window once more; return the number of each one's next copy."""
+        record, again = self.record, set(map(normalized, present))
+        record.resent += bool(record.entries)
+        record.resent_by = resend_by
+        repeats = {entry.address: entry.repeat + 1 for entry in record.entries}
+        record.entries = [entry for entry in record.entries if entry.address not in again]
+        return repeats
 
     def _count_attempt(self) -> None:
         """Count this run before anything else is done, so that one that is killed has been counted."""
