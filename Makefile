@@ -29,6 +29,8 @@ PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 # Seconds that `make test-long` spends on each test of random examples and on chaos, and the seed that this begins with.
 FUZZ_SECONDS ?= 10
 CHAOS_SECONDS ?= 120
+# Runs that `make test-long` kills, each at another step.
+KILLS ?= 60
 SEED ?= 1
 
 # The kustomization names the image, so that what is pushed is what is pulled.
@@ -57,8 +59,9 @@ test: supported lint cluster $(SERVERS) $(LITE) $(READERS) $(COMPILED)  ## lint,
 	@$(BIN)/mypy >$(VENV)/mypy.log 2>&1 & mypy=$$!; \
 		$(PYTEST); tests=$$?; wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
 
-test-long: supported $(READY) $(SERVERS) $(LITE)  ## what is long and random: FUZZ_SECONDS=10 CHAOS_SECONDS=120, and huge answers
-	FUZZ_SECONDS=$(FUZZ_SECONDS) CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(SEED) $(PYTEST) -m "long or random"
+test-long: supported $(READY) $(SERVERS) $(LITE)  ## what is long and random: FUZZ_SECONDS=10 CHAOS_SECONDS=120 KILLS=60, and huge answers
+	FUZZ_SECONDS=$(FUZZ_SECONDS) CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(SEED) KILLS=$(KILLS) KILLS_SEED=$(SEED) \
+		$(PYTEST) -m "long or random"
 
 quick: lint $(COMPILED)  ## lint, and the tests that need no server, in half a minute
 	$(PYTEST) --quick
