@@ -160,15 +160,16 @@ class Claim:
         return tuple(recipient for name, recipient in self._owed if name == channel)
 
     def unconfirmed(self, channel: str) -> frozenset[str]:
-        """Name those of `owed` for whom a sending began whose end nobody saw."""
-        return self._those(channel, "sending")
+        """Return those of `owed` whom a sending may have reached without a recorded result."""
+        entries = [one for one in self.record.entries if one.state == "sending" or one.unconfirmed]
+        return self._those(channel, entries)
 
     def without_attachment(self, channel: str) -> frozenset[str]:
-        """Name those of `owed` who got the report without its workbook."""
-        return self._those(channel, "without file")
+        """Return those of `owed` who got the report without its workbook."""
+        return self._those(channel, [one for one in self.record.entries if one.state == "without file"])
 
-    def _those(self, channel: str, state: EntryState) -> frozenset[str]:
-        found = {entry.address for entry in self.record.entries if entry.state == state}
+    def _those(self, channel: str, entries: Iterable[Entry]) -> frozenset[str]:
+        found = {entry.address for entry in entries}
         return frozenset(recipient for recipient in self.owed(channel) if normalized((channel, recipient)) in found)
 
     async def sending(self, channel: str, recipients: Sequence[str]) -> None:
@@ -176,7 +177,9 @@ class Claim:
         unconfirmed = self.unconfirmed(channel)
         repeated = {normalized((channel, recipient)) for recipient in recipients if recipient in unconfirmed}
         for entry in self.record.entries:
-            entry.repeat += entry.address in repeated
+            if entry.address in repeated:
+                entry.unconfirmed = True
+                entry.repeat += 1
         self._set([(channel, recipient) for recipient in recipients], "sending")
         await self.save()
 
@@ -204,7 +207,8 @@ class Claim:
         Those who may have it or lack only its workbook are sent it all the same, and those for whom somebody asked.
         """
         wanted = set(map(normalized, quiet))
-        entries = [one for one in self._entries(self._owed) if one.state in ("owed", "refused") and not one.asked]
+        entries = [one for one in self._entries(self._owed) if one.state in ("owed", "refused")]
+        entries = [one for one in entries if not (one.asked or one.unconfirmed)]
         left_out = {one.address for one in entries} & wanted
         for entry in entries:
             if entry.address in left_out:
@@ -259,7 +263,7 @@ class Claim:
     def _set(self, recipients: Iterable[ChannelAddress], state: EntryState, receipt: str = "") -> None:
         for entry in self._entries(recipients):
             if entry.state == "sending" and state in ("delivered", "without file"):
-                entry.rows, entry.failed = self._rows, self._failed
+                entry.rows, entry.failed, entry.unconfirmed = self._rows, self._failed, False
             entry.state, entry.receipt, entry.at = state, receipt, self._clock().isoformat(timespec="seconds")
 
     def _entries(self, recipients: Iterable[ChannelAddress]) -> list[Entry]:

@@ -40,6 +40,7 @@ class Entry(msgspec.Struct, kw_only=True):
     `told`: how many late rows a message that reached the recipient has announced.
     `failed`: how many failed analyses the recipient knows of, by the report or by a later message; None if not known.
     `asked`: somebody asked for the window for this recipient, who is sent it though it may be as usual.
+    `unconfirmed`: a sending before the last one may have brought it, whatever the last one came to.
     """
 
     channel: str
@@ -52,6 +53,7 @@ class Entry(msgspec.Struct, kw_only=True):
     told: int = 0
     failed: int | None = None
     asked: bool = False
+    unconfirmed: bool = False
 
     @property
     def address(self) -> ChannelAddress:

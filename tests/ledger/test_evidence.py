@@ -4,12 +4,17 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from src.phrases.language import ENGLISH
+
 from ..builders import NO_TIME, OPTION, make_rows
 from ..conftest import Run
+from ..faults import BLOCKED as BOT_BLOCKED
 from ..faults import ONCE, copies
 from ..pipeline.test_retention import KEEP, record, recorded
 from ..processes import LONGEST, started, wait_until
-from ..sandbox import RECIPIENTS, Sandbox
+from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
 from .test_ledger import CATCH_UP, job
 
@@ -31,6 +36,21 @@ def test_a_recipient_who_is_served_alone_is_not_refused_when_the_server_blocks_e
     assert run(JOB_NAME=job(0), **CATCH_UP).code == 0
 
     assert copies(sandbox) == ((4, 4), (4, 4))
+
+
+@pytest.mark.parametrize("ledger", ["directory", "supabase"])
+def test_a_refusal_does_not_take_back_what_may_have_arrived_before_it(
+    sandbox: Sandbox, run: RunTool, ledger: str
+) -> None:
+    """The chat blocked the bot between two attempts: the copy that it gets later says that it may be one."""
+    sandbox.supabase.insert(make_rows(3))
+    sandbox.bot.faults.extend([Fault(cut="after"), Fault(), Fault(answer=BOT_BLOCKED)])
+
+    codes = [run(*OPTION, REPORT_LEDGER=ledger).code for _ in range(2)]
+
+    assert codes == [1, 0]
+    texts = [sent.text for sent in sandbox.messages if sent.chat == CHATS[0]]
+    assert [ENGLISH.REPEAT in text for text in texts] == [False, True]
 
 
 def test_a_clock_that_is_weeks_ahead_removes_no_record(sandbox: Sandbox, run: RunTool) -> None:
