@@ -122,7 +122,7 @@ class MailSettings(Group):
     smtp_host: validators.Host = Field(description="the mail server's name, like smtp.gmail.com")
     smtp_port: int = Field(465, ge=1, le=65535, description="a port, like 465 (tls) or 587 (starttls)")
     smtp_security: SmtpSecurity = Field("tls", description="tls (from the first byte, port 465) or starttls (port 587)")
-    smtp_login: Annotated[SmtpLogin, BeforeValidator(str.lower)] = Field(
+    smtp_login: Annotated[SmtpLogin, BeforeValidator(validators.lower)] = Field(
         "password", description="password, oauth2, or none (a relay that knows this machine)"
     )
     # Required, but may be None: whether they are needed depends on SMTP_LOGIN.
@@ -239,7 +239,7 @@ class ReportSettings(Group):
     report_name: validators.Name = Field(
         DEFAULT_NAME, description="one line of at most 60 characters, like Digital Twin"
     )
-    report_language: Annotated[Language, BeforeValidator(str.lower)] = Field("en", description="en or ru")
+    report_language: Annotated[Language, BeforeValidator(validators.lower)] = Field("en", description="en or ru")
     report_failed_statuses: validators.Statuses = Field(
         FAILED_STATUSES, description="statuses with commas between, like failed,error"
     )
@@ -319,10 +319,10 @@ class WatchSettings(Group):
     heartbeat_url: validators.SecretUrl | None = Field(
         None, description="a check's address, like https://hc-ping.com/…"
     )
-    log_format: Annotated[Literal["auto", "text", "json"], BeforeValidator(str.lower)] = Field(
+    log_format: Annotated[Literal["auto", "text", "json"], BeforeValidator(validators.lower)] = Field(
         "auto", description="auto, text or json"
     )
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(validators.upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
 

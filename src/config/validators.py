@@ -98,6 +98,17 @@ def mailboxes(value: object) -> object:
     return tuple({address.casefold(): address for address in addresses}.values())
 
 
+# Functions of our own, because pydantic takes 4 ms to find out what arguments str.lower has.
+def lower(value: object) -> object:
+    """Return text in small letters, anything else as it is."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def upper(value: object) -> object:
+    """Return text in capitals, anything else as it is."""
+    return value.upper() if isinstance(value, str) else value
+
+
 def unquoted(name: str) -> str:
     """Return a mailbox's name without the quotation marks that RFC 5322 wants around some, and their escapes."""
     name = name.strip()
