@@ -17,11 +17,7 @@ from typing import NoReturn
 from msgspec import structs
 
 from . import VERSION
-from .commands.alert import send_test_alert
-from .commands.check import check
-from .commands.deliveries import deliveries
 from .commands.report import now, report
-from .commands.watch import watch
 from .config.environment import colours_are_wanted
 from .config.loader import ENV_FILE, LoadedSettings, load_settings
 from .config.options import Options
@@ -165,14 +161,24 @@ def _load(env_file: Path | None) -> LoadedSettings:
 
 
 def command_of(options: Options) -> Callable[[Run], Coroutine[None, None, Result]]:
-    """Return what the command line asks for."""
+    """Return what the command line asks for; what a report does not need is imported for it alone."""
     if options.check:
+        from .commands.check import check
+
         return check
     if options.test_alert:
+        from .commands.alert import send_test_alert
+
         return send_test_alert
     if options.watch:
+        from .commands.watch import watch
+
         return watch
-    return report if options.deliveries is None else deliveries
+    if options.deliveries is not None:
+        from .commands.deliveries import deliveries
+
+        return deliveries
+    return report
 
 
 def _log_last_line(result: Result, run: Run, termination_log: Path) -> None:
