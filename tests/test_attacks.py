@@ -71,6 +71,7 @@ def test_a_path_that_may_not_be_looked_at_is_a_wrong_setting(
     assert name in sandbox.alerts[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [24, 700, 5000])
 @pytest.mark.parametrize("secret", ["pass word, ", "aab"], ids=["chosen", "like a token"])
 def test_a_secret_of_any_length_is_hidden_also_where_it_is_cut_off(secret: str, length: int) -> None:
@@ -299,6 +300,7 @@ def test_no_odd_json_of_the_bot_api_leaves_a_traceback(sandbox: Sandbox, run: Ru
     assert not any(record.exc_info for record in result.records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [1, 2, 4, 6, 8, 10, 12])
 def test_a_nearly_full_temporary_folder_is_said_to_be_full(tmp_path: Path, room: int) -> None:
     """Wherever in the file the room ends."""

@@ -43,6 +43,7 @@ def cost(processor: float = 1, wall: float = 1, peak: float = 1) -> Cost:
     return Cost(processor=processor, wall=wall, peak=peak)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [0, 1, 999, 1000, 1001, 2500])
 def test_the_page_server_serves_the_tool_every_row_of_the_hour_once(rows: int) -> None:
     """In order, as many as were asked for, whole pages or not."""

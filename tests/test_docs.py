@@ -253,6 +253,7 @@ def test_the_make_targets_that_a_page_names_exist() -> None:
     assert {"demo", "test"} <= named <= targets
 
 
+@pytest.mark.slow
 def test_what_the_runbook_quotes_is_what_the_program_says() -> None:
     """Whoever searches the page for the words of an alert finds them; test_faults.py looks from the other side."""
     trees = [ast.parse(path.read_text()) for path in (ROOT / "src").rglob("*.py")]

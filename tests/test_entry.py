@@ -89,6 +89,7 @@ def test_without_the_packages_one_sentence_has_the_command_that_helps(tmp_path: 
     assert f"{shlex.quote(str(python))} -m pip install " in to_install
 
 
+@pytest.mark.slow
 def test_what_no_report_needs_is_not_loaded() -> None:
     """Nor what only a terminal wants, or the rest of supabase: 11 MiB, and as much time as the workbook."""
     code = f"""

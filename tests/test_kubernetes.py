@@ -39,6 +39,7 @@ from .manifests import (
 from .pages import PAGES, commands, section, shell_blocks
 from .test_manifests import CREDENTIALS, has_settings_of, is_valid
 
+pytestmark = pytest.mark.slow  # kubectl is started for each
 ROOT = K8S.parent
 READS_PODS = re.compile(r"kubectl logs ")
 """Of these only the arguments are tried: there are no pods to read from."""

@@ -102,6 +102,7 @@ def cronjobs() -> Iterator[Document]:
     yield from reports_of(applied())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", plain_manifests(), ids=lambda path: path.name)
 def test_every_manifest_is_what_its_schema_wants(path: Path) -> None:
     """A misspelt field would be dropped without a word, or refused in the middle of a deploy."""
@@ -174,6 +175,7 @@ def test_what_is_applied_has_the_components_that_are_recommended() -> None:
     assert pod_of(cronjob)["restartPolicy"] == "Never"
 
 
+@pytest.mark.slow
 def test_every_line_of_the_kustomization_that_can_be_uncommented_works(tmp_path: Path) -> None:
     """All of them at once: daily, components, and the settings of the ConfigMap."""
     kustomization = copied(tmp_path) / "kustomization.yaml"
@@ -446,6 +448,7 @@ def test_the_page_names_what_the_configmap_may_not_have() -> None:
     assert named - {"REPORT_CHANNELS"} == {*IN_SECRETS, "REPORT_DIR", "REPORT_TEMPLATE"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SETTINGS - FIXED - BY_HAND))
 def test_every_other_setting_can_be_set_through_the_configmap(name: str, environment: pytest.MonkeyPatch) -> None:
     """The CronJob's own variables leave it alone, whatever it is."""
@@ -622,6 +625,7 @@ def make(folder: Path, *arguments: str, refused: str = "nothing") -> "subprocess
     return subprocess.run(command, cwd=folder, input="typed", check=False, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "registry"),
     [

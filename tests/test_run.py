@@ -262,6 +262,7 @@ def test_wrong_settings_are_found_before_anything_is_contacted(sandbox: Sandbox,
     assert sandbox.supabase.requests == []
 
 
+@pytest.mark.slow
 def test_rows_still_being_committed_at_the_turn_of_the_hour_are_waited_for() -> None:
     """Until REPORT_SETTLE seconds after the window's end, and not for a window long over."""
     window = make_window(datetime.now(UTC) - HOUR)
@@ -365,6 +366,7 @@ def start_process(*command: str, cwd: Path, env: dict[str, str]) -> subprocess.C
     )
 
 
+@pytest.mark.slow
 def test_in_an_empty_environment_it_lists_what_is_missing_from_any_folder(tmp_path: Path) -> None:
     """Exit 2; a bare copy of the entry and src is enough."""
     checkout = tmp_path / "checkout"

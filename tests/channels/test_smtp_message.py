@@ -153,6 +153,7 @@ def test_a_message_that_is_cut_off_in_its_midst_is_not_there(tmp_path: Path) -> 
     assert outcome.problem.key == "smtp.broken"
 
 
+@pytest.mark.slow
 def test_a_server_that_reads_no_further_is_given_up_and_the_message_is_not_gathered_in_memory(tmp_path: Path) -> None:
     """A workbook of 20 MB waits on the disk; without its final dot nobody can have taken it."""
     report = report_of(tmp_path, os.urandom(18_000_000))

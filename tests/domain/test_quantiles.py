@@ -51,6 +51,7 @@ def test_up_to_the_bound_quantiles_are_exact(kind: str, count: int) -> None:
     assert (durations.count, durations.longest) == (count, max(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [EXACT + 1, 100_000])
 def test_beyond_the_bound_quantiles_are_within_the_stated_error(kind: str, count: int) -> None:
@@ -63,6 +64,7 @@ def test_beyond_the_bound_quantiles_are_within_the_stated_error(kind: str, count
     assert (durations.count, durations.longest) == (count, max(values))
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_durations_take_no_more_memory_than_twenty_thousand() -> None:
     """A sheet may have a million."""
     ordinary, widest = [

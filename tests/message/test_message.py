@@ -582,6 +582,7 @@ def test_a_workbook_left_out_is_told_with_the_reason() -> None:
         assert phrases.whereabouts(ATTACHED, make_window(), 1, "email") not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attachment", [ATTACHED, LINKED, LEFT_OUT], ids=["attached", "linked", "left out"])
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_stays_text_in_every_form(hostile: str, attachment: Attachment) -> None:

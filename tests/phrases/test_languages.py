@@ -68,6 +68,7 @@ def texts_of(found: Got, language: Language) -> Iterator[str]:
         yield from re.findall('"([^"]*)"', text) if is_format else [re.sub("&[A-Z]", "", text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("name", "hour"), HOURS, ids=[name for name, _ in HOURS])
 def test_a_report_has_no_word_of_another_language(name: str, hour: Hour, language: Language) -> None:
@@ -85,6 +86,7 @@ def test_a_report_has_no_word_of_another_language(name: str, hour: Hour, languag
     assert f'<html lang="{language}"' in found.forms.html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_messages_of_every_language_are_as_long_as_they_may_be(language: Language) -> None:
     """Caption, a sheet's name, a subject."""

@@ -222,6 +222,7 @@ def test_what_may_have_arrived_stays_so_whatever_the_repeat_fails_of(tmp_path: P
     assert ledger == {"a": "sending"}
 
 
+@pytest.mark.slow
 def test_an_attempt_that_the_time_limit_cuts_off_tells_what_the_one_before_failed_of(tmp_path: Path) -> None:
     """The operator wants the cause."""
     channel = Fake("email", recipients=("a",), errors=[NOT_NOW, CUT_OFF])
@@ -231,6 +232,7 @@ def test_an_attempt_that_the_time_limit_cuts_off_tells_what_the_one_before_faile
     assert (str(outcome.problem), outcome.attempt, ledger) == (str(NOT_NOW), 2, {"a": "owed"})
 
 
+@pytest.mark.slow
 def test_a_channel_that_is_out_of_order_is_tried_to_the_end_of_the_time_limit(tmp_path: Path) -> None:
     """It stays owed."""
     channel = Fake("email", recipients=("a",), error=NOT_NOW)
@@ -268,6 +270,7 @@ def test_every_wait_ends_within_a_sending_and_a_sending_within_the_lease() -> No
     assert times.storage_read < times.storage < times.lease
 
 
+@pytest.mark.slow
 def test_whoever_was_not_tried_before_the_time_limit_is_not_taken_for_one_who_may_have_it(tmp_path: Path) -> None:
     """A chat that was never written to must not read later that this may be a repeat."""
     channel = Fake("telegram", recipients=("a", "b", "c"), one_by_one=True, errors=[CUT_OFF_UNSEEN])

@@ -153,6 +153,7 @@ def test_a_message_of_megabytes_is_a_line_of_a_few_thousand_characters(
     assert " end" in written
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_root_logger")
 def test_a_secret_is_hidden_wherever_a_long_message_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     """No part of it is left at either side of the cut."""

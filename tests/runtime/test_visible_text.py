@@ -80,6 +80,7 @@ def test_no_quotation_ends_within_what_somebody_else_says() -> None:
     assert (quoted.count("“"), quoted.count("”"), quoted[-1]) == (1, 1, "”")
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(said=st.text(st.characters(codec=None), max_size=1_000), limit=st.integers(20, 300))
 def test_whatever_is_said_is_one_bounded_line_that_can_be_seen_and_sent(said: str, limit: int) -> None:

@@ -140,6 +140,7 @@ def test_what_has_no_definite_length_is_no_duration(text: str) -> None:
 SIGNED = st.integers(-(10**6), 10**6)
 
 
+@pytest.mark.slow
 @given(days=SIGNED, hours=SIGNED, minutes=st.integers(0, 59), microseconds=st.integers(0, 60 * 10**6 - 1))
 @example(days=-1, hours=0, minutes=0, microseconds=1)
 def test_every_interval_comes_to_its_seconds(days: int, hours: int, minutes: int, microseconds: int) -> None:
@@ -238,6 +239,7 @@ def test_a_long_text_is_cut_where_a_cell_is_full() -> None:
         read_page(json.dumps(rows).encode(), "analyses")
 
 
+@pytest.mark.slow
 def test_texts_count_with_the_memory_that_they_take() -> None:
     """One wide character makes each of its text take four bytes."""
     rows = [ROW | {"status": "🙂" + "x" * 32_000}] * 400
@@ -306,6 +308,7 @@ def test_the_six_columns_are_those_of_the_report() -> None:
     assert COLUMNS == ("id", "created_at", "status", "duration", "records_processed", "records_failed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["status", "duration", "records_processed", "records_failed"])
 def test_texts_of_every_column_count_with_the_memory_that_they_take(column: str) -> None:
     """A figure may hold text too."""

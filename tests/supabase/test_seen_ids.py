@@ -56,6 +56,7 @@ def test_more_rows_than_were_counted_are_all_taken() -> None:
     assert [len(seen.split(of(*range(first, first + 20)))[0]) for first in range(0, 400, 20)] == [20] * 20
 
 
+@pytest.mark.slow
 def test_a_million_rows_are_remembered_in_six_megabytes() -> None:
     """Where a set of their ids would take a hundred."""
     tracemalloc.start()

@@ -20,6 +20,7 @@ from .test_readers import READERS
 COMPARED = Assessment(comparison=Comparison(before=Counts(analyses=1), usual=Usual(analyses=2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", READERS)
 def test_every_reader_finds_every_cell_under_russian_headers(
     tmp_path: Path, read: Callable[[Path, str], Table]
