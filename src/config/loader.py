@@ -126,8 +126,9 @@ class _Reader:
         try:
             texts |= SecretsSettingsSource(group, secrets_dir=self.folder)()
         except SettingsSourceError as error:
-            self._note("A file in SECRETS_DIR", error.__cause__ or error)
             is_whole = False
+            if is_used:
+                self._note("A file in SECRETS_DIR", error.__cause__ or error)
         # Nothing in a line of .env is replaced, as pydantic does with ${NAME}: it may be a password.
         lines = {line.key.lower(): line.value for line in self.lines if line.key and line.value is not None}
         texts |= {name: text for name, text in lines.items() if name in group.model_fields}
@@ -158,7 +159,7 @@ def load_settings(env_file: Path | None = ENV_FILE) -> LoadedSettings:
     loaded.of_sending = reader.problems[known:]
     loaded.report = reader.read(ReportSettings)
     loaded.watch = reader.read(WatchSettings) or loaded.watch
-    loaded.report_dir = reader.texts.get("report_dir", "")
+    loaded.report_dir = reader.texts.get("report_dir", "").strip()
     loaded.hidden = [SecretStr(secret) for group in GROUPS for secret in group.secrets(reader.texts)]
     loaded.hints = hints(env_file, reader.lines, reader.folder, loaded.mail, loaded.supabase, loaded.telegram)
     loaded.problems = reader.problems

@@ -307,8 +307,8 @@ class Phrases(English):
         return caption + (self._LOWER_PART if any_failed else "")
 
     def _counted(self, count: int | float, forms: Forms, **facts: str) -> str:
-        """Fill the form that `count` asks for with it and `facts`."""
-        form = forms.get(self.LOCALE.plural_form(count)) or [*forms.values()][-1]
+        """Fill the form that `count`, as it is written, asks for with it and `facts`."""
+        form = forms.get(self.LOCALE.plural_form(round(count, 6))) or [*forms.values()][-1]
         return form.format(self.number(count), **facts)
 
     def _short_label(self, window: Window) -> str:

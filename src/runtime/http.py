@@ -95,9 +95,9 @@ def http_client(
 class BoundedTransport(httpx.AsyncHTTPTransport):
     """Sends requests by `proxy`, directly if there is none, and reads at most `limit` bytes of each answer.
 
-    Raises AnswerTooLargeError for a larger one, AnswerEncodingError for one that is neither plain nor gzip, and
-    RemoteProtocolError for gzip that is damaged or cut off. Cookies are dropped: nobody here needs one, and one beyond
-    ASCII would make the next request fail.
+    Reading one raises AnswerTooLargeError if it is larger, AnswerEncodingError if it is neither plain nor gzip, and
+    RemoteProtocolError for gzip that is damaged or cut off; its status is known all the same. Cookies are dropped:
+    nobody here needs one, and one beyond ASCII would make the next request fail.
     """
 
     def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None, *, limit: int) -> None:
@@ -112,11 +112,8 @@ class BoundedTransport(httpx.AsyncHTTPTransport):
         response = await super().handle_async_request(request)
         encoding = response.headers.pop("content-encoding", "identity").strip().lower()
         response.headers.pop("set-cookie", None)
-        if encoding not in ("identity", "gzip", "x-gzip", ""):
-            await response.aclose()
-            raise AnswerEncodingError("neither plain nor gzip")
         if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _BoundedStream(response.stream, self._limit, is_packed=encoding.endswith("gzip"))
+            response.stream = _BoundedStream(response.stream, self._limit, encoding)
         return response
 
 
@@ -128,12 +125,15 @@ def _as_httpx(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:
 class _BoundedStream(httpx.AsyncByteStream):
     """The bytes of `stream`, unpacked, up to `limit`; no more than that are read while they are packed either."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, limit: int, *, is_packed: bool) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, limit: int, encoding: str) -> None:
         self._stream = stream
         self._limit = limit
-        self._unpacker = zlib.decompressobj(_GZIP) if is_packed else None
+        self._is_readable = encoding in ("identity", "gzip", "x-gzip", "")
+        self._unpacker = zlib.decompressobj(_GZIP) if encoding.endswith("gzip") else None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        if not self._is_readable:
+            raise AnswerEncodingError("neither plain nor gzip")
         arrived = read = 0
         async for packed in self._stream:
             piece = self._unpack(packed, self._limit + 1 - read) if self._unpacker else packed

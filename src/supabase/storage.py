@@ -102,7 +102,7 @@ STORAGE_RULES = (
     passing_rule(
         key="rate_limit", reason="Supabase Storage limits the number of requests.", remedy=_OTHERS, words="SlowDown"
     ),
-    *(replace(rule, group="") for rule in PROJECT_RULES),
+    *(replace(rule, group="", code=".*") for rule in PROJECT_RULES),
     passing_rule(
         key="gateway", reason="Supabase's gateway has no answer from Storage.", status="50[234]|52.|530", code=""
     ),

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from src.errors import StorageError
+from src.runtime.http import Response
 from src.supabase.reply import Action, first_match, read_reply
 from src.supabase.storage import STORAGE_RULES, storage_refusal
 
@@ -12,7 +13,7 @@ from ..builders import make_policy
 from ..sandbox import Sandbox
 from ..sandbox.web import Answer, Fault
 from ..supabase.test_storage import make_storage, put
-from .supabase import Case, blamed, read_cases
+from .supabase import CREDENTIALS, Case, blamed, read_cases
 
 ACTIONS: dict[str, Action] = {
     "bucket": "store",
@@ -37,6 +38,13 @@ def test_a_refusal_has_its_verdict(case: Case) -> None:
     assert (problem.key, rule.fault, rule.later) == (f"storage.{case.key}", case.fault, case.when == "later")
     assert blamed(problem.remedy) <= case.settings
     assert case.settings <= blamed(str(problem))
+
+
+def test_a_redirect_is_one_whatever_code_its_body_has() -> None:
+    """A gateway of one's own may write an error there."""
+    answer = Response(307, json={"error": "moved", "message": "Temporary Redirect"})
+
+    assert first_match(STORAGE_RULES, read_reply(answer, "store"), CREDENTIALS["secret"]).key == "redirect"
 
 
 @pytest.mark.parametrize("case", UNREADABLE, ids=lambda case: case.name)

@@ -54,6 +54,20 @@ def test_wrong_settings_are_told_too(sandbox: Sandbox, run: RunTool) -> None:
     assert "SMTP_PORT" in sandbox.monitor.pings[-1][1]
 
 
+@pytest.mark.parametrize(("status", "keys"), [(200, set()), (404, {"monitor.unknown_check"})])
+def test_an_answer_in_an_odd_encoding_counts_by_its_status(
+    sandbox: Sandbox, run: RunTool, status: int, keys: set[str]
+) -> None:
+    """A proxy may pack it as nobody asked for; the body says little."""
+    sandbox.monitor.always = Fault(answer=Answer(status=status, headers={"content-encoding": "br"}, body=b"\x0b\x02"))
+    sandbox.supabase.insert(make_rows(3))
+
+    result = run(*OPTION, HEARTBEAT_URL=sandbox.monitor.check_url)
+
+    assert result.code == 0
+    assert {record.__dict__["key"] for record in result.logged("heartbeat_failed")} == keys
+
+
 @pytest.mark.parametrize(
     ("fault", "key"),
     [

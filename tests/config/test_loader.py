@@ -825,3 +825,26 @@ def test_a_secrets_file_that_cannot_be_read_is_told_without_its_content(secrets:
     assert "SECRETS_DIR" in shown
     assert "UnicodeDecodeError" in shown
     assert "hunter2" not in shown
+
+
+def test_a_secrets_file_of_a_channel_that_is_left_out_need_not_be_readable(
+    environment: pytest.MonkeyPatch, secrets: Path
+) -> None:
+    """No run needs it; it counts as soon as its channel is chosen."""
+    (secrets / "..data" / "SMTP_PASSWORD").write_bytes(b"hunter2\xe9")
+    environment.setenv("REPORT_CHANNELS", "telegram")
+    assert load_settings(None).problems == []
+
+    environment.setenv("REPORT_CHANNELS", "email")
+    assert [named(line) for line in load_settings(None).problems] == [["SECRETS_DIR"]]
+
+
+def test_blanks_around_the_folder_are_none_of_it_where_another_setting_is_wrong(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Alerts are remembered there too."""
+    environment.setenv("REPORT_DIR", f" {tmp_path} ")
+    assert load_settings(None).folder() == tmp_path
+
+    environment.setenv("REPORT_TIMEZONE", "Nowhere/At_all")
+    assert load_settings(None).folder() == tmp_path

@@ -23,7 +23,7 @@ DAY = day_of(START.date(), BERLIN)
 TRIAL = until("daily", BERLIN, START + timedelta(minutes=7, seconds=4))
 
 
-def of_rows(count: int, *, failed: int = 0, processed: int = 100) -> Summary:
+def of_rows(count: int, *, failed: int = 0, processed: float = 100) -> Summary:
     """Fold so many analyses."""
     summary = Summary()
     summary.add(
@@ -65,6 +65,9 @@ def test_behind_of_a_noun_stands_in_the_genitive() -> None:
     ]
     assert RUSSIAN.records(of_rows(3, processed=7)).endswith("21 записи")
     assert RUSSIAN.records(of_rows(3)).endswith("300 записей")
+    assert RUSSIAN.records(of_rows(3, processed=0.5)).endswith("1,5 записи")
+    assert RUSSIAN.records(of_rows(3, processed=1.1)).endswith("3,3 записи")
+    assert RUSSIAN.records(of_rows(10, processed=1.1)).endswith("11 записей")  # as floats 10.999999999999998
 
 
 @pytest.mark.parametrize(
