@@ -27,6 +27,8 @@ _TIME = 30.0
 """Seconds for all of it."""
 AT_ONCE = 100
 """Windows whose workbooks one run removes from the bucket at most, and files that it removes from REPORT_DIR."""
+_IN_VAIN = 3
+"""Windows of which nothing could be removed, after which no more are tried: a role without that right gets no error."""
 _WORKBOOK = re.compile(r"report_(?:[0-9]{8}_[0-9]{6}|daily_[0-9]{8})(?:_[2-9])?\.xlsx")
 
 
@@ -96,12 +98,12 @@ async def _remove_stored(
     services: Services, storage: Storage, window: Window, before: datetime, policy: RetryPolicy
 ) -> int:
     """Remove the workbooks of the oldest windows before `before` from the bucket; return how many."""
-    found = removed = 0
+    found = removed = kept = 0
     for folder in await _old_folders(services.settings, storage, window, before, policy):
         paths = [f"{folder}/{name}" async for name in storage.names(folder, "", policy)]
-        found += len(paths)
-        removed += await storage.remove(paths, policy) if paths else 0
-        if removed < found:  # a role without that right is told nothing; the other windows would be no better
+        gone = await storage.remove(paths, policy) if paths else 0
+        found, removed, kept = found + len(paths), removed + gone, kept + bool(paths and not gone)
+        if kept == _IN_VAIN:
             break
     if removed < found:
         why = f"{services.client.credentials.setting}'s role needs a grant and a policy for delete on storage.objects"
