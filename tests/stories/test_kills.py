@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from src.domain.window import HOUR
-from src.phrases import english
+from src.phrases.language import ENGLISH
 
 from ..builders import OPTION, START
 from ..faults import ONCE, copies
@@ -118,7 +118,7 @@ class Killing:
                 yield f"{to} got nothing"
             for place, (message_id, text) in enumerate(received[1:], 1):
                 is_known = message_id and message_id in [known for known, _ in received[:place]]
-                if not (is_known or english.REPEAT in text):
+                if not (is_known or ENGLISH.REPEAT in text):
                     yield f"{to} got copy {place + 1} without a mark"
 
 
