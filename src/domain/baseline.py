@@ -120,7 +120,7 @@ class Deviation(Struct, frozen=True, kw_only=True):
 def earlier_weeks(window: Window) -> list[Window]:
     """Return the same local hours, or days, of the last weeks, the latest first.
 
-    A week in which the clocks left that hour out is left out too; of an hour that came twice the first is meant.
+    A week in which the clocks left that hour out is left out too; of an hour that came twice, the first counts.
     """
     start = window.start.astimezone(window.zone).replace(tzinfo=None)
     if window.is_calendar_day:

@@ -184,7 +184,7 @@ class Claim:
         await self.save()
 
     async def note(self, outcomes: Sequence[Outcome]) -> None:
-        """Note what became of a sending."""
+        """Record the results of a send."""
         for outcome in outcomes:
             state: EntryState = "delivered"
             if outcome.state != "written":
@@ -239,7 +239,7 @@ class Claim:
             record.failed, record.failed_by, record.failed_told = failed, failed_by, 0
 
     async def note_alert(self, causes: Sequence[str]) -> None:
-        """Note that somebody was told of `causes`."""
+        """Note that somebody was alerted about `causes`."""
         self.record.alerted += [cause for cause in causes if cause not in self.record.alerted]
         self.record.cleared = False
         await self.save()

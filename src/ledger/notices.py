@@ -1,4 +1,4 @@
-"""What somebody was told of, so that a failure that lasts is told of when it begins, and then once a day."""
+"""Notices of what operators were told, so that a lasting failure is alerted when it begins, and then once a day."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 TABLE = "report_notices"
 FILE = "notices"
 REMINDER = timedelta(hours=23, minutes=30)
-"""After which a failure that lasts is told of again: a day, less what an hourly run may start earlier."""
+"""After which a lasting failure is alerted again: a day, less what an hourly run may start earlier."""
 MONITOR = "the monitor answered: "
 """How the one notice begins that tells nobody anything: the monitor's last answer, kept for --check."""
 LOGINS = "refused login: "
@@ -39,7 +39,7 @@ _CONTENT = msgspec.json.Decoder(dict[str, datetime])
 
 
 class Notices(Protocol):
-    """Where notices are kept; a notice is the key of a cause and the moment at which somebody was told of it."""
+    """Where notices are kept; a notice is the key of a cause and the moment at which somebody was alerted."""
 
     @property
     def is_lasting(self) -> bool:
@@ -49,7 +49,7 @@ class Notices(Protocol):
         """Return the moments of the notices that are not cleared."""
 
     async def tell(self, keys: Iterable[str], at: datetime) -> None:
-        """Note that somebody was told of `keys` at that moment (aware)."""
+        """Note that somebody was alerted about `keys` at that moment (aware)."""
 
     async def clear(self, keys: Iterable[str], at: datetime) -> None:
         """Note that nothing fails any more of `keys`."""
@@ -182,7 +182,7 @@ class TableNotices:
 
 
 def _moment(value: object) -> datetime:
-    """Return the moment that the table has; one that can't be read is long ago, so that it is told of again."""
+    """Return the moment that the table has; one that can't be read counts as long ago, so an alert goes out."""
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is known of one window's delivery: its recipients, and what became of it for each."""
+"""The record of one window's delivery: its recipients, and the result for each."""
 
 from collections.abc import Sequence, Set
 from datetime import datetime
@@ -67,7 +67,7 @@ class Record(msgspec.Struct, kw_only=True):
     `rows`: how many the delivered report had, 0 if it was skipped; the fewest of those that reached somebody.
     `attempts`: how many runs opened it to send it; `silent`: how many of the last ones ended without recording it.
     `resent`: how often it was sent again on purpose, `resent_by` whom.
-    `alerted`: causes that somebody was told of. `late_rows`: how many rows that came later were told of.
+    `alerted`: causes that somebody was told about. `late_rows`: how many rows that came later were told about.
     `deleted`: how many of the rows were seen to be gone.
     `failed`: how many analyses of the delivered report had failed, the fewest of those that reached somebody; versions
     before 2.1 kept none. `failed_by`: which statuses counted as failed. `failed_told`: how many failures are known to
@@ -78,7 +78,7 @@ class Record(msgspec.Struct, kw_only=True):
     `cleared`: somebody was told that all is well after all.
     `given_up`: no run will send it by itself any more, and somebody was told.
     `scheduled`: a scheduled run has opened it, not only runs that named it.
-    `watermark`: every window that starts before it is settled, or somebody was told of it.
+    `watermark`: every window that starts before it is settled, or somebody was told about it.
     `unreadable`: starts of windows whose records could not be read, of which somebody was told during this one.
     """
 
