@@ -26,6 +26,8 @@ from .processes import ENTRY, LONGEST
 from .sandbox import Sandbox
 from .sandbox.web import Answer, Fault, Request, Web
 
+pytestmark = pytest.mark.sampled
+
 MIB = 1 << 20
 MEMORY = 512 * MIB
 """What a run may have at all (RLIMIT_DATA), half of what its pod has."""

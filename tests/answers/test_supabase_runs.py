@@ -98,6 +98,7 @@ def test_an_answer_of_storage(sandbox: Sandbox, run: RunTool, case: Case) -> Non
         assert (result.code, sandbox.alerted) == (1, [f"without_workbook.storage.{case.key}"])
 
 
+@pytest.mark.long
 def test_a_token_of_the_future_stops_no_run_wherever_it_comes(sandbox: Sandbox, run: RunTool) -> None:
     """At each request of a run, from the search for missed windows to the notices, everyone gets one report."""
     changes = TABLE | {"JOB_NAME": job(0)}

@@ -27,6 +27,8 @@ from ..builders import CREATED, alert_text, make_content, make_deadline, make_re
 from ..sandbox import RECIPIENTS, Sandbox
 from ..sandbox.smtp import Delivery
 
+pytestmark = pytest.mark.sampled
+
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 

@@ -17,6 +17,8 @@ from ..faults import TABLE, copies
 from ..names import resolved, silent_address
 from ..sandbox import RECIPIENTS, Sandbox, smtp
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 WRONG = {"SMTP_PASSWORD": "wrong-Pa55-word"}
 BY_MAIL = {"TELEGRAM_ALERT_CHAT_ID": "", "SMTP_ALERT_TO": "ops@example.com"}

@@ -12,6 +12,8 @@ from ..sandbox import RECIPIENTS, Sandbox, smtp
 from ..sandbox.tokens import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SCOPE, json_answer, refusal
 from ..sandbox.web import Answer, Fault
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 BY_MAIL = {"TELEGRAM_ALERT_CHAT_ID": "", "SMTP_ALERT_TO": "ops@example.com"}
 EVERYBODY = ((1, 1), (1, 1))

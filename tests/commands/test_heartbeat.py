@@ -13,6 +13,8 @@ from ..sandbox.monitor import CHECK
 from ..sandbox.web import FOREVER, Answer, Fault
 from ..test_run import RunTool
 
+pytestmark = pytest.mark.sampled
+
 
 def test_a_run_that_went_well_is_a_start_and_a_success(sandbox: Sandbox, run: RunTool) -> None:
     """Without a reason."""

@@ -15,6 +15,8 @@ from ..processes import LONGEST, noted, started
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..test_run import forget
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 NO_SUCH = "550 5.1.1 No such user"
 JOB = {"JOB_NAME": "reports-generator-29924384", **CATCH_UP}

@@ -15,6 +15,8 @@ from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
 from .test_ledger import CATCH_UP, LEDGERS, ONCE, everyone_has, job, opened_long_ago, this_hour
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 POD = {"POD_NAME": "reports-generator-1", **CATCH_UP}
 

@@ -14,6 +14,8 @@ from ..faults import copies, source_name
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from .test_ledger import CATCH_UP, LEDGERS, ONCE, job, this_hour
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 TWICE = ((2, 2), (2, 2))
 

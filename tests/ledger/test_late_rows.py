@@ -13,6 +13,8 @@ from ..conftest import Run
 from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from .test_ledger import CATCH_UP, job, late_rows, this_hour
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 
 

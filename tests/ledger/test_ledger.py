@@ -36,6 +36,8 @@ from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.telegram import refusal
 from ..sandbox.web import FOREVER, Answer, Fault
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 ONCE = ((1, 1), (1, 1))
 WRONG_TOKEN = {"TELEGRAM_BOT_TOKEN": "123456789:wrong-AAH4cKzV0Qw9uXyZlmNop"}
@@ -1067,6 +1069,7 @@ def test_hours_named_once_are_not_named_again_after_the_next_outage(sandbox: San
     assert f"REPORT_START={this_hour(20):%Y-%m-%dT%H} REPORT_COUNT=17 " in second
 
 
+@pytest.mark.long
 def test_a_mailbox_that_says_later_for_hours_keeps_no_missed_hour_from_the_others(
     sandbox: Sandbox, run: RunTool
 ) -> None:

@@ -193,6 +193,7 @@ def many_recipients(sandbox: Sandbox, hours: int, padding: int) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("hours", "padding"), [(120, 150_000), pytest.param(744, 0, marks=pytest.mark.long)])
 def test_a_history_beyond_what_one_answer_holds_is_listed_and_caught_up_from(
     sandbox: Sandbox, run: RunTool, hours: int, padding: int

@@ -22,6 +22,8 @@ from ..sandbox.web import Answer, Fault
 from ..test_kubernetes import Cluster
 from .test_outages import job_at
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 ONCE_EACH = ((1, 1), (1, 1))
 NOW = START + timedelta(hours=1, minutes=2)

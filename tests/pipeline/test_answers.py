@@ -13,6 +13,8 @@ from ..sandbox import CHATS, Sandbox
 from ..sandbox.telegram import refusal
 from ..sandbox.web import Answer, Fault
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 PAGE = b"<html><title>Not Found</title></html>"
 CERTIFICATE_EXPIRED, PROTOCOL_VERSION, HANDSHAKE_FAILURE, INTERNAL_ERROR = 45, 70, 40, 80

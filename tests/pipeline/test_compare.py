@@ -20,6 +20,8 @@ from ..conftest import Run
 from ..sandbox import CHATS, Sandbox
 from ..sandbox.web import FOREVER, Answer, Fault
 
+pytestmark = pytest.mark.sampled
+
 phrases = ENGLISH
 
 RunTool = Callable[..., Run]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from msgspec.structs import replace
 
 from ..builders import QUICK, make_rows
@@ -31,6 +32,7 @@ def hang(sandbox: Sandbox, back: int) -> None:
     sandbox.supabase.always = Fault(delay=FOREVER, match=f"created_at=gte.{this_hour(back):%Y-%m-%dT%H}")
 
 
+@pytest.mark.long
 def test_an_hour_that_takes_too_long_to_read_keeps_no_later_one_from_anybody(sandbox: Sandbox, run: RunTool) -> None:
     """It gets a share of the time, then the others have their turn; the next run takes it last, and alerts once."""
     run(JOB_NAME=job(4), **CATCH_UP)

@@ -5,6 +5,8 @@ import pytest
 from ..sandbox import Sandbox
 from .golden import CASES, FILES, FOLDER, blocks, shown
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.mark.parametrize(("file", "name"), CASES)
 @pytest.mark.usefixtures("_root_logger")

@@ -25,6 +25,8 @@ from ..sandbox import CHATS, RECIPIENTS, Sandbox
 from ..sandbox.web import Answer, Fault
 from .test_compare import put_weeks
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 QUIET = {"REPORT_ONLY_UNUSUAL": f"{RECIPIENTS[0].upper()},{CHATS[1]}"}
 ALL_QUIET = {"REPORT_ONLY_UNUSUAL": ",".join((*RECIPIENTS, *CHATS))}

@@ -25,6 +25,8 @@ from ..sandbox.smtp import Delivery
 from ..sandbox.telegram import Sent
 from ..sandbox.web import FOREVER, Answer, Fault
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 Playing = Callable[..., "Play"]
 Place = Literal["table", "machine", "pods"]

@@ -19,6 +19,8 @@ from ..ledger.test_ledger import CATCH_UP, LEDGERS, job, opened_long_ago, this_h
 from ..sandbox import Sandbox
 from ..sandbox.web import Answer, Fault
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 KEEP = {"REPORT_KEEP_DAYS": "35"}
 LONG = 40 * 24

@@ -12,6 +12,8 @@ from ..conftest import Run
 from ..faults import ONCE, arrived, copies
 from ..sandbox import Sandbox
 
+pytestmark = pytest.mark.sampled
+
 RunTool = Callable[..., Run]
 
 ODD_TEXT = r"""(array['a', 'B', 'é', 'É', '_', ' ', '"', '(', '\', ',', '.', 'and(', '🙂'])[1 + n % 13] || n"""
