@@ -423,7 +423,10 @@ def test_a_mail_server_takes_a_message_or_it_is_said_why_not(replies: dict[str, 
             values = {"smtp_host": "localhost", "smtp_port": server.sockets[0].getsockname()[1], "smtp_security": "tls"}
             values |= {"smtp_user": "u", "smtp_password": "password", "smtp_from": "a@b.c", "smtp_to": "d@b.c"}
             channel = MailChannel(
-                MailSettings.model_validate(values), CLIENT_TLS, Timeouts(smtp=1, smtp_quit=0.2), hide=Redaction().hide
+                MailSettings.model_validate(values),
+                CLIENT_TLS,
+                Timeouts(smtp=1, smtp_quit=0.2, send=2),
+                hide=Redaction().hide,
             )
             with suppress(ReportError):
                 await channel.alert(alert_text("text"), datetime(2026, 11, 22, tzinfo=START.tzinfo), ["d@b.c"])

@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
+from msgspec import UNSET
+
 from ..domain.delivery import ChannelAddress, Outcome, normalized
 from ..domain.request import Trigger
 from ..domain.window import Window
@@ -263,7 +265,7 @@ class Claim:
     def _set(self, recipients: Iterable[ChannelAddress], state: EntryState, receipt: str = "") -> None:
         for entry in self._entries(recipients):
             if entry.state == "sending" and state in ("delivered", "without file"):
-                entry.rows, entry.failed, entry.unconfirmed = self._rows, self._failed, False
+                entry.rows, entry.failed, entry.unconfirmed = self._rows, self._failed, UNSET
             entry.state, entry.receipt, entry.at = state, receipt, self._clock().isoformat(timespec="seconds")
 
     def _entries(self, recipients: Iterable[ChannelAddress]) -> list[Entry]:

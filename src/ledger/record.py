@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, kw_only=True):
     told: int = 0
     failed: int | None = None
     asked: bool = False
-    unconfirmed: bool = False
+    unconfirmed: bool | msgspec.UnsetType = msgspec.UNSET  # not written for all: a run reads 16 MiB of entries
 
     @property
     def address(self) -> ChannelAddress:

@@ -17,7 +17,7 @@ from ..errors import LedgerError, LedgerVersionError, RecordsTooLargeError, Sour
 from ..runtime.http import Response
 from ..runtime.retry import RetryPolicy, retry
 from ..supabase.client import PostgrestClient, quoted_value
-from ..supabase.decode import read_json
+from ..supabase.decode import read_records
 from ..supabase.page import PageSize
 from ..supabase.reply import error_code
 from ..supabase.rest_rules import INSUFFICIENT_PRIVILEGE
@@ -402,7 +402,7 @@ async def has_table(client: PostgrestClient) -> bool:
 def _rows(response: Response) -> list[dict[str, Any]]:
     """Read the rows of an answer; raise LedgerError if it is something else."""
     try:
-        return read_json(response.content, TABLE) if response.content else []
+        return read_records(response.content, TABLE) if response.content else []
     except SourceError as error:
         raise unusable(error) from error
 
