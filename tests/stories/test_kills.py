@@ -144,7 +144,7 @@ def counted(sandbox: Sandbox, program: Program, folder: Path) -> dict[str, int]:
     return found
 
 
-@pytest.mark.random
+@pytest.mark.long
 def test_whoever_is_killed_at_whatever_step_leaves_nobody_out_and_doubles_nothing_without_a_mark(
     sandbox: Sandbox, program: Program
 ) -> None:
